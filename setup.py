@@ -1,0 +1,58 @@
+"""Packaging: one distribution with the gateway and the plugins that ship with it."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "gateway" / "__init__.py").read_text())[1]
+PLUGINS = {"csv": "CsvSink", "slack": "SlackSink", "odoo": "OdooSink"}
+
+EXTRAS = {
+    "postgres": ["psycopg[binary]>=3.2"],
+    "uvloop": ["uvloop>=0.21"],
+}
+EXTRAS["test"] = [
+    "pytest>=9,<10",  # pytest-tornado's hooks are refused by pytest 10
+    "pytest-tornado>=0.8.1",
+    "pytest-timeout>=2.3",  # ends a test that hangs, with the stacks of its threads, instead of the whole run
+    "setuptools>=70.1,<81",  # builds wheels since 70.1; pytest-tornado imports pkg_resources, gone in 81
+    "hypothesis>=6.100",
+    "trustme>=1.2",
+]
+
+setup(
+    name="cloudsignal-gateway",
+    version=VERSION,
+    description="Takes Cloudprinter's CloudSignal webhooks into custody and delivers them to ERPs, Slack and files",
+    long_description=(ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=[
+        *find_packages(include=["gateway", "gateway.*"]),
+        *(f"cloudsignal_{name}" for name in PLUGINS),
+    ],
+    package_dir={f"cloudsignal_{name}": f"plugins/cloudsignal_{name}" for name in PLUGINS},
+    package_data={"gateway": ["py.typed", "starter/*.yaml"]},
+    install_requires=[
+        "aiohttp>=3.10",
+        "click>=8.1",
+        "orjson>=3.10",
+        "peewee>=4.5",  # playhouse.migrations
+        "prometheus_client>=0.20",
+        "rich>=13",
+        "ruamel.yaml>=0.18",
+        "slack_sdk>=3.27",
+        "structlog>=24.1",
+        "tornado>=6.5",
+        "voluptuous>=0.15",
+    ],
+    extras_require=EXTRAS,
+    entry_points={
+        "console_scripts": ["cloudsignal = gateway.cli:main"],
+        "cloudsignal.sinks": [f"{name} = cloudsignal_{name}:{sink}" for name, sink in PLUGINS.items()],
+    },
+    classifiers=["Framework :: AsyncIO", "Programming Language :: Python :: 3 :: Only", "Typing :: Typed"],
+)
