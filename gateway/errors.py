@@ -1,0 +1,141 @@
+"""One tree of errors. A class's docstring is its default message; HTTP codes live in gateway.web.base."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+class GatewayError(Exception):
+    """The gateway could not do what was asked."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+# -- configuration ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing to mend in the configuration.
+
+    `path` is dotted (`accounts.bookshop.keys`), `file` and `line` (1-based) say where it stands. `message`
+    says what is expected and never holds the value found, which may be a secret.
+    """
+
+    file: str
+    line: int
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{where}: {self.path}: {self.message}" if self.path else f"{where}: {self.message}"
+
+
+class ConfigError(GatewayError):
+    """The configuration is wrong."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class PluginError(GatewayError):
+    """A plugin could not be loaded."""
+
+
+# -- a request that is not accepted ----------------------------------------------------------------
+
+
+class Unauthorized(GatewayError):
+    """Wrong or missing key."""
+
+
+class InvalidSignal(GatewayError):
+    """Not a valid signal."""
+
+    def __init__(self, fields: Mapping[str, str] | None = None, message: str = "") -> None:
+        self.fields = dict(fields or {})
+        super().__init__(message)
+
+
+class TooLarge(GatewayError):
+    """The body is too large."""
+
+
+class MethodNotAllowed(GatewayError):
+    """Signals are sent by POST."""
+
+
+class NotFound(GatewayError):
+    """Nothing here."""
+
+
+class RetryableError(GatewayError):
+    """Try again later. `retry_after` is in seconds."""
+
+    def __init__(self, message: str = "", retry_after: float = 5.0) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class TooManyRequests(RetryableError):
+    """Too many requests."""
+
+
+class Unavailable(RetryableError):
+    """The gateway can't take signals now."""
+
+
+class ShuttingDown(Unavailable):
+    """The gateway is shutting down."""
+
+
+class StoreError(Unavailable):
+    """The store is unavailable."""
+
+
+class StoreBusy(StoreError):
+    """The store's queue is full."""
+
+
+class StoreCorrupt(StoreError):
+    """The store is damaged."""
+
+
+class StoreInUse(GatewayError):
+    """Another gateway is using this store."""
+
+
+# -- what a sink may say of a delivery (docs: plugins/README.md) -----------------------------------
+
+
+class SinkError(GatewayError):
+    """The sink did not take the delivery."""
+
+
+class RetryLater(SinkError):
+    """The target can't take it now; try again.
+
+    `after` is the least wait in seconds, for instance a Retry-After header's; None leaves it to the policy. `healthy`
+    says that the target itself is well and only this delivery must wait: the route's breaker takes no notice.
+    """
+
+    def __init__(self, message: str = "", after: float | None = None, healthy: bool = False) -> None:
+        self.after = after
+        self.healthy = healthy
+        super().__init__(message or "the target can't take it now")
+
+
+class Permanent(SinkError):
+    """The target will never take this delivery; it becomes a dead letter."""
+
+
+class Misconfigured(SinkError):
+    """The route's settings are wrong; the route is paused and no attempt is counted."""
+
+
+class Skip(SinkError):
+    """Nothing to do for this signal; the delivery counts as filtered."""

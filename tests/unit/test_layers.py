@@ -1,0 +1,66 @@
+"""Imports go down the ranks of the layout only, and nobody imports a plugin by name."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RANKS = [
+    {"errors"},
+    {"model"},
+    {"clock", "protocol", "keys", "policy", "sink", "logs", "metrics", "store", "testing"},
+    {"config", "ingest", "dispatch", "simulate"},
+    {"web"},
+    {"service"},
+    {"cli"},
+    {"__main__"},
+]
+RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
+FOR_PLUGINS = {"gateway.sink", "gateway.model", "gateway.errors"}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The modules that a file imports, at the top or within functions: `from gateway import x` is gateway.x."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative import"
+            if node.module == "gateway":
+                yield from (f"gateway.{alias.name}" for alias in node.names)
+            else:
+                yield node.module or ""
+
+
+def unit(module: str) -> str:
+    """The part of the layout a gateway module belongs to: gateway.store.sql is store."""
+    return module.split(".")[1]
+
+
+GATEWAY = sorted((ROOT / "gateway").rglob("*.py"))
+PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", GATEWAY, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_lower_ranks_only(path: Path) -> None:
+    own = path.relative_to(ROOT / "gateway").parts[0].removesuffix(".py")
+    for module in imports(path):
+        assert not module.startswith("cloudsignal_"), f"{module}: plugins are found by entry point"
+        if not module.startswith("gateway.") or unit(module) in (own, "__version__"):
+            continue
+        assert RANK[unit(module)] < RANK[own], f"{own} (rank {RANK[own]}) imports {module}"
+
+
+@pytest.mark.parametrize("path", PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_plugin_imports_the_plugin_api_only(path: Path) -> None:
+    own = path.relative_to(ROOT / "plugins").parts[0]
+    for module in imports(path):
+        if module.split(".")[0].startswith(("gateway", "cloudsignal_")):
+            assert module in FOR_PLUGINS or module.split(".")[0] == own, module
+
+
+def test_every_part_of_the_gateway_has_a_rank() -> None:
+    parts = {path.relative_to(ROOT / "gateway").parts[0].removesuffix(".py") for path in GATEWAY} - {"__init__"}
+    assert parts <= set(RANK), f"no rank: {parts - set(RANK)}"
