@@ -1,0 +1,195 @@
+"""Keys: compared in constant time, and gone from whatever is stored."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import keys
+from gateway.errors import InvalidSignal
+from gateway.model import Key
+from tests.support.payloads import KEY, OTHER_KEY
+
+NOW = datetime(2026, 11, 20, tzinfo=UTC)
+
+
+def make_key(text: str = KEY, label: str = "main", expires: datetime | None = None) -> Key:
+    return Key(keys.hash_key(text), label, expires)
+
+
+def test_a_key_is_kept_as_its_sha256() -> None:
+    assert keys.hash_key("test") == hashlib.sha256(b"test").digest()
+    assert keys.hash_key("schlüssel") == hashlib.sha256("schlüssel".encode()).digest()
+    assert len(keys.hash_key("\ud800")) == 32
+
+
+def test_any_of_the_keys_of_an_account_matches() -> None:
+    old, new = make_key(OTHER_KEY, "old"), make_key(KEY, "new")
+    assert keys.match(KEY, (old, new), NOW) is new
+    assert keys.match(OTHER_KEY, (old, new), NOW) is old
+
+
+@pytest.mark.parametrize(
+    "presented", [OTHER_KEY, KEY.upper(), KEY[:-1], KEY + "0", " " + KEY, "", None, 1, True, [KEY], {}]
+)
+def test_anything_else_does_not(presented: object) -> None:
+    assert keys.match(presented, (make_key(),), NOW) is None
+
+
+def test_no_key_is_right_where_there_is_no_account() -> None:
+    assert keys.match(KEY, (), NOW) is None
+    assert keys.match("", (), NOW) is None
+
+
+def test_missing_is_wrong_even_where_the_empty_text_is_configured() -> None:
+    assert keys.match("", (make_key(""),), NOW) is None
+    assert keys.match(None, (make_key(""),), NOW) is None
+
+
+def test_a_key_ends_when_it_expires() -> None:
+    key = make_key(expires=NOW)
+    assert keys.match(KEY, (key,), NOW - timedelta(seconds=1)) is key
+    assert keys.match(KEY, (key,), NOW) is None
+
+
+def test_an_expired_key_does_not_hide_the_same_one_renewed() -> None:
+    renewed = make_key(label="renewed")
+    assert keys.match(KEY, (renewed, make_key(expires=NOW)), NOW) is renewed
+
+
+@pytest.mark.parametrize("presented", [KEY, OTHER_KEY, "", None, 5])
+@pytest.mark.parametrize("configured", [0, 1, 2, 4])
+def test_the_same_work_is_done_whatever_is_presented(
+    monkeypatch: pytest.MonkeyPatch, presented: object, configured: int
+) -> None:
+    compared, hashed = [], []
+    compare, sha256 = keys.hmac.compare_digest, keys.hashlib.sha256
+    monkeypatch.setattr(keys.hmac, "compare_digest", lambda a, b: compared.append(b) or compare(a, b))
+    monkeypatch.setattr(keys.hashlib, "sha256", lambda data: hashed.append(data) or sha256(data))
+    account = tuple(Key(bytes([n + 1]) * 32, str(n)) for n in range(configured))
+    keys.match(presented, account, NOW)
+    assert len(compared) == len(keys.DECOYS) == 4
+    assert len(hashed) == 1
+
+
+def test_every_one_of_many_keys_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+    compare = keys.hmac.compare_digest
+    monkeypatch.setattr(keys.hmac, "compare_digest", lambda a, b: compared.append(b) or compare(a, b))
+    account = (make_key(), *(Key(bytes([n + 1]) * 32, str(n)) for n in range(6)))
+    assert keys.match(KEY, account, NOW) is account[0]
+    assert compared == [key.digest for key in account]
+
+
+def test_a_new_key_looks_like_the_vendors() -> None:
+    assert keys.new_key(lambda count: "ab" * count) == "ab" * 16
+    first, second = keys.new_key(), keys.new_key()
+    assert len(first) == 32
+    assert int(first, 16) != int(second, 16)
+
+
+# -- a key in a request
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"apikey": "%s", "type": ' % KEY.encode(),
+        b'[{"apikey":"%s"}]' % KEY.encode(),
+        b'{"apikey"\n:\t"%s", "n": NaN}' % KEY.encode(),
+        b'\xff\xfe{"apikey":"%s"}' % KEY.encode(),
+        b'{"apikey":"first","apikey":"%s",' % KEY.encode(),
+    ],
+)
+def test_a_key_is_found_in_a_body_that_is_no_object(body: bytes) -> None:
+    assert keys.find_key(body) == KEY
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"apikey": 5', b'{"apikey": "', b'{"apikey": ""', b'{"key": "x"'])
+def test_no_key_is_found_where_there_is_none(body: bytes) -> None:
+    assert keys.find_key(body) is None
+
+
+def test_a_payload_is_kept_as_it_is_but_for_the_key() -> None:
+    payload = {"apikey": KEY, "type": "ItemPacked", "order": 5, "extra": {"a": [1, None, "x"]}}
+    kept = keys.remove_key(payload, KEY)
+    assert kept == {"type": "ItemPacked", "order": 5, "extra": {"a": [1, None, "x"]}}
+    assert payload["apikey"] == KEY, "what was given is not changed"
+
+
+def test_a_key_is_removed_wherever_it_stands() -> None:
+    payload = {
+        "apikey": KEY,
+        "APIKEY": "x",
+        "message": f"sent with {KEY}!",
+        KEY: 1,
+        "deep": [{"ApiKey": KEY, "b": [KEY]}],
+    }
+    kept = keys.remove_key(payload, KEY)
+    assert kept == {"message": "sent with ***!", "***": 1, "deep": [{"b": ["***"]}]}
+
+
+def test_a_key_with_characters_that_json_escapes_is_found_too() -> None:
+    key = 'pass"word\\1\n'
+    assert keys.remove_key({"apikey": key, "a": [key]}, key) == {"a": ["***"]}
+
+
+def test_a_short_key_is_not_searched_for() -> None:
+    assert keys.remove_key({"apikey": "1", "order": "123", "x": {"apikey": "1"}}, "1") == {"order": "123", "x": {}}
+
+
+def test_a_payload_too_deep_to_be_written_is_refused() -> None:
+    deep: list[object] = []
+    for _ in range(300):
+        deep = [deep]
+    with pytest.raises(InvalidSignal) as caught:
+        keys.remove_key({"apikey": KEY, "deep": deep}, KEY)
+    assert caught.value.fields == {"body": "nested too deeply"}
+
+
+def test_the_deepest_payload_that_can_be_written_can_be_cleaned() -> None:
+    deep: object = {"apikey": KEY}
+    for _ in range(252):
+        deep = [deep]
+    assert b"apikey" not in orjson.dumps(keys.remove_key({"deep": deep}, KEY))
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"apikey": "%s", "type"' % KEY.encode(), '{"***": "***", "type"'),
+        (b'{"APIKEY":"a\\"b","x":1', '{"***": "***","x":1'),
+        (b'{"apikey": "cut', '{"***": "***"'),
+        (b'{"m": "%s", apikey' % KEY.encode(), '{"m": "***", ***'),
+        (b'{"a": "\xff\x00', '{"a": "\\xff\\x00'),
+        ("{ü".encode(), "{ü"),
+    ],
+)
+def test_a_broken_body_is_kept_as_text_without_the_key(body: bytes, text: str) -> None:
+    assert keys.remove_key_from_text(body, KEY) == text
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text() | st.sampled_from([KEY, f"a{KEY}b", "apikey"]),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["apikey", "ApiKey", KEY]), inner),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(st.text() | st.sampled_from(["apikey", "APIKEY", "x" + KEY]), json_values))
+def test_no_payload_keeps_a_key(payload: dict[str, object]) -> None:
+    kept = keys.remove_key(payload, KEY)
+    assert KEY.encode() not in orjson.dumps(kept)
+    assert b'"apikey":' not in orjson.dumps(kept).lower()
+
+
+@given(st.binary(), st.binary())
+def test_no_text_keeps_a_key(before: bytes, after: bytes) -> None:
+    text = keys.remove_key_from_text(before + b'"apikey":"' + KEY.encode() + b'"' + after, KEY)
+    assert KEY not in text
+    assert "apikey" not in text.lower()
+    assert "\0" not in text
+    text.encode()
