@@ -1,0 +1,147 @@
+"""What follows from an outcome, and what a breaker does; pure, so time and chance are given."""
+
+import random
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway import policy
+from gateway.model import Dead, Delivery, Done, Kind, Outcome, Retry, RetryAt, Signal
+
+NOW = 1_000_000.0
+DAY = 86400.0
+
+
+class Highest(random.Random):
+    """Draws the upper end of every range."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+SIGNAL = Signal("shop", "ItemError", "1", "r", None, None, None, datetime(2026, 1, 1, tzinfo=UTC), {}, "0" * 32)
+
+
+def delivery(attempt: int = 1, age: float = 0.0) -> Delivery:
+    return Delivery(SIGNAL, "erp", attempt, created_at=NOW - age)
+
+
+def decide(outcome: Outcome, attempt: int = 1, age: float = 0.0) -> object:
+    return policy.decide(delivery(attempt, age), outcome, Retry(), NOW, Highest())
+
+
+def test_a_delivered_one_is_done() -> None:
+    assert decide(Outcome(Kind.DELIVERED)) == Done("delivered")
+
+
+def test_a_skipped_one_is_filtered_with_its_reason() -> None:
+    assert decide(Outcome(Kind.SKIPPED, "nothing to do")) == Done("filtered", "nothing to do")
+
+
+def test_a_permanent_error_is_a_dead_letter() -> None:
+    assert decide(Outcome(Kind.PERMANENT, "no such order")) == Dead("no such order")
+
+
+@pytest.mark.parametrize("kind", [Kind.MISCONFIGURED, Kind.RELEASED])
+def test_what_is_not_the_deliverys_fault_burns_nothing(kind: Kind) -> None:
+    assert decide(Outcome(kind, "why")) == RetryAt(NOW, "why", counted=False)
+
+
+@pytest.mark.parametrize(("attempt", "wait"), [(1, 5), (2, 10), (3, 20), (10, 2560), (11, 3600), (5000, 3600)])
+def test_waits_double_from_5_seconds_to_an_hour(attempt: int, wait: float) -> None:
+    assert decide(Outcome(Kind.RETRY, "busy"), attempt) == RetryAt(NOW + wait, "busy")
+
+
+def test_the_target_may_ask_for_a_longer_wait_but_not_a_shorter() -> None:
+    assert decide(Outcome(Kind.RETRY, "busy", after=120)) == RetryAt(NOW + 120, "busy")
+    assert decide(Outcome(Kind.RETRY, "busy", after=1)) == RetryAt(NOW + 5, "busy")
+
+
+def test_given_up_when_the_next_try_would_come_after_7_days() -> None:
+    assert decide(Outcome(Kind.RETRY, "busy"), attempt=9, age=7 * DAY) == Dead("given up after 9 attempts: busy")
+    assert isinstance(decide(Outcome(Kind.RETRY, "busy"), attempt=9, age=7 * DAY - 3601), RetryAt)
+
+
+@given(st.integers(1, 10_000), st.integers())
+def test_jitter_is_full_and_within_the_cap(attempt: int, seed: int) -> None:
+    wait = policy.backoff(attempt, Retry(), random.Random(seed))
+    assert 0 <= wait <= min(3600, 5 * 2 ** min(attempt - 1, 20))
+
+
+def turn(breaker: policy.Breaker, *kinds: Kind, now: float = NOW) -> policy.Breaker:
+    for kind in kinds:
+        breaker = policy.after_outcome(breaker, Outcome(kind, "down"), Retry(), now, Highest())
+    return breaker
+
+
+def test_the_breaker_opens_after_5_failures_in_a_row() -> None:
+    four = turn(policy.Breaker(), *[Kind.RETRY] * 4)
+    assert four.closed
+    assert four.slots(concurrency=4, running=1, now=NOW) == 3
+    five = turn(four, Kind.RETRY)
+    assert not five.closed
+    assert five.reason == "down"
+    assert five.slots(concurrency=4, running=0, now=NOW) == 0
+
+
+@pytest.mark.parametrize("kind", [Kind.DELIVERED, Kind.SKIPPED, Kind.PERMANENT])
+def test_an_answer_of_the_target_starts_the_count_anew(kind: Kind) -> None:
+    assert turn(policy.Breaker(), *[Kind.RETRY] * 4, kind, *[Kind.RETRY] * 4).closed
+    assert turn(policy.Breaker(), *[Kind.RETRY] * 5, kind) == policy.Breaker()
+
+
+def test_a_retry_that_is_the_deliverys_own_matter_does_not_open_it() -> None:
+    breaker = policy.Breaker()
+    for _ in range(10):
+        outcome = Outcome(Kind.RETRY, "order not known yet", healthy=True)
+        breaker = policy.after_outcome(breaker, outcome, Retry(), NOW, Highest())
+    assert breaker.closed
+
+
+def test_a_half_open_breaker_lets_one_probe_through() -> None:
+    opened = turn(policy.Breaker(), *[Kind.RETRY] * 5)
+    assert opened.slots(4, running=0, now=opened.probe_at) == 1
+    assert opened.slots(4, running=1, now=opened.probe_at) == 0
+
+
+def test_each_failed_probe_waits_longer() -> None:
+    first = turn(policy.Breaker(), *[Kind.RETRY] * 5)
+    second = turn(first, Kind.RETRY, now=first.probe_at)
+    assert second.probe_at - first.probe_at > first.probe_at - NOW
+
+
+def test_failures_that_end_while_it_is_open_do_not_put_the_probe_off() -> None:
+    opened = turn(policy.Breaker(), *[Kind.RETRY] * 5)
+    assert turn(opened, *[Kind.RETRY] * 3).probe_at == opened.probe_at
+
+
+def test_wrong_settings_pause_at_once_and_a_release_changes_nothing() -> None:
+    paused = turn(policy.Breaker(), Kind.MISCONFIGURED)
+    assert not paused.closed
+    assert paused.probe_at == NOW + policy.MISCONFIGURED_PROBE
+    assert turn(paused, Kind.RELEASED) == paused
+
+
+def test_a_route_that_is_refused_again_or_fails_meanwhile_keeps_its_probe() -> None:
+    paused = turn(policy.Breaker(), Kind.MISCONFIGURED)
+    assert turn(paused, Kind.RETRY) == paused
+    again = turn(paused, Kind.MISCONFIGURED)
+    assert (again.misconfigured, again.probe_at) == (True, paused.probe_at)
+
+
+def test_a_bucket_refills_with_time_up_to_its_burst() -> None:
+    bucket = policy.Bucket(rate=2, burst=4)
+    assert [bucket.take(NOW) for _ in range(4)] == [0, 0, 0, 0]
+    assert bucket.take(NOW) == pytest.approx(0.5)
+    assert bucket.take(NOW + 0.5) == 0
+    assert bucket.available(NOW + 1000) == 4
+
+
+def test_a_bucket_is_not_emptied_by_a_clock_set_back() -> None:
+    bucket = policy.Bucket(rate=1, burst=2)
+    bucket.available(NOW)
+    assert bucket.available(NOW - DAY) == 2
+    bucket.take(NOW - DAY)
+    assert bucket.available(NOW - DAY + 1) == 2
