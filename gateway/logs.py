@@ -1,0 +1,105 @@
+"""Sets structlog up, once, at start; and keeps secrets out of what is written."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any, TextIO, cast
+from urllib.parse import quote
+
+import orjson
+import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+MASK = "***"
+SHORTEST = 4
+"""A secret shorter than this is no secret, and masking it would eat the log."""
+
+
+class Redactor:
+    """Takes secrets out of text: as they are, as JSON writes them and as a URL does."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        forms = {form for secret in secrets if len(secret) >= SHORTEST for form in spellings(secret)}
+        longest_first = sorted(forms, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
+
+    def __call__(self, text: str) -> str:
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+
+def spellings(secret: str) -> set[str]:
+    escaped = json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]
+    return {secret, *escaped, quote(secret), quote(secret, safe="")}
+
+
+def set_up_logs(
+    format: str = "json", level: str = "info", redact: Redactor | None = None, stream: TextIO | None = None
+) -> None:
+    """Write one line an event to `stream` (stderr), as JSON or for the console, and take in the stdlib's logs."""
+    out = stream or open_stderr()
+    render = structlog.dev.ConsoleRenderer(colors=out.isatty()) if format == "console" else render_json
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.format_exc_info,
+            render,
+            RedactLine(redact or Redactor()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, Unbreakable(out))),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(handlers=[StdlibHandler()], level=level.upper(), force=True)
+    # At the debug level peewee writes each statement with its values: whole payloads.
+    logging.getLogger("peewee").setLevel(max(logging.INFO, logging.getLogger().level))
+
+
+def open_stderr() -> TextIO:
+    """stderr without a buffer, which would keep what could not be written, and fail at the process's end for it."""
+    raw = io.FileIO(sys.stderr.fileno(), "w", closefd=False)
+    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
+
+
+class Unbreakable:
+    """A stream to write to that may fail: a full disk under the log, or a reader that has gone, must lose lines and not
+    signals."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._stream.flush()
+
+
+def render_json(logger: WrappedLogger, name: str, event: EventDict) -> str:
+    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+class RedactLine:
+    """The last processor: what it sees is the whole line, so nothing can pass it by."""
+
+    def __init__(self, redact: Redactor) -> None:
+        self._redact = redact
+
+    def __call__(self, logger: WrappedLogger, name: str, line: Any) -> str:
+        return self._redact(str(line))
+
+
+class StdlibHandler(logging.Handler):
+    """Hands the records of libraries that use the stdlib's logging to structlog."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        log = structlog.get_logger()
+        log.log(record.levelno, f"library.{record.name}", message=record.getMessage(), exc_info=record.exc_info or None)

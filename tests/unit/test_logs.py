@@ -1,0 +1,84 @@
+"""Logs: one line an event, and no secret in any of them."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from gateway import logs
+
+SECRET = 'pa"ss\\wörd/7&x'
+
+
+@pytest.fixture(autouse=True)
+def _restore() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def written(format: str, level: str = "info") -> io.StringIO:
+    stream = io.StringIO()
+    logs.set_up_logs(format, level, logs.Redactor([SECRET, "abc"]), stream)
+    return stream
+
+
+def test_json_is_one_object_a_line() -> None:
+    stream = written("json")
+    structlog.get_logger().info("signal.accepted", account="shop", ms=1.5)
+    line = json.loads(stream.getvalue())
+    assert line.pop("at").endswith("Z")
+    assert line == {"event": "signal.accepted", "level": "info", "account": "shop", "ms": 1.5}
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_secrets_are_masked_wherever_they_stand(format: str) -> None:
+    stream = written(format)
+    log = structlog.get_logger().bind(bound=SECRET)
+    try:
+        raise ValueError(f"could not reach https://host/{SECRET}")
+    except ValueError:
+        log.exception("oops", nested={"a": [SECRET]}, text=f"x{SECRET}y")
+    logging.getLogger("some.library").warning("said %s", SECRET)
+    text = stream.getvalue()
+    assert "oops" in text
+    assert "some.library" in text
+    for form in logs.spellings(SECRET):
+        assert form not in text
+    assert text.count("***") >= 5
+
+
+def test_levels_below_the_chosen_one_are_left_out() -> None:
+    stream = written("json", "warning")
+    structlog.get_logger().info("quiet")
+    structlog.get_logger().error("loud")
+    assert "quiet" not in stream.getvalue()
+    assert "loud" in stream.getvalue()
+
+
+def test_statements_are_not_logged_whatever_the_level() -> None:
+    stream = written("json", "debug")
+    logging.getLogger("peewee").debug("INSERT %s", "a payload")
+    logging.getLogger("other").debug("something")
+    assert "payload" not in stream.getvalue()
+    assert "something" in stream.getvalue()
+
+
+def test_the_redactor_leaves_short_secrets_and_other_text_alone() -> None:
+    redact = logs.Redactor(["abc", "long-secret"])
+    assert redact("abc and long-secret") == "abc and ***"
+    assert logs.Redactor()("anything") == "anything"
+
+
+def test_a_secret_within_another_is_masked_as_a_whole() -> None:
+    assert logs.Redactor(["secret", "secret-and-more"])("is secret-and-more") == "is ***"
+
+
+def test_a_url_quoted_secret_is_masked() -> None:
+    assert logs.Redactor(["a b/c"])("u=a%20b%2Fc v=a%20b/c") == "u=*** v=***"

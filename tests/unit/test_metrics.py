@@ -1,0 +1,96 @@
+"""Observers: nothing by default, counts for Prometheus, and never a broken delivery."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import capture_logs
+
+from gateway import metrics
+from gateway.metrics import Observer, PrometheusObserver, guard
+
+TOLD = {
+    "signal_received": ("bookshop", 200, 0.02),
+    "signal_accepted": ("bookshop",),
+    "signal_duplicated": ("bookshop",),
+    "signal_held": ("bookshop",),
+    "signal_quarantined": ("bookshop",),
+    "type_unknown": ("bookshop",),
+    "bad_key": ("-",),
+    "delivery_attempted": ("bookshop", "erp", "odoo", "delivered", 0.3),
+    "store_failed": (),
+    "clock_ahead": (3600.0,),
+    "route_state": ("bookshop", "erp", "odoo", 2),
+}
+
+
+def samples(observer: Observer) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    families = text_string_to_metric_families(observer.exposition().decode())
+    return {(s.name, tuple(sorted(s.labels.items()))): s.value for family in families for s in family.samples}
+
+
+def test_all_events_are_known_here() -> None:
+    assert set(metrics.EVENTS) == set(TOLD)
+
+
+@pytest.mark.parametrize("event", metrics.EVENTS)
+def test_the_base_does_nothing(event: str) -> None:
+    observer = Observer()
+    assert getattr(observer, event)(*TOLD[event]) is None
+    assert observer.exposition() == b""
+
+
+def test_what_is_told_is_counted() -> None:
+    observer = PrometheusObserver()
+    for event, values in TOLD.items():
+        getattr(observer, event)(*values)
+        getattr(observer, event)(*values)
+    found = samples(observer)
+    account = (("account", "bookshop"),)
+    for name in ("accepted", "duplicate", "held", "quarantined", "unknown_type"):
+        assert found[f"cloudsignal_signals_{name}_total", account] == 2
+    assert found["cloudsignal_bad_keys_total", (("account", "-"),)] == 2
+    assert found["cloudsignal_store_failures_total", ()] == 2
+    assert found["cloudsignal_clock_ahead_seconds", ()] == 3600
+    assert found["cloudsignal_route_state", (*account, ("route", "erp"), ("sink", "odoo"))] == 2
+    assert found["cloudsignal_request_seconds_count", (*account, ("code", "200"))] == 2
+    labels = (*account, ("outcome", "delivered"), ("route", "erp"), ("sink", "odoo"))
+    assert found["cloudsignal_attempt_seconds_count", labels] == 2
+    assert found["cloudsignal_attempt_seconds_sum", labels] == pytest.approx(0.6)
+
+
+def test_observers_do_not_share_counts() -> None:
+    first, second = PrometheusObserver(), PrometheusObserver()
+    first.signal_accepted("bookshop")
+    assert not [name for name, labels in samples(second) if labels]
+
+
+class Broken(Observer):
+    def __init__(self) -> None:
+        self.told = 0
+
+    def signal_accepted(self, account: str) -> None:
+        self.told += 1
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("event", metrics.EVENTS)
+def test_a_guarded_observer_is_told_everything(event: str) -> None:
+    heard = []
+    observer = Observer()
+    setattr(observer, event, lambda *values: heard.append(values))
+    getattr(guard(observer), event)(*TOLD[event])
+    assert heard == [TOLD[event]]
+
+
+def test_a_broken_observer_is_logged_and_goes_no_further() -> None:
+    broken = Broken()
+    with capture_logs() as logs:
+        guard(broken).signal_accepted("bookshop")
+    assert broken.told == 1
+    assert [(line["event"], line["told"]) for line in logs] == [("observer.failed", "signal_accepted")]
+
+
+def test_a_guarded_observer_still_shows_its_counts() -> None:
+    observer = PrometheusObserver()
+    guarded = guard(observer)
+    guarded.signal_accepted("bookshop")
+    assert guarded.exposition() == observer.exposition() != b""
