@@ -1,0 +1,28 @@
+"""The plugin API: all that a sink's author imports, with gateway.model and gateway.errors. See plugins/README.md."""
+
+from gateway.errors import Misconfigured, Permanent, RetryLater, SinkError, Skip
+from gateway.model import ALERTS, ALL, Delivery, SecretValue, Signal
+from gateway.sink.api import Check, Context, Sink, State
+from gateway.sink.http import HttpSink, Response
+from gateway.sink.options import Secret, Url
+
+__all__ = [
+    "ALERTS",
+    "ALL",
+    "Check",
+    "Context",
+    "Delivery",
+    "HttpSink",
+    "Misconfigured",
+    "Permanent",
+    "Response",
+    "RetryLater",
+    "Secret",
+    "SecretValue",
+    "Signal",
+    "Sink",
+    "SinkError",
+    "Skip",
+    "State",
+    "Url",
+]

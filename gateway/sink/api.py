@@ -1,0 +1,111 @@
+"""What a sink is, and what the gateway gives it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import orjson
+import structlog
+
+from gateway.model import ALL, Delivery, Order
+
+
+class State:
+    """A route's key-value store: JSON values that live as long as the route.
+
+    What a delivery `set`s is committed in one transaction with that delivery's result, so a sink can keep its
+    position exactly in step with what it has delivered. `get` sees what was set, committed or not.
+    """
+
+    def __init__(self, values: Mapping[str, Any] | None = None) -> None:
+        self._values = dict(values or {})
+        self._changed: dict[str, Any] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._values.get(key, default)
+
+    def set(self, key: str, value: Any) -> None:
+        """Raises TypeError, here and not at the commit, for what JSON does not have."""
+        orjson.dumps(value)
+        self._values[key] = self._changed[key] = value
+
+    def take_changes(self) -> dict[str, Any]:
+        """For the dispatcher: what was set since the last call."""
+        changed, self._changed = self._changed, {}
+        return changed
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a sink is told of the route it serves."""
+
+    account: str
+    tenant: str
+    route: str
+    state: State = field(default_factory=State)
+    log: Any = field(default_factory=structlog.get_logger)
+    now: Callable[[], float] = time.time
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a sink's `check` found: whether it could deliver, and a line for each thing it looked at."""
+
+    ok: bool
+    details: tuple[str, ...] = ()
+
+
+class Sink:
+    """A destination of signals. One instance serves one route; the gateway calls it from one event loop.
+
+    `deliver` returns when the target has taken the delivery, or raises RetryLater, Permanent, Misconfigured or
+    Skip. Any other exception is retried. It may be cancelled at any await, and the same delivery may come again:
+    use `delivery.key` to do nothing twice.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    signals: ClassVar[frozenset[str]] = ALL
+    """The types a route of this sink gets where its config names none."""
+    order: ClassVar[Order] = "lane"
+    """"lane": one order's deliveries come one after the other; "none": as they come."""
+    options: ClassVar[Mapping[Any, Any]] = {}
+    """The voluptuous schema of the route's options."""
+    timeout: ClassVar[float] = 30.0
+    """Seconds an attempt may take."""
+    concurrency: ClassVar[int] = 4
+    """How many attempts a route runs at once where its config does not say."""
+    batch: ClassVar[int] = 1
+    """How many deliveries `deliver_batch` takes at the most."""
+
+    def __init__(self, options: Mapping[str, Any], context: Context) -> None:
+        self.settings = options
+        self.context = context
+        self.state = context.state
+        self.log = context.log
+
+    async def open(self) -> None:
+        """Get ready; called once, before the first delivery. May raise what `deliver` may."""
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Bring one delivery to the target."""
+        raise TypeError(f"{type(self).__name__} has neither deliver nor deliver_batch")
+
+    async def deliver_batch(self, deliveries: Sequence[Delivery]) -> Sequence[Exception | None] | None:
+        """Bring several at once; None says all were taken, else one entry each. An exception holds for all."""
+        for delivery in deliveries:
+            await self.deliver(delivery)
+        return None
+
+    async def check(self) -> Check:
+        """Ask the target whether the route could deliver: reachable, right credentials, enough rights."""
+        return Check(True)
+
+    async def close(self) -> None:
+        """Let go of everything; called once, after the last delivery."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.context.account}/{self.context.route}>"

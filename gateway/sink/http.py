@@ -1,0 +1,126 @@
+"""A base for sinks that speak HTTP: one pooled session a route, and transport faults told as outcomes."""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import aiohttp
+import orjson
+
+from gateway.errors import RetryLater
+from gateway.sink.api import Sink
+from gateway.sink.resolver import ThreadResolver
+
+RETRIED = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})
+"""Statuses that speak of a passing state of the target."""
+
+MAX_ANSWER = 4 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer read to its end. `headers` are keyed in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode("utf-8", "replace")
+
+    @property
+    def is_json(self) -> bool:
+        return "json" in self.headers.get("content-type", "")
+
+    def json(self) -> Any:
+        """The body parsed; RetryLater where it is no JSON, as a proxy's error page is none."""
+        try:
+            return orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            raise RetryLater(f"answered {self.status} with a body that is not JSON") from error
+
+    def retry_after(self, now: float) -> float | None:
+        """Seconds asked for by Retry-After (RFC 9110 10.2.3: seconds or a date), None where it is missing or bad."""
+        text = self.headers.get("retry-after", "").strip()
+        if text.isdigit():
+            return float(text)
+        try:
+            return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
+        except ValueError:
+            return None
+
+    def raise_for_retry(self, now: float) -> None:
+        """RetryLater for a status that passes by itself."""
+        if self.status in RETRIED:
+            raise RetryLater(f"answered {self.status}", self.retry_after(now))
+
+
+class HttpSink(Sink):
+    """A sink with `request`. Redirects are not followed: an answer of 3xx is the sink's to judge.
+
+    `connections` is the pool's size; `read_timeout` the longest silence in seconds, below the attempt's `timeout`.
+    """
+
+    connections: ClassVar[int] = 8
+    read_timeout: ClassVar[float] = 25.0
+    _session: aiohttp.ClientSession | None = None
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """Made at first use, so that `check` works without `open`."""
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self.connections, resolver=ThreadResolver()),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self.read_timeout),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any = None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """One exchange; RetryLater where there was no answer. The URL, which may be secret, is in no message."""
+        body = data if json is None else orjson.dumps(json)
+        sent = {"User-Agent": "cloudsignal-gateway", **(headers or {})}
+        if json is not None:
+            sent["Content-Type"] = "application/json"
+        try:
+            async with self.session.request(method, url, data=body, headers=sent, allow_redirects=False) as answer:
+                kept = {name.lower(): value for name, value in answer.headers.items()}
+                return Response(answer.status, kept, await read_body(answer))
+        except TimeoutError as error:
+            raise RetryLater("the target did not answer in time") from error
+        except aiohttp.InvalidURL as error:
+            raise RetryLater("the target's URL can't be used") from error
+        except aiohttp.ClientConnectorDNSError as error:
+            raise RetryLater("the target's name can't be resolved") from error
+        except aiohttp.ClientConnectorError as error:
+            raise RetryLater(f"can't connect: {error.os_error.strerror or 'refused'}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise RetryLater(f"the connection broke: {type(error).__name__}") from error
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+
+async def read_body(answer: aiohttp.ClientResponse) -> bytes:
+    """The whole body, RetryLater where it has no end in sight."""
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > MAX_ANSWER:
+            raise RetryLater(f"answered {answer.status} with more than {MAX_ANSWER} bytes")
+    return bytes(body)

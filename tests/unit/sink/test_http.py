@@ -1,0 +1,122 @@
+"""HttpSink: transport faults become outcomes, and what the target says is read whole and no further."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.errors import RetryLater
+from gateway.sink import Context, HttpSink, Response
+from gateway.sink import http as sink_http
+from tests.support.process import free_port
+from tests.support.stub import Answer, Fault, Stub
+
+pytestmark = pytest.mark.gen_test
+
+
+class Plain(HttpSink):
+    name = "plain"
+    summary = "posts"
+    read_timeout = 0.05
+
+
+@asynccontextmanager
+async def target() -> AsyncIterator[tuple[Plain, Stub]]:
+    stub = Stub()
+    stub.start()
+    sink = Plain({}, Context("shop", "acme", "erp"))
+    try:
+        yield sink, stub
+    finally:
+        await sink.close()
+        await stub.stop()
+
+
+async def test_an_answer_comes_whole() -> None:
+    async with target() as (sink, stub):
+        stub.faults.append(Answer(201, {"id": 7}, {"X-Thing": "yes"}))
+        answer = await sink.request("POST", f"{stub.url}/x?y=1", json={"a": "ü"}, headers={"X-Mine": "1"})
+        (request,) = stub.requests
+    assert (answer.status, answer.json(), answer.headers["x-thing"], answer.is_json) == (201, {"id": 7}, "yes", True)
+    assert (request.method, request.path, request.query, request.json) == ("POST", "/x", "y=1", {"a": "ü"})
+    assert request.headers["X-Mine"] == "1"
+    assert request.headers["User-Agent"] == "cloudsignal-gateway"
+
+
+async def test_a_redirect_is_not_followed() -> None:
+    async with target() as (sink, stub):
+        stub.faults.append(Answer(302, b"", {"Location": "http://127.0.0.1:1/"}))
+        assert (await sink.request("GET", stub.url)).status == 302
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault.CLOSE, "the connection broke"),
+        (Fault.HALF, "the connection broke"),
+        (Fault.HANG, "did not answer in time"),
+    ],
+)
+async def test_no_whole_answer_is_tried_again(fault: str, words: str) -> None:
+    async with target() as (sink, stub):
+        stub.faults.append(fault)
+        with pytest.raises(RetryLater, match=words) as raised:
+            await sink.request("POST", f"{stub.url}/secret-path")
+    assert "secret-path" not in str(raised.value)
+
+
+async def test_no_connection_is_tried_again() -> None:
+    async with target() as (sink, _):
+        with pytest.raises(RetryLater, match="can't connect"):
+            await sink.request("GET", f"http://127.0.0.1:{free_port()}/secret-path")
+
+
+async def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sink_http, "MAX_ANSWER", 1000)
+    async with target() as (sink, stub):
+        stub.faults.append(Answer(200, b"x" * 1001))
+        with pytest.raises(RetryLater, match="more than 1000 bytes"):
+            await sink.request("GET", stub.url)
+
+
+async def test_a_closed_sink_can_be_used_again() -> None:
+    async with target() as (sink, stub):
+        await sink.request("GET", stub.url)
+        await sink.close()
+        assert (await sink.request("GET", stub.url)).status == 200
+
+
+@pytest.mark.parametrize("status", sorted(sink_http.RETRIED))
+async def test_statuses_that_pass_by_themselves(status: int) -> None:
+    with pytest.raises(RetryLater) as raised:
+        Response(status, {"retry-after": "7"}, b"").raise_for_retry(now=0)
+    assert raised.value.after == 7
+
+
+@pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 403, 404, 410, 422])
+async def test_other_statuses_are_the_sinks_to_judge(status: int) -> None:
+    Response(status, {}, b"").raise_for_retry(now=0)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        ("0", 0.0),
+        ("Tue, 24 Nov 2026 08:00:30 GMT", 30.0),
+        ("Tue, 24 Nov 2026 07:00:00 GMT", 0.0),
+        ("soon", None),
+        ("-5", None),
+        ("", None),
+    ],
+)
+async def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
+    now = 1795507200.0  # 2026-11-24 08:00:00 UTC
+    assert Response(429, {"retry-after": header}, b"").retry_after(now) == seconds
+
+
+async def test_a_body_that_is_no_json_is_tried_again() -> None:
+    with pytest.raises(RetryLater, match="answered 200 with a body that is not JSON"):
+        Response(200, {}, b"<html>").json()

@@ -1,0 +1,53 @@
+"""Options: what passes, and that no message holds the value."""
+
+import pytest
+import voluptuous as vol
+
+from gateway.sink import Secret, SecretValue, Url
+
+
+@pytest.mark.parametrize(
+    ("url", "clean"),
+    [
+        ("https://erp.example", "https://erp.example"),
+        ("http://127.0.0.1:8069/", "http://127.0.0.1:8069"),
+        ("https://user@[::1]:1/path?q=1", "https://user@[::1]:1/path?q=1"),
+    ],
+)
+def test_urls(url: str, clean: str) -> None:
+    assert Url()(url) == clean
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "erp.example", "ftp://erp.example", "http://", "http://host:99999", "http://[::1", "http://a b", 7, None],
+)
+def test_what_is_no_url(value: object) -> None:
+    with pytest.raises(vol.Invalid) as raised:
+        Url()(value)
+    assert str(raised.value) == "expected a URL"
+
+
+def test_a_url_may_have_to_be_https() -> None:
+    with pytest.raises(vol.Invalid, match="expected an https URL"):
+        Url(https=True)("http://erp.example")
+
+
+def test_a_secret_is_wrapped_once() -> None:
+    secret = Secret(Url())("https://hooks.example/T0/s3cret/")
+    assert isinstance(secret, SecretValue)
+    assert secret.reveal() == "https://hooks.example/T0/s3cret"
+    assert Secret()(secret) == secret
+
+
+@pytest.mark.parametrize("value", ["", None, 5, ["s3cret"]])
+def test_what_is_no_secret(value: object) -> None:
+    with pytest.raises(vol.Invalid, match="expected a secret") as raised:
+        Secret()(value)
+    assert "s3cret" not in str(raised.value)
+
+
+def test_a_wrong_secret_is_not_told() -> None:
+    with pytest.raises(vol.Invalid) as raised:
+        Secret(Url())("s3cret, no URL")
+    assert "s3cret" not in str(raised.value)
