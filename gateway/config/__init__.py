@@ -1,0 +1,23 @@
+"""The configuration: YAML with `!env`, `!file` and `include` becomes a frozen Config, or every error at once.
+
+`document` reads YAML and knows where each part stands; `schema` is the table of settings; `check` makes problems of
+schema errors; `routes` and `load` put the parts together into what `settings` declares.
+"""
+
+from gateway.config.load import load_config, load_enabled
+from gateway.config.schema import settings_table
+from gateway.config.settings import Admin, Config, Log, Server, Tls
+from gateway.config.starter import Starter, write_starter
+
+__all__ = [
+    "Admin",
+    "Config",
+    "Log",
+    "Server",
+    "Starter",
+    "Tls",
+    "load_config",
+    "load_enabled",
+    "settings_table",
+    "write_starter",
+]

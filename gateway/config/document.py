@@ -1,0 +1,242 @@
+"""A YAML file as plain data, and where each part of it stands; `!env` and `!file` are filled in."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from gateway.errors import Problem
+
+Place = tuple[str | int, ...]
+"""Where a value stands in a document: ("accounts", "bookshop", "keys", 0)."""
+
+NODES_AT_MOST = 100_000
+"""Aliases can make a small file grow without end."""
+
+
+class Broken:
+    """Stands for a value that could not be had and has been reported."""
+
+
+BROKEN = Broken()
+
+
+@dataclass(slots=True)
+class Document:
+    """A file's `data`, the line of each place, the texts that `!env` and `!file` gave, and what is wrong with it.
+
+    `file` is how messages name it; relative paths in it stand relative to `directory`.
+    """
+
+    file: str
+    directory: Path
+    data: Any = BROKEN
+    lines: dict[Place, int] = field(default_factory=dict)
+    texts: dict[Place, str] = field(default_factory=dict, repr=False)
+    problems: list[Problem] = field(default_factory=list)
+    broken: set[Place] = field(default_factory=set)
+
+    def report(self, place: Place, message: str, line: int | None = None) -> None:
+        self.problems.append(Problem(self.file, line or self.line(place), show_place(place), message))
+
+    def line(self, place: Place) -> int:
+        """The line of a place, or of the nearest one that holds it."""
+        while place and place not in self.lines:
+            place = place[:-1]
+        return self.lines.get(place, 1)
+
+    def is_broken(self, place: Place) -> bool:
+        """Whether something at the place, or around it, has been reported as missing."""
+        return any(place[: len(known)] == known or known[: len(place)] == place for known in self.broken)
+
+
+def show_place(place: Place) -> str:
+    """A place as messages have it: accounts.bookshop.keys[0]"""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
+
+
+def read_document(path: Path, file: str, environ: Mapping[str, str]) -> Document:
+    """Read a file; what is wrong with it is in the document's `problems`."""
+    document = Document(file, path.parent)
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        document.problems.append(Problem(file, 0, "", f"can't be read: {error.strerror or type(error).__name__}"))
+        return document
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        document.report((), "the file is not UTF-8 text", line)
+        return document
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an anchor used again is good YAML
+            root = YAML(typ="safe", pure=True).compose(text)
+        document.data = {} if root is None else Builder(document, environ).build(root, ())
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        document.report((), f"not YAML: {describe(error)}", mark.line + 1 if mark else 1)
+    except YAMLError as error:
+        line = text.count("\n", 0, getattr(error, "position", 0)) + 1
+        document.report((), "not YAML: a character that YAML does not allow", line)
+    except (RecursionError, TooLarge):
+        document.report((), "nested too deeply, or too large")
+    return document
+
+
+def describe(error: MarkedYAMLError) -> str:
+    """What is wrong, without the words of the file: an alias or a tag may be a secret that lacks its quotes."""
+    problem = " ".join(part for part in (error.context, error.problem) if part).split("\n")[0]
+    problem = re.sub(r"'([^']*)'", lambda quoted: quoted[0] if is_syntax(quoted[1]) else "'***'", problem)
+    return f"{problem} (indent with spaces, not with tabs)" if "'\\t'" in problem else problem
+
+
+def is_syntax(quoted: str) -> bool:
+    """Whether it is a sign of YAML's own, or the kind of a token, and no word."""
+    return quoted.startswith("<") or not re.search(r"\w\w", quoted)
+
+
+class TooLarge(Exception):
+    """More nodes than a configuration can have."""
+
+
+class Builder:
+    """Makes plain data of YAML nodes, noting in the document where each part stands."""
+
+    def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
+        self.document = document
+        self.environ = environ
+        self._count = 0
+        self._scalars: Mapping[str, Callable[[str], Any]] = {
+            "null": lambda text: None,
+            "bool": read_bool,
+            "int": read_int,
+            "float": float_of,
+            "str": str,
+            "timestamp": str,
+            "value": str,
+        }
+
+    def build(self, node: Node, place: Place) -> Any:
+        self._count += 1
+        if self._count > NODES_AT_MOST:
+            raise TooLarge
+        self.document.lines.setdefault(place, node.start_mark.line + 1)
+        tag = str(node.tag)
+        if isinstance(node, ScalarNode):
+            return self._scalar(tag, node.value, place)
+        if isinstance(node, SequenceNode) and standard(tag) == "seq":
+            return [self.build(child, (*place, index)) for index, child in enumerate(node.value)]
+        if isinstance(node, MappingNode) and standard(tag) == "map":
+            return self._mapping(node, place)
+        return self._fail(place, f"{tag} takes a text" if tag in ("!env", "!file") else UNKNOWN_TAG)
+
+    def _scalar(self, tag: str, text: str, place: Place) -> Any:
+        if tag == "!env":
+            return self._variable(text, place)
+        if tag == "!file":
+            return self._file(text, place)
+        if standard(tag) not in self._scalars:
+            return self._fail(place, UNKNOWN_TAG)
+        try:
+            return self._scalars[standard(tag)](text)
+        except ValueError:
+            return self._fail(place, "not a value of its type")
+
+    def _variable(self, name: str, place: Place) -> Any:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            return self._fail(place, "!env takes the name of an environment variable")
+        if not self.environ.get(name):
+            state = "empty" if name in self.environ else "not set"
+            return self._fail(place, f"the environment variable {name} is {state}")
+        return self._keep(place, self.environ[name])
+
+    def _file(self, name: str, place: Place) -> Any:
+        try:
+            text = (self.document.directory / name).read_bytes().decode().rstrip("\r\n")
+        except OSError as error:
+            return self._fail(place, f"can't read the file {name}: {error.strerror or type(error).__name__}")
+        except ValueError:
+            return self._fail(place, f"the file {name} is not UTF-8 text")
+        return self._keep(place, text) if text else self._fail(place, f"the file {name} is empty")
+
+    def _keep(self, place: Place, text: str) -> str:
+        self.document.texts[place] = text
+        return text
+
+    def _fail(self, place: Place, message: str) -> Broken:
+        self.document.report(place, message)
+        self.document.broken.add(place)
+        return BROKEN
+
+    def _mapping(self, node: MappingNode, place: Place) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        merged: list[Node] = []
+        for key, value in node.value:
+            if standard(str(key.tag)) == "merge":
+                merged += value.value if isinstance(value, SequenceNode) else [value]
+            elif not isinstance(key, ScalarNode) or not standard(str(key.tag)):
+                self.document.report(place, "a name must be plain text", key.start_mark.line + 1)
+            elif key.value in result:
+                first = self.document.line((*place, key.value))
+                self.document.report((*place, key.value), f"stands twice, first in line {first}", line_of(key))
+            else:
+                self.document.lines[(*place, key.value)] = line_of(key)
+                result[key.value] = self.build(value, (*place, key.value))
+        for other in merged:
+            self._merge(other, place, result)
+        return result
+
+    def _merge(self, node: Node, place: Place, result: dict[str, Any]) -> None:
+        """`<<: *anchor`: what the mapping itself has, or an earlier anchor, stays."""
+        if not isinstance(node, MappingNode):
+            self.document.report(place, "<< takes mappings", line_of(node))
+            return
+        pairs = [(key, value) for key, value in node.value if str(key.value) not in result]
+        for name, value in self._mapping(MappingNode(node.tag, pairs, node.start_mark), place).items():
+            result.setdefault(name, value)
+
+
+UNKNOWN_TAG = "unknown tag: only !env and !file are known; a text that starts with ! needs quotes"
+
+
+def standard(tag: str) -> str:
+    """The short name of one of YAML's own tags, "" for any other."""
+    prefix, _, name = tag.rpartition(":")
+    return name if prefix == "tag:yaml.org,2002" else ""
+
+
+def line_of(node: Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def read_bool(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError
+    return text.lower() == "true"
+
+
+def read_int(text: str) -> int:
+    digits = text.replace("_", "")
+    return int(digits, 0) if re.match(r"[-+]?0[xob]", digits) else int(digits)
+
+
+def float_of(text: str) -> float:
+    return float(text.replace("_", "").lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+def leaves(value: Any) -> Iterator[Any]:
+    """Every value that is no mapping and no list, at any depth."""
+    inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple, set)) else None
+    if inner is None:
+        yield value
+        return
+    for each in inner:
+        yield from leaves(each)

@@ -1,0 +1,234 @@
+"""Loads a configuration: the main file and those it includes become one frozen Config, or every error at once."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from gateway.config.check import pick, validate
+from gateway.config.document import BROKEN, Document, Place, read_document
+from gateway.config.routes import Plugins, Routes, merge_routes, named, read_routes, secrets_of
+from gateway.config.schema import ACCOUNT_SCHEMA, MAIN_ONLY, MAIN_SCHEMA, TENANT_SCHEMA
+from gateway.config.settings import Admin, Config, Log, Server, Tls
+from gateway.config.values import did_you_mean
+from gateway.errors import ConfigError
+from gateway.keys import hash_key
+from gateway.model import Account, Key
+from gateway.sink import registry
+from gateway.store.contract import Settings
+
+DEFAULT_TENANT = "default"
+SECRET_PARTS = {"keys", "options", "store"}
+"""What `!env` and `!file` give below these is secret; elsewhere it may be a word like `info`, and masking it would
+eat the log."""
+
+
+def load_config(path: str | Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """Load and check a configuration. Raises ConfigError with every problem, by file and line."""
+    main = read_document(Path(path), Path(path).name, environ)
+    if main.data is BROKEN:
+        raise ConfigError([problem if problem.line else replace(problem, file=str(path)) for problem in main.problems])
+    documents = [main, *read_included(main, Path(path), environ)]
+    settings = validate(main, MAIN_SCHEMA, main.data, ())
+    resolve_tls(main, settings)
+    accounts = Accounts(find_plugins(main))
+    for document in documents:
+        accounts.read(document, is_main=document is main)
+    if not any(document.problems for document in documents):
+        report_conflicts(main, settings, accounts.accounts)
+    if problems := [problem for document in documents for problem in document.problems]:
+        raise ConfigError(sorted(problems, key=lambda problem: (problem.file, problem.line, problem.path)))
+    secrets = accounts.secrets.union(find_secrets(settings["store"]["url"], documents))
+    return make_config(Path(path), settings, accounts, secrets)
+
+
+def load_enabled(path: str | Path, environ: Mapping[str, str] = os.environ) -> Mapping[str, registry.Plugin]:
+    """The plugins that a configuration enables, broken ones too, whatever else is wrong with it. Raises ConfigError
+    where the file can't be read."""
+    main = read_document(Path(path), str(path), environ)
+    if main.data is BROKEN:
+        raise ConfigError(main.problems)
+    return find_plugins(main).loaded
+
+
+def make_config(path: Path, settings: Any, accounts: Accounts, secrets: Iterable[str]) -> Config:
+    store = settings["store"]
+    return Config(
+        path=path,
+        server=Server(**{"tls": None, **settings["server"]}),
+        admin=Admin(**settings["admin"]) if "admin" in settings else None,
+        store=Settings(url=store["url"], queue=store["queue"]),
+        retention=store["retention"],
+        log=Log(**settings["log"]),
+        plugins=tuple(accounts.plugins.loaded),
+        loaded=MappingProxyType(dict(accounts.plugins.loaded)),
+        accounts=MappingProxyType(accounts.accounts),
+        secrets=frozenset(secrets),
+    )
+
+
+# -- included files
+
+
+def read_included(main: Document, path: Path, environ: Mapping[str, str]) -> Iterator[Document]:
+    """The files that `include` names, each once, by name. A pattern may match none; a plain name must be there."""
+    given = pick(main.data, ("include",))
+    patterns = [given] if isinstance(given, str) else given if isinstance(given, list) else []
+    seen = {path.resolve()}
+    for index, pattern in enumerate(patterns):
+        if not isinstance(pattern, str) or not pattern.strip() or "\0" in pattern:
+            continue
+        place: Place = ("include", index) if isinstance(given, list) else ("include",)
+        found = sorted(glob.glob(pattern, root_dir=path.parent, recursive=True))
+        if not found and not glob.has_magic(pattern):
+            main.report(place, "there is no such file")
+        for match in found:
+            target = path.parent / match
+            if target.resolve() not in seen and not (target.is_dir() and glob.has_magic(pattern)):
+                seen.add(target.resolve())
+                yield read_document(target, show_file(match, path.parent), environ)
+
+
+def show_file(name: str, directory: Path) -> str:
+    """A file as messages name it: relative to the main file's directory where it is below it, else as given."""
+    below = os.path.relpath(directory / name, directory)
+    return os.path.normpath(name) if below.startswith(os.pardir) else below
+
+
+# -- parts of the main file
+
+
+def find_plugins(main: Document) -> Plugins:
+    """Load the plugins that are enabled; report those that are not installed. A broken one is the routes' error."""
+    installed = tuple(registry.installed_plugins())
+    given = pick(main.data, ("plugins",))
+    names = [given] if isinstance(given, str) else given if isinstance(given, list) else []
+    for index, name in enumerate(names):
+        if isinstance(name, str) and name.strip() and name not in installed:
+            hint = did_you_mean(name, installed)
+            place: Place = ("plugins", index) if isinstance(given, list) else ("plugins",)
+            main.report(place, f"no plugin of this name is installed{hint}")
+    enabled = dict.fromkeys(name for name in names if isinstance(name, str) and name in installed)
+    return Plugins(registry.load_plugins(enabled), installed)
+
+
+def resolve_tls(main: Document, settings: Any) -> None:
+    """Put a Tls, with paths from the main file's directory, in the place of what was given; report unreadable files."""
+    given = pick(settings, ("server", "tls"))
+    if given is None:
+        return
+    settings["server"]["tls"] = Tls(**{name: str(main.directory / path) for name, path in given.items()})
+    for name, path in given.items():
+        try:
+            (main.directory / path).read_bytes()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            main.report(("server", "tls", name), f"the file can't be read: {reason}")
+
+
+def report_conflicts(main: Document, settings: Any, accounts: Mapping[str, Account]) -> None:
+    """What is wrong though each part is right."""
+    listen = settings["server"]["listen"]
+    if listen == pick(settings, ("admin", "listen")) and listen[1]:
+        main.report(("admin", "listen"), "must not be the public listener's address")
+    if not accounts:
+        main.report((), "there is no account: add accounts here, or include a tenant's file that has some")
+
+
+# -- tenants and accounts
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant's name and default routes."""
+
+    name: str
+    routes: Routes
+
+
+class Accounts:
+    """Gathers the accounts of all files, and their secrets. A tenant's name and an account's may stand once."""
+
+    def __init__(self, plugins: Plugins) -> None:
+        self.plugins = plugins
+        self.accounts: dict[str, Account] = {}
+        self.secrets: set[str] = set()
+        self._places: dict[tuple[str, str], str] = {}
+
+    def read(self, document: Document, is_main: bool) -> None:
+        """Take in a file's tenant; errors are reported in the document."""
+        if not isinstance(document.data, dict):
+            if not document.problems:
+                document.report((), "expected a mapping (name: value)")
+            return
+        if not is_main:
+            validate(document, TENANT_SCHEMA, without_main_settings(document), ())
+        routes = read_routes(document, document.data.get("routes"), ("routes",), self.plugins)
+        tenant = Tenant(self._read_tenant(document, is_main), routes)
+        for name, raw, place in named(document, document.data.get("accounts"), ("accounts",)):
+            self._claim(document, "account", name, place)
+            self._read_account(document, raw, place, tenant)
+
+    def _read_tenant(self, document: Document, is_main: bool) -> str:
+        given = document.data.get("tenant")
+        if isinstance(given, str):
+            self._claim(document, "tenant", given, ("tenant",))
+            return given
+        if "tenant" not in document.data:
+            if not is_main:
+                document.report(("tenant",), "required")
+            elif document.data.get("accounts"):
+                self._claim(document, "tenant", DEFAULT_TENANT, ("accounts",))
+        return DEFAULT_TENANT
+
+    def _claim(self, document: Document, what: str, name: str, place: Place) -> None:
+        here = f"{document.file}:{document.line(place)}"
+        first = self._places.setdefault((what, name), here)
+        if first != here:
+            document.report(place, f"this {what} is already in {first}; a name stands once")
+
+    def _read_account(self, document: Document, raw: Any, place: Place, tenant: Tenant) -> None:
+        spec = validate(document, ACCOUNT_SCHEMA, raw, place)
+        own = raw.get("routes") if isinstance(raw, dict) else None
+        merged = merge_routes(document, own, (*place, "routes"), self.plugins, tenant.routes)
+        if spec is None:
+            return
+        name = str(place[-1])
+        routes = {key: replace(route, account=name, tenant=tenant.name) for key, route in merged.items() if route}
+        self.secrets.update(entry["key"] for entry in spec["keys"] if "key" in entry)
+        self.secrets.update(secret for route in routes.values() for secret in secrets_of(route))
+        self.accounts[name] = Account(
+            name=name,
+            tenant=tenant.name,
+            keys=tuple(make_key(entry, number) for number, entry in enumerate(spec["keys"], 1)),
+            routes=MappingProxyType(routes),
+            rate=spec.get("rate"),
+            unknown_types=spec["unknown_types"],
+            unknown_orders=spec["unknown_orders"],
+        )
+
+
+def without_main_settings(document: Document) -> dict[str, Any]:
+    """An included file's data, less what only the main file may have, which is reported."""
+    misplaced = {setting.name for setting in MAIN_ONLY} & document.data.keys()
+    for name in misplaced:
+        document.report((name,), f"only the main file may have {name!r}")
+    return {name: value for name, value in document.data.items() if name not in misplaced}
+
+
+def make_key(entry: Mapping[str, Any], number: int) -> Key:
+    digest = hash_key(entry["key"]) if "key" in entry else entry["sha256"]
+    return Key(digest, entry.get("label", f"key-{number}"), entry.get("expires"))
+
+
+def find_secrets(store_url: str, documents: list[Document]) -> Iterator[str]:
+    for document in documents:
+        yield from (text for place, text in document.texts.items() if SECRET_PARTS.intersection(place))
+    if password := urlsplit(store_url).password:
+        yield from {password, unquote(password)}

@@ -1,0 +1,114 @@
+"""Reads routes: the sink they name, its options, and how an account's routes go with its tenant's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import voluptuous as vol
+
+from gateway.config.check import validate
+from gateway.config.document import BROKEN, Document, Place, leaves
+from gateway.config.schema import ROUTE_SCHEMA
+from gateway.config.values import NAME, NAME_EXPECTED, did_you_mean
+from gateway.model import Retry, Route, SecretValue
+from gateway.sink import Sink, registry
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """The plugins a config enables, and the names of all that are installed."""
+
+    loaded: Mapping[str, registry.Plugin]
+    installed: tuple[str, ...]
+
+
+Routes = dict[str, Route | None]
+"""By name; None where the route has errors, which are reported."""
+
+
+def named(document: Document, value: Any, place: Place) -> Iterator[tuple[str, Any, Place]]:
+    """The entries of a mapping by name (name, value, place); wrong names are reported and left out."""
+    for name, inner in value.items() if isinstance(value, dict) else ():
+        if NAME.fullmatch(name):
+            yield name, inner, (*place, name)
+        else:
+            document.report((*place, name), NAME_EXPECTED)
+
+
+def read_routes(document: Document, value: Any, place: Place, plugins: Plugins) -> Routes:
+    """Routes as they stand, for no account yet."""
+    return {name: read_route(document, raw, at, plugins) for name, raw, at in named(document, value, place)}
+
+
+def merge_routes(document: Document, value: Any, place: Place, plugins: Plugins, defaults: Routes) -> Routes:
+    """An account's routes: the tenant's, less those replaced as a whole or switched off."""
+    merged = dict(defaults)
+    for name, raw, at in named(document, value, place):
+        if not is_switch_off(raw):
+            merged[name] = read_route(document, raw, at, plugins)
+        elif name in defaults:
+            default = defaults[name]
+            merged[name] = default and replace(default, enabled=False)
+        else:
+            hint = did_you_mean(name, list(defaults))
+            document.report(at, f"the tenant has no route of this name to switch off{hint}")
+    return merged
+
+
+def is_switch_off(raw: Any) -> bool:
+    return isinstance(raw, dict) and set(raw) == {"enabled"} and raw["enabled"] in (False, "false")
+
+
+def read_route(document: Document, raw: Any, place: Place, plugins: Plugins) -> Route | None:
+    spec = validate(document, ROUTE_SCHEMA, raw, place)
+    sink = find_sink(document, raw, place, plugins) if isinstance(raw, dict) else None
+    options = read_options(document, sink, raw.get("options"), (*place, "options")) if sink else None
+    if spec is None or sink is None or options is None:
+        return None
+    return Route(
+        account="",
+        tenant="",
+        name=str(place[-1]),
+        sink=sink.name,
+        signals=frozenset(spec.get("signals", sink.signals)),
+        options=MappingProxyType(options),
+        enabled=spec["enabled"],
+        concurrency=spec.get("concurrency", sink.concurrency),
+        rate=spec.get("rate"),
+        retry=Retry(**spec["retry"]),
+        order=spec.get("order", sink.order),
+    )
+
+
+def find_sink(document: Document, raw: dict[str, Any], place: Place, plugins: Plugins) -> type[Sink] | None:
+    """The class of the sink that a route names; what is no name at all, the route's schema reports."""
+    name = raw.get("sink", BROKEN)
+    if not isinstance(name, str) or not name.strip():
+        return None
+    plugin = plugins.loaded.get(name)
+    if plugin and plugin.sink:
+        return plugin.sink
+    if plugin:
+        message = f"the plugin {name} could not be loaded: {plugin.error}"
+    elif name in plugins.installed:
+        message = f"not enabled: add {name!r} to plugins"
+    else:
+        message = f"no plugin of this name is installed{did_you_mean(name, plugins.installed)}"
+    document.report((*place, "sink"), message)
+    return None
+
+
+def read_options(document: Document, sink: type[Sink], raw: Any, place: Place) -> dict[str, Any] | None:
+    """The options as the sink's schema makes them, None after errors."""
+    if not isinstance(raw, dict | None):
+        return None  # the route's schema has said so
+    options: dict[str, Any] | None = validate(document, vol.Schema(dict(sink.options)), raw or {}, place, foreign=True)
+    return options
+
+
+def secrets_of(route: Route) -> Iterator[str]:
+    """The texts of a route's Secret() options."""
+    yield from (leaf.reveal() for leaf in leaves(route.options) if isinstance(leaf, SecretValue))

@@ -1,0 +1,74 @@
+"""The configuration as frozen values: resolved once, at start, and never looked up in layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.model import Account
+from gateway.sink.registry import Plugin
+from gateway.store.contract import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Paths of PEM files; both could be read when the config was loaded."""
+
+    certificate: str
+    private_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The public listener. `listen` is (host, port), `max_body` in bytes, `grace` in seconds."""
+
+    listen: tuple[str, int]
+    tls: Tls | None
+    trusted_proxies: tuple[str, ...]
+    max_body: int
+    bad_keys_per_minute: int
+    grace: float
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """The private listener. `listen` is (host, port)."""
+
+    listen: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """`format` is json or console, `level` one of debug, info, warning, error, critical."""
+
+    format: str
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All that a gateway is told. `retention` is in seconds; `loaded` has each enabled plugin, broken ones too.
+
+    `secrets` are the texts that must never be seen in a log: keys, secret options, and what `!env` and `!file` gave
+    for keys, options and the store.
+    """
+
+    path: Path
+    server: Server
+    admin: Admin | None
+    store: Settings = field(repr=False)  # its URL may hold a password
+    retention: float
+    log: Log
+    plugins: tuple[str, ...]
+    loaded: Mapping[str, Plugin] = field(repr=False)
+    accounts: Mapping[str, Account] = field(repr=False)
+    secrets: frozenset[str] = field(repr=False)
+
+    @property
+    def tenants(self) -> Mapping[str, Sequence[Account]]:
+        """The accounts of each tenant, in the config's order."""
+        tenants: dict[str, list[Account]] = {}
+        for account in self.accounts.values():
+            tenants.setdefault(account.tenant, []).append(account)
+        return tenants

@@ -1,0 +1,218 @@
+"""Validators of single settings, for voluptuous. Their messages say what is expected and never hold the value."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import Any
+from urllib.parse import urlsplit
+
+import voluptuous as vol
+
+from gateway import model, protocol
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+NAME_EXPECTED = "expected a name of a-z, 0-9, - and _ (it stands in URLs), at most 64 characters"
+SIGNAL_TYPES = (*protocol.TYPES, model.EVERY)
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """The end of a message about a word that is not known: the nearest right one, else all of them."""
+    near = get_close_matches(word, known, 1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; known are {', '.join(known)}" if known else ""
+
+
+def text(value: object) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        raise vol.Invalid("expected text; put it in quotes")
+    if not isinstance(value, str) or not value.strip():
+        raise vol.Invalid("expected text")
+    return value
+
+
+def label(value: object) -> str:
+    if len(text(value)) > 64 or not text(value).isprintable():
+        raise vol.Invalid("expected text of at most 64 printable characters")
+    return text(value)
+
+
+def name(value: object) -> str:
+    if not isinstance(value, str) or not NAME.fullmatch(value):
+        raise vol.Invalid(NAME_EXPECTED)
+    return value
+
+
+def flag(value: object) -> bool:
+    """`!env` gives text, so text is taken too."""
+    if value in ("true", "false"):
+        return value == "true"
+    if not isinstance(value, bool):
+        raise vol.Invalid("expected true or false")
+    return value
+
+
+def number(value: object) -> float:
+    """A finite number, also as the text that `!env` gives."""
+    try:
+        found = math.nan if isinstance(value, bool) or not isinstance(value, (int, float, str)) else float(value)
+    except (ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise vol.Invalid("expected a number")
+    return found
+
+
+def whole(least: int, most: int) -> Callable[[object], int]:
+    """A whole number within bounds."""
+
+    def validate(value: object) -> int:
+        if not re.fullmatch(r"\d{1,15}", str(value)) or not least <= int(str(value)) <= most:
+            raise vol.Invalid(f"expected a whole number from {least} to {most}")
+        return int(str(value))
+
+    return validate
+
+
+def positive(value: object) -> float:
+    if number(value) <= 0:
+        raise vol.Invalid("expected a number above 0")
+    return number(value)
+
+
+def at_least_one(value: object) -> float:
+    if number(value) < 1:
+        raise vol.Invalid("expected a number, at least 1")
+    return number(value)
+
+
+def duration(value: object) -> float:
+    """Seconds, from a number of them or from 30s, 15m, 12h, 90d."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])", value) if isinstance(value, str) else None
+    try:
+        seconds = float(match[1]) * UNITS[match[2]] if match else number(value)
+    except vol.Invalid:
+        seconds = -1
+    if seconds < 0:
+        raise vol.Invalid("expected a time: a number of seconds, or such as 30s, 15m, 12h, 90d")
+    return seconds
+
+
+def choice(*words: str) -> Callable[[object], str]:
+    def validate(value: object) -> str:
+        if value not in words:
+            raise vol.Invalid(f"expected {', '.join(words[:-1])} or {words[-1]}")
+        return str(value)
+
+    return validate
+
+
+def address(value: object) -> tuple[str, int]:
+    """(host, port), from 127.0.0.1:8080 or [::1]:8080. Port 0 is any that is free."""
+    match = re.fullmatch(r"(?:\[([^\]]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", value) if isinstance(value, str) else None
+    if match is None or int(match[3]) > 65535 or not (match[1] is None or is_ipv6(match[1])):
+        raise vol.Invalid("expected host:port, such as 127.0.0.1:8080 or [::1]:8080")
+    return match[1] or match[2], int(match[3])
+
+
+def is_ipv6(value: str) -> bool:
+    try:
+        ipaddress.IPv6Address(value)
+    except ValueError:
+        return False
+    return True
+
+
+def network(value: object) -> str:
+    try:
+        return str(ipaddress.ip_network(text(value), strict=False))
+    except ValueError:
+        raise vol.Invalid("expected an address or a network, such as 10.0.0.0/8") from None
+
+
+def store_url(value: object) -> str:
+    given = value if isinstance(value, str) else ""
+    try:
+        parts = urlsplit(given)
+        good = parts.port != 0 and len(parts.path) > 1
+    except ValueError:
+        good = False
+    if not good or not re.match(r"sqlite:///|postgresql://", given):
+        raise vol.Invalid("expected sqlite:///path/to.db or postgresql://user@host/database")
+    return given
+
+
+def signal_type(value: object) -> str:
+    if value not in SIGNAL_TYPES:
+        raise vol.Invalid("unknown signal type" + did_you_mean(value if isinstance(value, str) else "", SIGNAL_TYPES))
+    return str(value)
+
+
+# -- keys of an account
+
+
+def key_text(value: object) -> str:
+    if text(value) != text(value).strip():
+        raise vol.Invalid("expected a key without spaces around it")
+    return text(value)
+
+
+def sha256(value: object) -> bytes:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", value):
+        raise vol.Invalid("expected a SHA-256 digest: 64 hex digits, as `cloudsignal keys hash` prints them")
+    return bytes.fromhex(value)
+
+
+def moment(value: object) -> datetime:
+    """An instant in UTC, from ISO 8601 with its offset."""
+    try:
+        found = datetime.fromisoformat(value if isinstance(value, str) else "")
+        if found.tzinfo is None:
+            raise ValueError
+        return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise vol.Invalid("expected a time with its offset, such as 2027-01-31T00:00:00Z") from None
+
+
+# -- collections
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """A mapping; one that was left empty (`admin:`) is one without entries."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise vol.Invalid("expected a mapping (name: value)")
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A list of what `check` takes, all of its errors at once; a single text is a list of one."""
+
+    check: Callable[[Any], Any]
+    least: int = 0
+
+    def __call__(self, value: object) -> tuple[Any, ...]:
+        items = [value] if isinstance(value, str) else value
+        if not isinstance(items, list):
+            raise vol.Invalid("expected a list")
+        if len(items) < self.least:
+            raise vol.Invalid("expected at least one")
+        results, errors = [], []
+        for index, item in enumerate(items):
+            try:
+                results.append(self.check(item))
+            except vol.Invalid as error:
+                error.prepend([index] if items is value else [])
+                errors += error.errors if isinstance(error, vol.MultipleInvalid) else [error]
+        if errors:
+            raise vol.MultipleInvalid(errors)
+        return tuple(results)

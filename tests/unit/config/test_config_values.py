@@ -1,0 +1,160 @@
+"""Validators of single settings: what they take, and that they never say what they were given."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import voluptuous as vol
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.config import values
+from gateway.config.schema import KeyEntry
+
+KEY_ENTRY = KeyEntry()
+
+GOOD: list[tuple[Callable[[Any], Any], Any, Any]] = [
+    (values.text, "word", "word"),
+    (values.label, "old key", "old key"),
+    (values.name, "a", "a"),
+    (values.name, "0book_shop-2", "0book_shop-2"),
+    (values.name, "a" * 64, "a" * 64),
+    (values.flag, True, True),
+    (values.flag, "false", False),
+    (values.number, 2, 2.0),
+    (values.number, "2.5", 2.5),
+    (values.whole(1, 10), 10, 10),
+    (values.whole(1, 10), "1", 1),
+    (values.positive, 0.5, 0.5),
+    (values.at_least_one, 1, 1.0),
+    (values.duration, 30, 30.0),
+    (values.duration, "30", 30.0),
+    (values.duration, 0, 0.0),
+    (values.duration, "30s", 30.0),
+    (values.duration, "15m", 900.0),
+    (values.duration, "1.5h", 5400.0),
+    (values.duration, "90d", 7776000.0),
+    (values.choice("json", "console"), "json", "json"),
+    (values.address, "127.0.0.1:8080", ("127.0.0.1", 8080)),
+    (values.address, "localhost:0", ("localhost", 0)),
+    (values.address, "[::1]:8080", ("::1", 8080)),
+    (values.address, "gateway.example.com:65535", ("gateway.example.com", 65535)),
+    (values.network, "10.0.0.0/8", "10.0.0.0/8"),
+    (values.network, "10.1.2.3/8", "10.0.0.0/8"),
+    (values.network, "127.0.0.1", "127.0.0.1/32"),
+    (values.network, "::1", "::1/128"),
+    (values.store_url, "sqlite:///data/gateway.db", "sqlite:///data/gateway.db"),
+    (values.store_url, "sqlite:////var/lib/gateway.db", "sqlite:////var/lib/gateway.db"),
+    (values.store_url, "postgresql://me@db.example.com:5432/x", "postgresql://me@db.example.com:5432/x"),
+    (values.signal_type, "ItemShipped", "ItemShipped"),
+    (values.signal_type, "ItemDeliveryFailed", "ItemDeliveryFailed"),
+    (values.signal_type, "*", "*"),
+    (values.key_text, "a key", "a key"),
+    (values.sha256, "0F" * 32, b"\x0f" * 32),
+    (values.moment, "2027-01-31T01:00:00+01:00", datetime(2027, 1, 31, tzinfo=UTC)),
+    (values.moment, "2027-01-31T00:00:00Z", datetime(2027, 1, 31, tzinfo=UTC)),
+    (values.mapping, None, {}),
+    (values.mapping, {"a": 1}, {"a": 1}),
+    (values.Each(values.text), [], ()),
+    (values.Each(values.text), ["a", "b"], ("a", "b")),
+    (values.Each(values.text), "a", ("a",)),
+    (KEY_ENTRY, "a-key", {"key": "a-key"}),
+    (KEY_ENTRY, {"key": "a-key", "label": "x"}, {"key": "a-key", "label": "x"}),
+    (KEY_ENTRY, {"sha256": "00" * 32}, {"sha256": bytes(32)}),
+]
+
+
+@pytest.mark.parametrize(("check", "value", "result"), GOOD)
+def test_what_is_taken(check: Callable[[Any], Any], value: Any, result: Any) -> None:
+    assert check(value) == result
+    assert type(check(value)) is type(result)
+
+
+QUOTES = "expected text; put it in quotes"
+TIME = "expected a time: a number of seconds, or such as 30s, 15m, 12h, 90d"
+ADDRESS = "expected host:port, such as 127.0.0.1:8080 or [::1]:8080"
+STORE = "expected sqlite:///path/to.db or postgresql://user@host/database"
+NETWORK = "expected an address or a network, such as 10.0.0.0/8"
+MOMENT = "expected a time with its offset, such as 2027-01-31T00:00:00Z"
+DIGEST = "expected a SHA-256 digest: 64 hex digits, as `cloudsignal keys hash` prints them"
+
+BAD: list[tuple[Callable[[Any], Any], str, list[Any]]] = [
+    (values.text, "expected text", ["", "  ", None, True, [], {}]),
+    (values.text, QUOTES, [12, 1.5]),
+    (values.label, "expected text of at most 64 printable characters", ["x" * 65, "two\nlines"]),
+    (values.name, values.NAME_EXPECTED, ["", "Shop", "-shop", "a b", "a" * 65, "ä", "a\n", None, 5, "a/b"]),
+    (values.flag, "expected true or false", ["yes", 1, 0, None, "True", [], {}]),
+    (values.number, "expected a number", ["x", None, True, float("nan"), float("inf"), "nan", [], 10**400]),
+    (values.whole(1, 10), "expected a whole number from 1 to 10", [0, 11, 1.5, "x", True, None, -1, "", 10**20]),
+    (values.positive, "expected a number above 0", [0, -1]),
+    (values.at_least_one, "expected a number, at least 1", [0.9, 0]),
+    (values.duration, TIME, [-1, "1w", "s", "", None, True, [], "1 h", "-1s", "1h30m", float("inf")]),
+    (values.choice("a", "b", "c"), "expected a, b or c", ["d", None, [], {}, 1]),
+    (values.address, ADDRESS, [8080, ":8080", "host", "host:", "host:65536", "::1:80", "[nope]:80", "a b:1", None]),
+    (values.network, NETWORK, ["nope", "10.0.0.0/33", "1.2.3"]),
+    (values.network, QUOTES, [10]),
+    (values.store_url, STORE, ["sqlite://data.db", "sqlite:///", "mysql://h/d", "", None, 5, "postgresql://[h/d"]),
+    (values.sha256, DIGEST, ["ab", "g" * 64, "0" * 65, None, 5]),
+    (values.moment, MOMENT, ["2027-01-31", "2027-01-31T00:00:00", "soon", None, 2027, "0001-01-01T00:00:00+14:00"]),
+    (values.key_text, "expected a key without spaces around it", [" key", "key\n"]),
+    (values.mapping, "expected a mapping (name: value)", [[], "x", 0, False]),
+    (values.Each(values.text), "expected a list", [None, 5, {}]),
+    (values.Each(values.text, least=1), "expected at least one", [[]]),
+    (KEY_ENTRY, "expected either key or sha256", [{}, {"label": "x"}, {"key": "a", "sha256": "00" * 32}]),
+]
+
+
+@pytest.mark.parametrize(
+    ("check", "message", "value"), [(check, message, value) for check, message, bad in BAD for value in bad]
+)
+def test_what_is_refused(check: Callable[[Any], Any], message: str, value: Any) -> None:
+    with pytest.raises(vol.Invalid) as caught:
+        check(value)
+    assert caught.value.msg == message
+
+
+@pytest.mark.parametrize(
+    ("word", "end"),
+    [
+        ("ItemShiped", "; did you mean 'ItemShipped'?"),
+        ("itemerror", "; did you mean 'ItemError'?"),
+        ("ItemValidate", "; did you mean 'ItemValidated'?"),
+        ("Xyz", f"; known are {', '.join(values.SIGNAL_TYPES)}"),
+        (None, f"; known are {', '.join(values.SIGNAL_TYPES)}"),
+        ([], f"; known are {', '.join(values.SIGNAL_TYPES)}"),
+    ],
+)
+def test_an_unknown_signal_type_names_the_nearest(word: Any, end: str) -> None:
+    with pytest.raises(vol.Invalid) as caught:
+        values.signal_type(word)
+    assert caught.value.msg == f"unknown signal type{end}"
+
+
+def test_a_list_has_all_its_errors_at_once() -> None:
+    with pytest.raises(vol.MultipleInvalid) as caught:
+        values.Each(KEY_ENTRY)(["good", 5, {"sha256": "x", "expires": "y"}, "good"])
+    assert sorted(str(error.path) for error in caught.value.errors) == ["[1]", "[2, 'expires']", "[2, 'sha256']"]
+
+
+def test_a_single_text_has_no_index_in_its_error() -> None:
+    with pytest.raises(vol.MultipleInvalid) as caught:
+        values.Each(values.signal_type)("ItemShiped")
+    assert [error.path for error in caught.value.errors] == [[]]
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@given(value=ANYTHING)
+def test_validators_take_anything_or_raise_invalid(value: Any) -> None:
+    for check in {check for check, *_ in GOOD}:
+        with contextlib.suppress(vol.Invalid):
+            check(value)
