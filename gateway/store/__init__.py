@@ -1,0 +1,29 @@
+"""Custody on disk. `contract` says what the rest of the gateway sees; `open_store` gives it."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+from gateway.errors import GatewayError
+from gateway.store import sqlite
+from gateway.store.contract import Settings, Store
+
+__all__ = ["Settings", "Store", "open_store"]
+
+
+def open_store(settings: Settings, *, exclusive: bool = False, loop: asyncio.AbstractEventLoop | None = None) -> Store:
+    """Open the store, with its tables as this version knows them; its awaitables belong to `loop`, or the running one.
+
+    `exclusive` is for the process that serves, and holds until `close`. Raises StoreInUse where another has it,
+    StoreError where the store can't be opened, GatewayError for a URL or a schema that this version does not know.
+    """
+    loop = loop or asyncio.get_running_loop()
+    scheme = urlsplit(settings.url).scheme
+    if scheme == "sqlite":
+        return sqlite.open_sqlite(settings, loop, exclusive)
+    if scheme in ("postgres", "postgresql"):
+        raise GatewayError(
+            "store.url: postgresql:// is not supported yet in this version; use sqlite:///data/gateway.db"
+        )
+    raise GatewayError("store.url: expected sqlite:///path/of/a/file.db")

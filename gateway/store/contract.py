@@ -1,0 +1,299 @@
+"""What the gateway sees of its store, and what the store promises. One suite, tests/contract, holds each backend to it.
+
+Atomicity. Each write below is one transaction, wholly on disk (fsync) when its awaitable resolves, or not at all when
+it raises. Writes that wait together share a transaction and an fsync; one that fails, fails alone. Writes run in the
+order of the calls that made them, within a kind. Cancelling an awaitable does not undo the write.
+
+States. A delivery is in exactly one: `pending` (due, waiting for its lane's head, leased or held), `delivered`,
+`dead` or `filtered`.
+
+Lanes. Of the pending deliveries of one (account, route, lane) that are not held, exactly one is the head: it alone has
+`due_at` and can be claimed. When it ends, the first accepted of those that wait becomes the head, live ones before
+replays. A live head stays the head until it ends: what joins the lane with a lower id waits behind it and comes next.
+A replay that is the head gives way to a live delivery, unless it is leased; then it does so when it is to be retried.
+
+Leases. A claim moves `due_at` to the lease's end; nobody else can claim the delivery before. A result is taken only
+from the holder, also after the lease ran out as long as nobody else has claimed it.
+
+Times are seconds since the epoch, exact to the microsecond, given by the caller; the store reads no clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from gateway.model import Attempt, Decision, Delivery, Signal
+
+State = Literal["pending", "delivered", "dead", "filtered"]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A route that a signal is to reach: its name and lane (None: no order to keep)."""
+
+    route: str
+    lane: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """`signal_id` grows from one to the next, not always by one; 0 for a duplicate, of which nothing was written."""
+
+    signal_id: int
+    duplicate: bool
+    held: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request with a right key that was no valid signal, for quarantine. `body` holds no key."""
+
+    account: str
+    received_at: float
+    body: str
+    errors: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """Room for `limit` more deliveries on a route, of which `replays` may be replays (None: all)."""
+
+    account: str
+    route: str
+    limit: int
+    replays: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a claim gave, in the order of the wants. `next_due` maps (account, route) to when more may be claimed, for
+    each route wanted that has something pending, leased or not; a time in the past means there is more right now. Where
+    the claim has used up the room for replays, those that are left do not count."""
+
+    deliveries: Sequence[Delivery]
+    next_due: Mapping[tuple[str, str], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a claimed delivery. `attempt` is None for a success or where nothing was tried."""
+
+    delivery: Delivery
+    decision: Decision
+    attempt: Attempt | None
+    ended_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    """A delivery as listed."""
+
+    signal_id: int
+    account: str
+    route: str
+    lane: str | None
+    state: State
+    attempts: int
+    created_at: float
+    due_at: float | None
+    ended_at: float | None
+    reason: str
+    held: bool = False
+    leased: bool = False
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SignalRow:
+    """A signal as listed: with how many deliveries it was given, and the routes that did not ask for it."""
+
+    signal: Signal
+    deliveries: int
+    unrouted: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRow:
+    """A quarantined request as listed."""
+
+    id: int
+    account: str
+    received_at: float
+    body: str
+    errors: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which signals or deliveries to list or replay; None asks for any. `ids` are signals' ids, `order` is an id or a
+    reference. Received from `since` on and before `until`. Signals match by `route` and `state` of a delivery."""
+
+    ids: Sequence[int] | None = None
+    account: str | None = None
+    route: str | None = None
+    type: str | None = None
+    order: str | None = None
+    state: State | None = None
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RouteState:
+    """What the store remembers of a route: the fields of its breaker (see gateway.policy.Breaker), and whether people
+    have paused it, since when and why."""
+
+    account: str
+    route: str
+    paused: bool = False
+    failures: int = 0
+    opened: int = 0
+    probe_at: float = 0.0
+    reason: str = ""
+    paused_at: float | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What a route has pending: how many deliveries in all, how many of them are due now or at a time of their own
+    (heads of lanes, leased ones too), and since when the oldest is: of those not replayed, if there are any, the one
+    accepted first."""
+
+    pending: int
+    due: int
+    oldest_at: float | None
+
+
+class Store(Protocol):
+    """The store of one gateway process. Its awaitables belong to the event loop it was opened on.
+
+    Raises StoreError when the work failed or the store is closed. `accept` and `quarantine` raise StoreBusy, before
+    anything is written, when the queue is full; the gateway's own writes are bounded by what it runs.
+    """
+
+    # -- custody
+
+    async def accept(self, signal: Signal, targets: Sequence[Target], unrouted: Sequence[str], hold: bool) -> Accepted:
+        """Write a signal and its deliveries, unless its identity is known. `unrouted` names the routes that did not
+        ask for it. With `hold`, deliveries of a signal wait until `add_orders` was given its order or reference."""
+        ...
+
+    async def quarantine(self, refused: Refused) -> int:
+        """Keep a refused request; its id. The same body of the same account is kept once."""
+        ...
+
+    # -- delivery
+
+    async def claim(self, wants: Sequence[Want], now: float, lease_until: float) -> Claim:
+        """Lease due heads of lanes, on each route the oldest due first (then the lowest id), up to its limit; replays
+        only where live ones leave room. `attempt` counts one more than the attempts recorded."""
+        ...
+
+    async def record(self, results: Sequence[Result], state: Mapping[tuple[str, str], Mapping[str, Any]]) -> int:
+        """Write results and the sinks' state changes with them, in one transaction; how many results were taken.
+        A result whose lease is no longer the holder's is left out, its attempt too; state changes are kept. What ends
+        a lane's head frees the next. TypeError where a state value is no JSON."""
+        ...
+
+    async def next_due(self, routes: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
+        """When each route can next be claimed from; routes with nothing waiting are left out."""
+        ...
+
+    async def release_leases(self, now: float) -> int:
+        """At the start of the only gateway on this store: what an earlier process had claimed is due again."""
+        ...
+
+    async def pull_due(self, now: float, latest: float) -> int:
+        """At the start too, after the leases: what is due after `latest`, as an earlier process with a clock that was
+        ahead may have said, is due now; how many."""
+        ...
+
+    # -- routes
+
+    async def save_route_state(self, state: RouteState) -> None:
+        """Remember a route's breaker. What belongs to a pause is left as it is."""
+        ...
+
+    async def set_paused(self, account: str, route: str, paused: bool, now: float, why: str) -> None:
+        """Pause or resume a route; noted in the history. The store only remembers it: claims do not look at it."""
+        ...
+
+    async def route_states(self) -> Mapping[tuple[str, str], RouteState]:
+        """What is remembered, of the routes of which anything is."""
+        ...
+
+    async def backlog(self) -> Mapping[tuple[str, str], Backlog]:
+        """What each route has pending; routes with nothing are left out. Costs by what is pending, not by history."""
+        ...
+
+    # -- looking and mending
+
+    async def replay(self, which: Filter, now: float) -> int:
+        """Make matching deliveries that have ended (dead, delivered or filtered) pending again; how many. They are due
+        now or wait in their lanes by the rule above. Attempts count from 1 again and the time to give up starts
+        `now`; the failed attempts of before stay listed."""
+        ...
+
+    async def count_replay(self, which: Filter) -> Mapping[tuple[str, str], int]:
+        """What `replay` would do, per (account, route)."""
+        ...
+
+    async def add_orders(self, account: str, orders: Sequence[str], now: float) -> int:
+        """Make orders (ids or references) known to an account and free what was held for them, as if made `now`; how
+        many freed."""
+        ...
+
+    async def read_state(self, account: str, route: str) -> Mapping[str, Any]:
+        """A route's key-value store."""
+        ...
+
+    async def signals(self, which: Filter, limit: int) -> Sequence[SignalRow]:
+        """Newest first."""
+        ...
+
+    async def deliveries(self, which: Filter, limit: int) -> Sequence[DeliveryRow]:
+        """Newest first."""
+        ...
+
+    async def attempts(self, signal_id: int) -> Mapping[str, Sequence[Attempt]]:
+        """The failed attempts of a signal's deliveries, by route, in order."""
+        ...
+
+    async def quarantined(self, account: str | None, limit: int) -> Sequence[QuarantineRow]:
+        """Newest first."""
+        ...
+
+    async def ledger(self) -> Mapping[tuple[str, str], Mapping[str, int]]:
+        """Per (account, route): `accepted`, `delivered`, `pending`, `dead`, `filtered` (with those it did not ask
+        for), counted in one snapshot."""
+        ...
+
+    async def probe(self) -> None:
+        """Write something, in turn with what else is written. Raises as `accept` does."""
+        ...
+
+    def on_failure(self, tell: Callable[[], None]) -> None:
+        """Have `tell` called, on the event loop, after each transaction that failed."""
+        ...
+
+    async def verify(self) -> None:
+        """Wait for the check of a store whose last run did not end in order; where there is none, return at once.
+        Raises StoreCorrupt where it found damage."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what waits, then close. Later calls raise StoreError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where the store is and how it works. `actor` is who the history names for what is changed by hand."""
+
+    url: str
+    queue: int = 10_000
+    actor: str = "gateway"
+    options: Mapping[str, Any] = field(default_factory=dict)

@@ -1,0 +1,191 @@
+"""The store on a database: writes go to the writer's thread, reads to a small pool of threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from peewee import Database, PeeweeException
+
+from gateway.errors import StoreError
+from gateway.model import Attempt, Signal
+from gateway.store import lanes, queries, writes
+from gateway.store.contract import (
+    Accepted,
+    Backlog,
+    Claim,
+    DeliveryRow,
+    Filter,
+    QuarantineRow,
+    Refused,
+    Result,
+    RouteState,
+    SignalRow,
+    Target,
+    Want,
+)
+from gateway.store.lock import Serving
+from gateway.store.rows import dumps
+from gateway.store.writer import Step, Writer, describe_failure
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Readers:
+    """Runs queries on threads, each with a connection of its own while it runs."""
+
+    def __init__(self, databases: Sequence[Database], loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._threads = ThreadPoolExecutor(len(databases), "store-reader")
+        self._idle: queue.SimpleQueue[Database] = queue.SimpleQueue()
+        self._databases = databases
+        self._closed = False
+        for db in databases:
+            self._idle.put(db)
+
+    async def run(self, query: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What the query gives. StoreError once closed, or where it failed."""
+        if self._closed:
+            raise StoreError("the store is closed")
+        try:
+            return await self._loop.run_in_executor(self._threads, lambda: self._query(query, *args, **kwargs))
+        except PeeweeException as error:
+            raise StoreError(f"the store could not read: {describe_failure(error)}") from error
+
+    def _query(self, query: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        db = self._idle.get()
+        try:
+            return query(db, *args, **kwargs)
+        finally:
+            self._idle.put(db)
+
+    async def close(self, last: Callable[[], object]) -> None:
+        """Take nothing more, run `last` on a thread, then let the queries end and the connections go."""
+        self._closed = True
+        await self._loop.run_in_executor(self._threads, last)
+        self._threads.shutdown()
+        for db in self._databases:
+            db.close()
+
+
+class DatabaseStore:
+    """See gateway.store.contract.Store. `serving` is what the process that serves holds; it is let go last."""
+
+    def __init__(
+        self,
+        writer: Database,
+        readers: Sequence[Database],
+        limit: int,
+        loop: asyncio.AbstractEventLoop,
+        serving: Serving | None,
+        actor: str,
+    ) -> None:
+        self._actor = actor
+        self._writer = Writer(writer, writes.STEPS, limit, loop)
+        self._readers = Readers(readers, loop)
+        self._serving = serving
+        self._closing: asyncio.Task[None] | None = None
+
+    # -- custody
+
+    async def accept(self, signal: Signal, targets: Sequence[Target], unrouted: Sequence[str], hold: bool) -> Accepted:
+        item = writes.Accept(signal, targets, unrouted, hold)
+        accepted: Accepted = await self._writer.submit(writes.accept_signals, item, bounded=True)
+        return accepted
+
+    async def quarantine(self, refused: Refused) -> int:
+        return int(await self._writer.submit(writes.quarantine_refused, refused, bounded=True))
+
+    # -- delivery
+
+    async def claim(self, wants: Sequence[Want], now: float, lease_until: float) -> Claim:
+        claim: Claim = await self._writer.submit(lanes.claim_deliveries, lanes.ClaimDue(wants, now, lease_until))
+        return claim
+
+    async def record(self, results: Sequence[Result], state: Mapping[tuple[str, str], Mapping[str, Any]]) -> int:
+        # Here and not on the writer's thread, so that what is no JSON is the caller's TypeError.
+        texts = {route: {key: dumps(value) for key, value in keys.items()} for route, keys in state.items()}
+        return await self._count(lanes.record_results, lanes.Record(results, texts))
+
+    async def next_due(self, routes: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
+        return await self._readers.run(queries.next_due, list(routes))
+
+    async def release_leases(self, now: float) -> int:
+        return await self._count(lanes.release_leases, now)
+
+    async def pull_due(self, now: float, latest: float) -> int:
+        return await self._count(lanes.pull_due, lanes.PullDue(now, latest))
+
+    # -- routes
+
+    async def save_route_state(self, state: RouteState) -> None:
+        await self._writer.submit(writes.save_route_states, state)
+
+    async def set_paused(self, account: str, route: str, paused: bool, now: float, why: str) -> None:
+        pause = writes.Pause(account, route, paused, now, why, self._actor)
+        await self._writer.submit(writes.pause_routes, pause)
+
+    async def route_states(self) -> Mapping[tuple[str, str], RouteState]:
+        return await self._readers.run(queries.read_route_states)
+
+    async def backlog(self) -> Mapping[tuple[str, str], Backlog]:
+        return await self._readers.run(queries.read_backlog)
+
+    # -- looking and mending
+
+    async def replay(self, which: Filter, now: float) -> int:
+        return await self._count(lanes.replay_deliveries, lanes.Replay(which, now))
+
+    async def count_replay(self, which: Filter) -> Mapping[tuple[str, str], int]:
+        return await self._readers.run(queries.count_replayable, which)
+
+    async def add_orders(self, account: str, orders: Sequence[str], now: float) -> int:
+        return await self._count(writes.add_orders, writes.AddOrders(account, orders, now))
+
+    async def read_state(self, account: str, route: str) -> Mapping[str, Any]:
+        return await self._readers.run(queries.read_state, account, route)
+
+    async def signals(self, which: Filter, limit: int) -> Sequence[SignalRow]:
+        return await self._readers.run(queries.list_signals, which, limit)
+
+    async def deliveries(self, which: Filter, limit: int) -> Sequence[DeliveryRow]:
+        return await self._readers.run(queries.list_deliveries, which, limit)
+
+    async def attempts(self, signal_id: int) -> Mapping[str, Sequence[Attempt]]:
+        return await self._readers.run(queries.list_attempts, signal_id)
+
+    async def quarantined(self, account: str | None, limit: int) -> Sequence[QuarantineRow]:
+        return await self._readers.run(queries.list_quarantined, account, limit)
+
+    async def ledger(self) -> Mapping[tuple[str, str], Mapping[str, int]]:
+        return await self._readers.run(queries.read_ledger)
+
+    async def probe(self) -> None:
+        await self._writer.submit(writes.probe, None, bounded=True)
+
+    def on_failure(self, tell: Callable[[], None]) -> None:
+        self._writer.on_failure = tell
+
+    async def verify(self) -> None:
+        if self._serving:
+            await self._serving.verify()
+
+    async def close(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        thread = self._writer.close()
+        with contextlib.ExitStack() as stack:
+            if self._serving:
+                stack.callback(self._serving.end)
+            await self._readers.close(thread.join)
+
+    async def _count(self, step: Step, item: Any) -> int:
+        return int(await self._writer.submit(step, item))

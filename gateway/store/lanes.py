@@ -1,0 +1,240 @@
+"""The writes that move deliveries through their lanes: claims, results, leases and replays."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from peewee import Case, Database
+
+from gateway.model import TYPE_AT, Attempt, Dead, Delivery, Done, RetryAt
+from gateway.store import queries, sql
+from gateway.store.contract import Claim, Filter, Result, Want
+from gateway.store.rows import SIGNAL_COLUMNS, clean, dumps, make_signal, micros
+from gateway.store.tables import Deliveries
+
+Lane = tuple[str, str, str | None]
+"""Account, route and lane."""
+NEWEST = 2**63 - 1
+"""Above any signal's id."""
+ClaimedRow = tuple[Any, ...]
+"""The route, the signal's columns, attempts, created_at, replayed."""
+
+
+class Record(NamedTuple):
+    """`state` holds JSON texts."""
+
+    results: Sequence[Result]
+    state: Mapping[tuple[str, str], Mapping[str, str]]
+
+
+class Replay(NamedTuple):
+    which: Filter
+    now: float
+
+
+class PullDue(NamedTuple):
+    now: float
+    latest: float
+
+
+class ClaimDue(NamedTuple):
+    wants: Sequence[Want]
+    now: float
+    lease_until: float
+
+
+# -- the order of a lane
+
+
+def promote_heads(db: Database, lanes: Iterable[Lane], now: int) -> None:
+    """Let the next of each lane pass, where the lane has no head or one that gives way."""
+    touched = {lane for lane in lanes if lane[2] is not None}
+    if not touched:
+        return
+    text = dumps(list(touched))
+    if has_replays(db):
+        sql.run(db, sql.DEMOTE_REPLAYS, text)
+    sql.run(db, sql.PROMOTE_HEADS, text, now)
+
+
+def has_replays(db: Database) -> bool:
+    """Whether any replay is pending: one look at an index that mostly is empty."""
+    return bool(sql.run(db, sql.HAS_REPLAYS)[0][0])
+
+
+# -- results
+
+
+def record_results(db: Database, items: Sequence[Record]) -> list[int]:
+    """Results of those that hold the lease, and the sinks' state."""
+    results = [result for item in items for result in item.results]
+    holders = find_holders(db, results)
+    taken = [results[place] for place in holders]
+    update_results(db, taken)
+    insert_attempts(db, taken)
+    freed = (holders[place] for place in holders if gives_way(results[place]))
+    promote_heads(db, freed, max((micros(result.ended_at) for result in taken), default=0))
+    update_state(db, items)
+    return count_taken(items, holders)
+
+
+def gives_way(result: Result) -> bool:
+    """Whether another may now be its lane's head: it has ended, or it is a replay, which live ones pass."""
+    return result.delivery.replayed or not isinstance(result.decision, RetryAt)
+
+
+def find_holders(db: Database, results: Sequence[Result]) -> dict[int, Lane]:
+    """The places of the results that count, with their lanes. Of two results of one delivery the first counts."""
+    if not results:
+        return {}
+    asked = [(r.delivery.signal.id, r.delivery.route, r.delivery.lease) for r in results]
+    found: dict[tuple[int, str, str], tuple[int, Lane]] = {}
+    for place, account, lane in sql.run(db, sql.SELECT_HOLDERS, dumps(asked)):
+        found.setdefault(asked[place], (place, (account, asked[place][1], lane)))
+    return dict(found.values())
+
+
+def update_results(db: Database, results: Sequence[Result]) -> None:
+    if results:
+        sql.run(db, sql.UPDATE_RESULTS, dumps([result_row(result) for result in results]))
+
+
+def result_row(result: Result) -> list[Any]:
+    """Signal, route, state, due_at, how many more attempts, ended_at, reason."""
+    key = [result.delivery.signal.id, result.delivery.route]
+    match result.decision:
+        case RetryAt(at, reason, counted):
+            return [*key, "pending", micros(at), int(counted), None, clean(reason)]
+        case Done(state, reason):
+            return [*key, state, None, 1, micros(result.ended_at), clean(reason)]
+        case Dead(reason):
+            return [*key, "dead", None, 1, micros(result.ended_at), clean(reason)]
+
+
+def insert_attempts(db: Database, results: Sequence[Result]) -> None:
+    rows = [attempt_row(result.delivery, result.attempt) for result in results if result.attempt is not None]
+    if rows:
+        sql.run(db, sql.INSERT_ATTEMPTS, dumps(rows))
+
+
+def attempt_row(delivery: Delivery, attempt: Attempt) -> list[Any]:
+    """Account, signal, route, number, start, duration, kind, reason."""
+    tried = [delivery.signal.account, delivery.signal.id, delivery.route, attempt.number]
+    times = [micros(attempt.started_at), micros(attempt.duration)]
+    return [*tried, *times, attempt.kind.value, clean(attempt.reason)]
+
+
+def update_state(db: Database, items: Sequence[Record]) -> None:
+    """The last value set wins."""
+    changes = {
+        (*route, key): text for item in items for route, keys in item.state.items() for key, text in keys.items()
+    }
+    if changes:
+        sql.run(db, sql.UPSERT_STATE, dumps([(*key, text) for key, text in changes.items()]))
+
+
+def count_taken(items: Sequence[Record], taken: Mapping[int, object]) -> list[int]:
+    """How many results of each item were taken."""
+    counts, place = [], 0
+    for item in items:
+        end = place + len(item.results)
+        counts.append(sum(number in taken for number in range(place, end)))
+        place = end
+    return counts
+
+
+# -- claims
+
+
+def claim_deliveries(db: Database, items: Sequence[ClaimDue]) -> list[Claim]:
+    """Heads of lanes that are due, leased."""
+    return [claim_one(db, item) for item in items]
+
+
+def claim_one(db: Database, item: ClaimDue) -> Claim:
+    lease = uuid.uuid4().hex
+    rows: list[ClaimedRow] = []
+    full = set()
+    for want in item.wants:
+        live = select_due(db, want, 0, item.now, want.limit)
+        room = min(want.limit - len(live), want.limit if want.replays is None else want.replays)
+        replays = select_due(db, want, 1, item.now, room)
+        if len(replays) >= room:
+            full.add((want.account, want.route))
+        lease_due(db, want.route, [*live, *replays], item.lease_until, lease)
+        rows += [(want.route, *row) for row in (*live, *replays)]
+    routes = [(want.account, want.route) for want in item.wants]
+    return Claim(make_deliveries(db, rows, lease), queries.next_due(db, routes, full))
+
+
+def select_due(db: Database, want: Want, replayed: int, now: float, limit: int) -> list[Sequence[Any]]:
+    return sql.run(db, sql.SELECT_DUE, want.account, want.route, replayed, micros(now), limit) if limit > 0 else []
+
+
+def lease_due(db: Database, route: str, rows: Sequence[Sequence[Any]], until: float, lease: str) -> None:
+    if rows:
+        sql.run(db, sql.LEASE_DUE, micros(until), lease, route, dumps([row[0] for row in rows]))
+
+
+def make_deliveries(db: Database, rows: Sequence[ClaimedRow], lease: str) -> list[Delivery]:
+    """Each with how far its order has come, asked for all at once."""
+    width = len(SIGNAL_COLUMNS)
+    signals = [make_signal(row[1 : width + 1]) for row in rows]
+    replayed = [bool(row[width + 3]) for row in rows]
+    newest = [NEWEST if again else signal.id for signal, again in zip(signals, replayed, strict=True)]
+    asked = [(s.account, s.order, s.item, last) for s, last in zip(signals, newest, strict=True)]
+    stages = dict(sql.run(db, sql.FURTHEST, dumps(asked))) if asked else {}
+    return [
+        Delivery(
+            signal=signal,
+            route=row[0],
+            attempt=row[width + 1] + 1,
+            created_at=row[width + 2] / 1e6,
+            lease=lease,
+            furthest=TYPE_AT.get(stages[place], "") if signal.order else "",
+            replayed=again,
+        )
+        for place, (row, signal, again) in enumerate(zip(rows, signals, replayed, strict=True))
+    ]
+
+
+# -- leases
+
+
+def release_leases(db: Database, items: Sequence[float]) -> list[int]:
+    """What was leased is due at the times given."""
+    return [len(sql.run(db, sql.RELEASE_LEASES, micros(now))) for now in items]
+
+
+def pull_due(db: Database, items: Sequence[PullDue]) -> list[int]:
+    """What waits for a time that only a wrong clock can have set, does not wait."""
+    return [len(sql.run(db, sql.PULL_DUE, micros(now), micros(latest))) for now, latest in items]
+
+
+# -- replays
+
+
+def replay_deliveries(db: Database, items: Sequence[Replay]) -> list[int]:
+    """Ended deliveries start anew."""
+    return [replay_one(db, *item) for item in items]
+
+
+def replay_one(db: Database, which: Filter, now: float) -> int:
+    at = micros(now)
+    anew = {
+        "state": "pending",
+        "due_at": Case(None, [(Deliveries.lane.is_null(), at)], None),
+        "lease": None,
+        "attempts": 0,
+        "created_at": at,
+        "ended_at": None,
+        "reason": "",
+        "replayed": 1,
+    }
+    query = Deliveries.update(anew).where(queries.replayable(which))
+    lanes = query.returning(Deliveries.account, Deliveries.route, Deliveries.lane).tuples().execute(db)
+    replayed = list(lanes)
+    promote_heads(db, replayed, at)
+    return len(replayed)

@@ -1,0 +1,200 @@
+"""What is read, each on one connection and in one snapshot."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections import defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any
+
+import orjson
+from peewee import Database, Expression, fn
+
+from gateway.model import Attempt, Kind
+from gateway.store import sql
+from gateway.store.contract import Backlog, DeliveryRow, Filter, QuarantineRow, RouteState, SignalRow
+from gateway.store.rows import SIGNAL_COLUMNS, dumps, make_signal, micros, seconds
+from gateway.store.tables import Attempts, Deliveries, Quarantine, Routes, Signals, SinkState
+
+REPLAYABLE = ("delivered", "dead", "filtered")
+STATES = ("delivered", "pending", "dead", "filtered")
+
+
+# -- which rows
+
+
+def of_signals(which: Filter) -> list[Expression]:
+    """What the filter asks of a signal itself."""
+    asked = {Signals.account: which.account, Signals.type: which.type}
+    terms = [field == value for field, value in asked.items() if value is not None]
+    if which.ids is not None:
+        terms.append(Signals.id.in_(ids_of(which)))
+    if which.order is not None:
+        terms.append(Signals.id.in_(of_order(which.order)))
+    if which.since is not None:
+        terms.append(Signals.received_at >= micros(which.since))
+    if which.until is not None:
+        terms.append(Signals.received_at < micros(which.until))
+    return terms
+
+
+def of_order(order: str) -> Any:
+    """The ids of an order's signals. A union, since the planner would not use both indexes beside another term."""
+    ids = Signals.select(Signals.id)
+    return ids.where(Signals.order_id == order) | ids.where(Signals.order_reference == order)
+
+
+def of_deliveries(which: Filter) -> list[Expression]:
+    """What the filter asks of a delivery; of its signal only where a delivery does not know it."""
+    asked = {Deliveries.account: which.account, Deliveries.route: which.route, Deliveries.state: which.state}
+    terms = [field == value for field, value in asked.items() if value is not None]
+    if which.ids is not None:
+        terms.append(Deliveries.signal_id.in_(ids_of(which)))
+    if any(value is not None for value in (which.type, which.order, which.since, which.until)):
+        terms.append(Deliveries.signal_id.in_(Signals.select(Signals.id).where(*of_signals(which))))
+    return terms
+
+
+def ids_of(which: Filter) -> list[int]:
+    """Without those that no signal can have, and no database take."""
+    return [number for number in which.ids or () if 0 < number < 2**63]
+
+
+def replayable(which: Filter) -> Expression:
+    """The deliveries that a replay starts anew: those that match and have ended."""
+    terms = [Deliveries.state.in_(REPLAYABLE), *of_deliveries(which)]
+    return functools.reduce(operator.and_, terms)
+
+
+# -- listings
+
+
+def list_signals(db: Database, which: Filter, limit: int) -> list[SignalRow]:
+    """Newest first."""
+    columns = [getattr(Signals, name) for name in SIGNAL_COLUMNS]
+    query = Signals.select(*columns, Signals.deliveries, Signals.unrouted)
+    if terms := of_signals(which):
+        query = query.where(*terms)
+    if which.route is not None or which.state is not None:
+        query = query.where(Signals.id.in_(Deliveries.select(Deliveries.signal_id).where(*of_deliveries(which))))
+    rows = query.order_by(Signals.id.desc()).limit(limit).tuples().execute(db)
+    return [make_signal_row(row) for row in rows]
+
+
+def make_signal_row(row: Sequence[Any]) -> SignalRow:
+    *signal, deliveries, unrouted = row
+    return SignalRow(make_signal(signal), deliveries, tuple(orjson.loads(unrouted)) if unrouted else ())
+
+
+def list_deliveries(db: Database, which: Filter, limit: int) -> list[DeliveryRow]:
+    """Newest first."""
+    query = Deliveries.select()
+    if terms := of_deliveries(which):
+        query = query.where(*terms)
+    rows = query.order_by(Deliveries.signal_id.desc(), Deliveries.route).limit(limit).dicts().execute(db)
+    return [make_delivery_row(row) for row in rows]
+
+
+def make_delivery_row(row: dict[str, Any]) -> DeliveryRow:
+    lease = row.pop("lease")
+    flags: dict[str, Any] = {name: bool(row.pop(name)) for name in ("held", "replayed")}
+    times: dict[str, Any] = {name: seconds(row.pop(name)) for name in ("created_at", "due_at", "ended_at")}
+    return DeliveryRow(**row, **times, **flags, leased=lease is not None)
+
+
+def list_attempts(db: Database, signal_id: int) -> dict[str, list[Attempt]]:
+    """By route, in order."""
+    rows = Attempts.select().where(Attempts.signal_id == signal_id).order_by(Attempts.id).dicts().execute(db)
+    attempts: defaultdict[str, list[Attempt]] = defaultdict(list)
+    for row in rows:
+        started, duration = row["started_at"] / 1e6, row["duration"] / 1e6
+        attempts[row["route"]].append(Attempt(row["number"], started, duration, Kind(row["kind"]), row["reason"]))
+    return dict(attempts)
+
+
+def list_quarantined(db: Database, account: str | None, limit: int) -> list[QuarantineRow]:
+    """Newest first."""
+    query = Quarantine.select().order_by(Quarantine.id.desc()).limit(limit)
+    if account is not None:
+        query = query.where(Quarantine.account == account)
+    return [
+        QuarantineRow(row["id"], row["account"], row["received_at"] / 1e6, row["body"], orjson.loads(row["errors"]))
+        for row in query.dicts().execute(db)
+    ]
+
+
+# -- the rest
+
+
+def next_due(
+    db: Database, routes: Iterable[tuple[str, str]], full: Container[tuple[str, str]] = ()
+) -> dict[tuple[str, str], float]:
+    """When each route can next be claimed from; by its live deliveries alone where it is `full` of replays."""
+    due = {}
+    for account, route, live, replay in sql.run(db, sql.NEXT_DUE, dumps(list(routes))):
+        times = [live] if (account, route) in full else [live, replay]
+        if known := [at for at in times if at is not None]:
+            due[account, route] = min(known) / 1e6
+    return due
+
+
+def read_route_states(db: Database) -> dict[tuple[str, str], RouteState]:
+    """Routes with anything remembered of them."""
+    rows = Routes.select().dicts().execute(db)
+    return {(row["account"], row["route"]): make_route_state(row) for row in rows}
+
+
+def make_route_state(row: dict[str, Any]) -> RouteState:
+    paused_at, probe_at = seconds(row.pop("paused_at")), row.pop("probe_at") / 1e6
+    return RouteState(**row, probe_at=probe_at, paused_at=paused_at, paused=paused_at is not None)
+
+
+def read_backlog(db: Database) -> dict[tuple[str, str], Backlog]:
+    """What each route has pending."""
+    rows = sql.run(db, sql.BACKLOG)
+    return {(account, route): Backlog(pending, due, seconds(at)) for account, route, pending, due, at in rows}
+
+
+def count_replayable(db: Database, which: Filter) -> dict[tuple[str, str], int]:
+    """How many deliveries a replay would start anew, per account and route."""
+    route = (Deliveries.account, Deliveries.route)
+    query = Deliveries.select(*route, fn.COUNT()).where(replayable(which)).group_by(*route)
+    return {(account, name): count for account, name, count in query.tuples().execute(db)}
+
+
+def read_state(db: Database, account: str, route: str) -> dict[str, Any]:
+    """A route's keys and values."""
+    query = SinkState.select(SinkState.key, SinkState.value)
+    rows = query.where(SinkState.account == account, SinkState.route == route).tuples().execute(db)
+    return {key: orjson.loads(value) for key, value in rows}
+
+
+def read_ledger(db: Database) -> Mapping[tuple[str, str], Mapping[str, int]]:
+    """The custody identity's figures, all from one snapshot."""
+    counts: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(("accepted", *STATES), 0))
+    with db.atomic():
+        for account, route, state, count in count_deliveries(db):
+            counts[account, route][state] += count
+            counts[account, route]["accepted"] += count
+        for account, route, count in count_unrouted(db):
+            counts[account, route]["filtered"] += count
+            counts[account, route]["accepted"] += count
+    return dict(counts)
+
+
+def count_deliveries(db: Database) -> Iterable[tuple[str, str, str, int]]:
+    group = (Deliveries.account, Deliveries.route, Deliveries.state)
+    rows: Iterable[tuple[str, str, str, int]] = (
+        Deliveries.select(*group, fn.COUNT()).group_by(*group).tuples().execute(db)
+    )
+    return rows
+
+
+def count_unrouted(db: Database) -> Iterable[tuple[str, str, int]]:
+    """The lists are few and repeat, so they are counted as they are and read here."""
+    group = (Signals.account, Signals.unrouted)
+    query = Signals.select(*group, fn.COUNT()).where(Signals.unrouted != "").group_by(*group)
+    for account, unrouted, count in query.tuples().execute(db):
+        for route in orjson.loads(unrouted):
+            yield account, route, count

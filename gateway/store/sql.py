@@ -1,0 +1,244 @@
+"""The hot statements. Each takes all rows of its kind at once, as one JSON array of arrays: a statement a row would
+have the writer's thread and the event loop's pass the interpreter's lock to and fro for every row.
+
+`value ->> n` is the n-th field of a row; the order of the fields is that of the column list before it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from peewee import Database
+
+from gateway.store.rows import SIGNAL_COLUMNS, UNKNOWN_TIME
+
+
+def run(db: Database, statement: str, *values: Any) -> list[Any]:
+    """The rows that the statement returns, if any."""
+    rows: list[Any] = db.execute_sql(statement, values).fetchall()  # type: ignore[no-untyped-call]
+    return rows
+
+
+# A retry meets its first self in the unique key and is skipped, also within one batch; only new rows are returned.
+INSERT_SIGNALS = """
+INSERT INTO signals (account, identity, occurred_at, type, order_id, order_reference, item, item_reference,
+                     received_at, payload, stage, deliveries, unrouted)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+       value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12
+FROM json_each(?) WHERE true
+ON CONFLICT (account, occurred_at, identity) DO NOTHING
+RETURNING id, account, identity
+"""
+
+LOOK_BACK = 1000
+"""Signals of one order that are looked at, at most, to tell where the order stands: a sender that has one order without
+end must not slow the others."""
+
+# Of the signals just written: which have a later one of their item, of their order as a whole or, having no item, of
+# any item of their order, accepted before. Nearly always each is one seek that finds nothing.
+MARK_LATE = f"""
+UPDATE signals SET late = 1
+WHERE id BETWEEN ? AND ? AND order_id <> '' AND occurred_at <> {UNKNOWN_TIME} AND (
+    EXISTS (SELECT 1 FROM (
+        SELECT id FROM signals o
+        WHERE o.order_id = signals.order_id AND o.account = signals.account AND o.item IS signals.item
+          AND o.occurred_at > signals.occurred_at LIMIT {LOOK_BACK}) WHERE id < signals.id)
+    OR EXISTS (SELECT 1 FROM (
+        SELECT id FROM signals o
+        WHERE signals.item IS NOT NULL AND o.order_id = signals.order_id AND o.account = signals.account
+          AND o.item IS NULL AND o.occurred_at > signals.occurred_at LIMIT {LOOK_BACK}) WHERE id < signals.id)
+    OR EXISTS (SELECT 1 FROM (
+        SELECT id, occurred_at FROM signals o
+        WHERE signals.item IS NULL AND o.order_id = signals.order_id AND o.account = signals.account
+          AND o.item IS NOT NULL LIMIT {LOOK_BACK}) later
+        WHERE later.occurred_at > signals.occurred_at AND later.id < signals.id))
+"""
+
+# The furthest stage of the order of each (account, order, item, the last id to look at), by the place in the array.
+FURTHEST = f"""
+SELECT r.key, max(
+    coalesce((SELECT max(stage) FROM (
+        SELECT id, stage FROM signals o
+        WHERE o.order_id = r.value ->> 1 AND o.account = r.value ->> 0 AND o.item IS r.value ->> 2
+        ORDER BY o.occurred_at DESC LIMIT {LOOK_BACK}) WHERE id <= r.value ->> 3), 0),
+    coalesce((SELECT max(stage) FROM (
+        SELECT id, stage FROM signals o
+        WHERE r.value ->> 2 IS NOT NULL AND o.order_id = r.value ->> 1 AND o.account = r.value ->> 0
+          AND o.item IS NULL
+        ORDER BY o.occurred_at DESC LIMIT {LOOK_BACK}) WHERE id <= r.value ->> 3), 0),
+    coalesce((SELECT max(stage) FROM (
+        SELECT id, stage FROM signals o
+        WHERE r.value ->> 2 IS NULL AND o.order_id = r.value ->> 1 AND o.account = r.value ->> 0
+          AND o.item IS NOT NULL LIMIT {LOOK_BACK}) WHERE id <= r.value ->> 3), 0))
+FROM json_each(?) r
+"""
+
+# A delivery is due at once if it may be (field 5: not held, and the first of its lane in this batch) and its lane has
+# no head; else it waits. So an accept needs no second pass to find the heads.
+INSERT_DELIVERIES = """
+INSERT INTO deliveries (signal_id, route, account, lane, created_at, due_at, held, state, attempts, reason)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+       CASE WHEN value ->> 5 AND (value ->> 3 IS NULL OR NOT EXISTS (
+           SELECT 1 FROM deliveries head
+           WHERE head.account = value ->> 2 AND head.route = value ->> 1 AND head.lane = value ->> 3
+             AND head.state = 'pending' AND head.due_at IS NOT NULL AND head.lane IS NOT NULL))
+       THEN value ->> 4 END,
+       value ->> 6, 'pending', 0, ''
+FROM json_each(?)
+"""
+
+FIND_ORDERS = """
+SELECT known.account, known.ref FROM json_each(?) asked
+CROSS JOIN orders known ON known.account = asked.value ->> 0 AND known.ref = asked.value ->> 1
+"""
+
+# One index range, of live ones or of replays: those that wait behind a head have no due_at and are not in the index.
+# The signals come along, by their primary key; CROSS JOIN keeps the planner from starting with them.
+SELECT_DUE = f"""
+SELECT {", ".join(f"s.{name}" for name in SIGNAL_COLUMNS)}, d.attempts, d.created_at, d.replayed
+FROM deliveries d CROSS JOIN signals s ON s.id = d.signal_id
+WHERE d.account = ? AND d.route = ? AND d.replayed = ? AND d.state = 'pending' AND d.due_at <= ?
+ORDER BY d.due_at, d.signal_id LIMIT ?
+"""
+
+# A lease that runs out is simply due again: nothing has to look for it.
+LEASE_DUE = """
+UPDATE deliveries SET due_at = ?, lease = ?
+WHERE route = ? AND signal_id IN (SELECT value FROM json_each(?))
+"""
+
+# Two seeks a route: live ones, replays.
+NEXT_DUE = """
+SELECT value ->> 0, value ->> 1, (
+    SELECT due_at FROM deliveries
+    WHERE account = value ->> 0 AND route = value ->> 1 AND replayed = 0 AND state = 'pending' AND due_at IS NOT NULL
+    ORDER BY due_at LIMIT 1), (
+    SELECT due_at FROM deliveries
+    WHERE account = value ->> 0 AND route = value ->> 1 AND replayed = 1 AND state = 'pending' AND due_at IS NOT NULL
+    ORDER BY due_at LIMIT 1)
+FROM json_each(?)
+"""
+
+# Which results come from the holder of the lease, by their place in the array. Asked before the update, since its
+# RETURNING could not tell two results of one delivery apart.
+SELECT_HOLDERS = """
+SELECT r.key, d.account, d.lane
+FROM json_each(?) r CROSS JOIN deliveries d ON d.signal_id = r.value ->> 0 AND d.route = r.value ->> 1
+WHERE d.state = 'pending' AND d.lease = r.value ->> 2
+"""
+
+UPDATE_RESULTS = """
+UPDATE deliveries
+SET state = r.value ->> 2, due_at = r.value ->> 3, attempts = attempts + (r.value ->> 4), ended_at = r.value ->> 5,
+    reason = r.value ->> 6, lease = NULL
+FROM json_each(?) r
+WHERE deliveries.signal_id = r.value ->> 0 AND deliveries.route = r.value ->> 1
+"""
+
+INSERT_ATTEMPTS = """
+INSERT INTO attempts (account, signal_id, route, number, started_at, duration, kind, reason)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
+FROM json_each(?)
+"""
+
+HAS_REPLAYS = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE state = 'pending' AND replayed = 1)"
+
+# A replay that is not being delivered stops being its lane's head where a live delivery waits: replays never hold up
+# live traffic, not even while they are retried.
+DEMOTE_REPLAYS = """
+UPDATE deliveries SET due_at = NULL
+FROM json_each(?) r
+WHERE account = r.value ->> 0 AND route = r.value ->> 1 AND lane = r.value ->> 2
+  AND state = 'pending' AND replayed = 1 AND due_at IS NOT NULL AND lease IS NULL AND EXISTS (
+    SELECT 1 FROM deliveries live
+    WHERE live.account = r.value ->> 0 AND live.route = r.value ->> 1 AND live.lane = r.value ->> 2
+      AND live.state = 'pending' AND live.due_at IS NULL AND live.held = 0 AND live.replayed = 0)
+"""
+
+# The order of a lane is made here and in INSERT_DELIVERIES, nowhere else: in each lane given that has no head, the
+# first accepted of those that wait becomes it, live ones before replays, due since it was made; at the latest now, as
+# an earlier run's clock may have been ahead.
+PROMOTE_HEADS = """
+UPDATE deliveries SET due_at = min(created_at, ?2)
+FROM (
+    SELECT value ->> 1 AS route, (
+        SELECT signal_id FROM deliveries
+        WHERE account = value ->> 0 AND route = value ->> 1 AND lane = value ->> 2
+          AND state = 'pending' AND due_at IS NULL AND held = 0
+        ORDER BY replayed, signal_id LIMIT 1) AS signal_id
+    FROM json_each(?1)
+    WHERE NOT EXISTS (
+        SELECT 1 FROM deliveries head
+        WHERE head.account = value ->> 0 AND head.route = value ->> 1 AND head.lane = value ->> 2
+          AND head.state = 'pending' AND head.due_at IS NOT NULL AND head.lane IS NOT NULL)
+) next
+WHERE deliveries.signal_id = next.signal_id AND deliveries.route = next.route
+"""
+
+UPSERT_STATE = """
+INSERT INTO sink_state (account, route, key, value)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHERE true
+ON CONFLICT (account, route, key) DO UPDATE SET value = excluded.value
+"""
+
+INSERT_ORDERS = """
+INSERT INTO orders (account, ref) SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true
+ON CONFLICT DO NOTHING
+"""
+
+# By the signals of the orders and not by what is held, which may be much. What was held is made now: it has not been
+# retried, and the time to give it up starts here.
+FREE_HELD = """
+UPDATE deliveries SET held = 0, created_at = ?1, due_at = CASE WHEN lane IS NULL THEN ?1 END
+WHERE held = 1 AND account = ?2 AND signal_id IN (
+    SELECT id FROM signals WHERE order_id IN (SELECT value FROM json_each(?3))
+    UNION
+    SELECT id FROM signals WHERE order_reference IN (SELECT value FROM json_each(?3)))
+RETURNING account, route, lane
+"""
+
+RELEASE_LEASES = """
+UPDATE deliveries SET due_at = ?, lease = NULL
+WHERE state = 'pending' AND due_at IS NOT NULL AND lease IS NOT NULL
+RETURNING signal_id
+"""
+
+# At a start, after the leases: the index alone tells.
+PULL_DUE = """
+UPDATE deliveries SET due_at = ?1
+WHERE state = 'pending' AND due_at > ?2
+RETURNING signal_id
+"""
+
+# The three partial indexes that together hold what is pending, each in the order of its routes; then one row a route.
+BACKLOG = """
+SELECT account, route, pending, due, (
+    SELECT created_at FROM deliveries d WHERE d.signal_id = first AND d.route = counted.route)
+FROM (
+    SELECT account, route, sum(pending) AS pending, sum(due) AS due, coalesce(min(live), min(any_)) AS first
+    FROM (
+        SELECT account, route, count(*) AS pending, count(*) AS due,
+               min(CASE replayed WHEN 0 THEN signal_id END) AS live, min(signal_id) AS any_
+        FROM deliveries INDEXED BY deliveries_due
+        WHERE state = 'pending' AND due_at IS NOT NULL GROUP BY account, route
+        UNION ALL
+        SELECT account, route, count(*), 0, min(CASE replayed WHEN 0 THEN signal_id END), min(signal_id)
+        FROM deliveries INDEXED BY deliveries_waiting
+        WHERE state = 'pending' AND due_at IS NULL AND held = 0 GROUP BY account, route
+        UNION ALL
+        SELECT account, route, count(*), 0, min(signal_id), min(signal_id)
+        FROM deliveries INDEXED BY deliveries_held
+        WHERE state = 'pending' AND held = 1 GROUP BY account, route)
+    GROUP BY account, route) counted
+"""
+
+UPSERT_ROUTE = """
+INSERT INTO routes (account, route, failures, opened, probe_at, reason) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (account, route) DO UPDATE SET
+    failures = excluded.failures, opened = excluded.opened, probe_at = excluded.probe_at, reason = excluded.reason
+"""
+
+UPSERT_PAUSE = """
+INSERT INTO routes (account, route, paused_at, why) VALUES (?, ?, ?, ?)
+ON CONFLICT (account, route) DO UPDATE SET paused_at = excluded.paused_at, why = excluded.why
+"""

@@ -1,0 +1,103 @@
+"""SQLite: where the file is, how it is opened, and that only one process serves from it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from peewee import PeeweeException, SqliteDatabase
+
+from gateway.errors import GatewayError, StoreError
+from gateway.store.contract import Settings, Store
+from gateway.store.database import DatabaseStore
+from gateway.store.integrity import IntegrityCheck, damaged, is_corrupt
+from gateway.store.lock import Serving, ServingLock
+from gateway.store.migrations import migrate
+from gateway.store.writer import describe_failure
+
+READERS = 2
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another process that writes, a CLI command for instance."""
+
+WRITER_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": "full",  # in WAL mode "normal" may lose what was committed when the power fails
+}
+READER_PRAGMAS = {"query_only": 1}
+
+
+def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: bool) -> Store:
+    """The store in the file that `settings.url` names; see `open_store`."""
+    path = path_of(settings.url)
+    timeout = float(settings.options.get("busy_timeout", BUSY_TIMEOUT))
+    with contextlib.ExitStack() as opened:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            serving = serve_alone(path, opened) if exclusive else None
+            with one_at_a_time(path.parent):
+                databases = [connect(path, timeout, WRITER_PRAGMAS, opened, "IMMEDIATE")]
+                migrate(databases[0])
+            databases += [connect(path, timeout, READER_PRAGMAS, opened) for _ in range(READERS)]
+            if serving:
+                serving.begin()
+        except (PeeweeException, sqlite3.Error) as error:
+            if is_corrupt(error):
+                raise damaged(path, describe_failure(error)) from error
+            raise StoreError(f"can't open the store {path}: {describe_failure(error)}") from error
+        except OSError as error:
+            raise StoreError(f"can't open the store {path}: {error.strerror}") from error
+        opened.pop_all()
+    return DatabaseStore(databases[0], databases[1:], settings.queue, loop, serving, settings.actor)
+
+
+def path_of(url: str) -> Path:
+    """`sqlite:///relative.db` is relative to the working directory, `sqlite:////absolute.db` is not."""
+    prefix, slashes, path = url.partition(":///")
+    if prefix != "sqlite" or not slashes or not path or path.endswith("/"):
+        raise GatewayError("store.url: expected sqlite:///path/of/a/file.db (four slashes for an absolute path)")
+    if path.startswith(":memory:"):
+        raise GatewayError("store.url: a store in memory keeps nothing; expected sqlite:///path/of/a/file.db")
+    return Path(path)
+
+
+def connect(
+    path: Path, timeout: float, pragmas: dict[str, Any], opened: contextlib.ExitStack, lock: str | None = None
+) -> SqliteDatabase:
+    """A connection of its own, for one thread at a time.
+
+    The writer's `lock` is IMMEDIATE: other processes may write too, and to meet one in the middle of a transaction
+    is an error at once, where to meet it at the beginning is a wait.
+    """
+    db = SqliteDatabase(
+        str(path), pragmas=pragmas, timeout=timeout, lock_type=lock, thread_safe=False, check_same_thread=False
+    )
+    db.connect()
+    opened.callback(db.close)
+    return db
+
+
+@contextlib.contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait for others that open a store here: to switch a new file to WAL, SQLite does not wait but fails."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def serve_alone(path: Path, opened: contextlib.ExitStack) -> Serving:
+    """The lock, and the check where it is due."""
+    lock = ServingLock(path)
+    opened.callback(lock.release)
+    check = IntegrityCheck(path) if lock.unclean and path.exists() else None
+    if check:
+        opened.callback(check.cancel)
+    return Serving(lock, check)

@@ -1,0 +1,143 @@
+"""The tables as queries see them; migrations/ makes them, with their indexes. Each query is told its database."""
+
+from __future__ import annotations
+
+from peewee import AutoField, BigIntegerField, CompositeKey, IntegerField, Model, TextField
+
+
+class Signals(Model):
+    """Every signal accepted; `id` is the order of acceptance. `unrouted` is a JSON list, "" for an empty one."""
+
+    id = AutoField()
+    account = TextField()
+    identity = TextField()
+    occurred_at = BigIntegerField()
+    type = TextField()
+    order_id = TextField()
+    order_reference = TextField()
+    item = TextField(null=True)
+    item_reference = TextField(null=True)
+    received_at = BigIntegerField()
+    payload = TextField()
+    stage = IntegerField()
+    late = IntegerField()
+    deliveries = IntegerField()
+    unrouted = TextField()
+
+    class Meta:
+        table_name = "signals"
+
+
+class Deliveries(Model):
+    """One signal on one route.
+
+    Pending with `due_at`: may be claimed from then on; a claim moves it to the lease's end. Pending without: waits
+    behind its lane's head or, with `held`, until its order is known. In each lane at most one delivery has `due_at`,
+    which a unique index sees to, and where any waits unheld exactly one has.
+    """
+
+    signal_id = BigIntegerField()
+    route = TextField()
+    account = TextField()
+    lane = TextField(null=True)
+    state = TextField()
+    due_at = BigIntegerField(null=True)
+    lease = TextField(null=True)
+    attempts = IntegerField()
+    created_at = BigIntegerField()
+    ended_at = BigIntegerField(null=True)
+    reason = TextField()
+    held = IntegerField()
+    replayed = IntegerField()
+
+    class Meta:
+        table_name = "deliveries"
+        primary_key = CompositeKey("signal_id", "route")
+
+
+class Attempts(Model):
+    """Every try that did not succeed; a success is on its delivery."""
+
+    id = AutoField()
+    account = TextField()
+    signal_id = BigIntegerField()
+    route = TextField()
+    number = IntegerField()
+    started_at = BigIntegerField()
+    duration = BigIntegerField()
+    kind = TextField()
+    reason = TextField()
+
+    class Meta:
+        table_name = "attempts"
+
+
+class Quarantine(Model):
+    """Requests with a right key that were no valid signals. `digest` is the body's, once per account."""
+
+    id = AutoField()
+    account = TextField()
+    digest = TextField()
+    received_at = BigIntegerField()
+    body = TextField()
+    errors = TextField()
+
+    class Meta:
+        table_name = "quarantine"
+
+
+class SinkState(Model):
+    """The routes' key-value stores; `value` is JSON."""
+
+    account = TextField()
+    route = TextField()
+    key = TextField()
+    value = TextField()
+
+    class Meta:
+        table_name = "sink_state"
+        primary_key = CompositeKey("account", "route", "key")
+
+
+class Routes(Model):
+    """What the gateway remembers of a route: its breaker, and since when people have it paused (NULL: not)."""
+
+    account = TextField()
+    route = TextField()
+    failures = IntegerField()
+    opened = IntegerField()
+    probe_at = BigIntegerField()
+    reason = TextField()
+    paused_at = BigIntegerField(null=True)
+    why = TextField()
+
+    class Meta:
+        table_name = "routes"
+        primary_key = CompositeKey("account", "route")
+
+
+class Orders(Model):
+    """Orders that an account knows, by id or reference."""
+
+    account = TextField()
+    ref = TextField()
+
+    class Meta:
+        table_name = "orders"
+        primary_key = CompositeKey("account", "ref")
+
+
+class Audit(Model):
+    """Who changed what by hand."""
+
+    id = AutoField()
+    at = BigIntegerField()
+    actor = TextField()
+    action = TextField()
+    detail = TextField()
+
+    class Meta:
+        table_name = "audit"
+
+
+TABLES: tuple[type[Model], ...] = (Signals, Deliveries, Attempts, Quarantine, SinkState, Routes, Orders, Audit)

@@ -1,0 +1,192 @@
+"""The one thread that writes. It takes everything that waits, runs it as one transaction and resolves the futures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from peewee import Database, PeeweeException
+
+from gateway.errors import StoreBusy, StoreError
+
+log = structlog.get_logger()
+
+Step = Callable[[Database, Sequence[Any]], Sequence[Any]]
+"""Writes all operations of one kind; given their items in the order of the calls, it answers each."""
+
+ENVIRONMENT = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+"""Failures that no row is to blame for: to write the batch again in parts would fail as often as there are parts."""
+
+
+@dataclass(slots=True, eq=False)
+class Operation:
+    """One call of the store."""
+
+    step: Step
+    item: Any
+    future: asyncio.Future[Any]
+
+
+class Writer:
+    """Group commit. `steps` are the kinds of operations, in the order in which a transaction runs them.
+
+    Futures belong to `loop`, on which every method is called, and `on_failure` too, after a write that failed.
+    """
+
+    def __init__(self, db: Database, steps: Sequence[Step], limit: int, loop: asyncio.AbstractEventLoop) -> None:
+        self._db = db
+        self._rank = {step: rank for rank, step in enumerate(steps)}
+        self._limit = limit
+        self._loop = loop
+        self._queue: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
+        self.on_failure: Callable[[], None] = do_nothing
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, step: Step, item: Any, *, bounded: bool = False) -> asyncio.Future[Any]:
+        """Queue an operation. StoreError once closed; StoreBusy where the queue is full and the call `bounded`."""
+        if self._closed:
+            raise StoreError("the store is closed")
+        if bounded and self._queue.qsize() >= self._limit:
+            raise StoreBusy
+        operation = Operation(step, item, self._loop.create_future())
+        self._queue.put(operation)
+        return operation.future
+
+    def close(self) -> threading.Thread:
+        """Take nothing more; the thread, which ends once all that waits is written."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        return self._thread
+
+    # -- on the thread
+
+    def _run(self) -> None:
+        for operations in self._batches():
+            operations.sort(key=lambda operation: self._rank[operation.step])
+            self._write(operations)
+        self._db.close()
+
+    def _batches(self) -> Iterator[list[Operation]]:
+        """All that waits, again and again."""
+        while (first := self._queue.get()) is not None:
+            operations = [first]
+            while not self._queue.empty():
+                operation = self._queue.get()
+                if operation is None:
+                    self._queue.put(None)
+                    break
+                operations.append(operation)
+            yield operations
+
+    def _write(self, operations: Sequence[Operation]) -> None:
+        """Write and resolve. Where the transaction fails, halve it until the row to blame fails alone."""
+        try:
+            answers = self._transact(operations)
+        except Exception as error:
+            if len(operations) == 1 or blames_environment(error):
+                failure = describe_failure(error)
+                log.error("store.write_failed", reason=failure, operations=len(operations))
+                self._resolve(operations, [failed(failure, error) for _ in operations])
+                self._tell(self.on_failure)
+                return
+            middle = len(operations) // 2
+            self._write(operations[:middle])
+            self._write(operations[middle:])
+        else:
+            self._resolve(operations, answers)
+
+    def _transact(self, operations: Sequence[Operation]) -> list[Any]:
+        self._begin()
+        try:
+            answers = self._run_steps(operations)
+            self._commit()
+        except BaseException:
+            self._rollback()
+            raise
+        return answers
+
+    def _begin(self) -> None:
+        self._db.begin()
+
+    def _run_steps(self, operations: Sequence[Operation]) -> list[Any]:
+        answers: list[Any] = []
+        for step, group in itertools.groupby(operations, key=lambda operation: operation.step):
+            answers += step(self._db, [operation.item for operation in group])
+        return answers
+
+    def _commit(self) -> None:
+        self._db.commit()
+
+    def _rollback(self) -> None:
+        with contextlib.suppress(PeeweeException):
+            self._db.rollback()
+
+    def _resolve(self, operations: Sequence[Operation], answers: Sequence[Any]) -> None:
+        """All in one hop to the loop; that it is gone is no harm, for the write stands."""
+        self._tell(settle, operations, answers)
+
+    def _tell(self, what: Callable[..., None], *values: Any) -> None:
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(what, *values)
+
+
+def do_nothing() -> None:
+    """Nobody cares."""
+
+
+def settle(operations: Sequence[Operation], answers: Sequence[Any]) -> None:
+    """Give each caller that still waits its answer."""
+    for operation, answer in zip(operations, answers, strict=True):
+        if operation.future.done():
+            continue
+        if isinstance(answer, Exception):
+            operation.future.set_exception(answer)
+        else:
+            operation.future.set_result(answer)
+
+
+def original(error: BaseException) -> BaseException:
+    """The driver's error within peewee's."""
+    driver: BaseException = getattr(error, "orig", None) or error
+    return driver
+
+
+def blames_environment(error: BaseException) -> bool:
+    """Whether the disk, the file or another process is to blame."""
+    return getattr(original(error), "sqlite_errorcode", 0) & 0xFF in ENVIRONMENT
+
+
+def describe_failure(error: BaseException) -> str:
+    """The driver's words, which name tables and columns but no values; another error's may hold values."""
+    driver = original(error)
+    return str(driver) if isinstance(driver, sqlite3.Error) else type(driver).__name__
+
+
+def failed(reason: str, cause: BaseException) -> StoreError:
+    error = StoreError(f"the store could not write: {reason}")
+    error.__cause__ = cause
+    return error

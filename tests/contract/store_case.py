@@ -1,0 +1,90 @@
+"""What the tests of the store share: a backend to open, and the usual way of each call."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.model import Attempt, Dead, Decision, Delivery, Done, Kind, RetryAt, Signal
+from gateway.store import open_store
+from gateway.store.contract import Accepted, Filter, Result, Settings, Store, Target, Want
+from tests.support.factory import ACCOUNT, AT, make_signal
+
+NOW = AT.timestamp()
+LEASE = 60.0
+DELIVERED = Done("delivered")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """A database that stays as it is between the times it is opened."""
+
+    url: str
+
+    @asynccontextmanager
+    async def open(self, exclusive: bool = False, **settings: Any) -> AsyncIterator[Store]:
+        store = open_store(Settings(self.url, **settings), exclusive=exclusive)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
+def numbered(number: int, order: str = "1", **fields: Any) -> Signal:
+    """A signal of an order, another one for each number."""
+    return make_signal(order=order, order_reference=f"PO-{order}", item=str(number), id=0, **fields)
+
+
+async def accept(
+    store: Store,
+    signal: Signal,
+    routes: Iterable[str] = ("erp",),
+    *,
+    lane: bool = True,
+    unrouted: Sequence[str] = (),
+    hold: bool = False,
+) -> Accepted:
+    """Accept with a delivery on each route, in the order's lane or in none."""
+    return await store.accept(
+        signal, [Target(route, signal.order if lane else None) for route in routes], unrouted, hold
+    )
+
+
+async def claim(
+    store: Store,
+    now: float = NOW,
+    limit: int = 100,
+    routes: Iterable[str] = ("erp",),
+    account: str = ACCOUNT,
+    replays: int | None = None,
+) -> Sequence[Delivery]:
+    wants = [Want(account, route, limit, replays) for route in routes]
+    return (await store.claim(wants, now, now + LEASE)).deliveries
+
+
+async def finish(
+    store: Store,
+    deliveries: Sequence[Delivery],
+    decision: Decision = DELIVERED,
+    now: float = NOW,
+    state: Mapping[tuple[str, str], Mapping[str, Any]] | None = None,
+) -> int:
+    """Record the same decision for each, with the attempt that led to it."""
+    return await store.record([result_of(delivery, decision, now) for delivery in deliveries], state or {})
+
+
+def result_of(delivery: Delivery, decision: Decision, now: float = NOW) -> Result:
+    kind = {RetryAt: Kind.RETRY, Dead: Kind.PERMANENT}.get(type(decision))
+    attempt = Attempt(delivery.attempt, now, 0.25, kind, decision.reason) if kind else None
+    return Result(delivery, decision, attempt, now)
+
+
+def ids(deliveries: Iterable[Delivery]) -> list[int]:
+    return [delivery.signal.id for delivery in deliveries]
+
+
+async def states(store: Store, **which: Any) -> dict[tuple[int, str], str]:
+    rows = await store.deliveries(Filter(**which), 10_000)
+    return {(row.signal_id, row.route): row.state for row in rows}

@@ -1,0 +1,110 @@
+"""The store's contract: which signals are late, and how far an order has come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from gateway import model
+from gateway.model import Dead
+from gateway.store.contract import Filter, Store
+from tests.contract.store_case import NOW, Backend, accept, claim, finish
+from tests.support.factory import make_signal
+
+pytestmark = pytest.mark.gen_test
+
+
+async def take(store: Store, type: str, hour: int | None, item: str | None = "1", **fields: str) -> None:
+    """Accept a signal of the order, or of another in `fields`, that happened at an hour."""
+    sent = None if hour is None else f"2026-11-20T{hour:02}:00:00+00:00"
+    fields = {"order": "1", **fields}
+    await accept(store, make_signal(type, id=0, datetime=sent, item=item, **fields))
+
+
+async def late(store: Store) -> list[int]:
+    return sorted(row.signal.id for row in await store.signals(Filter(), 100) if row.signal.late)
+
+
+async def furthest(store: Store, orders: Sequence[str] = ("1",)) -> list[str]:
+    """Play all that is pending: how far along each delivery was told that its order is."""
+    told = []
+    while claimed := await claim(store):
+        told += [delivery.furthest for delivery in claimed if delivery.signal.order in orders]
+        await finish(store, claimed)
+    return told
+
+
+async def test_a_signal_after_a_later_one_of_its_item_is_late(backend: Backend) -> None:
+    async with backend.open() as store:
+        await take(store, model.ITEM_PRODUCED, 12)
+        await take(store, model.ITEM_PRODUCE, 11)
+        await take(store, model.ITEM_PACKED, 12)  # at the same time is not late
+        await take(store, model.ITEM_PRODUCE, 11, item="2")  # another item
+        await take(store, model.ITEM_PRODUCE, 11, order="2")  # another order
+        assert await late(store) == [2]
+
+
+async def test_what_is_said_of_the_whole_order_counts_for_each_item_and_the_other_way(backend: Backend) -> None:
+    async with backend.open() as store:
+        await take(store, model.ORDER_CANCELED, 12, item=None)
+        await take(store, model.ITEM_PRODUCE, 11)
+        await take(store, model.ITEM_PRODUCE, 13, item="2")
+        await take(store, model.ORDER_VALIDATED, 12, item=None)
+        assert await late(store) == [2, 4]
+
+
+async def test_what_has_no_time_or_no_order_is_never_late(backend: Backend) -> None:
+    async with backend.open() as store:
+        await take(store, model.ITEM_PRODUCED, 12)
+        await take(store, "Unheard", None)
+        await take(store, "Unheard", 12, order="")
+        await take(store, "Unheard", 11, order="")
+        assert await late(store) == []
+
+
+async def test_a_late_signal_is_known_as_such_to_its_sinks(backend: Backend) -> None:
+    async with backend.open() as store:
+        await take(store, model.ITEM_DELIVERY_COMPLETED, 15)
+        await take(store, model.ITEM_SHIPPED, 12)
+        await finish(store, await claim(store))
+        [delivery] = await claim(store)
+        assert (delivery.signal.late, delivery.overtaken) == (True, True)
+        assert delivery.furthest == model.ITEM_DELIVERY_COMPLETED
+
+
+async def test_the_furthest_is_of_the_item_and_the_whole_order_up_to_the_signal(backend: Backend) -> None:
+    async with backend.open() as store:
+        await take(store, model.ITEM_PACKED, 10)
+        await take(store, model.ITEM_SHIPPED, 11, item="2")
+        await take(store, model.ITEM_PRODUCED, 9)
+        await take(store, model.ORDER_CANCELED, 12, item=None)
+        await take(store, model.ITEM_SHIPPED, 13)
+        await take(store, "Unheard", None, order="")
+        told = [model.ITEM_PACKED, model.ITEM_SHIPPED, model.ITEM_PACKED, *[model.ORDER_CANCELED] * 2]
+        assert await furthest(store) == told
+
+
+async def test_for_an_order_as_a_whole_the_furthest_is_that_of_all_its_items(backend: Backend) -> None:
+    async with backend.open() as store:
+        await take(store, model.ITEM_SHIPPED, 11, item="2")
+        await take(store, model.ORDER_VALIDATED, 9, item=None)
+        assert await furthest(store) == [model.ITEM_SHIPPED] * 2
+
+
+async def test_what_is_no_known_type_is_its_own_furthest(backend: Backend) -> None:
+    async with backend.open() as store:
+        await take(store, "Unheard", 11)
+        [delivery] = await claim(store)
+        assert (delivery.furthest, delivery.overtaken) == ("Unheard", False)
+
+
+async def test_a_replay_knows_all_that_came_since(backend: Backend) -> None:
+    async with backend.open() as store:
+        await take(store, model.ITEM_PRODUCE, 10)
+        await finish(store, await claim(store), Dead("gone"))
+        await take(store, model.ITEM_SHIPPED, 11)
+        assert await furthest(store) == [model.ITEM_SHIPPED]
+        await store.replay(Filter(state="dead"), NOW)
+        [replay] = await claim(store)
+        assert (replay.signal.type, replay.furthest, replay.overtaken) == (model.ITEM_PRODUCE, model.ITEM_SHIPPED, True)

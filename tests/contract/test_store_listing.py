@@ -1,0 +1,103 @@
+"""The store's contract: listings and the ledger."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gateway.model import ITEM_ERROR, ITEM_SHIPPED, Dead, Done
+from gateway.store.contract import Filter, Store
+from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered
+from tests.support.factory import ACCOUNT, make_signal
+
+pytestmark = pytest.mark.gen_test
+
+
+async def fill(store: Store) -> None:
+    """Six signals, one a minute: ids 1-6 alternate between orders 0 and 1, 3 and 6 are errors, 5 and 6 printery's."""
+    for number in range(6):
+        signal = make_signal(
+            ITEM_ERROR if number % 3 == 2 else ITEM_SHIPPED,
+            account="printery" if number > 3 else ACCOUNT,
+            order=str(number % 2),
+            order_reference=f"PO-{number % 2}",
+            item=str(number),
+            id=0,
+        )
+        signal = dataclasses.replace(signal, received_at=signal.received_at + timedelta(minutes=number))
+        await accept(store, signal, ("erp", "export") if number < 2 else ("erp",), unrouted=("alerts",))
+
+
+@pytest.mark.parametrize(
+    ("which", "found"),
+    [
+        ({}, [6, 5, 4, 3, 2, 1]),
+        ({"account": "printery"}, [6, 5]),
+        ({"account": ""}, []),
+        ({"type": ITEM_ERROR}, [6, 3]),
+        ({"order": "1"}, [6, 4, 2]),
+        ({"order": "PO-1", "account": ACCOUNT}, [4, 2]),
+        ({"ids": [2, 5, 99]}, [5, 2]),
+        ({"ids": []}, []),
+        ({"ids": [2**70, 0, -3]}, []),
+        ({"since": NOW + 120}, [6, 5, 4, 3]),
+        ({"until": NOW + 120}, [2, 1]),
+        ({"since": NOW + 60, "until": NOW + 180}, [3, 2]),
+        ({"since": 1e300}, []),
+        ({"until": float("inf")}, [6, 5, 4, 3, 2, 1]),
+        ({"route": "export"}, [2, 1]),
+        ({"route": "export", "type": ITEM_ERROR}, []),
+        ({"route": "alerts"}, []),
+        ({"state": "delivered"}, [1]),
+        ({"state": "pending", "order": "0"}, [5, 3, 1]),
+        ({"route": "erp", "state": "pending", "order": "0"}, [5, 3]),
+    ],
+)
+async def test_filters(backend: Backend, which: dict[str, Any], found: list[int]) -> None:
+    async with backend.open() as store:
+        await fill(store)
+        await finish(store, await claim(store, limit=1))
+        signals = [row.signal.id for row in await store.signals(Filter(**which), 100)]
+        deliveries = [row.signal_id for row in await store.deliveries(Filter(**which), 100)]
+        assert signals == found
+        assert list(dict.fromkeys(deliveries)) == found
+
+
+async def test_listings_end_at_the_limit_newest_first(backend: Backend) -> None:
+    async with backend.open() as store:
+        await fill(store)
+        assert [row.signal.id for row in await store.signals(Filter(), 2)] == [6, 5]
+        rows = await store.deliveries(Filter(ids=[1, 2]), 3)
+        assert [(row.signal_id, row.route) for row in rows] == [(2, "erp"), (2, "export"), (1, "erp")]
+
+
+async def test_a_delivery_as_listed(backend: Backend) -> None:
+    async with backend.open() as store:
+        await accept(store, numbered(1))
+        await accept(store, numbered(2))
+        second, first = await store.deliveries(Filter(), 10)
+        assert (first.account, first.route, first.lane, first.state) == (ACCOUNT, "erp", "1", "pending")
+        assert (first.created_at, first.due_at, first.ended_at, first.reason) == (NOW, NOW, None, "")
+        assert (first.held, first.leased, first.attempts) == (False, False, 0)
+        assert second.due_at is None
+
+
+async def test_the_ledger_counts_every_route(backend: Backend) -> None:
+    async with backend.open() as store:
+        assert await store.ledger() == {}
+        await fill(store)
+        one, two = await claim(store, NOW + 60)
+        await finish(store, [one], Dead("gone"))
+        await finish(store, [two], Done("filtered", "nothing to do"))
+        await accept(store, numbered(9), ("erp",), hold=True)
+        none = {"accepted": 0, "delivered": 0, "pending": 0, "dead": 0, "filtered": 0}
+        assert await store.ledger() == {
+            (ACCOUNT, "erp"): none | {"accepted": 5, "dead": 1, "filtered": 1, "pending": 3},
+            (ACCOUNT, "export"): none | {"accepted": 2, "pending": 2},
+            (ACCOUNT, "alerts"): none | {"accepted": 4, "filtered": 4},
+            ("printery", "erp"): none | {"accepted": 2, "pending": 2},
+            ("printery", "alerts"): none | {"accepted": 2, "filtered": 2},
+        }

@@ -1,0 +1,200 @@
+"""The store's contract: replay, and what is held until its order is known."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.model import Dead, Done, RetryAt
+from gateway.store.contract import Filter, Want
+from tests.contract.store_case import NOW, Backend, accept, claim, finish, ids, numbered, states
+from tests.support.factory import ACCOUNT
+
+pytestmark = pytest.mark.gen_test
+
+DEAD = Filter(state="dead")
+LATER = NOW + 86400
+
+
+async def test_a_replayed_delivery_starts_anew(backend: Backend) -> None:
+    async with backend.open() as store:
+        await accept(store, numbered(1))
+        await finish(store, await claim(store), RetryAt(NOW, "down"))
+        await finish(store, await claim(store), Dead("gone"))
+        assert await store.count_replay(DEAD) == {(ACCOUNT, "erp"): 1}
+        assert await store.replay(DEAD, LATER) == 1
+        [row] = await store.deliveries(Filter(), 10)
+        assert (row.state, row.attempts, row.reason, row.ended_at) == ("pending", 0, "", None)
+        assert (row.created_at, row.due_at) == (LATER, LATER)
+        [delivery] = await claim(store, LATER)
+        assert (delivery.attempt, delivery.created_at) == (1, LATER)
+        assert [a.reason for a in (await store.attempts(1))["erp"]] == ["down", "gone"]
+
+
+async def test_a_second_replay_finds_nothing(backend: Backend) -> None:
+    async with backend.open() as store:
+        for number in range(3):
+            await accept(store, numbered(number), lane=False)
+        await finish(store, await claim(store), Dead("gone"))
+        assert await store.replay(DEAD, LATER) == 3
+        assert await store.replay(DEAD, LATER) == 0
+        assert await store.count_replay(Filter()) == {}
+        assert len(await claim(store, LATER)) == 3
+        assert await claim(store, LATER) == []
+
+
+async def test_each_way_to_end_can_be_replayed_and_what_is_pending_is_left_alone(backend: Backend) -> None:
+    async with backend.open() as store:
+        for number in range(5):
+            await accept(store, numbered(number), lane=False)
+        deliveries = await claim(store, limit=4)
+        for delivery, decision in zip(
+            deliveries, (Dead("gone"), Done("delivered"), Done("filtered", "skip"), RetryAt(LATER, "down")), strict=True
+        ):
+            await finish(store, [delivery], decision)
+        assert await store.replay(Filter(state="pending"), NOW) == 0
+        assert await store.replay(Filter(state="filtered"), NOW) == 1
+        assert await store.replay(Filter(), NOW) == 2
+        assert sorted(ids(await claim(store))) == [1, 2, 3, 5]
+
+
+async def test_a_replay_goes_by_its_filter(backend: Backend) -> None:
+    async with backend.open() as store:
+        for number in range(3):
+            await accept(store, numbered(number, order=str(number)), ("erp", "export"))
+        await finish(store, await claim(store, routes=("erp", "export")), Dead("gone"))
+        for which in (
+            Filter(order="PO-1", route="erp"),
+            Filter(ids=[3, 2**80, -1], route="export"),
+            Filter(account="printery"),
+            Filter(ids=[]),
+        ):
+            expected = await store.count_replay(which)
+            assert await store.replay(which, NOW) == sum(expected.values())
+        pending = [key for key, state in (await states(store)).items() if state == "pending"]
+        assert sorted(pending) == [(2, "erp"), (3, "export")]
+
+
+async def test_a_replayed_delivery_comes_after_the_live_ones_of_its_lane(backend: Backend) -> None:
+    async with backend.open() as store:
+        for number in range(3):
+            await accept(store, numbered(number))
+        await finish(store, await claim(store), Dead("gone"))
+        [second] = await claim(store)
+        assert await store.replay(DEAD, NOW) == 1
+        assert await claim(store) == []
+        await finish(store, [second])
+        [third] = await claim(store)
+        assert ids([second, third]) == [2, 3]
+        await finish(store, [third])
+        [first] = await claim(store)
+        assert (first.signal.id, first.replayed, third.replayed) == (1, True, False)
+
+
+async def test_a_replay_gives_way_to_what_comes_in(backend: Backend) -> None:
+    async with backend.open() as store:
+        await accept(store, numbered(1))
+        await finish(store, await claim(store), Dead("gone"))
+        await store.replay(DEAD, NOW)
+        await accept(store, numbered(2))
+        [live] = await claim(store)
+        assert live.signal.id == 2
+        await finish(store, [live])
+        [replay] = await claim(store)
+        await accept(store, numbered(3))
+        assert await claim(store) == []  # one of a lane at a time, and it has begun
+        await finish(store, [replay], RetryAt(NOW + 1000, "down"))
+        assert ids(await claim(store)) == [3]
+
+
+async def test_a_replay_gives_way_to_what_is_freed(backend: Backend) -> None:
+    async with backend.open() as store:
+        await accept(store, numbered(1))
+        await accept(store, numbered(2), hold=True)
+        await finish(store, await claim(store), Dead("gone"))
+        await store.replay(DEAD, NOW)
+        await store.add_orders(ACCOUNT, ["1"], NOW)
+        assert ids(await claim(store)) == [2]
+
+
+async def test_replays_get_no_more_than_their_share(backend: Backend) -> None:
+    async with backend.open() as store:
+        for number in range(8):
+            await accept(store, numbered(number, order=str(number)))
+        await finish(store, await claim(store, limit=6), Dead("gone"))
+        assert await store.replay(DEAD, NOW) == 6
+        claimed = await store.claim([Want(ACCOUNT, "erp", 4, replays=1)], NOW, LATER)
+        assert [(d.signal.id, d.replayed) for d in claimed.deliveries] == [(7, False), (8, False), (1, True)]
+        assert claimed.next_due == {(ACCOUNT, "erp"): LATER}  # the replays that are left would get no room
+        assert ids(await claim(store, limit=2)) == [2, 3]
+
+
+async def test_listings_tell_replays(backend: Backend) -> None:
+    async with backend.open() as store:
+        for number in range(2):
+            await accept(store, numbered(number, order=str(number)))
+        await finish(store, await claim(store, limit=1), Dead("gone"))
+        await store.replay(DEAD, NOW)
+        rows = await store.deliveries(Filter(), 10)
+        assert {row.signal_id: row.replayed for row in rows} == {1: True, 2: False}
+
+
+async def test_a_replayed_lane_is_played_in_its_order(backend: Backend) -> None:
+    async with backend.open() as store:
+        for number in range(3):
+            await accept(store, numbered(number))
+        while claimed := await claim(store):
+            await finish(store, claimed)
+        assert await store.replay(Filter(), LATER) == 3
+        played = []
+        while claimed := await claim(store, LATER):
+            played += ids(claimed)
+            await finish(store, claimed)
+        assert played == [1, 2, 3]
+
+
+async def test_signals_of_unknown_orders_are_held_until_the_order_is_known(backend: Backend) -> None:
+    async with backend.open() as store:
+        assert (await accept(store, numbered(1, order="7"), ("erp", "export"), hold=True)).held
+        assert (await accept(store, numbered(2, order="7"), hold=True)).held
+        assert (await accept(store, numbered(3, order="8"), lane=False, hold=True)).held
+        assert await claim(store) == []
+        assert await store.next_due([(ACCOUNT, "erp")]) == {}
+        assert [row.held for row in await store.deliveries(Filter(state="pending"), 10)] == [True] * 4
+        assert await store.add_orders("printery", ["7", "8"], LATER) == 0
+        assert await store.add_orders(ACCOUNT, ["7", "9"], LATER) == 3
+        assert await store.add_orders(ACCOUNT, ["7", "9"], LATER) == 0
+        [delivery] = await claim(store, LATER)
+        assert (delivery.signal.id, delivery.created_at) == (1, LATER)
+        assert ids(await claim(store, LATER, routes=("export",))) == [1]
+        await finish(store, [delivery])
+        assert ids(await claim(store, LATER)) == [2]
+        assert await store.add_orders(ACCOUNT, ["PO-8"], LATER) == 1
+        assert ids(await claim(store, LATER)) == [3]
+
+
+@pytest.mark.parametrize("known", ["7", "PO-7"])
+async def test_signals_of_known_orders_are_not_held(backend: Backend, known: str) -> None:
+    async with backend.open() as store:
+        await store.add_orders(ACCOUNT, [known, ""], NOW)
+        assert not (await accept(store, numbered(1, order="7"), hold=True)).held
+        assert (await accept(store, numbered(2, order="7", account="printery"), hold=True)).held
+        assert ids(await claim(store)) == [1]
+
+
+async def test_a_duplicate_is_not_called_held(backend: Backend) -> None:
+    async with backend.open() as store:
+        await accept(store, numbered(1), hold=True)
+        again = await accept(store, numbered(1), hold=True)
+        assert (again.duplicate, again.held) == (True, False)
+
+
+async def test_what_is_freed_waits_for_a_head_at_work(backend: Backend) -> None:
+    async with backend.open() as store:
+        await accept(store, numbered(1), hold=True)
+        await accept(store, numbered(2), hold=False)
+        [second] = await claim(store)
+        assert second.signal.id == 2
+        assert await store.add_orders(ACCOUNT, ["1"], NOW) == 1
+        assert await claim(store) == []
+        await finish(store, [second])
+        assert ids(await claim(store)) == [1]

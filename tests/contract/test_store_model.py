@@ -1,0 +1,111 @@
+"""The store's contract: whatever happens in whatever order, a store does what the rules in plain Python say."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.model import Dead, Decision, Delivery, Done, RetryAt
+from gateway.store.contract import Filter, Store
+from tests.contract.lane_model import LaneModel
+from tests.contract.store_case import LEASE, NOW, Backend, accept, claim, finish, numbered
+from tests.support.factory import ACCOUNT
+
+ORDERS = st.sampled_from("ABC")
+DECISIONS = st.one_of(
+    st.sampled_from([Done("delivered"), Done("filtered", "skip"), Dead("gone")]),
+    st.builds(RetryAt, st.integers(0, 200), st.just("down"), st.booleans()),
+)
+STEPS = st.one_of(
+    st.tuples(st.just("accept"), ORDERS, st.booleans(), st.sampled_from([False, False, True])),
+    st.tuples(st.just("claim"), st.integers(0, 5), st.integers(0, 5)),
+    st.tuples(st.just("record"), st.integers(0, 50), DECISIONS),
+    st.tuples(st.just("replay"), st.sampled_from([None, "dead", "delivered", "pending"])),
+    st.tuples(st.just("add_order"), ORDERS),
+    st.tuples(st.just("release")),
+)
+
+
+@dataclass
+class Run:
+    """A store and the model, given the same steps; `now` is in seconds since the start."""
+
+    store: Store
+    model: LaneModel
+    claimed: list[tuple[Delivery, int]]
+    now: float = NOW
+
+    async def accept(self, order: str, laned: bool, hold: bool) -> None:
+        signal = numbered(len(self.model.entries), order=order)
+        signal = replace(signal, received_at=datetime.fromtimestamp(self.now, UTC))
+        answer = await accept(self.store, signal, lane=laned, unrouted=("alerts",), hold=hold)
+        lane = order if laned else None
+        assert answer.held == self.model.accept(answer.signal_id, order, lane, hold, self.now)
+        assert (await accept(self.store, signal)).duplicate
+
+    async def claim(self, limit: int, replays: int) -> None:
+        expected = self.model.claim(limit, replays, self.now, self.now + LEASE)
+        deliveries = await claim(self.store, self.now, limit, replays=replays)
+        assert [(d.signal.id, d.attempt, d.replayed) for d in deliveries] == expected
+        self.claimed += [(delivery, self.model.claims) for delivery in deliveries]
+
+    async def record(self, which: int, decision: Decision) -> None:
+        if not self.claimed:
+            return
+        delivery, holder = self.claimed[which % len(self.claimed)]
+        if isinstance(decision, RetryAt):
+            decision = replace(decision, at=self.now + decision.at)
+        expected = self.model.record(delivery.signal.id, holder, decision)
+        assert await finish(self.store, [delivery], decision, self.now) == expected
+
+    async def replay(self, state: Any) -> None:
+        expected = self.model.replay(state, self.now)
+        assert sum((await self.store.count_replay(Filter(state=state))).values()) == expected
+        assert await self.store.replay(Filter(state=state), self.now) == expected
+
+    async def add_order(self, order: str) -> None:
+        assert await self.store.add_orders(ACCOUNT, [order], self.now) == self.model.add_order(order, self.now)
+
+    async def release(self) -> None:
+        assert await self.store.release_leases(self.now) == self.model.release(self.now)
+
+    async def compare(self) -> None:
+        """Row by row, then what follows from the rows: the ledger's identity, and when to look again."""
+        rows = await self.store.deliveries(Filter(), 1000)
+        found = {
+            row.signal_id: (row.state, row.due_at, row.leased, row.attempts, row.held, row.created_at) for row in rows
+        }
+        assert found == {
+            number: (e.state, e.due_at, e.holder is not None, e.attempts, e.held, e.created_at)
+            for number, e in self.model.entries.items()
+        }
+        due = [entry.due_at for entry in self.model.entries.values() if entry.due_at is not None]
+        assert await self.store.next_due([(ACCOUNT, "erp")]) == ({(ACCOUNT, "erp"): min(due)} if due else {})
+        ledger = await self.store.ledger()
+        for route in ("erp", "alerts") if rows else ():
+            counts = dict(ledger[ACCOUNT, route])
+            assert counts.pop("accepted") == sum(counts.values()) == len(self.model.entries)
+
+
+async def play(backend: Backend, steps: list[tuple[float, tuple[Any, ...]]]) -> None:
+    async with backend.open() as store:
+        run = Run(store, LaneModel(), [])
+        for seconds, (name, *arguments) in steps:
+            run.now += seconds
+            await getattr(run, name)(*arguments)
+            await run.compare()
+
+
+@pytest.mark.parametrize("scheme", ["sqlite"])
+@settings(max_examples=60, deadline=None)
+@given(steps=st.lists(st.tuples(st.sampled_from([0, 0, 1, 0.25, LEASE]), STEPS), min_size=5, max_size=40))
+def test_a_store_does_as_the_model(scheme: str, steps: list[tuple[float, tuple[Any, ...]]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(play(Backend(f"{scheme}:///{folder}/gateway.db"), steps))

@@ -1,0 +1,201 @@
+"""SQLite: the URL, the lock, the pragmas, the schema, and the plans of the hot statements."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playhouse.schema_diff import diff_models
+
+from gateway.errors import GatewayError, StoreError, StoreInUse
+from gateway.store import Settings, open_store, sql
+from gateway.store.database import DatabaseStore
+from gateway.store.migrations import FOLDER, migrate
+from gateway.store.sqlite import path_of
+from gateway.store.tables import TABLES
+from gateway.store.writer import blames_environment
+
+NEWEST = sorted(path.stem for path in FOLDER.glob("[0-9]*.py"))[-1]
+
+
+def run(url: str, work: Callable[[Any], Any] = lambda store: None, **options: Any) -> Any:
+    """What `work` gives for the store at the URL, which is open meanwhile."""
+
+    async def opened() -> Any:
+        store = open_store(Settings(url), **options)
+        try:
+            return work(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(opened())
+
+
+def execute(path: Path, statement: str, *values: Any) -> list[Any]:
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        return connection.execute(statement, values).fetchall()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("sqlite:///data/gateway.db", "data/gateway.db"),
+        ("sqlite:////var/lib/gateway.db", "/var/lib/gateway.db"),
+        ("sqlite:///with space?.db", "with space?.db"),
+    ],
+)
+def test_the_url_names_a_file(url: str, path: str) -> None:
+    assert path_of(url) == Path(path)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("sqlite://", "expected sqlite:///path"),
+        ("sqlite:///", "expected sqlite:///path"),
+        ("sqlite:gateway.db", "expected sqlite:///path"),
+        ("sqlite:///data/", "expected sqlite:///path"),
+        ("sqlite:///:memory:", "in memory"),
+        ("postgresql://gateway:s3cret@host/db", "not supported yet"),
+        ("mysql://gateway:s3cret@host/db", "expected sqlite:///path"),
+        ("data/gateway.db", "expected sqlite:///path"),
+        ("", "expected sqlite:///path"),
+    ],
+)
+def test_another_url_is_refused_and_says_what_to_mend(url: str, says: str) -> None:
+    with pytest.raises(GatewayError, match=says) as caught:
+        run(url)
+    assert str(caught.value).startswith("store.url: ")
+    assert "s3cret" not in str(caught.value)
+
+
+def test_folders_are_made_and_the_path_is_relative_to_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("sqlite:///data/deeper/gateway.db")
+    assert (tmp_path / "data" / "deeper" / "gateway.db").is_file()
+
+
+def test_commits_are_synced(tmp_path: Path) -> None:
+    def pragmas(store: DatabaseStore) -> list[Any]:
+        writer, readers = store._writer._db, store._readers._databases
+        return [writer.journal_mode, writer.synchronous, *(reader.pragma("query_only") for reader in readers)]
+
+    assert run(f"sqlite:///{tmp_path}/gateway.db", pragmas) == ["wal", 2, 1, 1]
+
+
+def test_one_process_serves_and_others_may_look(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/gateway.db"
+
+    def while_serving(_: Any) -> None:
+        with pytest.raises(StoreInUse, match=r"another gateway is using .*gateway\.db"):
+            open_store(Settings(url), exclusive=True, loop=asyncio.get_running_loop())
+
+    run(url, while_serving, exclusive=True)
+    run(url, exclusive=True)
+
+    async def beside() -> None:
+        serving = open_store(Settings(url), exclusive=True)
+        looking = open_store(Settings(url))
+        assert await looking.ledger() == {}
+        await looking.close()
+        await serving.close()
+
+    asyncio.run(beside())
+
+
+def test_what_can_not_be_opened_is_named_and_nothing_stays_locked(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    path.write_bytes(b"no database" * 100)
+    for _ in range(2):
+        with pytest.raises(StoreError, match=r"can't open the store .*gateway\.db: file is not a database"):
+            run(f"sqlite:///{path}", exclusive=True)
+    with pytest.raises(StoreError, match=r"can't open the store .*: "):
+        run(f"sqlite:///{path}/under/a/file.db")
+    with pytest.raises(StoreError, match="unable to open"):
+        run(f"sqlite:///{tmp_path}")
+
+
+def test_a_schema_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    run(f"sqlite:///{path}")
+    execute(path, "INSERT INTO schema_migration (name, applied) VALUES ('0999_teleport', '2030-01-01')")
+    with pytest.raises(GatewayError, match=rf"0999_teleport.*up to {NEWEST}"):
+        run(f"sqlite:///{path}")
+    execute(path, "DELETE FROM schema_migration WHERE name = '0999_teleport'")
+    run(f"sqlite:///{path}")
+
+
+def test_the_schema_is_that_of_the_tables_and_made_once(tmp_path: Path) -> None:
+    def compare(store: DatabaseStore) -> tuple[Any, list[str]]:
+        diff = diff_models(store._writer._db, TABLES)
+        return (diff.create_tables, diff.add_columns, diff.drop_columns), migrate(store._writer._db)
+
+    assert run(f"sqlite:///{tmp_path}/gateway.db", compare) == (([], [], []), [])
+
+
+def test_of_two_that_start_at_once_one_makes_the_schema(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/gateway.db"
+
+    async def both() -> None:
+        loop = asyncio.get_running_loop()
+        stores = await asyncio.gather(
+            *(asyncio.to_thread(open_store, Settings(url), loop=loop) for _ in range(4)),
+        )
+        for store in stores:
+            assert await store.ledger() == {}
+            await store.close()
+
+    asyncio.run(both())
+    assert execute(tmp_path / "gateway.db", "SELECT count(*) FROM schema_migration") == [(1,)]
+
+
+def test_a_folder_that_can_not_be_written_is_named() -> None:
+    with pytest.raises(StoreError, match=r"can't open the store /proc/gateway/gateway\.db"):
+        run("sqlite:////proc/gateway/gateway.db")  # not even root may write there
+
+
+def test_the_schema_sees_to_one_head_a_lane(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    run(f"sqlite:///{path}")
+    insert = (
+        "INSERT INTO deliveries (signal_id, route, account, lane, state, due_at, attempts, created_at, reason, held) "
+        "VALUES (?, 'erp', 'bookshop', ?, 'pending', ?, 0, 0, '', 0)"
+    )
+    for values in ((1, "A", 5), (2, "A", None), (3, "A", None), (4, "B", 5), (5, None, 5), (6, None, 5)):
+        execute(path, insert, *values)
+    with pytest.raises(sqlite3.IntegrityError) as caught:
+        execute(path, insert, 7, "A", 9)
+    assert not blames_environment(caught.value)
+
+
+LIVE_ROWS = {
+    "RELEASE_LEASES": ["deliveries_due"],
+    "PULL_DUE": ["deliveries_due"],
+    "HAS_REPLAYS": ["deliveries_replayed"],
+    "BACKLOG": ["deliveries_due", "deliveries_waiting", "deliveries_held"],
+}
+"""Statements that walk an index of what is pending, and which: at a start, for a person, or to its first row."""
+
+HOT = [name for name in vars(sql) if name.isupper() and isinstance(getattr(sql, name), str)]
+
+
+@pytest.mark.parametrize("name", HOT)
+def test_hot_statements_walk_no_table(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "gateway.db"
+    run(f"sqlite:///{path}")
+    statement = getattr(sql, name)
+    count = 3 if "?3" in statement else statement.count("?")
+    plan = [row[3] for row in execute(path, f"EXPLAIN QUERY PLAN {statement}", *["[]"] * count)]
+    scans = [line.rpartition(" ")[2] for line in plan if line.startswith("SCAN ") and "USING" in line]
+    assert scans == LIVE_ROWS.get(name, [])
+    whole = ("SCAN signals", "SCAN o", "SCAN d", "SCAN s", "SCAN deliveries", "SCAN live", "SCAN head")
+    assert not [line for line in plan if line in whole or "ORDER BY" in line]

@@ -1,0 +1,233 @@
+"""Group commit: what waits is written together, and what fails, fails alone."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from peewee import Database, OperationalError, SqliteDatabase
+
+from gateway.errors import StoreBusy, StoreError
+from gateway.store.writer import Writer
+
+pytestmark = pytest.mark.gen_test
+
+
+class Steps:
+    """Steps that write a row for each item; "bad" breaks a rule of the table. Holds the thread while `gate` is shut."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.gate.set()
+        self.held = asyncio.Event()
+        self.loop = asyncio.get_running_loop()
+        self.calls: list[tuple[str, list[str]]] = []
+        self.fault: Exception | None = None
+
+    def first(self, db: Database, items: Sequence[str]) -> list[str]:
+        return self.write(db, "first", items)
+
+    def second(self, db: Database, items: Sequence[str]) -> list[str]:
+        return self.write(db, "second", items)
+
+    def hold(self, db: Database, items: Sequence[str]) -> list[str]:
+        self.loop.call_soon_threadsafe(self.held.set)
+        self.gate.wait()
+        return list(items)
+
+    def write(self, db: Any, name: str, items: Sequence[str]) -> list[str]:
+        self.calls.append((name, list(items)))
+        if self.fault:
+            raise self.fault
+        for item in items:
+            db.execute_sql("INSERT INTO rows VALUES (?)", (None if item == "bad" else item,))
+        return [f"{name} {item}" for item in items]
+
+
+class CountingWriter(Writer):
+    """`events` are the transactions' beginnings and ends."""
+
+    def __init__(self, *args: Any) -> None:
+        self.events: list[str] = []
+        self.broken_commits: Iterator[bool] = itertools.repeat(False)
+        super().__init__(*args)
+
+    def _begin(self) -> None:
+        self.events.append("begin")
+        super()._begin()
+
+    def _commit(self) -> None:
+        if next(self.broken_commits):
+            raise OperationalError("the disk is gone")
+        super()._commit()
+        self.events.append("commit")
+
+    def _rollback(self) -> None:
+        super()._rollback()
+        self.events.append("rollback")
+
+
+@contextmanager
+def writing(folder: Path, steps: Steps, limit: int = 100) -> Iterator[CountingWriter]:
+    """A writer on a table of one column, closed in the end."""
+    db = SqliteDatabase(str(folder / "rows.db"), thread_safe=False, check_same_thread=False)
+    db.connect()
+    db.execute_sql("CREATE TABLE IF NOT EXISTS rows (name TEXT NOT NULL)")
+    order = (steps.hold, steps.first, steps.second)
+    writer = CountingWriter(db, order, limit, asyncio.get_running_loop())
+    try:
+        yield writer
+    finally:
+        steps.gate.set()
+        writer.close().join()
+
+
+def rows(folder: Path) -> list[str]:
+    connection = sqlite3.connect(folder / "rows.db")
+    try:
+        return [name for (name,) in connection.execute("SELECT name FROM rows ORDER BY rowid")]
+    finally:
+        connection.close()
+
+
+async def hold(writer: Writer, steps: Steps) -> asyncio.Future[Any]:
+    """Keep the thread busy, so that what is submitted now waits together."""
+    steps.gate.clear()
+    held = writer.submit(steps.hold, "")
+    await steps.held.wait()
+    return held
+
+
+async def test_what_waits_shares_a_transaction_in_the_order_of_the_steps(tmp_path: Path) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        held = await hold(writer, steps)
+        waiting = [
+            writer.submit(steps.second, "a"),
+            writer.submit(steps.first, "b"),
+            writer.submit(steps.second, "c"),
+            writer.submit(steps.first, "d"),
+        ]
+        steps.gate.set()
+        assert await asyncio.gather(held, *waiting) == ["", "second a", "first b", "second c", "first d"]
+        assert steps.calls == [("first", ["b", "d"]), ("second", ["a", "c"])]
+        assert writer.events == ["begin", "commit"] * 2
+    assert rows(tmp_path) == ["b", "d", "a", "c"]
+
+
+async def test_a_bad_row_fails_alone_in_few_transactions(tmp_path: Path) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        held = await hold(writer, steps)
+        waiting = [writer.submit(steps.first, "bad" if n == 37 else f"{n:02}") for n in range(64)]
+        steps.gate.set()
+        await held
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        assert writer.events.count("begin") <= 2 + 2 * 6
+    failure = answers.pop(37)
+    assert isinstance(failure, StoreError)
+    assert str(failure) == "the store could not write: NOT NULL constraint failed: rows.name"
+    assert failure.__cause__ is not None
+    assert answers == [f"first {n:02}" for n in range(64) if n != 37]
+    assert rows(tmp_path) == [f"{n:02}" for n in range(64) if n != 37]
+
+
+async def test_where_the_disk_is_to_blame_nothing_is_tried_twice(tmp_path: Path) -> None:
+    steps = Steps()
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    with writing(tmp_path, steps) as writer:
+        held = await hold(writer, steps)
+        steps.fault = OperationalError(full, *full.args)
+        waiting = [writer.submit(steps.first, str(n)) for n in range(8)]
+        steps.gate.set()
+        await held
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        assert {str(answer) for answer in answers} == {"the store could not write: database or disk is full"}
+        assert len(set(map(id, answers))) == 8
+        assert len(steps.calls) == 1
+        steps.fault = None
+        assert await writer.submit(steps.first, "after") == "first after"
+    assert rows(tmp_path) == ["after"]
+
+
+async def test_another_process_that_writes_is_waited_for_and_then_given_up(tmp_path: Path) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        writer._db.execute_sql("PRAGMA busy_timeout = 1")
+        other = sqlite3.connect(tmp_path / "rows.db", isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="database is locked"):
+            await writer.submit(steps.first, "a")
+        other.execute("COMMIT")
+        other.close()
+        assert await writer.submit(steps.first, "b") == "first b"
+
+
+async def test_a_commit_that_fails_is_no_commit(tmp_path: Path) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        writer.broken_commits = iter([True, False])
+        with pytest.raises(StoreError):
+            await writer.submit(steps.first, "a")
+        assert writer.events == ["begin", "rollback"]
+        assert await writer.submit(steps.first, "b") == "first b"
+    assert rows(tmp_path) == ["b"]
+
+
+async def test_an_error_that_may_hold_values_is_not_repeated(tmp_path: Path) -> None:
+    steps = Steps()
+    steps.fault = ValueError("s3cret")
+    with writing(tmp_path, steps) as writer:
+        with pytest.raises(StoreError) as caught:
+            await writer.submit(steps.first, "a")
+        assert str(caught.value) == "the store could not write: ValueError"
+
+
+async def test_the_queue_is_bounded_for_those_who_ask(tmp_path: Path) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps, limit=2) as writer:
+        held = await hold(writer, steps)
+        waiting = [writer.submit(steps.first, name, bounded=True) for name in "ab"]
+        with pytest.raises(StoreBusy):
+            writer.submit(steps.first, "c", bounded=True)
+        waiting.append(writer.submit(steps.first, "d"))
+        steps.gate.set()
+        await asyncio.gather(held, *waiting)
+        assert await writer.submit(steps.first, "e", bounded=True) == "first e"
+    assert rows(tmp_path) == ["a", "b", "d", "e"]
+
+
+async def test_closing_writes_what_waits(tmp_path: Path) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        await hold(writer, steps)
+        waiting = [writer.submit(steps.first, str(n)) for n in range(5)]
+        thread = writer.close()
+        with pytest.raises(StoreError, match="closed"):
+            writer.submit(steps.first, "late")
+        steps.gate.set()
+        assert await asyncio.gather(*waiting) == [f"first {n}" for n in range(5)]
+        assert writer.close() is thread
+    assert rows(tmp_path) == [str(n) for n in range(5)]
+
+
+async def test_all_of_a_batch_are_answered_in_one_hop_and_the_cancelled_skipped(tmp_path: Path) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        held = await hold(writer, steps)
+        waiting = [writer.submit(steps.first, str(n)) for n in range(3)]
+        waiting[1].cancel()
+        steps.gate.set()
+        await held
+        await waiting[0]
+        assert waiting[2].done()
+        assert waiting[1].cancelled()
+    assert rows(tmp_path) == ["0", "1", "2"]
