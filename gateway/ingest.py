@@ -1,0 +1,210 @@
+"""Takes signals in: authenticate, limit, validate, commit. What it returns is on disk. No Tornado here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from gateway import keys, protocol
+from gateway.errors import InvalidSignal, ShuttingDown, TooManyRequests, Unauthorized
+from gateway.metrics import NO_ACCOUNT, Observer, guard
+from gateway.model import Account, Route, Signal, lane_of
+from gateway.store.contract import Refused, Store, Target
+
+BAD_KEYS_PER_MINUTE = 60
+ADDRESSES_KEPT = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A signal on disk. `id` is 0 for a duplicate; `held` means that the account does not know its order yet."""
+
+    signal: Signal
+    id: int
+    duplicate: bool
+    held: bool
+    known_type: bool = True
+
+
+class Buckets:
+    """Token buckets by name; of more than `keep`, the one not used for longest is forgotten."""
+
+    def __init__(self, keep: int) -> None:
+        self._keep = keep
+        self._buckets: dict[str, tuple[float, float]] = {}
+
+    def take(self, name: str, rate: float, burst: float, now: float) -> float:
+        """Take a token: 0 where there was one, else the seconds until there is. `rate` is tokens per second."""
+        tokens, at = self._buckets.pop(name, (burst, now))
+        tokens = min(burst, tokens + max(0.0, now - at) * rate)
+        wait = 0.0 if tokens >= 1 else (1 - tokens) / rate
+        self._buckets[name] = (tokens if wait else tokens - 1, now)
+        if len(self._buckets) > self._keep:
+            del self._buckets[next(iter(self._buckets))]
+        return wait
+
+
+class Ingest:
+    """Receives for all accounts. `accounts` may be replaced at any time, as a reload does.
+
+    `on_accepted(account, routes)` is called after the commit of a signal that has deliveries to make.
+    """
+
+    def __init__(
+        self,
+        accounts: Mapping[str, Account],
+        store: Store,
+        *,
+        observer: Observer | None = None,
+        on_accepted: Callable[[str, Iterable[str]], None] = lambda account, routes: None,
+        bad_keys_per_minute: int = BAD_KEYS_PER_MINUTE,
+    ) -> None:
+        self.accounts = accounts
+        self.stopping = False
+        self._store = store
+        self._observer = guard(observer or Observer())
+        self._on_accepted = on_accepted
+        self._bad_keys_per_minute = bad_keys_per_minute
+        self._signals = Buckets(ADDRESSES_KEPT)
+        self._bad_keys = Buckets(ADDRESSES_KEPT)
+        self._running = 0
+        self._idle = asyncio.Event()
+
+    async def receive(self, account: str, body: bytes, address: str, now: datetime) -> Receipt:
+        """Take a request's body for an account, from a client's address.
+
+        Raises Unauthorized; TooManyRequests; InvalidSignal, once the request is in quarantine; StoreError or
+        ShuttingDown, and then the sender must try again.
+        """
+        if self.stopping:
+            raise ShuttingDown()
+        self._running += 1
+        try:
+            return await self._receive(account, body, address, now)
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+
+    def stop(self) -> None:
+        """Take nothing more. What is under way goes on, see `drain`."""
+        self.stopping = True
+
+    async def drain(self) -> None:
+        """Wait until nothing is under way."""
+        while self._running:
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def _receive(self, name: str, body: bytes, address: str, now: datetime) -> Receipt:
+        request = _read(body)
+        account = self._authenticate(name, request.key, address, now)
+        self._limit(account, now)
+        try:
+            signal = _parse(account, request, now)
+        except InvalidSignal as error:
+            await self._quarantine(account, request, error, now)
+            raise
+        return await self._accept(account, signal)
+
+    def _authenticate(self, name: str, key: object, address: str, now: datetime) -> Account:
+        account = self.accounts.get(name)
+        if keys.match(key, account.keys if account else (), now) and account:
+            return account
+        self._observer.bad_key(name if account else NO_ACCOUNT)
+        # Only wrong keys are counted and turned away: the vendor sends for all its clients from the same
+        # addresses, so one client's wrong key must not lock out the others.
+        limit = self._bad_keys_per_minute
+        wait = self._bad_keys.take(address, limit / 60, limit, now.timestamp())
+        raise TooManyRequests("Too many wrong keys.", retry_after=wait) if wait else Unauthorized()
+
+    def _limit(self, account: Account, now: datetime) -> None:
+        if account.rate is None:
+            return
+        wait = self._signals.take(account.name, account.rate, max(1.0, account.rate), now.timestamp())
+        if wait:
+            raise TooManyRequests(retry_after=wait)
+
+    async def _quarantine(self, account: Account, request: _Request, error: InvalidSignal, now: datetime) -> None:
+        refused = Refused(account.name, now.timestamp(), _text_to_keep(request), error.fields)
+        await self._store.quarantine(refused)
+        self._observer.signal_quarantined(account.name)
+
+    async def _accept(self, account: Account, signal: Signal) -> Receipt:
+        targets, unrouted = _route(account.routes.values(), signal)
+        hold = account.unknown_orders == "hold"
+        accepted = await self._store.accept(signal, targets, unrouted, hold)
+        receipt = Receipt(signal, accepted.signal_id, accepted.duplicate, accepted.held, signal.type in protocol.TYPES)
+        self._observe(receipt)
+        if targets and not accepted.duplicate and not accepted.held:
+            self._on_accepted(account.name, [target.route for target in targets])
+        return receipt
+
+    def _observe(self, receipt: Receipt) -> None:
+        account = receipt.signal.account
+        if receipt.duplicate:
+            self._observer.signal_duplicated(account)
+            return
+        self._observer.signal_accepted(account)
+        if receipt.held:
+            self._observer.signal_held(account)
+        if not receipt.known_type:
+            self._observer.type_unknown(account)
+
+
+# -- pure parts ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A body and what was made of it: a JSON object, or the error; and the key that was presented."""
+
+    body: bytes
+    key: Any
+    payload: Mapping[str, Any] | None = None
+    error: InvalidSignal | None = None
+
+
+def _read(body: bytes) -> _Request:
+    try:
+        payload = protocol.decode(body)
+    except InvalidSignal as error:
+        return _Request(body, keys.find_key(body), error=error)
+    return _Request(body, payload.get(keys.FIELD), payload)
+
+
+def _parse(account: Account, request: _Request, now: datetime) -> Signal:
+    if request.payload is None:
+        raise request.error or InvalidSignal()
+    signal = protocol.parse(account.name, keys.remove_key(request.payload, request.key), now)
+    if account.unknown_types == "reject" and signal.type not in protocol.TYPES:
+        raise InvalidSignal({"type": "is not known, and this account takes known types only"})
+    return signal
+
+
+def _text_to_keep(request: _Request) -> str:
+    """What quarantine keeps: the payload without its key, or the body as text where it is no JSON object."""
+    if request.payload is not None:
+        try:
+            return orjson.dumps(keys.remove_key(request.payload, request.key)).decode()
+        except InvalidSignal:  # nested too deeply to be written again
+            pass
+    return keys.remove_key_from_text(request.body, request.key)
+
+
+def _route(routes: Iterable[Route], signal: Signal) -> tuple[Sequence[Target], Sequence[str]]:
+    """Where a signal goes, and the names of the routes that did not ask for it."""
+    targets, unrouted = [], []
+    for route in routes:
+        if not route.enabled:
+            continue
+        if route.wants(signal.type):
+            targets.append(Target(route.name, lane_of(signal, route.order)))
+        else:
+            unrouted.append(route.name)
+    return targets, unrouted

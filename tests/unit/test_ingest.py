@@ -1,0 +1,382 @@
+"""Taking signals in: who may, how often, what is kept, and what is told."""
+
+import asyncio
+import contextlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway import keys
+from gateway.errors import (
+    InvalidSignal,
+    ShuttingDown,
+    StoreBusy,
+    StoreError,
+    TooManyRequests,
+    Unauthorized,
+)
+from gateway.ingest import Buckets, Ingest, Receipt
+from gateway.metrics import Observer
+from gateway.model import Account
+from gateway.store.contract import Target
+from tests.support.accounts import make_account, make_accounts, make_route
+from tests.support.fake_store import FakeStore
+from tests.support.payloads import EXAMPLES, KEY, OTHER_KEY, example, request
+
+pytestmark = pytest.mark.gen_test
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ADDRESS = "203.0.113.5"
+
+
+class Heard(Observer):
+    """Notes what it is told, by name."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def __getattribute__(self, name: str) -> Any:
+        if name.startswith("_") or name in ("told", "exposition"):
+            return super().__getattribute__(name)
+        return lambda *values: self.told.append((name, *values))
+
+
+class Desk:
+    """An Ingest with a store that notes, and all that it tells."""
+
+    def __init__(self, accounts: dict[str, Account] | None = None, **options: Any) -> None:
+        self.store = FakeStore()
+        self.heard = Heard()
+        self.woken: list[tuple[str, list[str]]] = []
+        self.ingest = Ingest(
+            make_accounts() if accounts is None else accounts,
+            self.store,
+            observer=self.heard,
+            on_accepted=lambda account, routes: self.woken.append((account, list(routes))),
+            **options,
+        )
+
+    async def post(
+        self, body: bytes | dict[str, Any], account: str = "bookshop", address: str = ADDRESS, after: float = 0.0
+    ) -> Receipt:
+        raw = body if isinstance(body, bytes) else request(body)
+        return await self.ingest.receive(account, raw, address, NOW + timedelta(seconds=after))
+
+    async def refused(self, kind: type[Exception], *args: Any, **options: Any) -> Any:
+        with pytest.raises(kind) as caught:
+            await self.post(*args, **options)
+        assert type(caught.value) is kind
+        return caught.value
+
+
+# -- what is accepted
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+async def test_a_signal_is_written_with_its_deliveries(name: str) -> None:
+    desk = Desk()
+    receipt = await desk.post(EXAMPLES[name])
+    alert = name in ("ItemError", "ItemCanceled", "CloudprinterOrderCanceled")
+    (write,) = desk.store.writes
+    assert write.signal.payload == EXAMPLES[name]
+    assert write.signal.received_at == NOW
+    assert write.targets == (Target("erp", "123456780000"), *([Target("alerts", None)] if alert else []))
+    assert write.unrouted == (() if alert else ("alerts",))
+    assert not write.hold
+    assert receipt == Receipt(write.signal, 1, duplicate=False, held=False)
+    assert desk.woken == [("bookshop", ["erp", "alerts"] if alert else ["erp"])]
+    assert desk.heard.told == [("signal_accepted", "bookshop")]
+
+
+async def test_a_retry_is_a_duplicate() -> None:
+    desk = Desk()
+    await desk.post(example())
+    receipt = await desk.post(example(order=123456780000), after=60)
+    assert receipt.duplicate
+    assert receipt.id == 0
+    assert len(desk.store.writes) == len(desk.woken) == 1
+    assert desk.heard.told == [("signal_accepted", "bookshop"), ("signal_duplicated", "bookshop")]
+
+
+async def test_the_same_signal_of_another_account_is_none() -> None:
+    desk = Desk()
+    await desk.post(example())
+    receipt = await desk.post(request(example(), OTHER_KEY), "printshop")
+    assert not receipt.duplicate
+    assert [signal.account for signal in desk.store.signals] == ["bookshop", "printshop"]
+
+
+async def test_nobody_is_woken_where_no_route_asks_for_the_signal() -> None:
+    routes = {"erp": make_route(signals=frozenset({"ItemError"})), "off": make_route("off", enabled=False)}
+    desk = Desk({"bookshop": make_account(routes=routes)})
+    await desk.post(example("ItemPacked"))
+    (write,) = desk.store.writes
+    assert (write.targets, write.unrouted) == ((), ("erp",))
+    assert desk.woken == []
+
+
+async def test_an_order_that_the_account_does_not_know_is_held() -> None:
+    desk = Desk(make_accounts(unknown_orders="hold"))
+    receipt = await desk.post(example())
+    assert receipt.held
+    assert desk.store.writes[0].hold
+    assert desk.woken == [], "what is held has nothing to deliver yet"
+    assert desk.heard.told == [("signal_accepted", "bookshop"), ("signal_held", "bookshop")]
+
+
+async def test_an_unknown_type_is_accepted() -> None:
+    desk = Desk()
+    receipt = await desk.post({"type": "ItemReturned", "anything": [1]})
+    assert not receipt.known_type
+    (write,) = desk.store.writes
+    assert write.targets == (Target("erp", None),)
+    assert ("type_unknown", "bookshop") in desk.heard.told
+
+
+async def test_an_unknown_type_is_quarantined_where_the_account_says_so() -> None:
+    desk = Desk(make_accounts(unknown_types="reject"))
+    error = await desk.refused(InvalidSignal, {"type": "ItemReturned"})
+    assert list(error.fields) == ["type"]
+    assert desk.store.writes == []
+    assert [refused.errors for refused in desk.store.refused] == [error.fields]
+    await desk.post(example())
+
+
+async def test_accounts_can_be_replaced() -> None:
+    desk = Desk()
+    desk.ingest.accounts = {"bookshop": make_account(key="a-renewed-key")}
+    await desk.refused(Unauthorized, example())
+    await desk.post(request(example(), "a-renewed-key"))
+
+
+async def test_a_broken_observer_breaks_nothing() -> None:
+    desk = Desk()
+    desk.heard.told = None  # type: ignore[assignment]
+    await desk.post(example())
+    assert len(desk.store.writes) == len(desk.woken) == 1
+
+
+# -- who may
+
+
+@pytest.mark.parametrize("key", [..., None, "", OTHER_KEY, KEY.upper(), 13, True, [KEY], {"key": KEY}], ids=repr)
+@pytest.mark.parametrize("account", ["bookshop", "nobody"])
+async def test_a_wrong_key_and_no_account_look_the_same(key: object, account: str) -> None:
+    desk = Desk()
+    error = await desk.refused(Unauthorized, request(example(), key), account)
+    assert str(error) == "Wrong or missing key."
+    assert desk.store.writes == desk.store.refused == []
+    assert desk.heard.told == [("bad_key", "bookshop" if account == "bookshop" else "-")]
+
+
+async def test_a_right_key_is_wrong_elsewhere() -> None:
+    desk = Desk()
+    await desk.refused(Unauthorized, example(), "printshop")
+    await desk.refused(Unauthorized, example(), "nobody")
+
+
+async def test_the_same_work_is_done_for_an_account_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = []
+    compare = keys.hmac.compare_digest
+    desk = Desk()
+    for account, key in [("bookshop", OTHER_KEY), ("bookshop", ...), ("nobody", OTHER_KEY), ("nobody", ...)]:
+        compared: list[bytes] = []
+        monkeypatch.setattr(keys.hmac, "compare_digest", lambda a, b, to=compared: to.append(b) or compare(a, b))
+        await desk.refused(Unauthorized, request(example(), key), account)
+        counts.append(len(compared))
+    assert counts == [4, 4, 4, 4]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"apikey": "' + OTHER_KEY.encode() + b'",'])
+async def test_a_broken_body_without_a_right_key_is_not_kept(body: bytes) -> None:
+    desk = Desk()
+    await desk.refused(Unauthorized, body)
+    assert desk.store.refused == []
+
+
+async def test_many_wrong_keys_from_an_address_are_turned_away_for_a_while() -> None:
+    desk = Desk(bad_keys_per_minute=3)
+    bad = request(example(), OTHER_KEY)
+    for _ in range(3):
+        await desk.refused(Unauthorized, bad)
+    error = await desk.refused(TooManyRequests, bad)
+    assert error.retry_after == pytest.approx(20)
+    await desk.refused(TooManyRequests, bad, "nobody")
+    await desk.refused(Unauthorized, bad, address="203.0.113.6")
+    await desk.refused(Unauthorized, bad, after=20.001)
+    await desk.refused(TooManyRequests, bad, after=20.001)
+
+
+async def test_right_keys_from_that_address_are_still_taken() -> None:
+    desk = Desk(bad_keys_per_minute=1)
+    for kind in (Unauthorized, TooManyRequests, TooManyRequests):
+        await desk.refused(kind, request(example(), OTHER_KEY))
+    assert not (await desk.post(example())).duplicate
+
+
+# -- how often
+
+
+async def test_an_account_has_a_rate() -> None:
+    desk = Desk(make_accounts(rate=2.0))
+    await desk.post(example(x=1))
+    await desk.post(example(x=2))
+    error = await desk.refused(TooManyRequests, example(x=3))
+    assert error.retry_after == pytest.approx(0.5)
+    await desk.post(example(x=3), after=0.501)
+    await desk.post(request(example(), OTHER_KEY), "printshop")
+    assert len(desk.store.writes) == 4
+
+
+async def test_a_rate_below_one_lets_one_through() -> None:
+    desk = Desk(make_accounts(rate=0.1))
+    await desk.post(example())
+    error = await desk.refused(TooManyRequests, example())
+    assert error.retry_after == pytest.approx(10)
+
+
+async def test_wrong_keys_do_not_use_up_an_accounts_rate() -> None:
+    desk = Desk(make_accounts(rate=1.0))
+    for _ in range(5):
+        await desk.refused(Unauthorized, request(example(), OTHER_KEY))
+    await desk.post(example())
+
+
+def test_buckets_fill_up_to_their_burst_and_no_further() -> None:
+    buckets = Buckets(keep=10)
+    assert [buckets.take("a", 1.0, 2.0, 0.0) for _ in range(3)] == [0.0, 0.0, 1.0]
+    assert [buckets.take("a", 1.0, 2.0, 1000.0) for _ in range(3)] == [0.0, 0.0, 1.0]
+
+
+def test_a_clock_that_is_set_back_takes_nothing_away() -> None:
+    buckets = Buckets(keep=10)
+    assert buckets.take("a", 1.0, 2.0, 1000.0) == 0.0
+    assert buckets.take("a", 1.0, 2.0, 10.0) == 0.0
+    assert buckets.take("a", 1.0, 2.0, 11.0) == 0.0
+
+
+def test_buckets_are_bounded_and_keep_what_is_used() -> None:
+    buckets = Buckets(keep=2)
+    for name in ("a", "b", "a", "c"):
+        buckets.take(name, 1.0, 5.0, 0.0)
+    assert list(buckets._buckets) == ["a", "c"]
+
+
+# -- what is no signal
+
+
+@pytest.mark.parametrize(
+    ("body", "fields"),
+    [
+        (request(example(order=...)), ["order"]),
+        (request(example(order="", item=None, tracking=[])), ["order", "item", "tracking"]),
+        (request({}), ["type"]),
+        (request({"type": None}), ["type"]),
+        (request(example())[:-1], ["body"]),
+        (b"[" + request(example()) + b"]", ["body"]),
+        (request(example())[:-1] + b', "n": NaN}', ["body"]),
+        (request(example())[:-1] + b', "s": "\\ud800"}', ["body"]),
+        (request(example())[:-1] + b', "s": "\xff"}', ["body"]),
+        (request(example())[:-1] + b', "d": ' + b"[" * 300 + b"]" * 300 + b"}", ["body"]),
+        (request(example())[:-1] + b', "d": ' + b"[" * 3000 + b"]" * 3000 + b"}", ["body"]),
+    ],
+    ids=["missing", "several", "empty", "null", "cut", "array", "nan", "surrogate", "utf8", "deep", "deeper"],
+)
+async def test_what_is_no_signal_but_had_the_key_is_quarantined(body: bytes, fields: list[str]) -> None:
+    desk = Desk()
+    error = await desk.refused(InvalidSignal, body)
+    assert sorted(error.fields) == sorted(fields)
+    (refused,) = desk.store.refused
+    assert (refused.account, refused.received_at, refused.errors) == ("bookshop", NOW.timestamp(), error.fields)
+    assert KEY not in refused.body
+    assert "apikey" not in refused.body
+    assert desk.store.writes == desk.woken == []
+    assert desk.heard.told == [("signal_quarantined", "bookshop")]
+
+
+async def test_quarantine_keeps_the_whole_payload() -> None:
+    desk = Desk()
+    payload = example(order=..., extra={"note": "ü", "apikey": KEY})
+    await desk.refused(InvalidSignal, payload)
+    assert orjson.loads(desk.store.refused[0].body) == example(order=..., extra={"note": "ü"})
+
+
+async def test_the_last_of_two_keys_holds() -> None:
+    desk = Desk()
+    twice = b'{"apikey": "%s", ' + request(example(), ...)[1:-1] + b', "apikey": "%s"}'
+    await desk.post(twice % (OTHER_KEY.encode(), KEY.encode()))
+    await desk.refused(Unauthorized, twice % (KEY.encode(), OTHER_KEY.encode()))
+    assert "apikey" not in desk.store.signals[0].payload
+
+
+async def test_a_byte_order_mark_is_no_harm() -> None:
+    desk = Desk()
+    await desk.post(b"\xef\xbb\xbf" + request(example()))
+    assert desk.store.signals[0].payload == example()
+
+
+# -- when the store can't, and at the end
+
+
+@pytest.mark.parametrize("kind", [StoreError, StoreBusy])
+async def test_nothing_is_accepted_that_could_not_be_written(kind: type[StoreError]) -> None:
+    desk = Desk()
+    desk.store.error = kind()
+    await desk.refused(kind, example())
+    assert desk.woken == desk.heard.told == []
+
+
+async def test_a_request_that_could_not_be_quarantined_is_to_be_sent_again() -> None:
+    desk = Desk()
+    desk.store.error = StoreError()
+    await desk.refused(StoreError, example(order=...))
+    assert desk.heard.told == []
+
+
+async def test_once_stopped_nothing_is_taken() -> None:
+    desk = Desk()
+    desk.ingest.stop()
+    await desk.refused(ShuttingDown, example())
+    await desk.refused(ShuttingDown, request(example(), OTHER_KEY))
+    assert desk.store.writes == []
+    await desk.ingest.drain()
+
+
+async def test_what_is_under_way_when_stopped_is_finished() -> None:
+    desk = Desk()
+    desk.store.gate.clear()
+    first, second = (asyncio.ensure_future(desk.post(example(x=n))) for n in (1, 2))
+    await asyncio.sleep(0)
+    desk.ingest.stop()
+    drained = asyncio.ensure_future(desk.ingest.drain())
+    await asyncio.sleep(0)
+    assert not drained.done()
+    desk.store.gate.set()
+    await drained
+    assert [(await task).id for task in (first, second)] == [1, 2]
+
+
+# -- whatever is sent
+
+scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**64 - 1) | st.text() | st.sampled_from([KEY, "apikey"])
+names = st.sampled_from(["type", "order", "item", "datetime", "apikey", "APIKEY", KEY]) | st.text()
+values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(names, inner), max_leaves=8)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.sampled_from(sorted(EXAMPLES)), st.dictionaries(names, values, max_size=4), st.binary(max_size=3), st.data())
+def test_whatever_is_sent_the_key_is_not_kept(name: str, changes: dict[str, Any], junk: bytes, data: Any) -> None:
+    body = request({**EXAMPLES[name], **changes, "apikey": KEY})
+    at = data.draw(st.integers(0, len(body)))
+    body = body[:at] + junk + body[at:]
+    desk = Desk()
+    # A store that never waits needs no event loop.
+    with contextlib.suppress(InvalidSignal, Unauthorized, StopIteration):
+        desk.post(body).send(None)
+    kept = [orjson.dumps(signal.payload).decode() for signal in desk.store.signals]
+    kept += [refused.body + str(refused.errors) for refused in desk.store.refused]
+    assert KEY not in "".join(kept)
+    assert '"apikey":' not in "".join(kept).lower()
