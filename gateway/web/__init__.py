@@ -1,0 +1,1 @@
+"""The listeners: signals and health in public, readiness and metrics for admins."""

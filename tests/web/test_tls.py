@@ -1,0 +1,52 @@
+"""TLS, with a certificate made on the spot."""
+
+import ssl
+
+import pytest
+import trustme
+from tornado.iostream import StreamClosedError
+
+from tests.support.listener import Gateway
+from tests.support.payloads import example
+
+pytestmark = pytest.mark.gen_test
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def trusting(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+async def test_signals_are_taken_over_tls(gateway: Gateway, trusting: ssl.SSLContext) -> None:
+    assert gateway.url.startswith("https://")
+    assert (await gateway.post(example(), ssl_options=trusting)).code == 200
+    assert (await gateway.post(b"x" * 65537, ssl_options=trusting)).code == 413
+    (row,) = await gateway.kept()
+    assert row.signal.payload == example()
+
+
+async def test_who_does_not_trust_the_certificate_sends_nothing(gateway: Gateway) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError):
+        await gateway.post(example())
+    assert await gateway.kept() == []
+
+
+async def test_plain_http_is_not_spoken_there(gateway: Gateway) -> None:
+    gateway.url = gateway.url.replace("https", "http")
+    with pytest.raises((ConnectionError, StreamClosedError)):
+        await gateway.post(example())
+    assert await gateway.kept() == []
