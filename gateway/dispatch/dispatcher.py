@@ -1,0 +1,216 @@
+"""The loop between the store and the routes: who has room and something due, claims in fair turns."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import structlog
+
+from gateway.dispatch.places import Places
+from gateway.dispatch.runner import CANCEL_WITHIN, Runner, quietly
+from gateway.dispatch.turns import Turns
+from gateway.errors import StoreError
+from gateway.model import Delivery
+from gateway.store.contract import RouteState, Store, Want
+
+log = structlog.get_logger()
+
+CLAIM = 512
+"""Deliveries claimed at once: bounds how long others wait for their turn, and signals for the writer."""
+LEASE = 300.0
+"""Seconds a lease lasts beyond the attempt's own time limit, so that a result still finds it."""
+POLL = 2.0
+"""Seconds between looks for what nobody told of: another process's replay or pause, a lease that ran out."""
+
+
+class Dispatcher:
+    """Keeps every route busy with what it has due, within its limits. Holds no backlog: the store does."""
+
+    def __init__(self, runners: Iterable[Runner], store: Store, now: Callable[[], float]) -> None:
+        self.runners = {runner.key: runner for runner in runners}
+        self._store = store
+        self._now = now
+        self._turns: Turns[Runner] = Turns()
+        self._places = Places()
+        self._crowded: list[Runner] = []
+        self._timers: list[tuple[float, int, Runner]] = []
+        self._alarms: dict[Runner, float] = {}
+        self._ticket = itertools.count()
+        self._woken = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._polled_at = float("-inf")
+
+    def start(self) -> None:
+        """Begin to dispatch what is due, and what an earlier run left."""
+        self._loop = asyncio.create_task(self._run())
+
+    def wake(self, account: str, routes: Iterable[str]) -> None:
+        """Something was committed for these routes."""
+        for name in routes:
+            runner = self.runners.get((account, name))
+            if runner is not None:
+                runner.due = 0.0
+                self._turns.add(runner)
+        self._woken.set()
+
+    async def stop(self, grace: float) -> None:
+        """Start nothing more; let what runs end within `grace` seconds, then give it back; close the sinks."""
+        self._stopping = True
+        self._ended.set()
+        self._woken.set()
+        if self._loop is not None:
+            await self._loop
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=grace)
+        for runner in self.runners.values():
+            runner.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2 * CANCEL_WITHIN)
+        await asyncio.gather(*(quietly(runner.close(), runner.route) for runner in self.runners.values()))
+
+    # -- the loop
+
+    async def _run(self) -> None:
+        while not self._stopping:
+            try:
+                await self._poll()
+                wants = self._choose(self._now())
+                if wants:
+                    await self._claim(wants)
+                else:
+                    await self._wait()
+            except StoreError as error:
+                log.warning("dispatch.store_failed", reason=str(error))
+                await self._rest(error.retry_after)
+
+    async def _poll(self) -> None:
+        now = self._now()
+        # Before the last poll is late, too: the clock was set back.
+        if 0 <= now - self._polled_at < POLL:
+            return
+        self._follow(await self._store.route_states())
+        due = await self._store.next_due(self.runners)
+        self._polled_at = now
+        for key, at in due.items():
+            self._expect(self.runners[key], at, now)
+
+    def _follow(self, states: Mapping[tuple[str, str], RouteState]) -> None:
+        for key, runner in self.runners.items():
+            runner.follow(states.get(key) or RouteState(*key))
+
+    def _expect(self, runner: Runner, at: float | None, now: float) -> None:
+        """Take note of when the route has something to claim."""
+        runner.due = at
+        if at is None:
+            return
+        if at <= now:
+            self._turns.add(runner)
+        else:
+            self._set_timer(at, runner)
+
+    def _set_timer(self, at: float, runner: Runner) -> None:
+        """One a route, the earliest: a route that many signals wake while it waits must not pile them up."""
+        if self._alarms.get(runner, float("inf")) <= at:
+            return
+        self._alarms[runner] = at
+        heapq.heappush(self._timers, (at, next(self._ticket), runner))
+
+    def _ring(self, now: float) -> None:
+        while self._timers and self._timers[0][0] <= now:
+            at, _, runner = heapq.heappop(self._timers)
+            if self._alarms.get(runner) == at:
+                del self._alarms[runner]
+            self._turns.add(runner)
+
+    def _choose(self, now: float) -> list[Want]:
+        """Whose turn it is, and how much each may claim, CLAIM in all."""
+        self._ring(now)
+        self._queue_crowded()
+        wants: list[Want] = []
+        room = CLAIM
+        while room > 0 and (runner := self._turns.take()) is not None:
+            slots = min(runner.slots(now), room)
+            places = self._places.room(runner)
+            if slots > 0 and places > 0:
+                wants.append(Want(*runner.key, min(slots, places), runner.replay_slots()))
+                self._places.take(runner, wants[-1].limit)
+                room -= wants[-1].limit
+            elif slots > 0:
+                self._crowded.append(runner)
+            elif (at := runner.opens_at(now)) is not None:
+                self._set_timer(at, runner)
+        return wants
+
+    def _queue_crowded(self) -> None:
+        """Those that found no place try again, now that something has changed."""
+        for runner in self._crowded:
+            self._turns.add(runner)
+        self._crowded.clear()
+
+    async def _claim(self, wants: Sequence[Want]) -> None:
+        now = self._now()
+        for want in wants:
+            # Taken note of before the claim: what is committed meanwhile sets it again.
+            self.runners[want.account, want.route].due = None
+        longest = max(self.runners[want.account, want.route].timeout for want in wants)
+        try:
+            claim = await self._store.claim(wants, now, now + longest + LEASE)
+        except StoreError:
+            self._give_up(wants)
+            raise
+        claimed = group_by_route(claim.deliveries)
+        for want in wants:
+            runner = self.runners[want.account, want.route]
+            deliveries = claimed.get(runner.key, ())
+            self._places.take(runner, len(deliveries) - want.limit)
+            self._start(runner, deliveries)
+            if runner.due is None:
+                self._expect(runner, claim.next_due.get(runner.key), now)
+
+    def _give_up(self, wants: Iterable[Want]) -> None:
+        """Put routes back whose claim failed."""
+        for want in wants:
+            self._places.take(self.runners[want.account, want.route], -want.limit)
+            self.wake(want.account, [want.route])
+
+    def _start(self, runner: Runner, deliveries: Sequence[Delivery]) -> None:
+        for task in runner.start(deliveries, self._finished):
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _finished(self, runner: Runner, deliveries: int) -> None:
+        """An attempt ended: there is room, and perhaps a lane's next delivery is due."""
+        self._places.take(runner, -deliveries)
+        self.wake(runner.route.account, [runner.route.name])
+
+    async def _wait(self) -> None:
+        until = min(self._timers[0][0], self._polled_at + POLL) if self._timers else self._polled_at + POLL
+        await self._pause(max(0.0, until - self._now()))
+
+    async def _rest(self, seconds: float) -> None:
+        """Leave a store alone that just failed, whoever wakes us meanwhile."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), min(seconds, POLL))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait for a wake-up, `seconds` at the most."""
+        try:
+            await asyncio.wait_for(self._woken.wait(), min(seconds, POLL))
+        except TimeoutError:
+            return
+        finally:
+            self._woken.clear()
+
+
+def group_by_route(deliveries: Iterable[Delivery]) -> dict[tuple[str, str], list[Delivery]]:
+    groups: dict[tuple[str, str], list[Delivery]] = {}
+    for delivery in deliveries:
+        groups.setdefault((delivery.signal.account, delivery.route), []).append(delivery)
+    return groups

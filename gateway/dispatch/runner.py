@@ -1,0 +1,306 @@
+"""One route at work: its sink, its breaker, its rate, and the attempts that run."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import structlog
+
+from gateway import policy
+from gateway.errors import GatewayError, Misconfigured, Permanent, RetryLater, Skip, StoreError
+from gateway.metrics import Observer
+from gateway.model import Attempt, Decision, Delivery, Kind, Outcome, RetryAt, Route
+from gateway.sink.api import Context, Sink, State
+from gateway.store.contract import Result, RouteState, Store
+
+log = structlog.get_logger()
+
+CANCEL_WITHIN = 5.0
+"""Seconds a sink has to end after it was cancelled, before it is left behind."""
+REASON_LENGTH = 500
+REPLAY_SHARE = 0.25
+"""Of what a route may have in hand, how much may be replays: live signals always find the rest free of them."""
+
+
+class Runner:
+    """Runs a route's attempts. `due` is a hint: when its next delivery can be claimed, None if nothing waits."""
+
+    def __init__(
+        self,
+        route: Route,
+        sink_class: type[Sink],
+        store: Store,
+        *,
+        now: Callable[[], float],
+        rng: random.Random,
+        observer: Observer,
+        redact: Callable[[str], str],
+    ) -> None:
+        self.route = route
+        self.sink_class = sink_class
+        self.breaker = policy.Breaker()
+        self.paused = False
+        self.due: float | None = None
+        self.running = 0
+        self.replaying = 0
+        self._store = store
+        self._now = now
+        self._rng = rng
+        self._observer = observer
+        self._redact = redact
+        self._rate = policy.Bucket(route.rate) if route.rate else None
+        self._sink: Sink | None = None
+        self._opening = asyncio.Lock()
+        self._calls: set[asyncio.Task[Any]] = set()
+        self._stopping = False
+        self._kept: policy.Breaker | None = None
+        self._told: policy.Status | None = None
+
+    @property
+    def tenant(self) -> str:
+        return self.route.tenant
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.route.account, self.route.name
+
+    @property
+    def timeout(self) -> float:
+        return self.sink_class.timeout
+
+    # -- room
+
+    def slots(self, now: float) -> int:
+        """How many more deliveries may be claimed now."""
+        if self.paused:
+            return 0
+        calls = self.breaker.slots(self.route.concurrency, self.running, now)
+        room = calls if not self.breaker.closed else calls * self.sink_class.batch
+        return min(room, int(self._rate.available(now))) if self._rate else room
+
+    def replay_slots(self) -> int:
+        """How many more of the deliveries in hand may be replays."""
+        most = max(1, int(self.route.concurrency * self.sink_class.batch * REPLAY_SHARE))
+        return max(0, most - self.replaying)
+
+    def opens_at(self, now: float) -> float | None:
+        """When there may be room again by itself; None if an attempt must end for it, or the route be resumed."""
+        if self.paused:
+            return None
+        if not self.breaker.closed and now < self.breaker.probe_at:
+            return self.breaker.probe_at
+        if self._rate and self._rate.available(now) < 1:
+            return now + (1 - self._rate.available(now)) / self._rate.rate
+        return None
+
+    # -- state
+
+    def follow(self, state: RouteState) -> None:
+        """Take over what the store remembers: whether people paused the route and, at the start, the breaker."""
+        if self._kept is None:
+            kept = policy.Breaker(state.failures, state.opened, state.probe_at, state.reason)
+            self._kept = self.breaker = policy.after_restart(kept, self.route.retry, self._now())
+        if state.paused != self.paused:
+            self.paused = state.paused
+            event = "route.paused" if state.paused else "route.resumed"
+            log.info(event, **self.route.log_context(), **({"why": state.why} if state.why else {}))
+        self._tell_state()
+
+    def _tell_state(self) -> None:
+        status = self.breaker.status(self.paused)
+        if status is not self._told:
+            self._told = status
+            self._observer.route_state(*self.key, self.route.sink, status)
+
+    def _turn_breaker(self, outcome: Outcome, now: float) -> None:
+        before = self.breaker
+        self.breaker = policy.after_outcome(before, outcome, self.route.retry, now, self._rng)
+        if self.breaker.closed and not before.closed:
+            log.info("route.closed", **self.route.log_context())
+        elif not self.breaker.closed and self.breaker.probe_at != before.probe_at:
+            event = "route.misconfigured" if self.breaker.misconfigured else "route.opened"
+            probe = round(self.breaker.probe_at - now, 1)
+            log.error(event, **self.route.log_context(), reason=self.breaker.reason, probe_in=probe)
+        self._tell_state()
+
+    async def _keep_breaker(self) -> None:
+        """Have the store remember the breaker, where it opened, put its probe off or closed."""
+        breaker, kept = self.breaker, self._kept or policy.Breaker()
+        if breaker == kept or (breaker.closed and kept.closed):
+            return
+        self._kept = breaker  # before the wait, so that attempts that end together save it once
+        try:
+            await self._store.save_route_state(RouteState(*self.key, **asdict(breaker)))
+        except StoreError as error:
+            self._kept = kept
+            log.warning("route.state_not_saved", **self.route.log_context(), reason=str(error))
+
+    # -- attempts
+
+    def start(
+        self, deliveries: Sequence[Delivery], finished: Callable[[Runner, int], None]
+    ) -> list[asyncio.Task[None]]:
+        """Run an attempt of each delivery, as the sink takes them: one by one, or in batches."""
+        size = self.sink_class.batch
+        if self._rate:
+            self._rate.take(self._now(), len(deliveries))
+        batches = [deliveries[i : i + size] for i in range(0, len(deliveries), size)]
+        self.running += len(batches)
+        self.replaying += count_replays(deliveries)
+        return [asyncio.create_task(self._attempt(batch, finished)) for batch in batches]
+
+    async def _attempt(self, deliveries: Sequence[Delivery], finished: Callable[[Runner, int], None]) -> None:
+        started = self._now()
+        try:
+            outcomes = await self._outcomes(deliveries)
+            ended = self._now()
+            results = [self._judge(d, o, started, ended) for d, o in zip(deliveries, outcomes, strict=True)]
+            await self._record(results)
+            await self._keep_breaker()
+        except Exception:
+            # Nothing here should raise; if it does, the lease runs out and the deliveries come again.
+            log.exception("delivery.lost_track", **self.route.log_context())
+        finally:
+            self.running -= 1
+            self.replaying -= count_replays(deliveries)
+            finished(self, len(deliveries))
+
+    async def _outcomes(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """What the sink makes of the deliveries, within its time. Never raises."""
+        call = asyncio.create_task(self._call(deliveries))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+        done, _ = await asyncio.wait({call}, timeout=self.timeout)
+        if done and not call.cancelled():
+            return call.result()
+        if not done:
+            call.cancel()
+            await asyncio.wait({call}, timeout=CANCEL_WITHIN)
+        if self._stopping:
+            return [Outcome(Kind.RELEASED)] * len(deliveries)
+        reason = "the sink cancelled itself" if done else f"no result within {self.timeout:g} s"
+        return [Outcome(Kind.RETRY, reason)] * len(deliveries)
+
+    async def _call(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        try:
+            sink = await self._opened()
+            if self.sink_class.batch == 1:
+                await sink.deliver(deliveries[0])
+                return [Outcome(Kind.DELIVERED)]
+            return batch_outcomes(await sink.deliver_batch(deliveries), len(deliveries))
+        except Exception as error:
+            return [outcome_of(error)] * len(deliveries)
+
+    async def _opened(self) -> Sink:
+        async with self._opening:
+            if self._sink is None:
+                sink = await self.make_sink()
+                await sink.open()
+                self._sink = sink
+            return self._sink
+
+    async def make_sink(self) -> Sink:
+        """A sink of this route with its state, not opened."""
+        state = State(await self._store.read_state(*self.key))
+        context = Context(
+            account=self.route.account,
+            tenant=self.route.tenant,
+            route=self.route.name,
+            state=state,
+            log=log.bind(**self.route.log_context()),
+            now=self._now,
+        )
+        return self.sink_class(self.route.options, context)
+
+    # -- results
+
+    def _judge(self, delivery: Delivery, outcome: Outcome, started: float, ended: float) -> Result:
+        reason = self._redact(outcome.reason)[:REASON_LENGTH]
+        outcome = replace(outcome, reason=reason)
+        decision = policy.decide(delivery, outcome, self.route.retry, ended, self._rng)
+        self._turn_breaker(outcome, ended)
+        attempt = None
+        if outcome.kind not in (Kind.DELIVERED, Kind.RELEASED):
+            attempt = Attempt(delivery.attempt, started, ended - started, outcome.kind, reason)
+        self._tell(delivery, outcome, ended - started, decision)
+        return Result(delivery, decision, attempt, ended)
+
+    def _tell(self, delivery: Delivery, outcome: Outcome, seconds: float, decision: Decision) -> None:
+        context = {**delivery.log_context(), **self.route.log_context(), "outcome": outcome.kind.value}
+        if outcome.reason:
+            context["reason"] = outcome.reason
+        if isinstance(decision, RetryAt) and decision.counted:
+            context["retry_in"] = round(decision.at - self._now(), 1)
+        level = "info" if outcome.kind in (Kind.DELIVERED, Kind.SKIPPED, Kind.RELEASED) else "warning"
+        getattr(log, level)("delivery.attempted", **context, ms=round(seconds * 1000, 1))
+        self._observer.delivery_attempted(*self.key, self.route.sink, outcome.kind.value, seconds)
+
+    async def _record(self, results: Sequence[Result]) -> None:
+        """Save results, and keep at it while the store is away: what was delivered must not come again."""
+        changes = {self.key: self._sink.state.take_changes()} if self._sink else {}
+        wait = 0.1
+        while True:
+            try:
+                taken = await self._store.record(results, changes)
+                break
+            except StoreError as error:
+                if self._stopping:
+                    log.error("delivery.unrecorded", **self.route.log_context(), deliveries=len(results))
+                    return
+                log.warning("delivery.record_failed", **self.route.log_context(), reason=str(error))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 5.0)
+        if taken < len(results):
+            log.warning("delivery.lease_lost", **self.route.log_context(), results=len(results) - taken)
+
+    # -- the end
+
+    def cancel(self) -> None:
+        """Cancel what runs; its deliveries are given back, which is no failure."""
+        self._stopping = True
+        for call in self._calls:
+            call.cancel()
+
+    async def close(self) -> None:
+        """Close the sink, once nothing runs."""
+        if self._sink is not None:
+            await quietly(self._sink.close(), self.route)
+            self._sink = None
+
+
+def count_replays(deliveries: Iterable[Delivery]) -> int:
+    return sum(delivery.replayed for delivery in deliveries)
+
+
+def batch_outcomes(answers: Sequence[Exception | None] | None, count: int) -> Sequence[Outcome]:
+    if answers is None:
+        return [Outcome(Kind.DELIVERED)] * count
+    if len(answers) != count:
+        raise GatewayError(f"the sink answered {len(answers)} outcomes for {count} deliveries")
+    return [Outcome(Kind.DELIVERED) if error is None else outcome_of(error) for error in answers]
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """What an exception of a sink says of the delivery. One that no sink should raise is retried."""
+    match error:
+        case RetryLater():
+            return Outcome(Kind.RETRY, str(error), error.after, error.healthy)
+        case Permanent():
+            return Outcome(Kind.PERMANENT, str(error))
+        case Misconfigured():
+            return Outcome(Kind.MISCONFIGURED, str(error))
+        case Skip():
+            return Outcome(Kind.SKIPPED, str(error))
+    return Outcome(Kind.RETRY, f"{type(error).__name__}: {error}")
+
+
+async def quietly(work: Awaitable[None], route: Route) -> None:
+    """Run a sink's clean-up; what it raises, or a hang, is logged and goes no further."""
+    try:
+        await asyncio.wait_for(work, CANCEL_WITHIN)
+    except Exception:
+        log.exception("sink.close_failed", **route.log_context())

@@ -1,0 +1,42 @@
+"""Whose turn it is."""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+
+class HasTenant(Protocol):
+    @property
+    def tenant(self) -> str: ...
+
+
+T = TypeVar("T", bound=HasTenant)
+
+
+class Turns(Generic[T]):
+    """Those that wait for a turn: tenants in rotation, and within a tenant its routes in rotation.
+
+    However many routes a tenant has, it gets one turn a round.
+    """
+
+    def __init__(self) -> None:
+        self._tenants: dict[str, dict[T, None]] = {}
+
+    def add(self, item: T) -> None:
+        """Queue up; one that waits already keeps its place."""
+        self._tenants.setdefault(item.tenant, {}).setdefault(item)
+
+    def take(self) -> T | None:
+        """The next one, off the queue; None where nobody waits."""
+        if not self._tenants:
+            return None
+        tenant = next(iter(self._tenants))
+        waiting = self._tenants.pop(tenant)
+        item = next(iter(waiting))
+        del waiting[item]
+        if waiting:
+            self._tenants[tenant] = waiting
+        return item
+
+    def __bool__(self) -> bool:
+        return bool(self._tenants)

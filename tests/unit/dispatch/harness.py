@@ -1,0 +1,141 @@
+"""A dispatcher on a real store, with a clock that a test sets and sinks that do as they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, ClassVar
+
+from gateway.dispatch import Dispatcher, Runner
+from gateway.metrics import Observer
+from gateway.model import Delivery, Retry, Route, lane_of
+from gateway.sink.api import Sink
+from gateway.store import open_store
+from gateway.store.contract import Filter, Settings, Store, Target
+from tests.support.factory import make_signal
+
+START = 1_800_000_000.0
+
+
+class Clock:
+    """The time, in seconds since the epoch; stands still until set."""
+
+    def __init__(self) -> None:
+        self.at = START
+
+    def __call__(self) -> float:
+        return self.at
+
+
+class Highest(random.Random):
+    """Draws the upper end of every range, so that waits can be foretold."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return b
+
+
+class ScriptedSink(Sink):
+    """Takes what comes, unless `script` has something: an exception to raise, or a function to await."""
+
+    name = "scripted"
+    summary = "does as a test says"
+    script: ClassVar[deque[Exception | Callable[[Delivery], Awaitable[None]]]]
+    arrived: ClassVar[list[Delivery]]
+    events: ClassVar[list[str]]
+
+    async def open(self) -> None:
+        self.events.append("open")
+
+    async def deliver(self, delivery: Delivery) -> None:
+        self.arrived.append(delivery)
+        step = self.script.popleft() if self.script else None
+        if isinstance(step, Exception):
+            raise step
+        if step is not None:
+            await step(delivery)
+
+    async def close(self) -> None:
+        self.events.append("close")
+
+
+def make_sink(**attributes: Any) -> type[ScriptedSink]:
+    """A class of its own for each test, as class attributes hold what it saw."""
+    own = {"script": deque(), "arrived": [], "events": [], **attributes}
+    return type("OwnSink", (ScriptedSink,), own)
+
+
+class Harness:
+    def __init__(self, store: Store, routes: Sequence[tuple[Route, type[Sink]]], redact: Callable[[str], str]) -> None:
+        self.clock = Clock()
+        self.store = store
+        self.routes = {(route.account, route.name): route for route, _ in routes}
+        runners = [
+            Runner(route, sink, store, now=self.clock, rng=Highest(), observer=Observer(), redact=redact)
+            for route, sink in routes
+        ]
+        self.dispatcher = Dispatcher(runners, store, self.clock)
+
+    async def accept(self, account: str = "shop", order: str = "1", **fields: Any) -> int:
+        """Accept a signal for every route of the account, and wake the dispatcher as ingest does; its id."""
+        received = datetime.fromtimestamp(self.clock.at, UTC)
+        signal = replace(make_signal(account=account, order=order, **fields), received_at=received)
+        routes = [route for (owner, _), route in self.routes.items() if owner == account]
+        targets = [Target(route.name, lane_of(signal, route.order)) for route in routes]
+        accepted = await self.store.accept(signal, targets, (), False)
+        self.dispatcher.wake(account, [route.name for route in routes])
+        return accepted.signal_id
+
+    async def states(self) -> dict[tuple[int, str], str]:
+        return {(row.signal_id, row.route): row.state for row in await self.store.deliveries(Filter(), 10_000)}
+
+    async def settle(self, *states: str) -> None:
+        """Wait until every delivery is in one of these states, and nothing is being delivered."""
+
+        async def settled() -> bool:
+            rows = await self.store.deliveries(Filter(), 10_000)
+            return all(row.state in states and not row.leased for row in rows)
+
+        await until(settled)
+
+    def advance(self, seconds: float) -> None:
+        self.clock.at += seconds
+        for account, route in self.routes:
+            self.dispatcher.wake(account, [route])
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for it; the test's own time limit ends a wait in vain."""
+    while not await condition():
+        await asyncio.sleep(0)
+
+
+def make_route(name: str = "erp", account: str = "shop", tenant: str = "acme", **fields: Any) -> Route:
+    return replace(Route(account, tenant, name, "scripted", retry=Retry()), **fields)
+
+
+@asynccontextmanager
+async def dispatching(
+    tmp_path: Path,
+    routes: Sequence[tuple[Route, type[Sink]]],
+    redact: Callable[[str], str] = str,
+    start: bool = True,
+) -> AsyncIterator[Harness]:
+    store = open_store(Settings(f"sqlite:///{tmp_path}/gateway.db"))
+    harness = Harness(store, routes, redact)
+    if start:
+        harness.dispatcher.start()
+    try:
+        yield harness
+    finally:
+        await harness.dispatcher.stop(grace=0)
+        await store.close()
+
+
+def orders_of(arrived: Sequence[Delivery]) -> list[str]:
+    return [delivery.signal.order for delivery in arrived]

@@ -1,0 +1,306 @@
+"""Delivery: in order per lane, retried by the policy, fair, and given back at the end."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from gateway.errors import Misconfigured, Permanent, RetryLater, Skip
+from gateway.model import Delivery, Kind, Retry
+from gateway.store.contract import Filter
+from tests.unit.dispatch.harness import Harness, dispatching, make_route, make_sink, orders_of, until
+
+pytestmark = pytest.mark.gen_test
+
+
+def ids(arrived: Sequence[Delivery]) -> list[int]:
+    return [delivery.signal.id for delivery in arrived]
+
+
+async def test_what_is_accepted_is_delivered_at_once(tmp_path: Path) -> None:
+    sink = make_sink()
+    async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
+        signal = await gateway.accept()
+        await gateway.settle("delivered")
+        assert ids(sink.arrived) == [signal]
+        assert sink.events == ["open"]
+    assert sink.events == ["open", "close"]
+
+
+async def test_an_orders_deliveries_come_one_after_the_other(tmp_path: Path) -> None:
+    running = 0
+
+    async def alone(delivery: Delivery) -> None:
+        nonlocal running
+        running += 1
+        await asyncio.sleep(0)
+        assert running == 1
+        running -= 1
+
+    sink = make_sink()
+    sink.script.extend([alone] * 5)
+    async with dispatching(tmp_path, [(make_route(concurrency=10), sink)]) as gateway:
+        accepted = [await gateway.accept(type=f"Type{n}") for n in range(5)]
+        await gateway.settle("delivered")
+    assert ids(sink.arrived) == accepted
+
+
+async def test_orders_are_delivered_side_by_side_up_to_the_concurrency(tmp_path: Path) -> None:
+    both = asyncio.Barrier(2)
+
+    async def meet(delivery: Delivery) -> None:
+        await both.wait()
+
+    sink = make_sink()
+    sink.script.extend([meet] * 4)
+    async with dispatching(tmp_path, [(make_route(concurrency=2), sink)]) as gateway:
+        for order in "1234":
+            await gateway.accept(order=order)
+        await gateway.settle("delivered")
+    assert sorted(orders_of(sink.arrived)) == list("1234")
+
+
+async def test_a_failure_holds_up_its_own_order_only(tmp_path: Path) -> None:
+    sink = make_sink()
+    sink.script.append(RetryLater("busy"))
+    async with dispatching(tmp_path, [(make_route(concurrency=1), sink)]) as gateway:
+        first = await gateway.accept(order="1", type="A")
+        await until(lambda: is_waiting(gateway, first))
+        second = await gateway.accept(order="1", type="B")
+        other = await gateway.accept(order="2")
+        await until(lambda: is_state(gateway, other, "delivered"))
+        assert await is_state(gateway, second, "pending")
+        gateway.advance(5)
+        await gateway.settle("delivered")
+    assert ids(sink.arrived) == [first, other, first, second]
+    assert [delivery.attempt for delivery in sink.arrived] == [1, 1, 2, 1]
+
+
+async def is_state(gateway: Harness, signal: int, state: str) -> bool:
+    return (await gateway.states())[signal, "erp"] == state
+
+
+async def is_waiting(gateway: Harness, signal: int, attempts: int = 1) -> bool:
+    row = (await gateway.store.deliveries(Filter(ids=[signal]), 1))[0]
+    return row.state == "pending" and row.attempts == attempts and not row.leased
+
+
+async def test_each_failed_attempt_is_kept_with_its_reason(tmp_path: Path) -> None:
+    sink = make_sink()
+    sink.script.extend([RetryLater("busy"), ValueError("bug"), Permanent("no such order")])
+    async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
+        signal = await gateway.accept()
+        for attempts in (1, 2):
+            await until(lambda attempts=attempts: is_waiting(gateway, signal, attempts))
+            gateway.advance(60)
+        await gateway.settle("dead")
+        attempts = (await gateway.store.attempts(signal))["erp"]
+    assert [(a.number, a.kind, a.reason) for a in attempts] == [
+        (1, Kind.RETRY, "busy"),
+        (2, Kind.RETRY, "ValueError: bug"),
+        (3, Kind.PERMANENT, "no such order"),
+    ]
+
+
+async def test_a_dead_letter_lets_the_next_of_its_order_pass(tmp_path: Path) -> None:
+    sink = make_sink()
+    sink.script.append(Permanent("no"))
+    async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
+        first, second = await gateway.accept(type="A"), await gateway.accept(type="B")
+        await gateway.settle("dead", "delivered")
+        assert await gateway.states() == {(first, "erp"): "dead", (second, "erp"): "delivered"}
+
+
+async def test_a_skip_counts_as_filtered(tmp_path: Path) -> None:
+    sink = make_sink()
+    sink.script.append(Skip("nothing to do"))
+    async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
+        await gateway.accept()
+        await gateway.settle("filtered")
+        (row,) = await gateway.store.deliveries(Filter(), 2)
+    assert row.reason == "nothing to do"
+
+
+async def test_given_up_after_the_routes_own_time(tmp_path: Path) -> None:
+    sink = make_sink()
+    sink.script.append(RetryLater("busy", after=100))
+    async with dispatching(tmp_path, [(make_route(retry=Retry(give_up_after=99)), sink)]) as gateway:
+        await gateway.accept()
+        await gateway.settle("dead")
+
+
+async def test_an_attempt_that_takes_too_long_is_cancelled_and_retried(tmp_path: Path) -> None:
+    cancelled = asyncio.Event()
+
+    async def hang(delivery: Delivery) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    sink = make_sink(timeout=0.01)
+    sink.script.append(hang)
+    async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
+        signal = await gateway.accept()
+        await until(lambda: is_waiting(gateway, signal))
+        attempts = (await gateway.store.attempts(signal))["erp"]
+        assert [a.reason for a in attempts] == ["no result within 0.01 s"]
+        assert cancelled.is_set()
+        gateway.advance(5)
+        await gateway.settle("delivered")
+
+
+async def test_wrong_settings_pause_the_route_and_burn_nothing(tmp_path: Path) -> None:
+    sink = make_sink()
+    sink.script.append(Misconfigured("wrong api_key"))
+    async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
+        first = await gateway.accept()
+        await until(lambda: has_failed(gateway, first))
+        second = await gateway.accept(order="2")
+        gateway.advance(299)
+        rows = await gateway.store.deliveries(Filter(), 10)
+        assert [(row.state, row.attempts) for row in rows] == [("pending", 0), ("pending", 0)]
+        assert ids(sink.arrived) == [first]
+        gateway.advance(1)
+        await gateway.settle("delivered")
+    assert ids(sink.arrived) == [first, first, second]
+
+
+async def has_failed(gateway: Harness, signal: int) -> bool:
+    return bool(await gateway.store.attempts(signal)) and not (await gateway.store.deliveries(Filter(), 1))[0].leased
+
+
+async def test_an_open_breaker_stops_the_route_until_a_probe_succeeds(tmp_path: Path) -> None:
+    sink = make_sink()
+    sink.script.extend([RetryLater("down")] * 5)
+    async with dispatching(tmp_path, [(make_route(concurrency=5), sink)], start=False) as gateway:
+        for order in range(8):
+            await gateway.accept(order=str(order))
+        gateway.dispatcher.start()
+        runner = gateway.dispatcher.runners["shop", "erp"]
+        await until(lambda: asyncio.sleep(0, not runner.breaker.closed and not runner.running))
+        assert len(sink.arrived) == 5
+        gateway.advance(runner.breaker.probe_at - gateway.clock.at)
+        await until(lambda: asyncio.sleep(0, runner.breaker.closed))
+        gateway.advance(60)
+        await gateway.settle("delivered")
+
+
+async def test_a_sink_that_can_not_open_is_retried_with_the_delivery(tmp_path: Path) -> None:
+    sink = make_sink()
+    faults = [RetryLater("not yet")]
+
+    async def open_(self: object) -> None:
+        if faults:
+            raise faults.pop()
+
+    sink.open = open_  # type: ignore[method-assign]
+    async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
+        signal = await gateway.accept()
+        await until(lambda: is_waiting(gateway, signal))
+        assert sink.arrived == []
+        gateway.advance(5)
+        await gateway.settle("delivered")
+
+
+async def test_a_rate_spreads_deliveries_over_time(tmp_path: Path) -> None:
+    sink = make_sink()
+    async with dispatching(tmp_path, [(make_route(rate=1.0), sink)]) as gateway:
+        for order in range(3):
+            await gateway.accept(order=str(order))
+        await until(lambda: count_is(gateway, "delivered", 1))
+        gateway.advance(1)
+        await until(lambda: count_is(gateway, "delivered", 2))
+        assert len(sink.arrived) == 2
+        gateway.advance(1)
+        await gateway.settle("delivered")
+
+
+async def count_is(gateway: Harness, state: str, count: int) -> bool:
+    return list((await gateway.states()).values()).count(state) == count
+
+
+async def test_a_hung_route_does_not_hold_up_another(tmp_path: Path) -> None:
+    async def hang(delivery: Delivery) -> None:
+        await asyncio.Event().wait()
+
+    stuck, well = make_sink(), make_sink()
+    stuck.script.extend([hang] * 100)
+    routes = [(make_route("stuck", concurrency=2), stuck), (make_route("well", tenant="other"), well)]
+    async with dispatching(tmp_path, routes) as gateway:
+        for order in range(10):
+            await gateway.accept(order=str(order))
+        await until(lambda: count_is(gateway, "delivered", 10))
+    assert len(stuck.arrived) == 2
+    assert len(well.arrived) == 10
+
+
+async def test_what_runs_at_the_end_is_given_back_without_a_failure(tmp_path: Path) -> None:
+    async def hang(delivery: Delivery) -> None:
+        await asyncio.Event().wait()
+
+    sink = make_sink()
+    sink.script.append(hang)
+    async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
+        signal = await gateway.accept()
+        await until(lambda: asyncio.sleep(0, bool(sink.arrived)))
+        await gateway.dispatcher.stop(grace=0)
+        (row,) = await gateway.store.deliveries(Filter(), 2)
+        assert (row.state, row.leased, row.attempts) == ("pending", False, 0)
+        assert not await gateway.store.attempts(signal)
+    async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
+        await gateway.settle("delivered")
+    assert ids(sink.arrived) == [signal, signal]
+
+
+async def test_what_was_committed_before_the_start_is_found(tmp_path: Path) -> None:
+    sink = make_sink()
+    async with dispatching(tmp_path, [(make_route(), sink)], start=False) as gateway:
+        signal = await gateway.accept()
+    async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
+        await gateway.settle("delivered")
+    assert ids(sink.arrived) == [signal]
+
+
+async def test_secrets_in_a_sinks_error_are_not_stored(tmp_path: Path) -> None:
+    sink = make_sink()
+    sink.script.append(Permanent("refused key s3cret"))
+    redact = lambda text: text.replace("s3cret", "***")  # noqa: E731
+    async with dispatching(tmp_path, [(make_route(), sink)], redact) as gateway:
+        await gateway.accept()
+        await gateway.settle("dead")
+        (row,) = await gateway.store.deliveries(Filter(), 2)
+    assert row.reason == "refused key ***"
+
+
+async def test_a_sinks_state_is_saved_with_the_result_and_found_again(tmp_path: Path) -> None:
+    seen: list[object] = []
+
+    async def deliver(self: object, delivery: Delivery) -> None:
+        seen.append(self.state.get("count", 0))  # type: ignore[attr-defined]
+        self.state.set("count", len(seen))  # type: ignore[attr-defined]
+
+    sink = make_sink(deliver=deliver)
+    for order in ("1", "2"):
+        async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
+            await gateway.accept(order=order)
+            await gateway.settle("delivered")
+    assert seen == [0, 1]
+
+
+async def test_a_batch_sink_gets_many_orders_in_one_call(tmp_path: Path) -> None:
+    batches: list[list[str]] = []
+
+    async def deliver_batch(self: object, deliveries: Sequence[Delivery]) -> list[Exception | None]:
+        batches.append(orders_of(deliveries))
+        return [Permanent("no") if d.signal.order == "3" else None for d in deliveries]
+
+    sink = make_sink(deliver_batch=deliver_batch, batch=10)
+    async with dispatching(tmp_path, [(make_route(concurrency=1), sink)], start=False) as gateway:
+        accepted = {order: await gateway.accept(order=order) for order in "12345"}
+        gateway.dispatcher.start()
+        await gateway.settle("delivered", "dead")
+        states = await gateway.states()
+    assert batches == [list("12345")]
+    assert [states[accepted[order], "erp"] for order in "12345"] == ["delivered"] * 2 + ["dead"] + ["delivered"] * 2
