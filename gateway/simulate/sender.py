@@ -1,0 +1,261 @@
+"""Sends signals as the vendor does: every answer but 200 and 204 is tried again.
+
+The vendor's rule is at most 100 attempts over 7 days (CloudSignal Webhooks v2.0, "Retry"). Its waits are not published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import math
+import ssl
+import time
+import zlib
+from array import array
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import orjson
+
+from gateway.errors import GatewayError
+from gateway.model import SecretValue
+from gateway.simulate.lives import Event
+
+ACCEPTED = (200, 204)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An account's endpoint and one of its keys. Raises GatewayError for what is no URL of HTTP."""
+
+    url: str
+    key: SecretValue
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            raise GatewayError("expected an endpoint's URL, such as https://gateway.example/signals/bookshop")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a sender keeps trying: the vendor's 100 attempts, its 7 days shortened to minutes. Waits in seconds."""
+
+    attempts: int = 100
+    first: float = 0.2
+    factor: float = 1.5
+    cap: float = 5.0
+
+    def wait(self, attempt: int) -> float:
+        """The wait after an attempt, counted from 1, that was not accepted."""
+        return min(self.cap, self.first * self.factor ** min(attempt - 1, 100))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an attempt, counted from 1, was answered: `code` is None where no answer came. `last` is not tried again."""
+
+    url: str
+    payload: Mapping[str, str]
+    attempt: int
+    code: int | None
+    seconds: float
+    last: bool
+
+    @property
+    def accepted(self) -> bool:
+        return self.code in ACCEPTED
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What became of a run. `codes` counts the answers, "no answer" among them; latencies are of answers, in
+    milliseconds; `duration` in seconds. Signals neither accepted nor given up were still under way."""
+
+    signals: int
+    accepted: int
+    given_up: int
+    attempts: int
+    codes: Mapping[str, int]
+    p50: float
+    p99: float
+    duration: float
+
+    @property
+    def rate(self) -> float:
+        """Signals a second that were accepted."""
+        return self.accepted / self.duration if self.duration > 0 else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        counts = {name: getattr(self, name) for name in ("signals", "accepted", "given_up", "attempts")}
+        figures = {name: round(getattr(self, name), 3) for name in ("p50", "p99", "duration", "rate")}
+        return {**counts, "codes": dict(self.codes), **figures}
+
+    def __str__(self) -> str:
+        codes = ", ".join(f"{code}: {count}" for code, count in self.codes.items()) or "none"
+        under_way = self.signals - self.accepted - self.given_up
+        return "\n".join(
+            (
+                f"signals  {self.signals}: {self.accepted} accepted, {self.given_up} given up"
+                + (f", {under_way} under way" if under_way else ""),
+                f"answers  {codes} ({self.attempts} attempts)",
+                f"latency  p50 {self.p50:.1f} ms, p99 {self.p99:.1f} ms",
+                f"time     {self.duration:.1f} s, {self.rate:.0f} signals/s",
+            )
+        )
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """The nearest-rank percentile of sorted values, 0 of none."""
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts answers as they come."""
+
+    signals: int = 0
+    accepted: int = 0
+    given_up: int = 0
+    codes: Counter[str] = field(default_factory=Counter)
+    latencies: array[float] = field(default_factory=lambda: array("d"))
+
+    def add(self, answer: Answer) -> None:
+        self.accepted += answer.accepted
+        self.given_up += answer.last and not answer.accepted
+        self.codes["no answer" if answer.code is None else str(answer.code)] += 1
+        if answer.code is not None:
+            self.latencies.append(answer.seconds * 1000)
+
+    def summary(self, duration: float) -> Summary:
+        ordered = sorted(self.latencies)
+        p50, p99 = percentile(ordered, 0.5), percentile(ordered, 0.99)
+        codes = dict(sorted(self.codes.items()))
+        return Summary(self.signals, self.accepted, self.given_up, self.codes.total(), codes, p50, p99, duration)
+
+
+class Sender:
+    """Sends events to their targets; each order has one target, and its next signal waits for the one before.
+
+    At most `connections` requests run at once and `rate` signals start a second (retries not counted). `on_answer` is
+    told each answer. `ca_file` is what https targets are checked against, the system's own where None.
+    """
+
+    WINDOW = 1000
+    """Signals under way, waiting for their order's turn or for a retry; beyond, no more are taken."""
+
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        *,
+        connections: int = 8,
+        rate: float | None = None,
+        patience: Patience = Patience(),
+        timeout: float = 30.0,
+        ca_file: Path | None = None,
+        on_answer: Callable[[Answer], object] = lambda answer: None,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        if not targets:
+            raise GatewayError("expected at least one endpoint's URL")
+        self._targets = targets
+        self._rate = rate
+        self._patience = patience
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._tls = make_tls(ca_file)
+        self._on_answer = on_answer
+        self._sleep = sleep
+        self._clock = clock
+        self._tally = Tally()
+        # Not the connector's limit: the wait for a free connection is neither latency nor a reason to time out.
+        self._connections = asyncio.Semaphore(connections)
+        self._room = asyncio.Semaphore(self.WINDOW)
+        self._lanes: dict[str, deque[dict[str, str]]] = {}
+        self._started = self._next = clock()
+
+    async def run(self, events: Iterable[Event]) -> Summary:
+        """Send all events, in their order, until each is accepted or given up."""
+        self._started = self._next = self._clock()
+        connector = aiohttp.TCPConnector(limit=0, ssl=self._tls)
+        async with (
+            aiohttp.ClientSession(
+                connector=connector, timeout=self._timeout, cookie_jar=aiohttp.DummyCookieJar()
+            ) as session,
+            asyncio.TaskGroup() as tasks,
+        ):
+            for _, payload in events:
+                await self._room.acquire()
+                await self._pace()
+                self._tally.signals += 1
+                order = payload["order"]
+                lane = self._lanes.setdefault(order, deque())
+                lane.append(payload)
+                if len(lane) == 1:
+                    tasks.create_task(self._run_lane(session, order))
+        return self.summary()
+
+    def summary(self) -> Summary:
+        """What became of the run so far."""
+        return self._tally.summary(self._clock() - self._started)
+
+    async def _pace(self) -> None:
+        """Wait for the next signal's time. A sender that fell behind catches up by a second's worth at most."""
+        if self._rate is None:
+            return
+        now = self._clock()
+        self._next = max(self._next, now - 1)
+        if self._next > now:
+            await self._sleep(self._next - now)
+        self._next += 1 / self._rate
+
+    async def _run_lane(self, session: aiohttp.ClientSession, order: str) -> None:
+        lane = self._lanes[order]
+        target = self._targets[zlib.crc32(order.encode()) % len(self._targets)]
+        while lane:
+            await self._send(session, target, lane[0])
+            lane.popleft()
+            self._room.release()
+        del self._lanes[order]
+
+    async def _send(self, session: aiohttp.ClientSession, target: Target, payload: dict[str, str]) -> None:
+        body = orjson.dumps({"apikey": target.key.reveal(), **payload})
+        for attempt in itertools.count(1):
+            async with self._connections:
+                started = self._clock()
+                code = await self._post(session, target.url, body)
+                seconds = self._clock() - started
+            last = code in ACCEPTED or attempt >= self._patience.attempts
+            answer = Answer(target.url, payload, attempt, code, seconds, last)
+            self._tally.add(answer)
+            self._on_answer(answer)
+            if last:
+                return
+            await self._sleep(self._patience.wait(attempt))
+
+    async def _post(self, session: aiohttp.ClientSession, url: str, body: bytes) -> int | None:
+        """The answer's code, None where none came whole. What it says is ignored, as the vendor does."""
+        headers = {"Content-Type": "application/json", "User-Agent": "cloudsignal-simulate"}
+        try:
+            async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
+                await response.read()
+                return response.status
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return None
+
+
+def make_tls(ca_file: Path | None) -> ssl.SSLContext:
+    """The client's side of TLS; GatewayError where the CA file can't be used."""
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise GatewayError("the CA file can't be used: expected certificates in PEM") from error
