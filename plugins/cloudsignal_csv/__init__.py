@@ -1,0 +1,5 @@
+"""One CSV file a route, one row a signal, each exactly once. See README.md."""
+
+from cloudsignal_csv.sink import CsvSink
+
+__all__ = ["CsvSink"]
