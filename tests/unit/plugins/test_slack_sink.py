@@ -1,0 +1,293 @@
+"""What each answer of Slack leads to, the pace, the check, the options, and that the URL stays secret."""
+
+import asyncio
+import email.utils
+
+import pytest
+import structlog.testing
+import voluptuous as vol
+
+from cloudsignal_slack import SlackSink
+from gateway import model
+from gateway.sink import ALERTS, Misconfigured, Permanent, RetryLater
+from tests.support.fake_slack import PATH, FakeSlack
+from tests.support.stub import Answer, Fault
+from tests.unit.plugins.slack_case import NOW, Case
+
+TO_MEND = [
+    (400, "user_not_found"),
+    (401, ""),
+    (403, "action_prohibited"),
+    (403, "invalid_token"),
+    (403, "no_team"),
+    (403, "something_new"),
+    (404, "no_service"),
+    (404, "channel_not_found"),
+    (404, "<html>Not here</html>"),
+    (405, ""),
+    (410, "channel_is_archived"),
+    (301, ""),
+    (302, ""),
+    (308, ""),
+    (200, "<html>Log in to the guest network</html>"),
+    (204, ""),
+]
+
+
+def options(**given):
+    return vol.Schema(dict(SlackSink.options))({"webhook_url": "https://hooks.slack.com/services/T/B/x", **given})
+
+
+# -- answers
+
+
+@pytest.mark.gen_test
+async def test_a_message_arrives():
+    async with Case(mention="here") as case:
+        await case.deliver(model.ITEM_ERROR, cause="Paper jam")
+        [sent] = case.fake.messages
+        assert "Paper jam" in sent["text"]
+        assert case.fake.requests[0].headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(("status", "body"), TO_MEND)
+async def test_what_a_person_must_mend_pauses_the_route(status, body):
+    async with Case() as case:
+        case.fake.faults.append(Answer(status, body, {"Location": "https://slack.example/" + PATH}))
+        with pytest.raises(Misconfigured, match=str(status)) as caught:
+            await case.deliver()
+        assert len(case.fake.requests) == 1
+        assert "html" not in str(caught.value)
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "invalid_payload"), (400, "invalid_blocks"), (400, "no_text"), (400, ""), (413, "")]
+)
+async def test_a_message_that_slack_refuses_is_given_up(status, code):
+    async with Case() as case:
+        case.fake.faults.append(Answer(status, code))
+        with pytest.raises(Permanent, match=f"Slack answered {status} ?{code}"):
+            await case.deliver()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("status", [408, 500, 501, 502, 503, 504, 599])
+async def test_what_passes_is_tried_again(status):
+    async with Case() as case:
+        case.fake.faults.append(Answer(status, "rollup_error"))
+        with pytest.raises(RetryLater, match=str(status)):
+            await case.deliver()
+        await case.deliver()
+        assert len(case.fake.messages) == 1
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("fault", [Fault.CLOSE, Fault.HALF])
+async def test_a_broken_connection_is_tried_again(fault):
+    async with Case() as case:
+        case.fake.faults.append(fault)
+        with pytest.raises(RetryLater):
+            await case.deliver()
+
+
+@pytest.mark.gen_test
+async def test_no_slack_at_all_is_tried_again():
+    async with Case() as case:
+        await case.fake.stop()
+        with pytest.raises(RetryLater, match="can't connect"):
+            await case.deliver()
+
+
+# -- pace
+
+
+@pytest.mark.gen_test
+async def test_messages_are_a_second_apart():
+    async with Case(FakeSlack(rate_limited=True)) as case:
+        await case.deliver()
+        case.time += 0.25
+        await case.deliver()
+        await case.deliver()
+        assert case.slept == [0, 0.75, 1.0]
+        case.time += 5
+        await case.deliver()
+        assert case.slept[-1] == 0
+        assert len(case.fake.messages) == 4
+
+
+@pytest.mark.gen_test
+async def test_messages_at_once_wait_for_one_another():
+    async with Case(FakeSlack(rate_limited=True)) as case:
+        await asyncio.gather(*(case.deliver(cause=str(n)) for n in range(5)))
+        assert len(case.fake.messages) == 5
+        assert case.slept == [0, 1, 1, 1, 1]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("header", ["30", email.utils.formatdate(NOW + 30, usegmt=True)])
+async def test_a_pause_holds_for_every_message(header):
+    async with Case() as case:
+        case.fake.faults.append(Answer(429, "rate_limited", {"Retry-After": header}))
+        with pytest.raises(RetryLater) as caught:
+            await case.deliver()
+        assert caught.value.after == 30
+        case.time += 10
+        with pytest.raises(RetryLater) as caught:
+            await case.deliver(cause="another")
+        assert caught.value.after == 20
+        assert len(case.fake.requests) == 1
+        case.time += 20
+        await case.deliver()
+        assert len(case.fake.messages) == 1
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "soon"}])
+async def test_a_pause_without_an_end_is_left_to_the_policy(headers):
+    async with Case() as case:
+        case.fake.faults.append(Answer(429, "rate_limited", headers))
+        with pytest.raises(RetryLater) as caught:
+            await case.deliver()
+        assert caught.value.after is None
+        await case.deliver()
+
+
+@pytest.mark.gen_test
+async def test_an_absurd_pause_ends():
+    async with Case() as case:
+        case.fake.faults.append(Answer(429, "", {"Retry-After": "9" * 400}))
+        with pytest.raises(RetryLater):
+            await case.deliver()
+        case.time += 3600
+        await case.deliver()
+
+
+@pytest.mark.gen_test
+async def test_a_cancelled_message_leaves_the_way_free():
+    async with Case() as case:
+        case.fake.faults.append(Fault.HANG)
+        task = asyncio.create_task(case.deliver())
+        while not case.fake.requests:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await case.deliver()
+        assert len(case.fake.messages) == 1
+
+
+# -- check
+
+
+@pytest.mark.gen_test
+async def test_the_check_posts_nothing():
+    async with Case() as case:
+        found = await case.sink.check()
+        assert found.ok
+        assert case.fake.messages == []
+        assert case.fake.requests[0].json == {"text": ""}
+
+
+@pytest.mark.gen_test
+async def test_the_check_finds_a_webhook_that_is_gone():
+    async with Case() as case:
+        case.fake.paths.clear()
+        found = await case.sink.check()
+        assert not found.ok
+        assert "no_service" in found.details[0]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("answer", "ok", "told"),
+    [
+        (Answer(400, "invalid_payload"), True, "can't be tested without posting"),
+        (Answer(200, "ok"), True, "answers"),
+        (Answer(503, ""), False, "503"),
+        (Answer(301, ""), False, "redirect"),
+        (Fault.CLOSE, False, "connection broke"),
+    ],
+)
+async def test_the_check_says_what_it_knows(answer, ok, told):
+    async with Case() as case:
+        case.fake.faults.append(answer)
+        found = await case.sink.check()
+        assert found.ok is ok
+        assert told in found.details[0]
+
+
+# -- options
+
+
+def test_the_sink_gets_alerts_in_any_order():
+    assert SlackSink.signals == ALERTS
+    assert SlackSink.order == "none"
+    assert SlackSink.concurrency == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.slack.com/services/T/B/x",
+        "http://127.0.0.1.example/x",
+        "http://10.0.0.1/x",
+        "ftp://hooks.slack.com/x",
+        "hooks.slack.com/services/T/B/x",
+        "",
+        7,
+        None,
+    ],
+)
+def test_a_url_that_is_not_safe_is_refused(url):
+    with pytest.raises(vol.Invalid) as caught:
+        options(webhook_url=url)
+    assert "services" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hooks.slack.com/services/T/B/x", "http://127.0.0.1:8090/x", "http://localhost/x", "http://[::1]/x"]
+)
+def test_plain_http_is_for_this_machine_only(url):
+    assert options(webhook_url=url)["webhook_url"].reveal() == url
+
+
+@pytest.mark.parametrize(
+    ("given", "mentions"),
+    [
+        ("here", ("<!here>",)),
+        ("<!here>", ("<!here>",)),
+        ("@channel", ("<!channel>",)),
+        (["U012ABCDE", "<@W012ABCDE>"], ("<@U012ABCDE>", "<@W012ABCDE>")),
+        (["S012ABCDE", "<!subteam^S012ABCDE>", "!everyone"], ("<!subteam^S012ABCDE>",) * 2 + ("<!everyone>",)),
+        ([], ()),
+    ],
+)
+def test_mentions(given, mentions):
+    assert options(mention=given)["mention"] == mentions
+
+
+@pytest.mark.parametrize("given", ["@anna", "<!date^1^x|y>", "C012ABCDE", "u012abcde", "", 7, [None], ["here"] * 21])
+def test_a_mention_of_nobody_is_refused(given):
+    with pytest.raises(vol.Invalid, match="expected"):
+        options(mention=given)
+
+
+# -- secrets
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(404, "no_service"), Answer(400, f"http://x{PATH}"), Answer(500, PATH), Answer(200, PATH), Fault.CLOSE],
+)
+async def test_the_url_is_in_no_error_log_or_repr(answer):
+    with structlog.testing.capture_logs() as logs:
+        async with Case() as case:
+            case.fake.faults.extend([answer, answer])
+            with pytest.raises((Misconfigured, Permanent, RetryLater)) as caught:
+                await case.deliver()
+            found = await case.sink.check()
+            shown = [str(caught.value), repr(caught.value), repr(case.sink), repr(case.sink.settings), *found.details]
+    assert not [text for text in [*shown, repr(logs)] if "demo" in text or "services" in text]
