@@ -1,0 +1,188 @@
+"""Odoo's records as the sink reads and writes them: orders, lines, moves, transfers, notes, activities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cloudsignal_odoo import texts
+from cloudsignal_odoo.client import Client
+from gateway.sink import Delivery, Permanent
+
+OUTGOING = ["outgoing", "dropship"]
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A sales order as found. `salesperson` is a user's id."""
+
+    id: int
+    name: str
+    state: str
+    locked: bool
+    salesperson: int | None
+    lines: tuple[int, ...]
+    transfers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An outgoing stock move: `ordered` is the demand, `reserved` what Odoo has set aside (or shipped)."""
+
+    id: int
+    line: int
+    transfer: int
+    done: bool
+    picked: bool
+    ordered: float
+    reserved: float
+
+
+class Orders:
+    """Each method is one or two calls of Odoo."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    async def find(self, fields: Sequence[str], reference: str) -> list[Order]:
+        """The orders, two at the most, of which one of the fields is the reference."""
+        domain: list[Any] = ["|"] * (len(fields) - 1)
+        domain += [[field, "=", reference] for field in fields]
+        wanted = ["name", "state", "user_id", "picking_ids", "order_line", "locked"]
+        rows = await self.client.call("sale.order", "search_read", domain=domain, fields=wanted, limit=2)
+        return [read_order(row) for row in rows]
+
+    async def state(self, order: Order) -> str:
+        rows = await self.client.call("sale.order", "read", [order.id], fields=["state"])
+        return str(rows[0]["state"])
+
+    async def find_lines(self, order: Order, code: str) -> list[int]:
+        """The order's lines, two at the most, whose product has that internal reference."""
+        domain = [["order_id", "=", order.id], ["product_id.default_code", "=", code]]
+        rows = await self.client.call("sale.order.line", "search_read", domain=domain, fields=["id"], limit=2)
+        return [row["id"] for row in rows]
+
+    async def moves(self, order: Order) -> list[Move]:
+        """The order's outgoing moves that are not cancelled, in the order of their making."""
+        domain = [
+            ["sale_line_id.order_id", "=", order.id],
+            ["picking_id.picking_type_code", "in", OUTGOING],
+            ["state", "!=", "cancel"],
+        ]
+        wanted = ["state", "product_uom_qty", "quantity", "picked", "picking_id", "sale_line_id"]
+        rows = await self.client.call("stock.move", "search_read", domain=domain, fields=wanted)
+        return sorted((read_move(row) for row in rows), key=lambda move: move.id)
+
+    async def delivered(self, order: Order) -> bool:
+        """Whether any of the order's transfers is done."""
+        domain = [["id", "in", list(order.transfers)], ["state", "=", "done"]]
+        rows = await self.client.call("stock.picking", "search_read", domain=domain, fields=["id"], limit=1)
+        return bool(rows)
+
+    async def tracking(self, transfers: Sequence[int]) -> dict[int, str]:
+        """The tracking numbers, comma-joined, of each transfer."""
+        rows = await self.client.call("stock.picking", "read", transfers, fields=["carrier_tracking_ref"])
+        return {row["id"]: row["carrier_tracking_ref"] or "" for row in rows}
+
+    async def set_tracking(self, transfer: int, numbers: str) -> None:
+        await self.client.call("stock.picking", "write", [transfer], vals={"carrier_tracking_ref": numbers})
+
+    async def pick(self, move: Move) -> None:
+        """Say of a move that all that was ordered is in the parcel."""
+        await self.client.call("stock.move", "write", [move.id], vals={"quantity": move.ordered, "picked": True})
+
+    async def validate(self, transfer: int) -> str:
+        """Ship what is picked and leave the rest to a backorder. The name of the wizard Odoo answered with, or "".
+
+        A success proves nothing: with a wizard the transfer may be done or not. Read the moves again.
+        """
+        context = {"skip_backorder": True, "skip_sms": True}
+        answer = await self.client.call("stock.picking", "button_validate", [transfer], context=context)
+        return str(answer.get("res_model") or "another step") if isinstance(answer, Mapping) else ""
+
+    async def done(self, moves: Sequence[int]) -> bool:
+        """Whether all of the moves are done."""
+        rows = await self.client.call("stock.move", "read", moves, fields=["state"])
+        return all(row["state"] == "done" for row in rows)
+
+    async def cancel(self, order: Order) -> None:
+        # Without the context, Odoo 17 answers with a wizard and cancels nothing.
+        await self.client.call("sale.order", "action_cancel", [order.id], context={"disable_cancel_warning": True})
+
+    async def has_note(self, order: Order, delivery: Delivery) -> bool:
+        # A Message-Id is not unique in Odoo, and the signal may have gone to another order before.
+        domain = [
+            ["message_id", "=", texts.message_id(delivery)],
+            ["model", "=", "sale.order"],
+            ["res_id", "=", order.id],
+        ]
+        rows = await self.client.call("mail.message", "search_read", domain=domain, fields=["id"], limit=1)
+        return bool(rows)
+
+    async def post_note(self, order: Order, delivery: Delivery, body: str) -> None:
+        await self.client.call(
+            "sale.order",
+            "message_post",
+            [order.id],
+            body=body,
+            message_id=texts.message_id(delivery),
+            date=texts.odoo_time(delivery.signal.at),
+            subtype_xmlid="mail.mt_note",  # an internal note; mail.mt_comment would be mailed to followers
+            message_type="comment",
+        )
+
+    async def has_activity(self, order: Order, delivery: Delivery) -> bool:
+        domain = [
+            ["res_model", "=", "sale.order"],
+            ["res_id", "=", order.id],
+            ["summary", "like", texts.tag(delivery)],
+        ]
+        rows = await self.client.call("mail.activity", "search_read", domain=domain, fields=["id"], limit=1)
+        return bool(rows)
+
+    async def add_activity(self, order: Order, delivery: Delivery, body: str, user: int | None, now: float) -> None:
+        """Schedule a warning for the user; without one it falls to the user whose key it is."""
+        assignee = {} if user is None else {"user_id": user}
+        await self.client.call(
+            "sale.order",
+            "activity_schedule",
+            [order.id],
+            act_type_xmlid="mail.mail_activity_data_warning",
+            summary=texts.summary(delivery),
+            note=body,
+            date_deadline=texts.due_on(delivery.signal, now).isoformat(),
+            **assignee,
+        )
+
+
+def read_order(row: Mapping[str, Any]) -> Order:
+    return Order(
+        id=row["id"],
+        name=row["name"],
+        state=row["state"],
+        locked=bool(row["locked"]),
+        salesperson=many2one(row["user_id"]),
+        lines=tuple(row["order_line"]),
+        transfers=tuple(row["picking_ids"]),
+    )
+
+
+def read_move(row: Mapping[str, Any]) -> Move:
+    line, transfer = many2one(row["sale_line_id"]), many2one(row["picking_id"])
+    if line is None or transfer is None:
+        raise Permanent(f"stock move {row['id']} has no sales line or no transfer")
+    return Move(
+        id=row["id"],
+        line=line,
+        transfer=transfer,
+        done=row["state"] == "done",
+        picked=bool(row["picked"]),
+        ordered=float(row["product_uom_qty"]),
+        reserved=float(row["quantity"]),
+    )
+
+
+def many2one(value: Any) -> int | None:
+    """The id in `[id, name]`; None for false."""
+    return int(value[0]) if value else None

@@ -1,0 +1,57 @@
+"""The sink: options, one attempt per order at a time, and the check."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakValueDictionary
+
+from cloudsignal_odoo.actions import Actions
+from cloudsignal_odoo.client import Client
+from cloudsignal_odoo.options import ACTED_ON, OPTIONS, Settings
+from cloudsignal_odoo.orders import Orders
+from cloudsignal_odoo.preflight import Preflight
+from gateway.sink import Check, Context, Delivery, HttpSink, Misconfigured, Skip
+
+
+class OdooSink(HttpSink):
+    """Keeps sales orders in step with their printing. What each signal does: README.md."""
+
+    name = "odoo"
+    summary = "notes, activities, tracking numbers and deliveries on Odoo's sales orders (17, 18, 19)"
+    signals = ACTED_ON
+    order = "lane"
+    options = OPTIONS
+    timeout = 300.0
+    # Odoo ends a request after 120 s by default: whoever waits longer knows what became of it.
+    read_timeout = 150.0
+
+    def __init__(self, options: Mapping[str, Any], context: Context) -> None:
+        super().__init__(options, context)
+        self.odoo = Settings.of(options)
+        self.client = Client(self.request, self.odoo, context.now)
+        self.actions = Actions(self.odoo, Orders(self.client), context.now)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def open(self) -> None:
+        """Misconfigured where options contradict each other."""
+        if self.odoo.transport == "jsonrpc" and not self.odoo.login:
+            raise Misconfigured("transport: jsonrpc needs the option login")
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Apply the signal to its order."""
+        wanted = ACTED_ON.union(self.odoo.notes)
+        if delivery.signal.type not in wanted:
+            raise Skip(f"nothing to do in Odoo for {delivery.signal.type[:60]}: name it in notes for a note")
+        # Two print orders may share a reference, and so a sales order: reading and writing must not interleave.
+        async with self.lock(delivery.signal.order_reference):
+            await self.actions.apply(delivery)
+
+    def lock(self, reference: str) -> asyncio.Lock:
+        """The order's lock; it lives as long as someone holds or awaits it."""
+        return self._locks.setdefault(reference, asyncio.Lock())
+
+    async def check(self) -> Check:
+        """Version, identity, rights, fields and the key's end. Changes nothing in Odoo."""
+        return await Preflight(self.client, self.odoo, self.context.now).run()

@@ -1,0 +1,177 @@
+"""A fake Odoo: JSON-2 on 19, JSON-RPC on all, over records in memory. By hand, to look at what the sink does:
+
+python -m tests.support.fake_odoo --port 8069 --any-order
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from typing import Any
+
+import orjson
+from tornado import web
+
+from tests.support.odoo_model import OdooModel
+from tests.support.odoo_records import OdooError, Row
+from tests.support.stub import Answer, Fault, Request, Stub
+
+DATABASE = "demo"
+LOGIN = "gateway"
+KEY = "odoo-key-8f14e45fceea167a"
+LOST = Answer(299)
+"""Stands for an answer that is lost on its way: the work has been done."""
+
+
+class FakeOdoo(Stub):
+    """`odoo` holds the records. The user of `key` is `login`, with Inventory/User unless `groups` says otherwise.
+
+    `database_down` answers as Odoo does while PostgreSQL is away. `late` keeps requests that will be committed
+    by `commit_late`, after their client has given up.
+    """
+
+    def __init__(self, version: int = 19, key: str = KEY, groups: tuple[str, ...] = ("inventory",)) -> None:
+        super().__init__()
+        self.odoo = OdooModel(version)
+        self.key = key
+        self.user = self.odoo.add_user(LOGIN, groups)
+        self.database_down = False
+        self.late: list[Request] = []
+
+    # -- faults for a test to line up
+
+    def cut_at(self, call: int, after: bool = False) -> None:
+        """Cut the connection at the call-th request from now (from 0): before its work, or after it."""
+        self.faults.extend([self.serve] * call)
+        self.faults.append(self.lose if after else Fault.CLOSE)
+
+    async def serve(self, request: Request) -> Answer:
+        return self.answer(request)
+
+    async def lose(self, request: Request) -> Answer:
+        """Do the work, lose the answer."""
+        self.answer(request)
+        return LOST
+
+    async def delay(self, request: Request) -> Answer:
+        """Lose the answer now, do the work at `commit_late`."""
+        self.late.append(request)
+        return LOST
+
+    def commit_late(self) -> None:
+        while self.late:
+            self.answer(self.late.pop(0))
+
+    def _write(self, handler: web.RequestHandler, answer: Answer) -> None:
+        if answer is LOST:
+            self._cut(handler, half=True)
+        else:
+            super()._write(handler, answer)
+
+    # -- serving
+
+    def calls(self) -> list[str]:
+        """`model/method` of each call that came, by either transport."""
+        return [f"{model}/{method}" for model, method in filter(None, map(named, self.requests))]
+
+    def answer(self, request: Request) -> Answer:
+        if request.path == "/web/version" and self.odoo.version >= 19:
+            return Answer(200, {"version_info": [self.odoo.version, 0, 0, "final", 0, ""], "version": self.text})
+        if request.path == "/jsonrpc" and request.method == "POST":
+            return self.answer_rpc(request.json)
+        if request.path.startswith("/json/2/") and self.odoo.version >= 19:
+            return self.answer_json2(request)
+        return page(404, "Not Found")
+
+    @property
+    def text(self) -> str:
+        return f"{self.odoo.version}.0"
+
+    def answer_json2(self, request: Request) -> Answer:
+        """The model named in the path; the database may be left out where there is only one."""
+        if self.database_down or request.headers.get("X-Odoo-Database", DATABASE) != DATABASE:
+            return page(404, "No database is selected.")
+        try:
+            scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+            if scheme.lower() != "bearer" or key != self.key:
+                raise OdooError(401, "werkzeug.exceptions.Unauthorized", "That API key is not valid")
+            model, method = request.path.split("/")[3:5]
+            params = parse(request.body)
+            ids = params.pop("ids", None)
+            return Answer(200, self.odoo.call(self.user, model, method, ids, params))
+        except OdooError as error:
+            return Answer(error.status, account(error))
+
+    def answer_rpc(self, body: Row) -> Answer:
+        """Status 200 whatever happens."""
+        params = body["params"]
+        try:
+            result = self.serve_rpc(params["service"], params["method"], params["args"])
+        except OdooError as error:
+            told = {"code": 0, "message": "Odoo Server Error", "data": account(error)}
+            return Answer(200, {"jsonrpc": "2.0", "id": body["id"], "error": told})
+        return Answer(200, {"jsonrpc": "2.0", "id": body["id"], "result": result})
+
+    def serve_rpc(self, service: str, method: str, args: list[Any]) -> Any:
+        if (service, method) == ("common", "version"):
+            info = [self.odoo.version, 0, 0, "final", 0, ""]
+            return {"server_version": self.text, "server_version_info": info, "protocol_version": 1}
+        if self.database_down or args[0] != DATABASE:
+            raise OdooError(500, "psycopg2.OperationalError", f'FATAL:  database "{args[0]}" does not exist\n')
+        if (service, method) == ("common", "authenticate"):
+            return self.user if args[1:3] == [LOGIN, self.key] else False
+        if args[1:3] != [self.user, self.key]:
+            raise OdooError(403, "odoo.exceptions.AccessDenied", "Access Denied")
+        model, called, positional, params = args[3:7]
+        return self.odoo.call(self.user, model, called, positional[0] if positional else None, params)
+
+
+def named(request: Request) -> tuple[str, str] | None:
+    """The model and method that a request calls; None where it calls none."""
+    if request.path.startswith("/json/2/"):
+        model, method = request.path.split("/")[3:5]
+        return model, method
+    if request.path == "/jsonrpc" and request.json["params"]["service"] == "object":
+        return tuple(request.json["params"]["args"][3:5])
+    return None
+
+
+def parse(body: bytes) -> Row:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise OdooError(400, "werkzeug.exceptions.BadRequest", "the body is no JSON") from error
+
+
+def account(error: OdooError) -> Row:
+    """An error as Odoo tells it, with the traceback that nobody should keep."""
+    traceback = f"Traceback (most recent call last):\n  ... SECRET-OF-DEBUG\n{error.name}: {error}"
+    return {"name": error.name, "message": str(error), "arguments": [str(error)], "context": {}, "debug": traceback}
+
+
+def page(status: int, words: str) -> Answer:
+    return Answer(status, f"<!DOCTYPE html>\n<title>{status}</title>\n<p>{words}</p>\n")
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description="A fake Odoo that prints what is written to it.")
+    parser.add_argument("--port", type=int, default=8069)
+    parser.add_argument("--version", type=int, choices=(17, 18, 19), default=19)
+    parser.add_argument("--key", default="demo", help="the API key it takes")
+    parser.add_argument("--any-order", action="store_true", help="make each order that is looked for")
+    chosen = parser.parse_args()
+    fake = FakeOdoo(chosen.version, chosen.key, groups=("inventory", "sales"))
+    fake.odoo.say = lambda line: print(line, flush=True)
+    fake.odoo.any_order = chosen.any_order
+    for reference, lines in (("PO-1001", [1]), ("PO-1002", [2, 1]), ("PO-1003", [5])):
+        fake.odoo.add_order(reference, lines)
+    url = fake.start(chosen.port)
+    print(f"Odoo {fake.text} at {url}", f"database {DATABASE}, login {LOGIN}, api_key {fake.key}", sep="\n", flush=True)
+    await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    try:
+        asyncio.run(main())
+    except KeyboardInterrupt:
+        print()

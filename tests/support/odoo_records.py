@@ -1,0 +1,253 @@
+"""Odoo's records in memory: tables, orders made for a test, domains and what is read of a row."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+Row = dict[str, Any]
+
+FIELDS: dict[str, dict[str, str]] = {
+    "res.users": {"login": "char", "name": "char", "groups": "list", "active": "bool"},
+    "res.users.apikeys": {"user_id": "res.users", "name": "char", "expiration_date": "char"},
+    "product.product": {"name": "char", "default_code": "char"},
+    "sale.order": {
+        "name": "char",
+        "client_order_ref": "char",
+        "state": "char",
+        "locked": "bool",
+        "user_id": "res.users",
+        "order_line": "list",
+        "picking_ids": "list",
+    },
+    "sale.order.line": {"order_id": "sale.order", "product_id": "product.product", "product_uom_qty": "float"},
+    "stock.picking": {
+        "name": "char",
+        "state": "char",
+        "carrier_tracking_ref": "char",
+        "picking_type_code": "char",
+        "backorder_id": "stock.picking",
+        "sale_id": "sale.order",
+    },
+    "stock.move": {
+        "sale_line_id": "sale.order.line",
+        "picking_id": "stock.picking",
+        "product_uom_qty": "float",
+        "quantity": "float",
+        "picked": "bool",
+        "state": "char",
+    },
+    "mail.message": {
+        "message_id": "char",
+        "model": "char",
+        "res_id": "int",
+        "body": "char",
+        "date": "char",
+        "message_type": "char",
+        "subtype": "char",
+    },
+    "mail.activity": {
+        "res_model": "char",
+        "res_id": "int",
+        "summary": "char",
+        "note": "char",
+        "user_id": "res.users",
+        "date_deadline": "char",
+    },
+}
+
+
+class OdooError(Exception):
+    """What a method raises: the HTTP status of JSON-2, the exception's name and its message."""
+
+    def __init__(self, status: int, name: str, message: str) -> None:
+        self.status = status
+        self.name = name
+        super().__init__(message)
+
+
+def value_error(message: str) -> OdooError:
+    return OdooError(500, "builtins.ValueError", message)
+
+
+class Records:
+    """`tables` maps a model to its rows by id. `delivery_module` False takes the tracking field away."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.tables: dict[str, dict[int, Row]] = {model: {} for model in FIELDS}
+        self.delivery_module = True
+        self._ids = {model: itertools.count(1) for model in FIELDS}
+        self._names: dict[str, Any] = {}
+        self.admin = self.add("res.users", login="admin", name="Administrator", groups=["sales", "inventory"])
+        self.seller = self.add("res.users", login="seller", name="Sam Seller", groups=["sales"])
+
+    # -- making records
+
+    def add(self, model: str, /, **values: Any) -> int:
+        """A new record's id; fields not given are false, as in Odoo."""
+        number = next(self._ids[model])
+        self.tables[model][number] = {"id": number, **dict.fromkeys(FIELDS[model], False), **values}
+        return number
+
+    def add_user(self, login: str, groups: Iterable[str] = ("inventory",), expires: str | bool = False) -> int:
+        """A user with one API key; `expires` is the key's end, `YYYY-MM-DD HH:MM:SS`."""
+        user = self.add("res.users", login=login, name=login, groups=list(groups), active=True)
+        self.add("res.users.apikeys", user_id=user, name="gateway", expiration_date=expires)
+        return user
+
+    def add_order(
+        self,
+        reference: str,
+        lines: Iterable[float] = (1.0,),
+        *,
+        state: str = "sale",
+        locked: bool = False,
+        salesperson: int | bool = True,
+        codes: Iterable[str] = (),
+        kinds: Iterable[str] = (),
+        reserved: Iterable[float] = (),
+        stocked: bool = True,
+    ) -> int:
+        """An order with a line of each quantity; confirmed, its lines are in one transfer per kind.
+
+        `codes` are the products' internal references, `kinds` the transfers' (outgoing where not given),
+        `reserved` the quantities set aside (all). Without `stocked` the order is of services: it has no transfer.
+        """
+        seller = self.seller if salesperson is True else salesperson
+        order = self.add("sale.order", client_order_ref=reference, state=state, locked=locked, user_id=seller)
+        self.row("sale.order", order)["name"] = f"S{order:05d}"
+        transfers: dict[str, int] = {}
+        for (number, quantity), code, kind, ready in zip(
+            enumerate(lines, 1), pad(codes), pad(kinds, "outgoing"), pad(reserved), strict=False
+        ):
+            product = self.add("product.product", name=f"Photo book {number}", default_code=code or f"POD-{number}")
+            line = self.add("sale.order.line", order_id=order, product_id=product, product_uom_qty=quantity)
+            if not stocked or state in {"draft", "sent"}:
+                continue
+            if kind not in transfers:
+                transfers[kind] = self.add_transfer(order, kind)
+            aside = quantity if ready is None else ready
+            self.add(
+                "stock.move",
+                sale_line_id=line,
+                picking_id=transfers[kind],
+                product_uom_qty=quantity,
+                quantity=aside,
+                state="assigned" if aside == quantity else "confirmed",
+            )
+        if state == "cancel":
+            self.cancel_transfers(order)
+        return order
+
+    def add_transfer(self, order: int, kind: str, backorder: int | bool = False) -> int:
+        prefix = {"outgoing": "WH/OUT", "dropship": "DS"}.get(kind, "WH/PICK")
+        count = self._names.setdefault(prefix, itertools.count(1))
+        return self.add(
+            "stock.picking",
+            name=f"{prefix}/{next(count):05d}",
+            state="assigned",
+            picking_type_code=kind,
+            backorder_id=backorder,
+            sale_id=order,
+        )
+
+    # -- looking
+
+    def row(self, model: str, number: int) -> Row:
+        return self.tables[model][number]
+
+    def rows(self, model: str, /, **equal: Any) -> list[Row]:
+        """The rows whose fields are as given, oldest first."""
+        return [row for row in self.tables[model].values() if all(row[k] == v for k, v in equal.items())]
+
+    def notes(self, order: int) -> list[Row]:
+        return self.rows("mail.message", model="sale.order", res_id=order)
+
+    def activities(self, order: int) -> list[Row]:
+        return self.rows("mail.activity", res_model="sale.order", res_id=order)
+
+    def transfers(self, order: int) -> list[Row]:
+        return self.rows("stock.picking", sale_id=order)
+
+    def moves(self, order: int) -> list[Row]:
+        return [
+            move for move in self.rows("stock.move") if self.value("stock.move", move, "sale_line_id.order_id") == order
+        ]
+
+    def snapshot(self) -> dict[str, list[Row]]:
+        """Everything, to be compared."""
+        return {model: [dict(row) for row in rows.values()] for model, rows in self.tables.items()}
+
+    def cancel_transfers(self, order: int) -> None:
+        for row in [*self.transfers(order), *self.moves(order)]:
+            if row["state"] != "done":
+                row["state"] = "cancel"
+
+    def order_of(self, number: int) -> str:
+        order = self.row("sale.order", number)
+        return order["client_order_ref"] or order["name"]
+
+    # -- fields and domains
+
+    def has_field(self, model: str, name: str) -> bool:
+        if name == "carrier_tracking_ref" and not self.delivery_module:
+            return False
+        if name == "expiration_date" and self.version < 18:
+            return False
+        return name == "id" or name in FIELDS[model]
+
+    def present(self, model: str, row: Row, fields: list[str]) -> Row:
+        """A row as answered: many2one as [id, name]."""
+        shown: Row = {"id": row["id"]}
+        for name in fields:
+            if not self.has_field(model, name):
+                raise value_error(f"Invalid field '{name}' on '{model}'")
+            value = self.value(model, row, name)
+            related = FIELDS[model].get(name, "")
+            if related in FIELDS and value:
+                target = self.row(related, value)
+                value = [value, target.get("name") or f"{related},{value}"]
+            shown[name] = value
+        return shown
+
+    def value(self, model: str, row: Row, path: str) -> Any:
+        """A field's raw value, along a dotted path."""
+        name, _, rest = path.partition(".")
+        if not self.has_field(model, name):
+            raise value_error(f"Invalid field {model}.{name} in condition")
+        if model == "sale.order" and name == "order_line":
+            return [line["id"] for line in self.rows("sale.order.line", order_id=row["id"])]
+        if model == "sale.order" and name == "picking_ids":
+            return [transfer["id"] for transfer in reversed(self.transfers(row["id"]))]
+        value = row[name]
+        if not rest:
+            return value
+        related = FIELDS[model][name]
+        return self.value(related, self.row(related, value), rest) if value else False
+
+    def matches(self, model: str, row: Row, domain: list[Any]) -> bool:
+        """Whether a row is in a domain: Polish notation, `&` between what has no operator."""
+        stack: list[bool] = []
+        for term in reversed(domain):
+            if term in ("|", "&"):
+                first, second = stack.pop(), stack.pop()
+                stack.append(first or second if term == "|" else first and second)
+            elif term == "!":
+                stack.append(not stack.pop())
+            else:
+                stack.append(compare(self.value(model, row, term[0]), term[1], term[2]))
+        return all(stack)
+
+
+def pad(values: Iterable[Any], rest: Any = None) -> Iterable[Any]:
+    return itertools.chain(values, itertools.repeat(rest))
+
+
+def compare(value: Any, operator: str, wanted: Any) -> bool:
+    if operator == "in":
+        return value in wanted
+    if operator == "like":
+        return isinstance(value, str) and wanted.strip("%") in value
+    return {"=": value == wanted, "!=": value != wanted}[operator]

@@ -1,0 +1,267 @@
+"""What each signal does to an order, on both transports, once and again."""
+
+import asyncio
+
+import pytest
+
+from gateway import model
+from gateway.sink import Permanent, RetryLater, Skip
+from tests.support.factory import AT, make_delivery
+from tests.unit.plugins.odoo_case import BOTH, Case
+
+pytestmark = pytest.mark.gen_test
+
+EVENTS = [
+    model.ITEM_SHIPPED,
+    model.ITEM_ERROR,
+    model.ITEM_CANCELED,
+    model.ITEM_DELIVERY_FAILED,
+    model.ORDER_CANCELED,
+]
+ACTIVITIES = {
+    model.ITEM_ERROR: "Print error",
+    model.ITEM_CANCELED: "Printer cancelled an item",
+    model.ITEM_DELIVERY_FAILED: "Delivery failed",
+    model.ORDER_CANCELED: "Printer cancelled the order",
+}
+
+
+# -- defaults
+
+
+@pytest.mark.parametrize("version", [17, 18, 19])
+@pytest.mark.parametrize("type", EVENTS)
+async def test_each_signal_leaves_one_internal_note(version, type):
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(type)
+        [note] = case.odoo.notes(order)
+        key = make_delivery(type).key
+        assert note["message_id"] == f"<{key}@cloudsignal.invalid>"
+        assert note["subtype"] == "mail.mt_note"
+        assert note["message_type"] == "comment"
+        assert note["date"] == "2026-11-20 10:11:12"
+        assert f"[{key[:12]}]" in note["body"]
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("type", ACTIVITIES)
+async def test_trouble_calls_for_the_salesperson(version, type):
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(type)
+        [activity] = case.odoo.activities(order)
+        assert activity["summary"] == f"{ACTIVITIES[type]} [{make_delivery(type).key[:12]}]"
+        assert activity["user_id"] == case.odoo.seller
+        assert case.odoo.row("sale.order", order)["state"] == "sale"
+
+
+async def test_an_activity_is_due_when_the_delay_is_over():
+    async with Case() as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ITEM_ERROR, delay="50")
+        await case.deliver(model.ITEM_ERROR, delay="soon")
+        dates = [activity["date_deadline"] for activity in case.odoo.activities(order)]
+        assert dates == ["2026-11-22", "2026-11-20"]
+
+
+async def test_a_fixed_assignee_stands_for_the_salesperson():
+    async with Case(activity_user=1) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ITEM_ERROR)
+        assert case.odoo.activities(order)[0]["user_id"] == case.odoo.admin
+
+
+async def test_without_a_salesperson_the_activity_is_the_gateways_user():
+    async with Case() as case:
+        order = case.odoo.add_order("PO-1001", salesperson=False)
+        await case.deliver(model.ITEM_ERROR)
+        assert case.odoo.activities(order)[0]["user_id"] == case.fake.user
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_markup_in_a_message_stays_text(version):
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ITEM_ERROR, cause="file <b>x</b> & more\0\nsecond line")
+        escaped = "file &lt;b&gt;x&lt;/b&gt; &amp; more second line"
+        assert escaped in case.odoo.notes(order)[0]["body"]
+        assert escaped in case.odoo.activities(order)[0]["note"]
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_shipped_puts_the_tracking_number_on_the_transfer_and_the_url_in_the_note(version):
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ITEM_SHIPPED, url="https://track.example/TRK1")
+        assert case.tracking(order) == ["TRK1"]
+        assert case.states(order) == ["assigned"]
+        assert "see https://track.example/TRK1" in case.odoo.notes(order)[0]["body"]
+        assert case.odoo.activities(order) == []
+
+
+async def test_a_second_parcel_keeps_the_first_ones_number():
+    async with Case() as case:
+        order = case.odoo.add_order("PO-1001")
+        for number in ("TRK1", "TRK2", "TRK1"):
+            await case.deliver(model.ITEM_SHIPPED, tracking=number, url=f"https://track.example/{number}")
+        assert case.tracking(order) == ["TRK1,TRK2"]
+
+
+async def test_a_number_put_in_by_hand_is_kept():
+    async with Case() as case:
+        order = case.odoo.add_order("PO-1001")
+        case.odoo.transfers(order)[0]["carrier_tracking_ref"] = "HAND , OLD"
+        await case.deliver(model.ITEM_SHIPPED)
+        assert case.tracking(order) == ["HAND,OLD,TRK1"]
+
+
+async def test_the_order_is_found_by_its_name_too():
+    async with Case() as case:
+        order = case.odoo.add_order("PO-1")
+        await case.deliver(model.ITEM_SHIPPED, order_reference="S00001")
+        assert len(case.odoo.notes(order)) == 1
+
+
+async def test_order_match_says_where_the_reference_stands():
+    async with Case(order_match="name") as case:
+        case.odoo.add_order("PO-1001")
+        with pytest.raises(RetryLater, match="as name yet"):
+            await case.deliver(model.ITEM_SHIPPED)
+
+
+# -- once and again
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("type", EVENTS)
+@pytest.mark.parametrize("options", [{}, {"mark_delivered": "line", "on_cancel": "cancel"}])
+async def test_the_same_delivery_again_changes_nothing(version, type, options):
+    async with Case(version, **options) as case:
+        case.odoo.add_order("PO-1001", [2, 1])
+        await case.deliver(type)
+        once = case.odoo.snapshot()
+        await case.deliver(type)
+        assert case.odoo.snapshot() == once
+
+
+async def test_the_same_message_id_on_another_order_is_no_proof():
+    async with Case() as case:
+        other, order = case.odoo.add_order("PO-1"), case.odoo.add_order("PO-1001")
+        message_id = f"<{make_delivery(model.ITEM_ERROR).key}@cloudsignal.invalid>"
+        case.odoo.add("mail.message", model="sale.order", res_id=other, message_id=message_id)
+        case.odoo.add("mail.message", model="stock.picking", res_id=order, message_id=message_id)
+        await case.deliver(model.ITEM_ERROR)
+        assert len(case.odoo.notes(order)) == 1
+
+
+async def test_two_print_orders_of_one_sales_order_keep_both_numbers():
+    async with Case() as case:
+        order = case.odoo.add_order("PO-1001")
+        numbers = [f"TRK{i}" for i in range(6)]
+        await asyncio.gather(*(case.deliver(model.ITEM_SHIPPED, order=n, tracking=n) for n in numbers))
+        assert set(case.tracking(order)[0].split(",")) == set(numbers)
+
+
+# -- orders that can't be acted on
+
+
+async def test_an_unknown_order_is_waited_for_then_parked():
+    async with Case(unknown_order_retry_for="2h") as case:
+        with pytest.raises(RetryLater, match="client_order_ref or name yet"):
+            await case.deliver(model.ITEM_SHIPPED)
+        case.now = AT.timestamp() + 2 * 3600
+        with pytest.raises(Permanent, match="given up waiting"):
+            await case.deliver(model.ITEM_SHIPPED)
+        case.odoo.add_order("PO-1001")
+        await case.deliver(model.ITEM_SHIPPED)
+
+
+@pytest.mark.parametrize(
+    ("orders", "reason"),
+    [
+        ([{}, {}], "ambiguous: several orders match"),
+        ([{"state": "draft"}], "S00001 is a quotation"),
+        ([{"state": "sent"}], "S00001 is a quotation"),
+        ([{"state": "cancel"}], "shipped, but order S00001 is cancelled"),
+    ],
+)
+async def test_orders_that_are_parked_are_left_alone(orders, reason):
+    async with Case() as case:
+        for order in orders:
+            case.odoo.add_order("PO-1001", **order)
+        before = case.odoo.snapshot()
+        with pytest.raises(Permanent, match=reason):
+            await case.deliver(model.ITEM_SHIPPED)
+        assert case.odoo.snapshot() == before
+
+
+async def test_a_signal_without_a_reference_is_parked():
+    async with Case() as case:
+        with pytest.raises(Permanent, match="no order_reference"):
+            await case.deliver(model.ITEM_SHIPPED, order_reference="")
+        assert case.fake.requests == []
+
+
+# -- notes on request, and nothing to do
+
+
+@pytest.mark.parametrize("type", [model.ORDER_VALIDATED, model.ITEM_PRODUCED, model.ITEM_DELIVERY_COMPLETED, "ItemNew"])
+async def test_other_signals_are_skipped(type):
+    async with Case() as case:
+        with pytest.raises(Skip, match=f"nothing to do in Odoo for {type}"):
+            await case.deliver(type)
+        assert case.fake.requests == []
+
+
+async def test_a_type_named_in_notes_leaves_a_note_and_nothing_else():
+    async with Case(notes=[model.ITEM_PRODUCED]) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ITEM_PRODUCED)
+        await case.deliver(model.ITEM_PRODUCED)
+        [note] = case.odoo.notes(order)
+        assert "Cloudprinter: item produced, item 1." in note["body"]
+        assert case.odoo.activities(order) == []
+
+
+# -- cancellation
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_on_cancel_cancels_what_is_not_delivered(version):
+    async with Case(version, groups=("inventory", "sales"), on_cancel="cancel") as case:
+        order = case.odoo.add_order("PO-1001", [1, 2])
+        await case.deliver(model.ORDER_CANCELED)
+        assert case.odoo.row("sale.order", order)["state"] == "cancel"
+        assert case.states(order) == ["cancel", "cancel"]
+        assert "The order was cancelled in Odoo." in case.odoo.notes(order)[0]["body"]
+        assert case.odoo.activities(order) == []
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("hindrance", ["locked", "delivered"])
+async def test_a_locked_or_delivered_order_is_left_to_a_person(version, hindrance):
+    async with Case(version, on_cancel="cancel") as case:
+        order = case.odoo.add_order("PO-1001", locked=hindrance == "locked")
+        if hindrance == "delivered":
+            case.odoo.transfers(order)[0]["state"] = "done"
+        await case.deliver(model.ORDER_CANCELED)
+        assert case.odoo.row("sale.order", order)["state"] == "sale"
+        assert len(case.odoo.notes(order)) == len(case.odoo.activities(order)) == 1
+        assert "sale.order/action_cancel" not in case.fake.calls()
+
+
+async def test_an_items_cancellation_never_cancels_the_order():
+    async with Case(on_cancel="cancel") as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ITEM_CANCELED)
+        assert case.odoo.row("sale.order", order)["state"] == "sale"
+
+
+async def test_a_cancellation_that_odoo_only_says_it_made_is_parked(monkeypatch):
+    async with Case(on_cancel="cancel") as case:
+        order = case.odoo.add_order("PO-1001")
+        monkeypatch.setattr(case.odoo, "do_action_cancel", lambda *_: {"res_model": "sale.order.cancel"})
+        with pytest.raises(Permanent, match="did not cancel order S00001"):
+            await case.deliver(model.ORDER_CANCELED)
+        assert case.odoo.notes(order) == []

@@ -1,0 +1,127 @@
+"""The preflight: what it tells where all is well, and that it is not ok where the route could not deliver."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.support.factory import AT
+from tests.support.stub import Answer
+from tests.unit.plugins.odoo_case import BOTH, Case
+
+pytestmark = pytest.mark.gen_test
+
+
+@pytest.mark.parametrize(("version", "transport"), [(17, "JSON-RPC"), (18, "JSON-RPC"), (19, "JSON-2")])
+async def test_it_tells_version_identity_rights_and_fields(version, transport):
+    async with Case(version) as case:
+        before = case.odoo.snapshot()
+        check = await case.sink.check()
+        assert check.ok
+        assert check.details == (
+            f"Odoo {version}.0 by {transport}",
+            f"the key is gateway's (user {case.fake.user})",
+            "rights: orders, notes, tracking",
+            "sale.order has client_order_ref, name",
+            "stock.picking has carrier_tracking_ref",
+        )
+        assert case.odoo.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        (90, "ends on 2027-02-18, in 90 days"),
+        (5, "ends on 2026-11-25, in 5 days: renew it now"),
+    ],
+)
+async def test_it_tells_when_the_key_ends(days, told):
+    async with Case() as case:
+        end = AT.timestamp() + days * 86400
+        case.now = AT.timestamp()
+        text = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        case.odoo.rows("res.users.apikeys")[0]["expiration_date"] = text
+        check = await case.sink.check()
+        assert check.ok
+        assert check.details[-1] == f"the first of the user's API keys {told}"
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_missing_rights_are_each_named(version):
+    async with Case(version, groups=("sales",), mark_delivered="line") as case:
+        check = await case.sink.check()
+        assert not check.ok
+        wanted = "read stock.picking, write stock.picking, read stock.move, write stock.move"
+        assert check.details[-1] == f"the user lacks the right to {wanted}: give it Inventory/User"
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_without_the_delivery_module_it_is_not_ok(version):
+    async with Case(version) as case:
+        case.odoo.delivery_module = False
+        check = await case.sink.check()
+        assert not check.ok
+        assert "stock.picking has no carrier_tracking_ref: install" in check.details[-1]
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_field_that_is_not_there_is_named(version):
+    async with Case(version, order_match=["name", "x_print_order"]) as case:
+        check = await case.sink.check()
+        assert not check.ok
+        assert check.details[-1] == "sale.order has no x_print_order: order_match names no field of sale.order"
+
+
+async def test_a_fixed_assignee_must_exist():
+    async with Case(activity_user=99) as case:
+        assert (await case.sink.check()).details[-1] == "activity_user: there is no active user 99"
+    async with Case(activity_user=1) as case:
+        assert (await case.sink.check()).ok
+
+
+async def test_what_can_t_be_asked_is_said():
+    async with Case(on_cancel="cancel") as case:
+        assert any("which can't be asked" in line for line in (await case.sink.check()).details)
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_wrong_key_is_not_ok(version):
+    async with Case(version, api_key="another-key") as case:
+        check = await case.sink.check()
+        assert not check.ok
+        assert "key" in check.details[-1]
+        assert "another-key" not in str(check)
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_wrong_database_is_not_ok(version):
+    async with Case(version, database="other") as case:
+        check = await case.sink.check()
+        assert not check.ok
+        assert check.details[0].startswith(f"Odoo {version}.0")
+
+
+async def test_an_odoo_that_is_not_there_is_not_ok():
+    async with Case() as case:
+        await case.fake.stop()
+        check = await case.sink.check()
+        assert not check.ok
+        assert "can't connect" in check.details[-1]
+
+
+async def test_json2_on_an_odoo_without_it_is_not_ok():
+    async with Case(17, transport="json2") as case:
+        check = await case.sink.check()
+        assert not check.ok
+        assert "this Odoo has no such interface" in check.details[-1]
+
+
+async def test_an_end_that_can_t_be_read_is_no_fault():
+    async with Case() as case:
+        healthy = await case.sink.check()
+        asked = len(case.fake.requests)
+        told = {"name": "odoo.exceptions.AccessError", "message": "no"}
+        # The transport is known by now, so one request less is made; the last is refused.
+        case.fake.faults.extend([*[case.fake.serve] * (asked - 2), Answer(403, told)])
+        check = await case.sink.check()
+        assert check.ok
+        assert check.details == (*healthy.details, "the key's end can't be read")

@@ -1,0 +1,136 @@
+"""An attempt that ends anywhere is repeated, and ends as if nothing had happened."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from gateway import model
+from gateway.sink import RetryLater
+from tests.support.fake_odoo import LOST
+from tests.unit.plugins.odoo_case import BOTH, Case
+
+pytestmark = pytest.mark.gen_test
+
+SCENARIOS = [
+    (model.ITEM_SHIPPED, {}),
+    (model.ITEM_SHIPPED, {"mark_delivered": "line"}),
+    (model.ITEM_SHIPPED, {"mark_delivered": "order", "line_match": "default_code"}),
+    (model.ITEM_ERROR, {}),
+    (model.ITEM_DELIVERY_FAILED, {}),
+    (model.ITEM_CANCELED, {}),
+    (model.ORDER_CANCELED, {}),
+    (model.ORDER_CANCELED, {"on_cancel": "cancel"}),
+]
+REFERENCE = {"default_code": "POD-1"}
+
+
+async def run(version, type, options, at=None, after=False):
+    """The requests of an undisturbed attempt or, cut at its `at`-th request and repeated, what Odoo holds then."""
+    async with Case(version, groups=("inventory", "sales"), **options) as case:
+        case.odoo.add_order("PO-1001", [2, 1])
+        fields = (
+            {"item_reference": REFERENCE.get(options.get("line_match"), "1")} if type != model.ORDER_CANCELED else {}
+        )
+        if at is not None:
+            case.fake.cut_at(at, after)
+            with suppress(RetryLater):  # a GET is repeated by the HTTP client
+                await case.deliver(type, **fields)
+            assert not case.fake.faults
+        await case.deliver(type, **fields)
+        return len(case.fake.requests), case.odoo.snapshot()
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize(("type", "options"), SCENARIOS)
+@pytest.mark.parametrize("after", [False, True], ids=["before the work", "after the work"])
+async def test_a_cut_at_any_request_leaves_no_trace(version, type, options, after):
+    requests, expected = await run(version, type, options)
+    assert requests >= 5
+    for at in range(requests):
+        _, found = await run(version, type, options, at, after)
+        assert found == expected, f"cut at request {at}"
+
+
+@pytest.mark.parametrize("type", [model.ITEM_SHIPPED, model.ITEM_ERROR])
+async def test_an_attempt_cancelled_at_any_request_is_repeated(type):
+    async with Case(mark_delivered="line") as case:
+        order = case.odoo.add_order("PO-1001")
+        for at in range(5):
+            reached, over = asyncio.Event(), asyncio.Event()
+            case.fake.faults.extend([*[case.fake.serve] * at, hang(reached, over)])
+            attempt = asyncio.ensure_future(case.deliver(type))
+            await reached.wait()
+            attempt.cancel()
+            with suppress(asyncio.CancelledError):
+                await attempt
+            over.set()
+        await case.deliver(type)
+        assert len(case.odoo.notes(order)) == 1
+        assert len(case.odoo.activities(order)) == (type == model.ITEM_ERROR)
+
+
+def hang(reached, over):
+    """A fault that tells that its request has come and then does nothing with it."""
+
+    async def wait(request):
+        reached.set()
+        await over.wait()
+        return LOST
+
+    return wait
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_write_that_is_committed_late_is_not_repeated_before(version):
+    """The client has given up, the server has not: after the wait it asked for, the note is found."""
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ITEM_ERROR, message="to learn the transport")
+        case.fake.faults.extend([case.fake.serve] * 5 + [case.fake.delay])
+        with pytest.raises(RetryLater) as caught:
+            await case.deliver(model.ITEM_ERROR)
+        assert case.fake.calls()[-1] == "sale.order/message_post"
+        assert caught.value.after >= 120
+        case.fake.commit_late()
+        await case.deliver(model.ITEM_ERROR)
+        assert len(case.odoo.notes(order)) == len(case.odoo.activities(order)) == 2
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_note_committed_between_two_looks_is_not_posted_again(version):
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ITEM_SHIPPED)
+        message = case.odoo.tables["mail.message"].popitem()
+
+        async def commit(request):
+            case.odoo.tables["mail.message"].update([message])
+            return case.fake.answer(request)
+
+        case.fake.faults.extend([case.fake.serve] * 3 + [commit])
+        await case.deliver(model.ITEM_SHIPPED)
+        assert len(case.odoo.notes(order)) == 1
+
+
+async def test_a_read_without_an_answer_asks_for_no_wait():
+    async with Case() as case:
+        case.odoo.add_order("PO-1001")
+        case.fake.cut_at(1)
+        with pytest.raises(RetryLater) as caught:
+            await case.deliver(model.ITEM_ERROR)
+        assert caught.value.after is None
+
+
+async def test_an_odoo_that_is_not_there_is_retried():
+    async with Case() as case:
+        await case.fake.stop()
+        with pytest.raises(RetryLater, match="can't connect"):
+            await case.deliver(model.ITEM_ERROR)
+
+
+def test_the_client_waits_longer_than_odoo_works():
+    from cloudsignal_odoo import OdooSink
+
+    assert OdooSink.read_timeout > 120
+    assert OdooSink.timeout > OdooSink.read_timeout

@@ -1,0 +1,188 @@
+"""The options' schema, and the texts that people read in Odoo."""
+
+import re
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import voluptuous as vol
+
+from cloudsignal_odoo import OdooSink, texts
+from cloudsignal_odoo.client import version_number
+from cloudsignal_odoo.options import NOTABLE, Settings
+from gateway import model
+from tests.support.factory import make_delivery, make_signal
+
+PAGE = (Path(__file__).parents[3] / "plugins" / "cloudsignal_odoo" / "README.md").read_text()
+SCHEMA = vol.Schema(dict(OdooSink.options))
+LEAST = {"url": "https://erp.example/", "database": "print", "api_key": "abc123"}
+
+
+def test_the_least_config_gives_every_default():
+    settings = Settings.of(SCHEMA(LEAST))
+    assert settings.url == "https://erp.example"
+    assert settings.api_key.reveal() == "abc123"
+    assert settings.order_match == ("client_order_ref", "name")
+    assert (settings.transport, settings.line_match, settings.mark_delivered) == ("auto", "id", "none")
+    assert (settings.on_cancel, settings.force_quantity, settings.activity_user) == ("note", False, None)
+    assert settings.unknown_order_retry_for == 48 * 3600
+    assert settings.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("order_match", "name", ("name",)),
+        ("order_match", ["x_order", "x_order", "name"], ("x_order", "name")),
+        ("unknown_order_retry_for", "7d", 7 * 86400),
+        ("unknown_order_retry_for", "90s", 90),
+        ("unknown_order_retry_for", 0, 0),
+        ("activity_user", 7, 7),
+        ("notes", list(NOTABLE), NOTABLE),
+        ("login", " gateway ", "gateway"),
+        ("force_quantity", True, True),
+    ],
+)
+def test_options_are_normalised(option, value, expected):
+    assert getattr(Settings.of(SCHEMA({**LEAST, option: value})), option) == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("url", "erp.example", "expected a URL"),
+        ("database", "", "expected text"),
+        ("api_key", "abc\ndef", "expected an API key: one line"),
+        ("api_key", 7, "expected a secret"),
+        ("transport", "xmlrpc", "expected one of auto, json2, jsonrpc"),
+        ("order_match", [], "expected a field of sale.order"),
+        ("order_match", ["name = 1"], "expected names of fields"),
+        ("line_match", "sku", "expected one of id, default_code, none"),
+        ("mark_delivered", True, "expected one of none, line, order"),
+        ("on_cancel", "delete", "expected one of note, cancel"),
+        ("force_quantity", "yes", "expected true or false"),
+        ("activity_user", "7", "expected the id of a user"),
+        ("activity_user", True, "expected the id of a user"),
+        ("notes", ["ItemShipped"], "expected one of CloudprinterOrderValidated"),
+        ("unknown_order_retry_for", "two days", "expected a time such as 30m"),
+        ("unknown_order_retry_for", -1, "expected a time"),
+        ("unknown_order_retry_for", float("inf"), "expected a time"),
+        ("surprise", 1, "extra keys not allowed"),
+    ],
+)
+def test_bad_options_say_what_is_expected_and_not_what_was_found(option, value, message):
+    with pytest.raises(vol.Invalid, match=message) as caught:
+        SCHEMA({**LEAST, option: value})
+    assert "abc" not in str(caught.value)
+
+
+def test_by_default_a_route_gets_what_changes_something():
+    assert OdooSink.signals == {
+        model.ITEM_SHIPPED,
+        model.ITEM_ERROR,
+        model.ITEM_CANCELED,
+        model.ITEM_DELIVERY_FAILED,
+        model.ORDER_CANCELED,
+    }
+    assert not OdooSink.signals & set(NOTABLE)
+    assert OdooSink.order == "lane"
+
+
+# -- texts
+
+
+def test_a_note_reads_well():
+    delivery = make_delivery(model.ITEM_SHIPPED, url="https://track.example/TRK1")
+    assert texts.note(delivery, ["A remark"]) == (
+        "Cloudprinter: item shipped, item 1, by postal, tracking TRK1, see https://track.example/TRK1. A remark. "
+        f"Print order 21034900000000. [{delivery.key[:12]}]"
+    )
+
+
+def test_a_known_cause_is_put_in_words():
+    delivery = make_delivery(model.ITEM_CANCELED)
+    assert "cause: wrong cover spine width (CancelCoverSpine), message: The spine is" in texts.note(delivery)
+
+
+def test_what_the_sender_filled_freely_is_one_line_and_not_endless():
+    note = texts.note(make_delivery(model.ITEM_ERROR, cause="a\r\n\x00\x85b " + "x" * 5000))
+    assert "cause: a b xxx" in note
+    assert len(note) < 1200
+    assert texts.clean("a\ud800b") == "a b"
+
+
+def test_html_is_escaped():
+    delivery = make_delivery(model.ITEM_ERROR, cause='<a href="x">&')
+    assert "&lt;a href=&quot;x&quot;&gt;&amp;" in texts.activity_html(delivery)
+
+
+@pytest.mark.parametrize(
+    ("delay", "due"),
+    [
+        (None, "2026-11-20"),
+        ("", "2026-11-20"),
+        ("24", "2026-11-21"),
+        ("13.9", "2026-11-21"),
+        ("-100", "2026-11-20"),
+        ("two days", "2026-11-20"),
+        ("nan", "2026-11-20"),
+        ("inf", "2026-11-20"),
+        ("1e300", "2027-11-20"),
+    ],
+)
+def test_due_now_and_the_delay(delay, due):
+    now = datetime(2026, 11, 20, 10, 11, 12, tzinfo=UTC).timestamp()
+    signal = make_signal(model.ITEM_ERROR, delay=delay)
+    assert texts.due_on(signal, now) == date.fromisoformat(due)
+
+
+def test_times_are_utc_in_odoos_form():
+    at = datetime(2026, 11, 20, 0, 30, tzinfo=timezone(timedelta(hours=1)))
+    assert texts.odoo_time(at) == "2026-11-19 23:30:00"
+
+
+@pytest.mark.parametrize(
+    ("present", "number", "merged"),
+    [
+        ("", "B", "B"),
+        ("A", "B", "A,B"),
+        ("B,A", "A", "B,A"),
+        (" A , B ", "C", "A,B,C"),
+        ("A,,A", "A", "A"),
+        ("A", "", "A"),
+        ("A", "B,A,C", "A,B,C"),
+    ],
+)
+def test_tracking_numbers_are_merged(present, number, merged):
+    assert texts.merge_tracking(present, number) == merged
+
+
+@pytest.mark.parametrize(("text", "number"), [("19.0", 19), ("saas~18.3", 18), ("17.0+e", 17), ("", 0), ("x", 0)])
+def test_versions_are_read(text, number):
+    assert version_number(text) == number
+
+
+# -- the plugin's page
+
+
+def test_the_pages_table_has_each_option_with_its_default():
+    table = PAGE.partition("## Options")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) ?\|", table, re.MULTILINE))
+    assert list(rows) == [str(marker) for marker in OdooSink.options]
+    for marker in OdooSink.options:
+        if isinstance(marker, vol.Required):
+            expected = "required"
+        elif isinstance(marker.default, vol.Undefined):
+            expected = ""
+        else:
+            default = marker.default()
+            text = f"[{', '.join(default)}]" if isinstance(default, list) else str(default)
+            expected = f"`{text.lower() if isinstance(default, bool) else text}`"
+        assert rows[str(marker)].strip() == expected
+
+
+def test_the_pages_samples_are_what_is_written():
+    assert texts.note(make_delivery(model.ITEM_SHIPPED, url="https://track.example/TRK1")) in PAGE
+    assert texts.summary(make_delivery(model.ITEM_ERROR)) in PAGE
+    for type in (*OdooSink.signals, *NOTABLE):
+        assert f"`{type}`" in PAGE
