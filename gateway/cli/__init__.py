@@ -1,0 +1,37 @@
+"""The command line. Exit codes: 0 ok, 1 the config or the data is wrong, 2 wrong usage."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from gateway import __version__
+from gateway.cli import keys, look, mend, run, simulate
+from gateway.errors import GatewayError
+
+
+class Commands(click.Group):
+    """Ends every command's GatewayError with its message on stderr and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except GatewayError as error:
+            click.echo(str(error), err=True)
+            sys.exit(1)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order of use, not of the alphabet."""
+        return list(self.commands)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cloudsignal")
+def main() -> None:
+    """CloudSignal Gateway: takes Cloudprinter's signals into custody and delivers them to your sinks."""
+
+
+for module in (run, simulate, look, mend, keys):
+    for command in module.COMMANDS:
+        main.add_command(command)

@@ -1,0 +1,64 @@
+"""Commands that change what is stored: replay, orders."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli import render
+from gateway.cli.options import config_option, filter_options, json_option, make_filter
+from gateway.cli.store import with_store
+from gateway.store.contract import Filter, Store
+
+
+@click.command()
+@click.argument("signal_ids", type=int, nargs=-1)
+@config_option
+@filter_options
+@click.option("--dead", "only_dead", is_flag=True, help="Only dead letters.")
+@click.option("--dry-run", is_flag=True, help="Say what would be replayed, per route, and change nothing.")
+@json_option
+def replay(
+    signal_ids: tuple[int, ...], config_path: Path, only_dead: bool, dry_run: bool, as_json: bool, **filters: Any
+) -> None:
+    """Deliver again what has ended: by signal id, or by the filters. A running gateway takes it up at once."""
+    if not (signal_ids or only_dead or any(value is not None for value in filters.values())):
+        raise click.UsageError("say what to replay: signal ids, --dead, or a filter such as --account")
+    which = make_filter(signal_ids, state="dead" if only_dead else None, **filters)
+    counts = with_store(config_path, lambda store: count_or_replay(store, which, dry_run))
+    rows = [{"account": account, "route": route, "deliveries": n} for (account, route), n in sorted(counts.items())]
+    if as_json:
+        render.print_json({**row, "replayed": not dry_run} for row in rows)
+        return
+    render.print_table(rows, "Nothing matches.")
+    if rows:
+        total = sum(counts.values())
+        click.echo(f"{total} would be replayed; nothing was changed." if dry_run else f"{total} to be delivered again.")
+
+
+async def count_or_replay(store: Store, which: Filter, dry_run: bool) -> Mapping[tuple[str, str], int]:
+    counts = await store.count_replay(which)
+    if not dry_run and counts:
+        await store.replay(which, time.time())
+    return counts
+
+
+@click.command()
+@click.argument("account")
+@click.argument("orders", nargs=-1)
+@click.option("--from", "file", type=click.File("r"), help="Read orders from a file, one a line; - is standard input.")
+@config_option
+def orders(account: str, orders: tuple[str, ...], file: Any, config_path: Path) -> None:
+    """Make orders (ids or references) known to an ACCOUNT that holds unknown ones, and free what was held."""
+    names = [*orders, *(line.strip() for line in file or () if line.strip())]
+    if not names:
+        raise click.UsageError("name at least one order, or use --from FILE")
+    freed = with_store(config_path, lambda store: store.add_orders(account, names, time.time()))
+    click.echo(f"{len(names)} orders known to {account}; {freed} held deliveries freed.")
+
+
+COMMANDS = (replay, orders)

@@ -1,0 +1,60 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import re
+import time as clock
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from gateway.store.contract import Filter
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="config/gateway.yaml",
+    envvar="CLOUDSIGNAL_CONFIG",
+    show_default=True,
+    show_envvar=True,
+    help="The main configuration file.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+limit_option = click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
+
+
+def time(text: str) -> float:
+    """A time in seconds since the epoch, of ISO 8601 (UTC where no offset is given), or so long ago: 90s, 12h, 7d."""
+    if match := re.fullmatch(r"(\d+)([smhd])", text):
+        return clock.time() - int(match[1]) * UNITS[match[2]]
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise click.BadParameter("expected a time such as 2026-11-24T08:00, or 12h (so long ago)") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def filter_options(command: F) -> F:
+    """Add the options that `make_filter` takes."""
+    for option in (
+        click.option("--until", type=time, help="Received before this time (ISO 8601, or 12h for so long ago)."),
+        click.option("--since", type=time, help="Received at this time or later."),
+        click.option("--order", help="The vendor's order id or your order reference."),
+        click.option("--type", "type_", help="A signal type, such as ItemError."),
+        click.option("--route", help="A route's name."),
+        click.option("--account", help="An account's name."),
+    ):
+        command = option(command)
+    return command
+
+
+def make_filter(ids: tuple[int, ...] = (), type_: str | None = None, state: Any = None, **fields: Any) -> Filter:
+    return Filter(ids=ids or None, type=type_, state=state, **fields)

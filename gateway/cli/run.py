@@ -1,0 +1,157 @@
+"""Commands that set up and run the gateway: serve, check, init."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import signal
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from gateway.cli import render
+from gateway.cli.options import config_option, json_option
+from gateway.config import Config, load_config, write_starter
+from gateway.errors import ConfigError, GatewayError
+from gateway.logs import Redactor, set_up_logs
+from gateway.service import Service, check_routes
+
+
+@click.command()
+@config_option
+def serve(config_path: Path) -> None:
+    """Take signals and deliver them, until SIGTERM or SIGINT."""
+    config = load_config(config_path)
+    set_up_logs(config.log.format, config.log.level, Redactor(config.secrets))
+    loop_factory = find_loop_factory()
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(run_service(config))
+
+
+async def run_service(config: Config) -> None:
+    service = Service(config)
+    asked_to_stop = stop_on_signals()
+    try:
+        await service.start()
+        if config.log.format == "console":
+            click.echo(greeting(service))
+        await service.serve(asked_to_stop)
+    finally:
+        await service.stop()
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT. A second one ends the process at once: what it had claimed is delivered again."""
+    loop = asyncio.get_running_loop()
+    asked = asyncio.Event()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def ask() -> None:
+        asked.set()
+        for number in numbers:
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in numbers:
+        loop.add_signal_handler(number, ask)
+    return asked
+
+
+def greeting(service: Service) -> str:
+    """Where each account's signals go, for the person who started it."""
+    lines = ["CloudSignal Gateway takes signals at:"]
+    lines += [f"  {service.url}/signals/{account.name}" for account in service.config.accounts.values()]
+    if service.admin_url:
+        lines.append(f"Metrics and readiness: {service.admin_url}/metrics, {service.admin_url}/readyz")
+    return "\n".join(lines)
+
+
+def find_loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    """uvloop's where the extra is installed, else asyncio's own."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.Loop
+
+
+@click.command()
+@config_option
+@click.option("--connect", is_flag=True, help="Also ask each route's target whether it could deliver.")
+@json_option
+def check(config_path: Path, connect: bool, as_json: bool) -> None:
+    """Check the configuration; print what it sets up, or every error with its place."""
+    try:
+        config = load_config(config_path)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        render.print_json({"ok": False, **dataclasses.asdict(problem)} for problem in error.problems)
+        sys.exit(1)
+    if as_json:
+        render.print_json([summary_json(config)])
+    else:
+        click.echo(summary(config))
+    if connect:
+        connect_routes(config, as_json)
+
+
+def summary(config: Config) -> str:
+    """What a config sets up, in a few lines."""
+    lines = [f"{config.path}: ok"]
+    for tenant, accounts in config.tenants.items():
+        lines.append(f"tenant {tenant}")
+        for account in accounts:
+            lines.append(f"  account {account.name}: POST /signals/{account.name}, {len(account.keys)} key(s)")
+            for route in account.routes.values():
+                wanted = ", ".join(sorted(route.signals)) if route.enabled else "off"
+                lines.append(f"    route {route.name} -> {route.sink}: {wanted}")
+    used = Counter(route.sink for account in config.accounts.values() for route in account.routes.values())
+    plugins = ", ".join(f"{name} ({used[name]} routes)" for name in config.plugins) or "none"
+    lines.append(f"plugins: {plugins}")
+    lines.append(f"{len(config.tenants)} tenants, {len(config.accounts)} accounts, {used.total()} routes")
+    return "\n".join(lines)
+
+
+def summary_json(config: Config) -> dict[str, object]:
+    accounts = {
+        account.name: {
+            "tenant": account.tenant,
+            "routes": {
+                route.name: {"sink": route.sink, "signals": sorted(route.signals), "enabled": route.enabled}
+                for route in account.routes.values()
+            },
+        }
+        for account in config.accounts.values()
+    }
+    return {"ok": True, "tenants": list(config.tenants), "accounts": accounts, "plugins": list(config.plugins)}
+
+
+def connect_routes(config: Config, as_json: bool) -> None:
+    """Print what each route's target says; GatewayError where one could not deliver."""
+    findings = asyncio.run(check_routes(config))
+    if as_json:
+        render.print_json(dataclasses.asdict(finding) for finding in findings)
+    for finding in () if as_json else findings:
+        click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.account}/{finding.route} ({finding.sink})")
+        for detail in finding.details:
+            click.echo(f"       {detail}")
+    if failed := [finding for finding in findings if not finding.ok]:
+        raise GatewayError(f"{len(failed)} of {len(findings)} routes could not deliver")
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+def init(directory: Path) -> None:
+    """Write a starter configuration into DIRECTORY that runs as it is."""
+    starter = write_starter(directory)
+    for path in starter.files:
+        click.echo(f"wrote {path}")
+    click.echo(f"The starter account's key is {starter.key}; only its hash is in the config, so note it now.")
+    click.echo(f"Next: cloudsignal serve --config {directory / 'gateway.yaml'}")
+
+
+COMMANDS: Sequence[click.Command] = (serve, check, init)

@@ -1,0 +1,99 @@
+"""The command that plays the sender."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from gateway.cli import render
+from gateway.cli.options import json_option
+from gateway.model import SecretValue
+from gateway.simulate import Answer, Patience, Sender, Target, disturb, order_lives
+
+
+@click.command()
+@click.argument("urls", metavar="URL...", nargs=-1, required=True)
+@click.option("--key", envvar="CLOUDSIGNAL_KEY", required=True, show_envvar=True, help="A key that all URLs take.")
+@click.option("--orders", type=click.IntRange(1), default=10, show_default=True, help="How many orders to play.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Signals a second; unlimited where not given.")
+@click.option("--connections", type=click.IntRange(1), default=8, show_default=True, help="Requests at once.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed plays the same lives.")
+@click.option(
+    "--start",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="The day the orders were placed; a week ago where not given. The same day and seed give the same signals.",
+)
+@click.option("--duplicates", type=click.FloatRange(0, 1), default=0.0, help="Share of the signals sent twice.")
+@click.option("--late", type=click.FloatRange(0, 1), default=0.0, help="Share of the signals sent late, out of order.")
+@click.option("--attempts", type=click.IntRange(1), default=100, show_default=True, help="Attempts before giving up.")
+@click.option("--ca-file", type=click.Path(path_type=Path, exists=True), help="Certificates to trust, for https.")
+@json_option
+def simulate(
+    urls: tuple[str, ...],
+    key: str,
+    orders: int,
+    rate: float | None,
+    connections: int,
+    seed: int,
+    start: datetime | None,
+    duplicates: float,
+    late: float,
+    attempts: int,
+    ca_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Play a day of orders against accounts' endpoints (URL...), and retry as the vendor does, only faster.
+
+    Each order has several items, and some have errors, reprints, cancellations or two parcels. Ends with a summary
+    of the answers; exit code 1 where a signal was given up.
+    """
+    rng = random.Random(seed)
+    day = (start or datetime.now(UTC) - timedelta(days=7)).replace(
+        hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC
+    )
+    events = list(disturb(order_lives(rng, day, timedelta(days=1), orders), rng, late, duplicates))
+    with progress_bar(len(events), hidden=as_json) as advance:
+
+        def on_answer(answer: Answer) -> None:
+            if answer.last:
+                advance()
+
+        sender = Sender(
+            [Target(url, SecretValue(key)) for url in urls],
+            connections=connections,
+            rate=rate,
+            patience=Patience(attempts=attempts),
+            ca_file=ca_file,
+            on_answer=on_answer,
+        )
+        # An interrupt ends the sending, not the report of it.
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(sender.run(events))
+    summary = sender.summary()
+    if as_json:
+        render.print_json([summary.as_dict()])
+    else:
+        click.echo(str(summary))
+    if summary.given_up:
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def progress_bar(total: int, hidden: bool) -> Iterator[Callable[[], None]]:
+    """A bar on stderr; what it gives moves it on by one."""
+    columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
+        task = progress.add_task("sending", total=total)
+        yield lambda: progress.advance(task)
+
+
+COMMANDS = (simulate,)

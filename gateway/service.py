@@ -1,0 +1,224 @@
+"""The composition root: builds the parts from a config, starts them in order, stops them in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import ssl
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+
+from gateway import policy
+from gateway.clock import Clock
+from gateway.config import Config
+from gateway.dispatch import Dispatcher, Runner
+from gateway.errors import GatewayError, StoreError
+from gateway.ingest import Ingest
+from gateway.logs import Redactor
+from gateway.metrics import Observer, PrometheusObserver, guard
+from gateway.model import Route
+from gateway.sink.api import Context
+from gateway.store import open_store
+from gateway.store.contract import Store
+from gateway.web import app
+
+log = structlog.get_logger()
+
+READY_WITHIN = 3.0
+"""Seconds that the store has to write something before /readyz says that it can't."""
+CLOCK_LOOKED_AT = 2.0
+CLOCK_JUMPED = 30.0
+"""Seconds by which the wall clock is wrong before a line is written about it; the gateway's own goes on, see Clock."""
+
+
+class Service:
+    """A running gateway. `start` returns once it takes signals, `stop` once all is on disk and let go."""
+
+    store: Store
+    dispatcher: Dispatcher
+    ingest: Ingest
+
+    def __init__(self, config: Config, clock: Clock | None = None, rng: random.Random | None = None) -> None:
+        self.config = config
+        self.observer = PrometheusObserver()
+        self.url = ""
+        self.admin_url = ""
+        self._now = clock or Clock()
+        self._rng = rng or random.Random()
+        self._stack = AsyncExitStack()
+        self._started = False
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Open the store, take back what an earlier run had claimed, listen, deliver. Undone where it fails."""
+        async with AsyncExitStack() as stack:
+            self.store = open_store(self.config.store, exclusive=True)
+            stack.push_async_callback(self.store.close)
+            self.store.on_failure(guard(self.observer).store_failed)
+            released, pulled = await self._recover()
+            runners = make_runners(self.config, self.store, now=self._now, rng=self._rng, observer=self.observer)
+            self.dispatcher = Dispatcher(runners, self.store, self._now)
+            self.ingest = Ingest(
+                self.config.accounts,
+                self.store,
+                observer=self.observer,
+                on_accepted=self.dispatcher.wake,
+                bad_keys_per_minute=self.config.server.bad_keys_per_minute,
+            )
+            self._listen(stack)
+            self.dispatcher.start()
+            self._stack = stack.pop_all()
+            self._started = True
+        log.info("gateway.started", url=self.url, admin=self.admin_url, accounts=len(self.config.accounts))
+        if released or pulled:
+            log.warning("gateway.recovered", released=released, pulled=pulled)
+
+    async def serve(self, asked_to_stop: asyncio.Event) -> None:
+        """Go on until asked to stop. Raises StoreCorrupt where the store turns out to be damaged."""
+        asked = asyncio.create_task(asked_to_stop.wait())
+        watch = asyncio.ensure_future(asyncio.gather(self.store.verify(), self._watch_clock()))
+        first: set[asyncio.Future[Any]] = {asked, watch}
+        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        asked.cancel()
+        watch.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watch
+
+    async def stop(self) -> None:
+        """Refuse signals (503), let attempts end within the grace time or give them back, close everything."""
+        if self._stopping or not self._started:
+            return
+        self._stopping = True
+        log.info("gateway.stopping", grace=self.config.server.grace)
+        self.ingest.stop()
+        await self.ingest.drain()
+        await self.dispatcher.stop(self.config.server.grace)
+        await self._stack.aclose()
+        log.info("gateway.stopped")
+
+    async def ready(self) -> Mapping[str, str]:
+        """What /readyz asks: the trouble with each part, "" where there is none."""
+        return {"store": await self._store_trouble(), "gateway": "shutting down" if self._stopping else ""}
+
+    async def _store_trouble(self) -> str:
+        try:
+            await asyncio.wait_for(self.store.probe(), READY_WITHIN)
+        except StoreError as error:
+            return str(error)
+        except TimeoutError:
+            return f"the store could not write within {READY_WITHIN:g} s"
+        return ""
+
+    async def _recover(self) -> tuple[int, int]:
+        """Take back what an earlier run had claimed, and what it made wait for a time that its clock made up."""
+        now = self._now()
+        longest = max((r.retry.cap for a in self.config.accounts.values() for r in a.routes.values()), default=0.0)
+        released = await self.store.release_leases(now)
+        pulled = await self.store.pull_due(now, now + max(longest, policy.MISCONFIGURED_PROBE))
+        return released, pulled
+
+    async def _watch_clock(self) -> None:
+        """Tell when someone sets the computer's clock, and when it is right again or the gateway has caught up."""
+        jumped = False
+        while True:
+            ahead = self._now.ahead()
+            self.observer.clock_ahead(ahead)
+            if (abs(ahead) > CLOCK_JUMPED) != jumped:
+                jumped = not jumped
+                say = log.warning if jumped else log.info
+                say("clock.jumped" if jumped else "clock.agrees", ahead=round(ahead, 1))
+            await asyncio.sleep(CLOCK_LOOKED_AT)
+
+    def _listen(self, stack: AsyncExitStack) -> None:
+        server = self.config.server
+        public = app.public_app(
+            self.ingest,
+            max_body=server.max_body,
+            trusted_proxies=server.trusted_proxies,
+            observer=self.observer,
+            now=lambda: datetime.fromtimestamp(self._now(), UTC),
+        )
+        http = app.make_server(public, tls_context(self.config), server.max_body)
+        self.url = listen(http, server.listen, "https" if server.tls else "http", stack)
+        if self.config.admin:
+            admin = app.make_server(app.admin_app(self.ready, self.observer))
+            self.admin_url = listen(admin, self.config.admin.listen, "http", stack)
+
+
+def tls_context(config: Config) -> ssl.SSLContext | None:
+    """The public listener's TLS; GatewayError where the certificate or the key can't be used."""
+    if config.server.tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(config.server.tls.certificate, config.server.tls.private_key)
+    except (OSError, ssl.SSLError) as error:
+        raise GatewayError(f"server.tls: the certificate or its private key can't be used: {error}") from error
+    return context
+
+
+def listen(server: HTTPServer, address: tuple[str, int], scheme: str, stack: AsyncExitStack) -> str:
+    """Listen on (host, port), port 0 being any; the base URL. The stack ends it."""
+    host, port = address
+    try:
+        sockets = bind_sockets(port, host)
+    except OSError as error:
+        raise GatewayError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+    server.add_sockets(sockets)
+    stack.push_async_callback(server.close_all_connections)
+    stack.callback(server.stop)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}:{sockets[0].getsockname()[1]}"
+
+
+def make_runners(
+    config: Config, store: Store, *, now: Callable[[], float], rng: random.Random, observer: Observer
+) -> list[Runner]:
+    """A runner for each enabled route."""
+    redact = Redactor(config.secrets)
+    return [
+        Runner(route, sink, store, now=now, rng=rng, observer=guard(observer), redact=redact)
+        for account in config.accounts.values()
+        for route in account.routes.values()
+        if route.enabled and (sink := config.loaded[route.sink].sink)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a route's target said when it was asked."""
+
+    account: str
+    route: str
+    sink: str
+    ok: bool
+    details: tuple[str, ...]
+
+
+async def check_routes(config: Config) -> list[Finding]:
+    """Ask the target of each enabled route whether it could deliver; in the config's order."""
+    redact = Redactor(config.secrets)
+    routes = [r for account in config.accounts.values() for r in account.routes.values() if r.enabled]
+    return list(await asyncio.gather(*(check_route(config, route, redact) for route in routes)))
+
+
+async def check_route(config: Config, route: Route, redact: Redactor) -> Finding:
+    sink_class = config.loaded[route.sink].sink
+    assert sink_class is not None
+    sink = sink_class(route.options, Context(route.account, route.tenant, route.name))
+    try:
+        found = await asyncio.wait_for(sink.check(), sink.timeout)
+        ok, details = found.ok, found.details
+    except Exception as error:
+        ok, details = False, (f"{type(error).__name__}: {error}",)
+    finally:
+        await sink.close()
+    return Finding(route.account, route.name, route.sink, ok, tuple(map(redact, details)))

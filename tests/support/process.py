@@ -1,0 +1,140 @@
+"""A gateway as its users run it: a process of its own, on a configuration in a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def run_cli(*words: str, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a `cloudsignal` command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "gateway", *words],
+        cwd=cwd,
+        env=environment(env),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def copy_checkout(target: Path) -> None:
+    """Copy what belongs to the project, without what a build or a run left behind."""
+    left_out = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist", "data", "exports")
+    shutil.copytree(ROOT, target, ignore=left_out)
+
+
+def environment(extra: Mapping[str, str] | None) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT), **(extra or {})}
+
+
+class Gateway:
+    """`cloudsignal serve` in `directory`, on the `gateway.yaml` there. `log` is all that its runs have written.
+    `program` is what stands between `python -m` and `serve`."""
+
+    def __init__(
+        self, directory: Path, env: Mapping[str, str] | None = None, program: Sequence[str] = ("gateway",)
+    ) -> None:
+        self._program = program
+        self.log = directory / "gateway.log"
+        self.url = ""
+        self.admin_url = ""
+        self._directory = directory
+        self._env = environment(env)
+        self._process: subprocess.Popen[str] | None = None
+        self._pump: threading.Thread | None = None
+        self._logged = threading.Condition()
+
+    def start(self, fault: tuple[str, int] | None = None) -> None:
+        """Start, and wait until it takes signals. With a `fault`, see tests.support.faults, it may die before that."""
+        program = ["tests.support.faults", fault[0], str(fault[1])] if fault else self._program
+        command = [sys.executable, "-m", *program, "serve", "--config", "gateway.yaml"]
+        self._process = subprocess.Popen(
+            command, cwd=self._directory, env=self._env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        started: Future[dict[str, str]] = Future()
+        self._pump = threading.Thread(target=self._write_log, args=(self._process, started), daemon=True)
+        self._pump.start()
+        found = started.result(timeout=60)
+        assert found or fault, f"the gateway did not start:\n{self.log.read_text()}"
+        self.url, self.admin_url = found.get("url", ""), found.get("admin", "")
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def wait(self) -> int:
+        """Wait for it to end by itself; its exit code."""
+        return self._end(None)
+
+    def _write_log(self, process: subprocess.Popen[str], started: Future[dict[str, str]]) -> None:
+        """Copy what the process writes, so that it never waits for us, and look for the line that says it is up."""
+        assert process.stderr is not None
+        with self.log.open("a") as log:
+            for line in process.stderr:
+                with self._logged:
+                    log.write(line)
+                    log.flush()
+                    self._logged.notify_all()
+                if '"gateway.started"' in line:
+                    started.set_result(json.loads(line))
+        if not started.done():
+            started.set_result({})
+
+    def wait_for_log(self, text: str, count: int = 1, seconds: float = 30.0) -> None:
+        """Wait until so many lines of the log have this text."""
+        with self._logged:
+            found = self._logged.wait_for(lambda: self.log.read_text().count(text) >= count, seconds)
+        assert found, f"the log has no {count} x {text}:\n{self.log.read_text()}"
+
+    def kill(self) -> None:
+        """SIGKILL: it gets to do nothing more."""
+        self._end(signal.SIGKILL)
+
+    def terminate(self) -> int:
+        """SIGTERM; its exit code."""
+        return self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals | None) -> int:
+        process, self._process = self._process, None
+        assert process is not None
+        assert self._pump is not None
+        if number is not None:
+            process.send_signal(number)
+        code = process.wait(timeout=60)
+        self._pump.join()
+        assert process.stderr is not None
+        process.stderr.close()
+        return code
+
+    def __enter__(self) -> Gateway:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._process is not None:
+            self.kill()

@@ -1,0 +1,46 @@
+"""A sink that records each arrival on disk, with an fsync, before it says that it took it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import orjson
+import voluptuous as vol
+
+from gateway.sink import Delivery, Sink
+
+ENTRY_POINT = "[cloudsignal.sinks]\nrecorder = tests.support.recorder:RecorderSink\n"
+
+
+class RecorderSink(Sink):
+    """Appends a line an arrival: the delivery's key, signal id, lane and attempt."""
+
+    name = "recorder"
+    summary = "records each arrival in a file"
+    concurrency = 8
+    options = {vol.Required("file"): str}
+
+    async def open(self) -> None:
+        self._file = os.open(self.settings["file"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+
+    async def deliver(self, delivery: Delivery) -> None:
+        signal = delivery.signal
+        arrival = {"key": delivery.key, "id": signal.id, "order": signal.order, "attempt": delivery.attempt}
+        await asyncio.to_thread(self._append, orjson.dumps(arrival, option=orjson.OPT_APPEND_NEWLINE))
+
+    def _append(self, line: bytes) -> None:
+        os.write(self._file, line)
+        os.fsync(self._file)
+
+    async def close(self) -> None:
+        os.close(self._file)
+
+
+def install(folder: Path) -> None:
+    """Make the sink known to a process that has `folder` on its path, as an installed package would."""
+    info = folder / "recorder_for_tests-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: recorder-for-tests\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINT)

@@ -1,0 +1,225 @@
+"""A gateway in a process of its own, its sender, its targets and its operators: what the tests of faults share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support import post, recorder
+from tests.support.payloads import KEY, example, request
+from tests.support.process import ROOT, Gateway, run_cli
+from tests.support.stub import Stub
+from tests.support.world import World
+
+CONFIG = """\
+server: {{listen: "127.0.0.1:{port}", grace: {grace}}}
+admin: {{listen: "127.0.0.1:0"}}
+store: {{url: "sqlite:///{store}"}}
+plugins: [recorder, post]
+tenant: acme
+accounts:
+"""
+ACCOUNT = """\
+  {name}:
+    keys: [{key}]
+    routes:
+"""
+ROUTE = """\
+      {name}: {{retry: {{first: 0.1s, cap: 0.4s, give_up_after: {give_up}}}, {text}}}
+"""
+ERP = "sink: recorder, options: {file: erp.jsonl}"
+
+
+class Answer(NamedTuple):
+    code: int
+    retry_after: str
+    body: dict[str, Any]
+
+
+class Scene:
+    """A folder with a gateway. `routes` maps accounts to their routes (name, and the route as YAML, less `retry`).
+
+    What `send` was answered 200 is owed: `check_custody` asserts that it is in the store and at the recorder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        routes: dict[str, dict[str, str]] | None = None,
+        *,
+        store: Path = Path("gateway.db"),
+        grace: str = "5s",
+        give_up: str = "1h",
+        port: int = 0,
+    ) -> None:
+        self.folder = folder
+        self.store = folder / store
+        self.world = World(folder / "world.json")
+        self.owed: set[str] = set()
+        text = CONFIG.format(port=port, grace=grace, store=store)
+        for account, named in (routes or {"bookshop": {"erp": ERP}}).items():
+            text += ACCOUNT.format(name=account, key=KEY)
+            text += "".join(ROUTE.format(name=name, text=route, give_up=give_up) for name, route in named.items())
+        (folder / "gateway.yaml").write_text(text)
+        for sink in (recorder, post):
+            sink.install(folder / "path")
+        self.env = {"PYTHONPATH": f"{ROOT}:{folder / 'path'}"}
+        self.gateway = Gateway(folder, self.env, ("tests.support.world", str(folder / "world.json")))
+
+    @contextmanager
+    def running(self) -> Iterator[Gateway]:
+        """The gateway runs; stopped as operators do, which must go well, unless the test has ended it before."""
+        with self.gateway as gateway:
+            yield gateway
+            if gateway.running:
+                assert gateway.terminate() == 0
+
+    def refused_start(self) -> str:
+        """Start a gateway that must not come up: what it says."""
+        result = run_cli("serve", "--config", "gateway.yaml", cwd=self.folder, env=self.env)
+        assert result.returncode == 1, result.stderr
+        assert "Traceback" not in result.stderr
+        lines = [line for line in result.stderr.splitlines() if not line.startswith("{")]
+        assert len(lines) == 1, result.stderr
+        return lines[0]
+
+    # -- the sender
+
+    def send(self, number: int, account: str = "bookshop", order: str = "1000") -> Answer:
+        """Post the signal of that number, and hold the answer to what every sender is promised."""
+        payload = example(order=order, item=str(number))
+        answer = fetch(f"{self.gateway.url}/signals/{account}", request(payload))
+        assert answer.code in (200, 503), answer
+        if answer.code == 503:
+            assert int(answer.retry_after) >= 1
+            assert "error" in answer.body
+        else:
+            self.owed.add(f"{account} {number}")
+        return answer
+
+    def send_until(self, code: int, numbers: Iterator[int], most: int = 200) -> int:
+        """Post one signal after the other until an answer has the code; that signal's number."""
+        for _ in range(most):
+            number = next(numbers)
+            if self.send(number).code == code:
+                return number
+        raise AssertionError(f"none of {most} answers was {code}")
+
+    def resend(self, number: int, within: float = 15.0) -> None:
+        """Post a signal again, as senders do, until it is accepted."""
+        wait_until(lambda: self.send(number).code == 200, within, f"signal {number} to be accepted")
+
+    # -- operators
+
+    def ready(self) -> tuple[int, dict[str, str]]:
+        answer = fetch(f"{self.gateway.admin_url}/readyz")
+        checks: dict[str, str] = answer.body["checks"]
+        return answer.code, checks
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's samples that have these labels."""
+        with urllib.request.urlopen(f"{self.gateway.admin_url}/metrics", timeout=10) as answer:
+            families = list(text_string_to_metric_families(answer.read().decode()))
+        samples = [sample for family in families for sample in family.samples if sample.name == name]
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
+
+    def logged(self, event: str, **fields: Any) -> list[dict[str, Any]]:
+        """The log's lines of an event that have these fields."""
+        lines = [json.loads(line) for line in self.gateway.log.read_text().splitlines() if line.startswith("{")]
+        return [line for line in lines if line.get("event") == event and fields.items() <= line.items()]
+
+    # -- custody
+
+    def rows(self, query: str) -> list[Any]:
+        """What a query finds in the store, now."""
+        with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as db:
+            return db.execute(query).fetchall()
+
+    def states(self) -> Counter[str]:
+        return Counter(state for (state,) in self.rows("SELECT state FROM deliveries"))
+
+    def recorded(self) -> Counter[int]:
+        """How often each signal arrived at the recorder, by id."""
+        path = self.folder / "erp.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return Counter(json.loads(line)["id"] for line in lines)
+
+    def wait_for_delivery(self, within: float = 15.0) -> None:
+        """Wait until nothing is pending."""
+        wait_until(lambda: not self.states()["pending"], within, "all to be delivered")
+
+    def check_custody_of_signals(self) -> None:
+        """All that was answered 200 is in the store once."""
+        kept = Counter(f"{account} {item}" for account, item in self.rows("SELECT account, item FROM signals"))
+        assert self.owed <= set(kept)
+        assert set(kept.values()) == {1}
+
+    def check_custody(self, within: float = 15.0) -> None:
+        """All that was answered 200 is in the store once, and delivered; nothing is dead."""
+        self.wait_for_delivery(within)
+        self.check_custody_of_signals()
+        assert set(self.states()) == {"delivered"}
+        recorded = self.rows("SELECT signal_id FROM deliveries WHERE route = 'erp'")
+        assert {signal_id for (signal_id,) in recorded} == set(self.recorded())
+
+
+def fetch(url: str, body: bytes | None = None) -> Answer:
+    """GET, or POST a body."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body), timeout=30) as answer:
+            return make_answer(answer.status, answer.headers, answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return make_answer(error.code, error.headers, error.read())
+
+
+def make_answer(code: int, headers: Any, body: bytes) -> Answer:
+    return Answer(code, headers.get("Retry-After", ""), json.loads(body) if body else {})
+
+
+def wait_until(condition: Callable[[], object], within: float, what: str) -> None:
+    """Look until it holds; AssertionError where it does not in time (seconds)."""
+    deadline = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {within:g} s in vain for {what}"
+        time.sleep(0.05)
+
+
+@contextmanager
+def serving(*stubs: Stub) -> Iterator[None]:
+    """The stubs listen, in a thread with a loop of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def run(work: Any) -> None:
+        asyncio.run_coroutine_threadsafe(work, loop).result(timeout=10)
+
+    async def start() -> None:
+        for stub in stubs:
+            stub.start()
+
+    async def stop() -> None:
+        for stub in stubs:
+            await stub.stop()
+
+    try:
+        run(start())
+        yield
+    finally:
+        run(stop())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -1,0 +1,64 @@
+"""A gateway's folder, and its commands run in this process."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+from gateway.store import open_store
+from gateway.store.contract import Settings, Store
+
+CONFIG = """\
+store: {url: "sqlite:///gateway.db"}
+plugins: [csv]
+tenant: acme
+accounts:
+  bookshop:
+    keys: [test-key-of-the-bookshop]
+    unknown_orders: hold
+    routes:
+      export: {sink: csv, options: {directory: exports}}
+      alerts: {sink: csv, signals: [ItemError], options: {directory: alerts}}
+"""
+
+
+class Folder:
+    """A folder with a gateway.yaml, in which commands run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        (path / "gateway.yaml").write_text(CONFIG)
+
+    def run(self, *words: str, code: int = 0, stdin: str | None = None) -> Result:
+        """Run a command, which must end with this exit code."""
+        result = CliRunner().invoke(main, list(words), input=stdin, env={"CLOUDSIGNAL_CONFIG": "gateway.yaml"})
+        if result.exception and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        assert result.exit_code == code, result.output
+        return result
+
+    def fill(self, work: Callable[[Store], Awaitable[Any]]) -> Any:
+        """Run `work` on the folder's store."""
+
+        async def run() -> Any:
+            store = open_store(Settings("sqlite:///gateway.db"))
+            try:
+                return await work(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(run())
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:
+    monkeypatch.chdir(tmp_path)
+    yield Folder(tmp_path)
+    structlog.reset_defaults()
