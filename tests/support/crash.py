@@ -1,0 +1,187 @@
+"""Runs a gateway under load, kills it again and again, and takes stock in the end."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import random
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import orjson
+
+from gateway.model import SecretValue, identity_of
+from gateway.simulate import Answer, Patience, Sender, Target, disturb, order_lives
+from gateway.store import open_store
+from gateway.store.contract import Filter, Settings
+from tests.support import recorder
+from tests.support.faults import POINTS
+from tests.support.process import Gateway, free_port
+
+KEY = "13b37bb1ed6d3403e158abe719b4f6d0"
+CONFIG = """\
+server: {{listen: 127.0.0.1:{port}}}
+store: {{url: "sqlite:///gateway.db"}}
+plugins: [csv, recorder]
+tenant: acme
+accounts:
+  bookshop:
+    keys: [{key}]
+    routes:
+      export: {{sink: csv, options: {{directory: exports}}}}
+      erp: {{sink: recorder, options: {{file: erp.jsonl}}}}
+      alerts: {{sink: recorder, signals: [ItemError, ItemCanceled], order: none, options: {{file: alerts.jsonl}}}}
+"""
+
+
+@dataclass(slots=True)
+class Stock:
+    """What was found after a run. `doubled` counts arrivals that came more than once, per route."""
+
+    answered: int = 0
+    kills: Counter[str] = field(default_factory=Counter)
+    lost: list[str] = field(default_factory=list)
+    disordered: list[str] = field(default_factory=list)
+    doubled: dict[str, int] = field(default_factory=dict)
+    csv_rows: int = 0
+    csv_wrong: list[str] = field(default_factory=list)
+    ledger: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        kills = ", ".join(f"{point} {count}" for point, count in sorted(self.kills.items()))
+        return (
+            f"{self.answered} signals answered 200 or 204; {self.kills.total()} kills ({kills}); "
+            f"{len(self.lost)} lost, {len(self.disordered)} out of order, {self.csv_rows} rows in the file, "
+            f"{len(self.csv_wrong)} of them wrong; came again: {self.doubled}"
+        )
+
+
+class CrashRun:
+    """One run in a folder. Its moments are drawn from `seed`; `points` names the fault points to use beside plain
+    kills at random answers."""
+
+    def __init__(self, folder: Path, kills: int, seed: int, points: Iterable[str] = tuple(POINTS)) -> None:
+        self.folder = folder
+        self.stock = Stock()
+        self._rng = random.Random(seed)
+        self._points = [*points]
+        self._kills = kills
+        self._answered: dict[str, Answer] = {}
+        self._progress = asyncio.Event()
+        self._port = free_port()
+        recorder.install(folder / "path")
+        (folder / "gateway.yaml").write_text(CONFIG.format(port=self._port, key=KEY))
+        self._gateway = Gateway(folder, {"PYTHONPATH": f"{Path.cwd()}:{folder / 'path'}"})
+
+    async def run(self) -> Stock:
+        """Send, kill, start again; then let it finish, and take stock."""
+        sending = asyncio.create_task(self._send())
+        for _ in range(self._kills):
+            await self._live_and_die()
+        await asyncio.to_thread(self._gateway.start)
+        self._enough = True
+        await sending
+        await self._drain()
+        assert await asyncio.to_thread(self._gateway.terminate) == 0
+        await self._take_stock()
+        return self.stock
+
+    # -- load
+
+    _enough = False
+
+    async def _send(self) -> None:
+        """Orders without end, until there were enough kills; and what was begun is sent to its end."""
+        target = Target(f"http://127.0.0.1:{self._port}/signals/bookshop", SecretValue(KEY))
+        patience = Patience(attempts=100_000, first=0.02, factor=1.3, cap=0.2)
+        sender = Sender([target], connections=16, rate=400, patience=patience, on_answer=self._note)
+        await sender.run(self._events())
+
+    def _events(self) -> Iterable[tuple[datetime, dict[str, str]]]:
+        start = datetime(2026, 11, 24, tzinfo=UTC)
+        for day in range(1_000_000):
+            lives = order_lives(self._rng, start + timedelta(days=day), timedelta(days=1), 5, prefix=f"D{day}-")
+            yield from disturb(lives, self._rng, shuffle=0.02, duplicates=0.05)
+            if self._enough:
+                return
+
+    def _note(self, answer: Answer) -> None:
+        if answer.accepted:
+            self._answered[identity_of("bookshop", answer.payload)] = answer
+        self._progress.set()
+
+    # -- lives and deaths
+
+    async def _live_and_die(self) -> None:
+        point = self._rng.choice(["kill", *self._points])
+        fault = None if point == "kill" else (point, self._rng.randint(1, 60))
+        self.stock.kills[point] += 1
+        await asyncio.to_thread(self._gateway.start, fault)
+        if fault is None:
+            await self._wait_for_answers(self._rng.randint(1, 200))
+            await asyncio.to_thread(self._gateway.kill)
+        else:
+            code = await asyncio.to_thread(self._gateway.wait)
+            assert code == -9, f"{point}: the gateway ended with {code}"
+
+    async def _wait_for_answers(self, count: int) -> None:
+        goal = len(self._answered) + count
+        while len(self._answered) < goal:
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def _drain(self) -> None:
+        """Wait until nothing is pending."""
+        store = open_store(Settings(f"sqlite:///{self.folder}/gateway.db"))
+        try:
+            deadline = time.monotonic() + 60
+            while await store.deliveries(Filter(state="pending"), 1):
+                assert time.monotonic() < deadline, "deliveries are still pending"
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(asyncio.Event().wait(), 0.1)
+        finally:
+            await store.close()
+
+    # -- stock
+
+    async def _take_stock(self) -> None:
+        self.stock.answered = len(self._answered)
+        store = open_store(Settings(f"sqlite:///{self.folder}/gateway.db"))
+        try:
+            rows = await store.signals(Filter(), 10_000_000)
+            self.stock.ledger = await store.ledger()
+        finally:
+            await store.close()
+        signals = {row.signal.identity: row.signal for row in rows}
+        self.stock.lost += [f"{identity}: not stored" for identity in self._answered if identity not in signals]
+        alerts = {identity for identity, signal in signals.items() if signal.type in ("ItemError", "ItemCanceled")}
+        self._check_recorded("erp", set(signals))
+        self._check_recorded("alerts", alerts)
+        self._check_csv(signals)
+
+    def _check_recorded(self, route: str, wanted: set[str]) -> None:
+        arrivals = [orjson.loads(line) for line in (self.folder / f"{route}.jsonl").read_bytes().splitlines()]
+        counts = Counter(arrival["key"] for arrival in arrivals)
+        self.stock.lost += [f"{key}: not at {route}" for key in wanted - set(counts)]
+        self.stock.doubled[route] = counts.total() - len(counts)
+        newest: dict[str, int] = defaultdict(int)
+        for arrival in arrivals if route == "erp" else ():
+            # A repeat of the lane's last is at-least-once; anything older is out of order.
+            if arrival["id"] < newest[arrival["order"]]:
+                self.stock.disordered.append(f"{arrival['key']} at {route}")
+            newest[arrival["order"]] = max(newest[arrival["order"]], arrival["id"])
+
+    def _check_csv(self, signals: Mapping[str, object]) -> None:
+        rows: list[dict[str, str]] = []
+        for path in sorted((self.folder / "exports").rglob("*.csv")):
+            with path.open(newline="", encoding="utf-8") as file:
+                rows += csv.DictReader(file)
+        self.stock.csv_rows = len(rows)
+        counts = Counter(row["identity"] for row in rows)
+        self.stock.csv_wrong += [f"{key}: {count} times" for key, count in counts.items() if count > 1]
+        self.stock.lost += [f"{key}: not in the file" for key in set(signals) - set(counts)]
