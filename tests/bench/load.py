@@ -1,0 +1,169 @@
+"""A load generator: keeps connections busy with signals that are all different, and prints what it saw as JSON.
+
+    python -m tests.bench.load --port 8080 --path /signals/bench --pid 123
+
+Below any HTTP client on purpose: it must not be what is measured, so it tells its own share of a core, too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import time
+from array import array
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from gateway.simulate import percentile
+from tests.support import payloads
+
+TYPES = ("CloudprinterOrderValidated", "ItemValidated", "ItemProduce", "ItemProduced", "ItemPacked", "ItemShipped")
+MARK = b"########"
+"""Stands for the order's number in a template; as wide as what replaces it, so that lengths hold."""
+LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+def make_template(kind: str, path: str, key: str) -> bytes:
+    """A request of this type as it goes over the wire, with MARK in its ids."""
+    mark = MARK.decode()
+    ids = {"order": f"{mark}0000", "order_reference": f"PO-{mark}"}
+    if kind.startswith("Item"):
+        ids |= {"item": f"{mark}0001", "item_reference": f"PO-{mark}-1"}
+    body = payloads.request(payloads.example(kind, **ids), key)
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+class Load:
+    """Requests and what came of them. Each order has a signal of each of TYPES."""
+
+    def __init__(self, path: str, key: str) -> None:
+        self.templates = [make_template(kind, path, key) for kind in TYPES]
+        self.sent = 0
+        self.accepted = 0
+        self.lost = 0
+        self.codes: Counter[str] = Counter()
+        self.latencies = array("d")
+
+    def next_request(self) -> bytes:
+        order, step = divmod(self.sent, len(self.templates))
+        self.sent += 1
+        return self.templates[step].replace(MARK, b"%08d" % order)
+
+    def answered(self, code: bytes, seconds: float) -> None:
+        self.accepted += code == b"200"
+        self.codes[code.decode()] += 1
+        self.latencies.append(seconds * 1000)
+
+    def forget(self) -> None:
+        """What was timed so far was to warm up; `accepted` goes on."""
+        self.codes.clear()
+        del self.latencies[:]
+
+
+class Connection(asyncio.Protocol):
+    """Sends a request, and the next as soon as it is answered."""
+
+    transport: asyncio.Transport
+    started: float
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.send()
+
+    def send(self) -> None:
+        self.started = time.perf_counter()
+        self.transport.write(self.load.next_request())
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        head, complete, body = self.received.partition(b"\r\n\r\n")
+        if not complete:
+            return
+        length = LENGTH.search(head)
+        if length and len(body) < int(length[1]):
+            return
+        self.received = b""
+        self.load.answered(head[9:12], time.perf_counter() - self.started)
+        self.send()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.load.lost += 1
+
+
+class Usage:
+    """CPU seconds used by this process and by the server's, and the time, all since it was made."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.start = self.now()
+
+    def now(self) -> tuple[float, float, float]:
+        # The fields after the name, which is in brackets: utime and stime are the 12th and 13th.
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])
+        return time.perf_counter(), time.process_time(), ticks / os.sysconf("SC_CLK_TCK")
+
+    def since(self) -> tuple[float, float, float]:
+        wall, own, server = (now - then for now, then in zip(self.now(), self.start, strict=True))
+        return wall, own, server
+
+
+def resident(pid: int) -> float:
+    """A process's resident memory in MB."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+
+
+async def run(load: Load, port: int, pid: int, connections: int, warm_up: float, seconds: float) -> dict[str, Any]:
+    """Load the server on a port; figures of the time after the warm-up."""
+    loop = asyncio.get_running_loop()
+    made = [await loop.create_connection(lambda: Connection(load), "127.0.0.1", port) for _ in range(connections)]
+    await asyncio.sleep(warm_up)
+    load.forget()
+    usage = Usage(pid)
+    await asyncio.sleep(seconds)
+    wall, own, server = usage.since()
+    codes, latencies, lost, rss = dict(load.codes), sorted(load.latencies), load.lost, resident(pid)
+    for transport, _ in made:
+        transport.abort()
+    return {
+        "rate": codes.get("200", 0) / wall,
+        "p50": percentile(latencies, 0.5),
+        "p99": percentile(latencies, 0.99),
+        "rss": rss,
+        "cpu": server / wall,
+        "load_cpu": own / wall,
+        "codes": codes,
+        "lost": lost,
+        "accepted": load.accepted,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--pid", type=int, required=True, help="the server's process, for its CPU and memory")
+    parser.add_argument("--core", type=int, help="the core to run on")
+    parser.add_argument("--path", default="/signals/bench")
+    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--warm-up", type=float, default=1.0)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    given = parser.parse_args()
+    if given.core is not None:
+        os.sched_setaffinity(0, {given.core})
+    load = Load(given.path, payloads.KEY)
+    print(json.dumps(asyncio.run(run(load, given.port, given.pid, given.connections, given.warm_up, given.seconds))))
+
+
+if __name__ == "__main__":
+    main()
