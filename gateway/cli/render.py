@@ -56,6 +56,14 @@ def moment(seconds: float | None) -> str:
     return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
+def age(seconds: float) -> str:
+    """A span of time as people read it, in its largest unit."""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
 def iso(seconds: float | None) -> str | None:
     """A time as programs read it."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()

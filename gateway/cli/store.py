@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import getpass
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.config import load_config
+from gateway.config import Config, load_config
 from gateway.store import open_store
 from gateway.store.contract import Store
 
@@ -16,12 +18,25 @@ T = TypeVar("T")
 
 def with_store(config_path: Path, work: Callable[[Store], Awaitable[T]]) -> T:
     """What `work` gives, run on the store that the config names."""
+    return run_on_store(load_config(config_path), work)
+
+
+def run_on_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
+    """What `work` gives, run on the config's store; the history names who runs the command."""
 
     async def run() -> T:
-        store = open_store(load_config(config_path).store)
+        store = open_store(dataclasses.replace(config.store, actor=operator()))
         try:
             return await work(store)
         finally:
             await store.close()
 
     return asyncio.run(run())
+
+
+def operator() -> str:
+    """Who the system says is at the command line."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container may run as a user that has no name
+        return "command line"

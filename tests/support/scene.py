@@ -37,7 +37,7 @@ ACCOUNT = """\
     routes:
 """
 ROUTE = """\
-      {name}: {{retry: {{first: 0.1s, cap: 0.4s, give_up_after: {give_up}}}, {text}}}
+      {name}: {{retry: {{{retry}}}, {text}}}
 """
 ERP = "sink: recorder, options: {file: erp.jsonl}"
 
@@ -62,6 +62,7 @@ class Scene:
         store: Path = Path("gateway.db"),
         grace: str = "5s",
         give_up: str = "1h",
+        retry: str = "first: 0.1s, cap: 0.4s",
         port: int = 0,
     ) -> None:
         self.folder = folder
@@ -69,9 +70,10 @@ class Scene:
         self.world = World(folder / "world.json")
         self.owed: set[str] = set()
         text = CONFIG.format(port=port, grace=grace, store=store)
+        waits = f"{retry}, give_up_after: {give_up}"
         for account, named in (routes or {"bookshop": {"erp": ERP}}).items():
             text += ACCOUNT.format(name=account, key=KEY)
-            text += "".join(ROUTE.format(name=name, text=route, give_up=give_up) for name, route in named.items())
+            text += "".join(ROUTE.format(name=name, text=route, retry=waits) for name, route in named.items())
         (folder / "gateway.yaml").write_text(text)
         for sink in (recorder, post):
             sink.install(folder / "path")
@@ -122,6 +124,17 @@ class Scene:
         wait_until(lambda: self.send(number).code == 200, within, f"signal {number} to be accepted")
 
     # -- operators
+
+    def cli(self, *words: str, code: int = 0) -> str:
+        """What a command says, which must end with this exit code."""
+        result = run_cli(*words, "--config", "gateway.yaml", cwd=self.folder, env=self.env)
+        assert result.returncode == code, result.stdout + result.stderr
+        assert "Traceback" not in result.stderr
+        return result.stdout + result.stderr
+
+    def cli_json(self, *words: str) -> list[dict[str, Any]]:
+        """The objects that a command prints."""
+        return [json.loads(line) for line in self.cli(*words, "--json").splitlines()]
 
     def ready(self) -> tuple[int, dict[str, str]]:
         answer = fetch(f"{self.gateway.admin_url}/readyz")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,11 @@ class Folder:
                 await store.close()
 
         return asyncio.run(run())
+
+    def rows(self, query: str) -> list[Any]:
+        """What a query finds in the folder's store."""
+        with closing(sqlite3.connect(self.path / "gateway.db")) as db:
+            return db.execute(query).fetchall()
 
 
 @pytest.fixture

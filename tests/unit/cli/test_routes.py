@@ -1,0 +1,126 @@
+"""Commands that look after routes."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.cli import render
+from gateway.model import lane_of
+from gateway.store.contract import RouteState, Store, Target
+from tests.support.factory import AT, make_signal
+from tests.unit.cli.conftest import CONFIG, Folder
+
+PROBE = AT.timestamp() + 60
+
+
+async def fill(store: Store) -> None:
+    """Two of one order wait on export, one on alerts; one of a third route that no config has."""
+    for item in ("1", "2"):
+        signal = make_signal("ItemError", account="bookshop", order="1", item=item)
+        routes = ["export", *(["alerts", "gone"] if item == "1" else [])]
+        await store.accept(signal, [Target(route, lane_of(signal, "lane")) for route in routes], [], False)
+
+
+def listed(folder: Folder, *words: str) -> dict[str, dict[str, Any]]:
+    rows = map(json.loads, folder.run("routes", "--json", *words).output.splitlines())
+    return {row["route"]: row for row in rows}
+
+
+def save(folder: Folder, **breaker: Any) -> None:
+    folder.fill(lambda store: store.save_route_state(RouteState("bookshop", "export", **breaker)))
+
+
+def test_routes_without_anything_pending_run(folder: Folder) -> None:
+    rows = listed(folder)
+    assert list(rows) == ["export", "alerts"]
+    assert (rows["export"]["state"], rows["export"]["sink"], rows["export"]["pending"]) == ("running", "csv", 0)
+    assert (rows["export"]["oldest_at"], rows["export"]["oldest_seconds"]) == (None, None)
+
+
+def test_what_is_pending_is_counted_and_aged(folder: Folder) -> None:
+    folder.fill(fill)
+    rows = listed(folder)
+    assert {name: (row["pending"], row["due"]) for name, row in rows.items()} == {
+        "export": (2, 1),
+        "alerts": (1, 1),
+        "gone": (1, 1),
+    }
+    assert rows["export"]["oldest_at"] == AT.isoformat()
+    assert rows["export"]["oldest_seconds"] > 0
+    assert (rows["gone"]["state"], rows["gone"]["sink"]) == ("not configured", None)
+    assert "not configured" in folder.run("routes").output
+
+
+def test_the_list_can_be_of_one_account(folder: Folder) -> None:
+    assert listed(folder, "--account", "other") == {}
+    assert folder.run("routes", "--account", "other").output == "No routes.\n"
+
+
+def test_a_route_that_is_off_is_said_so(folder: Folder) -> None:
+    (folder.path / "gateway.yaml").write_text(
+        CONFIG.replace("{sink: csv, signals", "{sink: csv, enabled: false, signals")
+    )
+    assert listed(folder)["alerts"]["state"] == "off"
+
+
+@pytest.mark.parametrize(("failures", "state"), [(5, "open"), (0, "misconfigured")])
+def test_a_breakers_state_is_shown_with_its_reason_and_probe(folder: Folder, failures: int, state: str) -> None:
+    save(folder, failures=failures, opened=1, probe_at=PROBE, reason="answered 500")
+    row = listed(folder)["export"]
+    assert (row["state"], row["reason"]) == (state, "answered 500")
+    assert row["probe_at"] == render.iso(PROBE)
+    table = folder.run("routes").output
+    for words in (state, "answered 500", render.moment(PROBE)):
+        assert words in table
+
+
+def test_a_pause_holds_until_it_is_resumed_and_is_said_before_a_breaker(folder: Folder) -> None:
+    folder.fill(fill)
+    save(folder, failures=5, opened=1, probe_at=PROBE, reason="answered 500")
+    said = folder.run("pause", "bookshop", "export", "--why", "new ERP").output
+    assert said == "bookshop/export is paused; 2 pending wait.\n"
+    row = listed(folder)["export"]
+    assert (row["state"], row["why"], row["reason"], row["probe_at"]) == ("paused", "new ERP", "answered 500", None)
+    assert row["paused_at"]
+    assert "new ERP; answered 500" in folder.run("routes").output
+    said = folder.run("resume", "bookshop", "export").output
+    assert said.startswith("bookshop/export is resumed; 2 pending.\nIts target was failing before: answered 500.")
+    row = listed(folder)["export"]
+    assert (row["state"], row["why"], row["paused_at"]) == ("open", "", None)
+    assert folder.run("resume", "bookshop", "export").output == "bookshop/export was not paused.\n"
+
+
+def test_a_route_that_left_the_config_can_be_resumed(folder: Folder) -> None:
+    folder.fill(fill)
+    folder.run("pause", "bookshop", "gone")
+    assert "is resumed; 1 pending." in folder.run("resume", "bookshop", "gone").output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("bokshop", "export"), "there is no account 'bokshop'; did you mean 'bookshop'?"),
+        (("bookshop", "exprt"), "the account bookshop has no route 'exprt'; did you mean 'export'?"),
+        (("bookshop", "zzz"), "the account bookshop has no route 'zzz'; known are export, alerts"),
+    ],
+)
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_a_wrong_name_is_told_with_the_right_one(folder: Folder, command: str, words: list[str], said: str) -> None:
+    assert folder.run(command, *words, code=1).output == f"{said}\n"
+    assert listed(folder)["export"]["state"] == "running"
+
+
+def test_the_history_names_who_paused(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    folder.run("pause", "bookshop", "export", "--why", "new ERP")
+    assert folder.rows("SELECT actor, action, detail FROM audit") == [
+        ("ada", "pause", '{"account":"bookshop","route":"export","why":"new ERP"}')
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(-3, "0 s"), (0, "0 s"), (59.4, "59 s"), (60, "1 min"), (7200, "2 h"), (86400 * 3, "3 d")]
+)
+def test_an_age_is_told_in_its_largest_unit(seconds: float, text: str) -> None:
+    assert render.age(seconds) == text
