@@ -76,6 +76,15 @@ def test_the_redactor_leaves_short_secrets_and_other_text_alone() -> None:
     assert logs.Redactor()("anything") == "anything"
 
 
+def test_many_secrets_are_masked_as_few_are() -> None:
+    secrets = [f"{number:05}-key" for number in range(2 * logs.MANY)]
+    redact = logs.Redactor([*secrets, "short"])
+    assert redact("".join(secrets)) == "***" * len(secrets)
+    assert redact("a short one") == "a *** one"
+    for text in ("", "key", "00a00-key and more", "0007-key"):
+        assert redact(text) == text
+
+
 def test_a_secret_within_another_is_masked_as_a_whole() -> None:
     assert logs.Redactor(["secret", "secret-and-more"])("is secret-and-more") == "is ***"
 
