@@ -113,6 +113,19 @@ class Parameters:
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
 
+    def check(self, payload: Mapping[str, Any]) -> dict[str, Any] | None:
+        """What `schema` gives for a payload that is right, None for any other; in a fifth of the time."""
+        clean = dict(payload)
+        try:
+            for name in self.required:
+                clean[name] = PARAMETERS[name](payload[name])
+            for name in self.optional:
+                if name in payload:
+                    clean[name] = optional(PARAMETERS[name])(payload[name])
+        except (KeyError, vol.Invalid):
+            return None
+        return clean
+
     def schema(self) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         """The type's schema; fields it does not name are kept."""
         fields: dict[object, object] = {vol.Required(name, msg="required"): PARAMETERS[name] for name in self.required}
@@ -174,8 +187,8 @@ def parse(account: str, payload: Mapping[str, Any], received_at: datetime) -> mo
     a number is a retry. Of an unknown type only `type` must be right; the rest is taken where it can be used.
     """
     kind = _check_type(payload)
-    schema = SCHEMAS.get(kind)
-    clean = _check(schema, payload) if schema else _clean_ids(payload)
+    known = TYPES.get(kind)
+    clean = (known.check(payload) or _check(SCHEMAS[kind], payload)) if known else _clean_ids(payload)
     return model.Signal(
         account=account,
         type=kind,
