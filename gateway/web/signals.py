@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import cast
+from typing import Any, cast
 from urllib.parse import unquote
 
 import structlog
@@ -22,8 +22,6 @@ from gateway.ingest import Ingest, Receipt
 from gateway.metrics import NO_ACCOUNT, Observer, guard
 from gateway.web.addresses import Addresses
 from gateway.web.base import Answer, answer_error
-
-log = structlog.get_logger()
 
 PREFIX = "/signals/"
 BODY_TIMEOUT = 20.0
@@ -57,6 +55,7 @@ class Signals(httputil.HTTPServerConnectionDelegate):
         self.max_body = max_body
         self.observer = guard(observer)
         self.now = now
+        self.log: Any = structlog.get_logger().bind()  # made once: the lazy one is made anew for each line
         self.tasks: set[asyncio.Task[None]] = set()
 
     def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> Exchange:
@@ -71,7 +70,7 @@ class Signals(httputil.HTTPServerConnectionDelegate):
         answer = HELD if receipt.held else ACCEPTED
         seconds = time.perf_counter() - started
         self.observer.signal_received(account, answer.code, seconds)
-        _log_receipt(receipt, answer.code, address, seconds)
+        self._log_receipt(receipt, answer.code, address, seconds)
         return answer
 
     def refuse(self, error: Exception, account: str, address: str, started: float) -> Answer:
@@ -80,8 +79,27 @@ class Signals(httputil.HTTPServerConnectionDelegate):
         seconds = time.perf_counter() - started
         label = account if account in self.ingest.accounts else NO_ACCOUNT
         self.observer.signal_received(label, answer.code, seconds)
-        _log_refusal(error, answer.code, account, address, seconds)
+        self._log_refusal(error, answer.code, account, address, seconds)
         return answer
+
+    def _log_receipt(self, receipt: Receipt, code: int, address: str, seconds: float) -> None:
+        event = "signal.duplicate" if receipt.duplicate else "signal.held" if receipt.held else "signal.accepted"
+        context = receipt.signal.log_context()
+        if receipt.id:
+            context["signal"] = receipt.id
+        if not receipt.known_type:
+            context["unknown_type"] = True
+        self.log.info(event, code=code, address=address, ms=round(seconds * 1000, 2), **context)
+
+    def _log_refusal(self, error: Exception, code: int, account: str, address: str, seconds: float) -> None:
+        context: dict[str, object] = {"code": code, "account": account[:64], "address": address}
+        if isinstance(error, InvalidSignal):
+            context["fields"] = error.fields
+        if isinstance(error, GatewayError):
+            context["error"] = str(error)
+        else:
+            context["exc_info"] = error
+        self.log.warning("signal.refused", ms=round(seconds * 1000, 2), **context)
 
 
 class Exchange(httputil.HTTPMessageDelegate):
@@ -166,24 +184,3 @@ class Exchange(httputil.HTTPMessageDelegate):
     def _stop_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
-
-
-def _log_receipt(receipt: Receipt, code: int, address: str, seconds: float) -> None:
-    event = "signal.duplicate" if receipt.duplicate else "signal.held" if receipt.held else "signal.accepted"
-    context = receipt.signal.log_context()
-    if receipt.id:
-        context["signal"] = receipt.id
-    if not receipt.known_type:
-        context["unknown_type"] = True
-    log.info(event, code=code, address=address, ms=round(seconds * 1000, 2), **context)
-
-
-def _log_refusal(error: Exception, code: int, account: str, address: str, seconds: float) -> None:
-    context: dict[str, object] = {"code": code, "account": account[:64], "address": address}
-    if isinstance(error, InvalidSignal):
-        context["fields"] = error.fields
-    if isinstance(error, GatewayError):
-        context["error"] = str(error)
-    else:
-        context["exc_info"] = error
-    log.warning("signal.refused", ms=round(seconds * 1000, 2), **context)
