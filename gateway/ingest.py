@@ -17,6 +17,8 @@ from gateway.model import Account, Route, Signal, lane_of
 from gateway.store.contract import Refused, Store, Target
 
 BAD_KEYS_PER_MINUTE = 60
+CROWD = 16
+"""Requests at once that are a rush: a sender that waits for each answer before its next signal never makes one."""
 ADDRESSES_KEPT = 10_000
 
 
@@ -90,6 +92,11 @@ class Ingest:
             self._running -= 1
             if not self._running:
                 self._idle.set()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether many senders wait for their answers."""
+        return self._running >= CROWD
 
     def stop(self) -> None:
         """Take nothing more. What is under way goes on, see `drain`."""

@@ -65,7 +65,7 @@ class Service:
             self.store.on_failure(guard(self.observer).store_failed)
             released, pulled = await self._recover()
             runners = make_runners(self.config, self.store, now=self._now, rng=self._rng, observer=self.observer)
-            self.dispatcher = Dispatcher(runners, self.store, self._now)
+            self.dispatcher = Dispatcher(runners, self.store, self._now, lambda: self.ingest.crowded)
             self.ingest = Ingest(
                 self.config.accounts,
                 self.store,

@@ -23,17 +23,32 @@ CLAIM = 512
 """Deliveries claimed at once: bounds how long others wait for their turn, and signals for the writer."""
 LEASE = 300.0
 """Seconds a lease lasts beyond the attempt's own time limit, so that a result still finds it."""
+SENDERS_FIRST = 3.0
+"""How many seconds the loop rests for each that it was at work, while many senders wait for their answers: deliveries
+then get a quarter of the time, and what they leave is delivered once the rush is over."""
+REST = 0.25
+"""Seconds that such a rest lasts at the most."""
 POLL = 2.0
 """Seconds between looks for what nobody told of: another process's replay or pause, a lease that ran out."""
 
 
 class Dispatcher:
-    """Keeps every route busy with what it has due, within its limits. Holds no backlog: the store does."""
+    """Keeps every route busy with what it has due, within its limits. Holds no backlog: the store does.
 
-    def __init__(self, runners: Iterable[Runner], store: Store, now: Callable[[], float]) -> None:
+    `crowded` tells whether many senders wait for their answers.
+    """
+
+    def __init__(
+        self,
+        runners: Iterable[Runner],
+        store: Store,
+        now: Callable[[], float],
+        crowded: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.runners = {runner.key: runner for runner in runners}
         self._store = store
         self._now = now
+        self._senders_wait = crowded
         self._turns: Turns[Runner] = Turns()
         self._places = Places()
         self._crowded: list[Runner] = []
@@ -46,6 +61,7 @@ class Dispatcher:
         self._loop: asyncio.Task[None] | None = None
         self._stopping = False
         self._polled_at = float("-inf")
+        self._at_work_since = 0.0
 
     def start(self) -> None:
         """Begin to dispatch what is due, and what an earlier run left."""
@@ -81,6 +97,7 @@ class Dispatcher:
         while not self._stopping:
             try:
                 await self._poll()
+                await self._let_senders_pass()
                 wants = self._choose(self._now())
                 if wants:
                     await self._claim(wants)
@@ -189,6 +206,13 @@ class Dispatcher:
         """An attempt ended: there is room, and perhaps a lane's next delivery is due."""
         self._places.take(runner, -deliveries)
         self.wake(runner.route.account, [runner.route.name])
+
+    async def _let_senders_pass(self) -> None:
+        """Acks come first: under a rush of signals, work for a part of the time only."""
+        loop = asyncio.get_running_loop()
+        if self._senders_wait():
+            await self._rest(min(REST, SENDERS_FIRST * (loop.time() - self._at_work_since)))
+        self._at_work_since = loop.time()
 
     async def _wait(self) -> None:
         until = min(self._timers[0][0], self._polled_at + POLL) if self._timers else self._polled_at + POLL

@@ -22,6 +22,8 @@ log = structlog.get_logger()
 CANCEL_WITHIN = 5.0
 """Seconds a sink has to end after it was cancelled, before it is left behind."""
 REASON_LENGTH = 500
+QUIET = frozenset({Kind.DELIVERED, Kind.SKIPPED, Kind.RELEASED})
+"""Outcomes that nobody need look at."""
 REPLAY_SHARE = 0.25
 """Of what a route may have in hand, how much may be replays: live signals always find the rest free of them."""
 
@@ -57,6 +59,7 @@ class Runner:
         self._opening = asyncio.Lock()
         self._calls: set[asyncio.Task[Any]] = set()
         self._stopping = False
+        self._log: Any = log.bind(**route.log_context())
         self._kept: policy.Breaker | None = None
         self._told: policy.Status | None = None
 
@@ -107,7 +110,7 @@ class Runner:
         if state.paused != self.paused:
             self.paused = state.paused
             event = "route.paused" if state.paused else "route.resumed"
-            log.info(event, **self.route.log_context(), **({"why": state.why} if state.why else {}))
+            self._log.info(event, **({"why": state.why} if state.why else {}))
         self._tell_state()
 
     def _tell_state(self) -> None:
@@ -120,11 +123,11 @@ class Runner:
         before = self.breaker
         self.breaker = policy.after_outcome(before, outcome, self.route.retry, now, self._rng)
         if self.breaker.closed and not before.closed:
-            log.info("route.closed", **self.route.log_context())
+            self._log.info("route.closed")
         elif not self.breaker.closed and self.breaker.probe_at != before.probe_at:
             event = "route.misconfigured" if self.breaker.misconfigured else "route.opened"
             probe = round(self.breaker.probe_at - now, 1)
-            log.error(event, **self.route.log_context(), reason=self.breaker.reason, probe_in=probe)
+            self._log.error(event, reason=self.breaker.reason, probe_in=probe)
         self._tell_state()
 
     async def _keep_breaker(self) -> None:
@@ -137,7 +140,7 @@ class Runner:
             await self._store.save_route_state(RouteState(*self.key, **asdict(breaker)))
         except StoreError as error:
             self._kept = kept
-            log.warning("route.state_not_saved", **self.route.log_context(), reason=str(error))
+            self._log.warning("route.state_not_saved", reason=str(error))
 
     # -- attempts
 
@@ -163,7 +166,7 @@ class Runner:
             await self._keep_breaker()
         except Exception:
             # Nothing here should raise; if it does, the lease runs out and the deliveries come again.
-            log.exception("delivery.lost_track", **self.route.log_context())
+            self._log.exception("delivery.lost_track")
         finally:
             self.running -= 1
             self.replaying -= count_replays(deliveries)
@@ -211,7 +214,7 @@ class Runner:
             tenant=self.route.tenant,
             route=self.route.name,
             state=state,
-            log=log.bind(**self.route.log_context()),
+            log=self._log,
             now=self._now,
         )
         return self.sink_class(self.route.options, context)
@@ -219,24 +222,24 @@ class Runner:
     # -- results
 
     def _judge(self, delivery: Delivery, outcome: Outcome, started: float, ended: float) -> Result:
-        reason = self._redact(outcome.reason)[:REASON_LENGTH]
-        outcome = replace(outcome, reason=reason)
+        if outcome.reason:
+            outcome = replace(outcome, reason=self._redact(outcome.reason)[:REASON_LENGTH])
         decision = policy.decide(delivery, outcome, self.route.retry, ended, self._rng)
         self._turn_breaker(outcome, ended)
         attempt = None
         if outcome.kind not in (Kind.DELIVERED, Kind.RELEASED):
-            attempt = Attempt(delivery.attempt, started, ended - started, outcome.kind, reason)
+            attempt = Attempt(delivery.attempt, started, ended - started, outcome.kind, outcome.reason)
         self._tell(delivery, outcome, ended - started, decision)
         return Result(delivery, decision, attempt, ended)
 
     def _tell(self, delivery: Delivery, outcome: Outcome, seconds: float, decision: Decision) -> None:
-        context = {**delivery.log_context(), **self.route.log_context(), "outcome": outcome.kind.value}
+        context: dict[str, object] = {**delivery.log_context(), "outcome": outcome.kind.value}
         if outcome.reason:
             context["reason"] = outcome.reason
         if isinstance(decision, RetryAt) and decision.counted:
             context["retry_in"] = round(decision.at - self._now(), 1)
-        level = "info" if outcome.kind in (Kind.DELIVERED, Kind.SKIPPED, Kind.RELEASED) else "warning"
-        getattr(log, level)("delivery.attempted", **context, ms=round(seconds * 1000, 1))
+        say = self._log.info if outcome.kind in QUIET else self._log.warning
+        say("delivery.attempted", **context, ms=round(seconds * 1000, 1))
         self._observer.delivery_attempted(*self.key, self.route.sink, outcome.kind.value, seconds)
 
     async def _record(self, results: Sequence[Result]) -> None:
@@ -249,13 +252,13 @@ class Runner:
                 break
             except StoreError as error:
                 if self._stopping:
-                    log.error("delivery.unrecorded", **self.route.log_context(), deliveries=len(results))
+                    self._log.error("delivery.unrecorded", deliveries=len(results))
                     return
-                log.warning("delivery.record_failed", **self.route.log_context(), reason=str(error))
+                self._log.warning("delivery.record_failed", reason=str(error))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 5.0)
         if taken < len(results):
-            log.warning("delivery.lease_lost", **self.route.log_context(), results=len(results) - taken)
+            self._log.warning("delivery.lease_lost", results=len(results) - taken)
 
     # -- the end
 

@@ -79,7 +79,8 @@ class Harness:
             Runner(route, sink, store, now=self.clock, rng=Highest(), observer=Observer(), redact=redact)
             for route, sink in routes
         ]
-        self.dispatcher = Dispatcher(runners, store, self.clock)
+        self.crowded = False
+        self.dispatcher = Dispatcher(runners, store, self.clock, lambda: self.crowded)
 
     async def accept(self, account: str = "shop", order: str = "1", **fields: Any) -> int:
         """Accept a signal for every route of the account, and wake the dispatcher as ingest does; its id."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.dispatch.dispatcher import REST
 from gateway.errors import Misconfigured, Permanent, RetryLater, Skip
 from gateway.model import Delivery, Kind, Retry
 from gateway.store.contract import Filter
@@ -304,3 +305,29 @@ async def test_a_batch_sink_gets_many_orders_in_one_call(tmp_path: Path) -> None
         states = await gateway.states()
     assert batches == [list("12345")]
     assert [states[accepted[order], "erp"] for order in "12345"] == ["delivered"] * 2 + ["dead"] + ["delivered"] * 2
+
+
+async def test_under_a_rush_of_senders_deliveries_rest_but_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rests: list[float] = []
+    sink = make_sink()
+    async with dispatching(tmp_path, [(make_route(concurrency=1), sink)], start=False) as gateway:
+
+        async def rest(seconds: float) -> None:
+            rests.append(seconds)
+            await asyncio.sleep(0)
+
+        monkeypatch.setattr(gateway.dispatcher, "_rest", rest)
+        accepted = [await gateway.accept(order=str(n)) for n in range(5)]
+        gateway.crowded = True
+        gateway.dispatcher.start()
+        await gateway.settle("delivered")
+        assert ids(sink.arrived) == accepted
+        assert len(rests) >= len(accepted)
+        assert all(0 <= seconds <= REST for seconds in rests)
+        gateway.crowded = False
+        await gateway.accept(order="6")
+        before = len(rests)
+        await gateway.settle("delivered")
+        assert len(rests) <= before + 1  # one that had begun
