@@ -10,6 +10,7 @@ from typing import cast
 
 from tornado import httputil, web
 from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
 
 from gateway.ingest import Ingest
 from gateway.metrics import Observer
@@ -55,7 +56,7 @@ def make_server(
     app: httputil.HTTPServerConnectionDelegate, tls: ssl.SSLContext | None = None, max_body: int = MAX_BODY
 ) -> HTTPServer:
     """An HTTP server for one of the apps, with limits on sizes and times; it does not listen yet."""
-    return HTTPServer(
+    return Server(
         app,
         ssl_options=tls,
         max_body_size=max_body,
@@ -63,6 +64,21 @@ def make_server(
         idle_connection_timeout=IDLE,
         body_timeout=signals.BODY_TIMEOUT,
     )
+
+
+class Server(HTTPServer):
+    """Sends small answers at once. Tornado switches Nagle's algorithm off and on again around each answer, which costs
+    two system calls; here it stays off."""
+
+    def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
+        """A connection was made."""
+        stream.set_nodelay(True)
+        stream.set_nodelay = leave_nodelay  # type: ignore[method-assign]
+        super().handle_stream(stream, address)
+
+
+def leave_nodelay(value: bool) -> None:
+    """It is on, and stays so."""
 
 
 class Listener(httputil.HTTPServerConnectionDelegate):
