@@ -65,13 +65,14 @@ def set_up_logs(
 ) -> None:
     """Write one line an event to `stream` (stderr), as JSON or for the console, and take in the stdlib's logs."""
     out = stream or open_stderr()
-    render = structlog.dev.ConsoleRenderer(colors=out.isatty()) if format == "console" else render_json
+    console = structlog.dev.ConsoleRenderer(colors=out.isatty(), timestamp_key="at")
+    shown = [escape_values, console] if format == "console" else [render_json]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             add_time,
             structlog.processors.format_exc_info,
-            render,
+            *shown,
             RedactLine(redact or Redactor()),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -108,6 +109,18 @@ class Unbreakable:
     def flush(self) -> None:
         with contextlib.suppress(OSError, ValueError):
             self._stream.flush()
+
+
+def escape(text: str) -> str:
+    """Text that a stranger may have sent, so that it can't forge a line or tell a terminal what to do."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def escape_values(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    """For the console: JSON escapes by itself, and a traceback is several lines."""
+    return {k: escape(v) if isinstance(v, str) and k != "exception" else v for k, v in event.items()}
 
 
 def render_json(logger: WrappedLogger, name: str, event: EventDict) -> str:

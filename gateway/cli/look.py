@@ -46,15 +46,21 @@ def show(signal_id: int, config_path: Path, as_json: bool) -> None:
         return
     for name, value in signal_json(row).items():
         if name not in ("payload", "deliveries"):
-            click.echo(f"{name:16} {render.show(', '.join(value) if isinstance(value, list) else value)}")
+            click.echo(f"{name:16} {render.show(in_words(value))}")
     click.echo("\nPayload, as sent but for the key")
     for name, value in row.signal.payload.items():
-        click.echo(f"  {name:20} {render.show(value)}")
+        click.echo(f"  {render.show(name):20} {render.show(value)}")
     click.echo(f"\nDeliveries ({row.deliveries} given when accepted)")
     render.print_table([delivery_line(d) for d in deliveries], "  none: no route asked for it")
     for route, tries in attempts.items():
         click.echo(f"\nFailed attempts on {route}")
         render.print_table([attempt_line(a) for a in tries], "")
+
+
+def in_words(value: object) -> object:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return ", ".join(value) if isinstance(value, list) else value
 
 
 async def read_signal(
@@ -145,6 +151,7 @@ def signal_json(row: SignalRow) -> dict[str, Any]:
         "item_reference": signal.item_reference,
         "occurred_at": signal.occurred_at.isoformat() if signal.occurred_at else None,
         "received_at": signal.received_at.isoformat(),
+        "late": signal.late,
         "deliveries": row.deliveries,
         "unrouted": list(row.unrouted),
         "payload": signal.payload,

@@ -12,6 +12,9 @@ import click
 from gateway.cli import render
 from gateway.cli.options import config_option, filter_options, json_option, make_filter
 from gateway.cli.store import with_store
+from gateway.config import load_config
+from gateway.config.values import did_you_mean
+from gateway.errors import GatewayError
 from gateway.store.contract import Filter, Store
 
 
@@ -57,8 +60,13 @@ def orders(account: str, orders: tuple[str, ...], file: Any, config_path: Path) 
     names = [*orders, *(line.strip() for line in file or () if line.strip())]
     if not names:
         raise click.UsageError("name at least one order, or use --from FILE")
+    known_accounts = load_config(config_path).accounts
+    if account not in known_accounts:
+        hint = did_you_mean(account, list(known_accounts))
+        raise GatewayError(f"there is no account {account!r} in the configuration{hint}")
     freed = with_store(config_path, lambda store: store.add_orders(account, names, time.time()))
-    click.echo(f"{len(names)} orders known to {account}; {freed} held deliveries freed.")
+    known, held = render.count(len(names), "order"), "delivery" if freed == 1 else "deliveries"
+    click.echo(f"{known} known to {account}; {freed} held {held} freed.")
 
 
 COMMANDS = (replay, orders)

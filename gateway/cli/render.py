@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway.logs import escape
+
 
 def print_json(rows: Iterable[Any]) -> None:
     """One object a line."""
@@ -48,7 +50,13 @@ def print_table(rows: Sequence[Mapping[str, object]], empty: str) -> None:
 
 
 def show(value: object) -> str:
-    return "-" if value is None or value == "" else str(value)
+    """A value for people; what would tell the terminal what to do is escaped."""
+    return "-" if value is None or value == "" else escape(str(value))
+
+
+def count(number: int, what: str) -> str:
+    """1 route, 2 routes"""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def moment(seconds: float | None) -> str:

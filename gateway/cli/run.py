@@ -105,14 +105,18 @@ def summary(config: Config) -> str:
     for tenant, accounts in config.tenants.items():
         lines.append(f"tenant {tenant}")
         for account in accounts:
-            lines.append(f"  account {account.name}: POST /signals/{account.name}, {len(account.keys)} key(s)")
+            keys = render.count(len(account.keys), "key")
+            lines.append(f"  account {account.name}: POST /signals/{account.name}, {keys}")
             for route in account.routes.values():
                 wanted = ", ".join(sorted(route.signals)) if route.enabled else "off"
                 lines.append(f"    route {route.name} -> {route.sink}: {wanted}")
+            if not any(route.enabled for route in account.routes.values()):
+                lines.append("    no route: its signals are kept, and delivered nowhere")
     used = Counter(route.sink for account in config.accounts.values() for route in account.routes.values())
-    plugins = ", ".join(f"{name} ({used[name]} routes)" for name in config.plugins) or "none"
+    plugins = ", ".join(f"{name} ({render.count(used[name], 'route')})" for name in config.plugins) or "none"
     lines.append(f"plugins: {plugins}")
-    lines.append(f"{len(config.tenants)} tenants, {len(config.accounts)} accounts, {used.total()} routes")
+    totals = {"tenant": len(config.tenants), "account": len(config.accounts), "route": used.total()}
+    lines.append(", ".join(render.count(number, what) for what, number in totals.items()))
     return "\n".join(lines)
 
 
@@ -140,7 +144,7 @@ def connect_routes(config: Config, as_json: bool) -> None:
         for detail in finding.details:
             click.echo(f"       {detail}")
     if failed := [finding for finding in findings if not finding.ok]:
-        raise GatewayError(f"{len(failed)} of {len(findings)} routes could not deliver")
+        raise GatewayError(f"{len(failed)} of {render.count(len(findings), 'route')} could not deliver")
 
 
 @click.command()

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from gateway.cli import render
 from gateway.cli.options import json_option
+from gateway.errors import GatewayError
 from gateway.model import SecretValue
 from gateway.simulate import Answer, Patience, Sender, Target, disturb, order_lives
 
@@ -56,6 +57,7 @@ def simulate(
     Each order has several items, and some have errors, reprints, cancellations or two parcels. Ends with a summary
     of the answers; exit code 1 where a signal was given up.
     """
+    targets = [make_target(url, key) for url in urls]
     rng = random.Random(seed)
     day = (start or datetime.now(UTC) - timedelta(days=7)).replace(
         hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC
@@ -68,7 +70,7 @@ def simulate(
                 advance()
 
         sender = Sender(
-            [Target(url, SecretValue(key)) for url in urls],
+            targets,
             connections=connections,
             rate=rate,
             patience=Patience(attempts=attempts),
@@ -85,6 +87,13 @@ def simulate(
         click.echo(str(summary))
     if summary.given_up:
         sys.exit(1)
+
+
+def make_target(url: str, key: str) -> Target:
+    try:
+        return Target(url, SecretValue(key))
+    except GatewayError as error:
+        raise click.BadParameter(str(error), param_hint="URL") from None
 
 
 @contextlib.contextmanager

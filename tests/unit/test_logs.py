@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -35,6 +36,22 @@ def test_json_is_one_object_a_line() -> None:
     line = json.loads(stream.getvalue())
     assert line.pop("at").endswith("Z")
     assert line == {"event": "signal.accepted", "level": "info", "account": "shop", "ms": 1.5}
+
+
+def test_console_lines_begin_with_the_time() -> None:
+    stream = written("console")
+    structlog.get_logger().info("signal.accepted", account="shop")
+    assert re.match(r"20\d\d-\d\d-\d\dT[\d:.]+Z \[info +\] signal.accepted +account=shop\n", stream.getvalue())
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_what_a_stranger_sends_forges_no_line(format: str) -> None:
+    stream = written(format)
+    structlog.get_logger().info("signal.refused", account="x\x1b[2J\nforged\x00", error="é")
+    (line,) = stream.getvalue().splitlines()
+    assert "x" in line
+    assert "é" in line
+    assert not any(ord(character) < 32 for character in line)
 
 
 @pytest.mark.parametrize("format", ["json", "console"])

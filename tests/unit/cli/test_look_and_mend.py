@@ -67,6 +67,7 @@ def test_show_tells_what_became_of_a_signal(folder: Folder) -> None:
         "dead",
         "no such order",
         "unrouted         alerts",
+        "late             no",
         "1 given when accepted",
     ):
         assert words in text
@@ -120,9 +121,11 @@ def test_orders_frees_what_was_held(folder: Folder) -> None:
     folder.fill(hold)
     assert lines(folder.run("deliveries", "--json").output)[0]["held"]
     assert "held: order unknown" in folder.run("deliveries").output
-    assert "1 held deliveries freed" in folder.run("orders", "bookshop", "--from", "-", stdin="PO-7\n\n").output
+    output = folder.run("orders", "bookshop", "--from", "-", stdin="PO-7\n\n").output
+    assert output == "1 order known to bookshop; 1 held delivery freed.\n"
     assert not lines(folder.run("deliveries", "--json").output)[0]["held"]
     assert "name at least one order" in folder.run("orders", "bookshop", code=2).output
+    assert "did you mean 'bookshop'?" in folder.run("orders", "bokshop", "PO-7", code=1).output
 
 
 def test_quarantine_says_what_was_wrong(folder: Folder) -> None:
@@ -130,6 +133,17 @@ def test_quarantine_says_what_was_wrong(folder: Folder) -> None:
     assert "order: required" in folder.run("quarantine").output
     (row,) = lines(folder.run("quarantine", "--json", "--account", "bookshop").output)
     assert row["errors"] == {"order": "required"}
+
+
+def test_what_the_sender_wrote_does_nothing_to_the_terminal(folder: Folder) -> None:
+    async def fill(store: Store) -> int:
+        signal = make_signal(account="bookshop")
+        signal = replace(signal, payload={**signal.payload, "note\x1b[2J": "a\x1b]0;title\x07\nb é"})
+        return (await store.accept(signal, [], [], False)).signal_id
+
+    output = folder.run("show", str(folder.fill(fill))).output
+    assert "\x1b" not in output
+    assert "a\\x1b]0;title\\x07\\nb é" in output
 
 
 def test_what_the_sender_wrote_is_no_markup(folder: Folder) -> None:

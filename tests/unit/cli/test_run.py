@@ -12,10 +12,17 @@ from tests.unit.cli.conftest import CONFIG, Folder
 
 def test_check_sums_up_the_config(folder: Folder) -> None:
     output = folder.run("check").output
-    assert "account bookshop: POST /signals/bookshop, 1 key(s)" in output
+    assert "account bookshop: POST /signals/bookshop, 1 key" in output
     assert "route alerts -> csv: ItemError" in output
-    assert "1 tenants, 1 accounts, 2 routes" in output
+    assert "1 tenant, 1 account, 2 routes" in output
     assert "test-key" not in output
+
+
+def test_check_says_which_account_delivers_nowhere(folder: Folder) -> None:
+    (folder.path / "gateway.yaml").write_text(CONFIG.partition("    routes:")[0])
+    output = folder.run("check").output
+    assert "no route: its signals are kept, and delivered nowhere" in output
+    assert "plugins: csv (0 routes)" in output
 
 
 def test_check_prints_every_error_with_its_place(folder: Folder) -> None:
@@ -57,12 +64,16 @@ def test_a_new_key_comes_with_its_hash(folder: Folder) -> None:
     output = folder.run("keys", "new").output
     key = output.partition("key:")[2].split()[0]
     assert f"{{sha256: {hashlib.sha256(key.encode()).hexdigest()}}}" in output
+    made = json.loads(folder.run("keys", "new", "--json").output)
+    assert made["sha256"] == hashlib.sha256(made["key"].encode()).hexdigest()
 
 
 def test_a_key_is_hashed_without_being_shown(folder: Folder) -> None:
     output = folder.run("keys", "hash", stdin="my-own-key\n").output
-    assert hashlib.sha256(b"my-own-key").hexdigest() in output
-    assert "my-own-key" not in output
+    assert output == f"{{sha256: {hashlib.sha256(b'my-own-key').hexdigest()}}}\n"
+    assert folder.run("keys", "hash", "--key", "my-own-key").output == output
+    assert json.loads(folder.run("keys", "hash", "--json", stdin="my-own-key").output)["sha256"] in output
+    assert "the key is empty" in folder.run("keys", "hash", stdin="\n", code=2).output
 
 
 def test_plugins_tells_enabled_from_installed(folder: Folder) -> None:
@@ -92,6 +103,16 @@ def test_a_broken_plugin_is_named_whatever_the_config(folder: Folder, monkeypatc
 @pytest.mark.parametrize("words", [["nonsense"], ["show", "x"], ["signals", "--limit", "0"], ["replay", "--nope"]])
 def test_wrong_usage_is_code_2(folder: Folder, words: list[str]) -> None:
     folder.run(*words, code=2)
+
+
+def test_what_is_no_url_is_wrong_usage(folder: Folder) -> None:
+    output = folder.run("simulate", "gateway.example/signals/bookshop", "--key", "k", code=2).output
+    assert "expected an endpoint's URL" in output
+    assert "sending" not in output
+
+
+def test_the_list_of_commands_is_not_cut(folder: Folder) -> None:
+    assert "...\n" not in folder.run("--help").output.partition("Commands:")[2]
 
 
 def commands(group: click.Group, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
