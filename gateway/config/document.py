@@ -20,6 +20,8 @@ Place = tuple[str | int, ...]
 
 NODES_AT_MOST = 100_000
 """Aliases can make a small file grow without end."""
+LIKE_A_KEY = re.compile(r"[0-9a-fA-F]{32,}")
+"""The shape of the vendor's keys, which no message may show."""
 
 
 class Broken:
@@ -153,12 +155,16 @@ class Builder:
     def _variable(self, name: str, place: Place) -> Any:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             return self._fail(place, "!env takes the name of an environment variable")
+        if LIKE_A_KEY.fullmatch(name):
+            return self._fail(place, "!env takes the name of an environment variable; this looks like a key itself")
         if not self.environ.get(name):
             state = "empty" if name in self.environ else "not set"
             return self._fail(place, f"the environment variable {name} is {state}")
         return self._keep(place, self.environ[name])
 
     def _file(self, name: str, place: Place) -> Any:
+        if LIKE_A_KEY.fullmatch(name):
+            return self._fail(place, "!file takes the path of a file; this looks like a key itself")
         try:
             text = (self.document.directory / name).read_bytes().decode().rstrip("\r\n")
         except OSError as error:

@@ -195,13 +195,14 @@ def mapping(value: object) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Each:
-    """A list of what `check` takes, all of its errors at once; a single text is a list of one."""
+    """A list of what `check` takes, all of its errors at once; a single text is a list of one, and nothing an empty one
+    (`plugins:` with each line below it commented out)."""
 
     check: Callable[[Any], Any]
     least: int = 0
 
     def __call__(self, value: object) -> tuple[Any, ...]:
-        items = [value] if isinstance(value, str) else value
+        items = [value] if isinstance(value, str) else [] if value is None else value
         if not isinstance(items, list):
             raise vol.Invalid("expected a list")
         if len(items) < self.least:

@@ -112,6 +112,11 @@ def test_an_absolute_file_is_taken_as_it_is(tmp_path: Path) -> None:
         ("!env EMPTY", "the environment variable EMPTY is empty"),
         ("!env 'not a name'", "!env takes the name of an environment variable"),
         ("!env", "!env takes the name of an environment variable"),
+        (
+            f"!env {'deadbeef' * 4}",
+            "!env takes the name of an environment variable; this looks like a key itself",
+        ),
+        (f"!file {'deadbeef' * 4}", "!file takes the path of a file; this looks like a key itself"),
         ("!env [A]", "!env takes a text"),
         ("!file {a: b}", "!file takes a text"),
         ("!file nowhere/secret", "can't read the file nowhere/secret: No such file or directory"),

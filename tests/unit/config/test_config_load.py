@@ -39,7 +39,7 @@ def test_an_admin_listener_without_settings_has_the_default_address(folder: Fold
 
 
 def test_sections_that_were_left_empty_have_their_defaults(folder: Folder) -> None:
-    config = folder.load("server:\nstore:\nlog:\nplugins: []\ninclude: []\nroutes:\n" + ACCOUNT)
+    config = folder.load("server:\nstore:\nlog:\nplugins:\n  #- table\ninclude:\nroutes:\n" + ACCOUNT)
     assert config.server.listen == ("127.0.0.1", 8080)
     assert config.log.level == "info"
 

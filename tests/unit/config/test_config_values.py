@@ -60,6 +60,7 @@ GOOD: list[tuple[Callable[[Any], Any], Any, Any]] = [
     (values.mapping, None, {}),
     (values.mapping, {"a": 1}, {"a": 1}),
     (values.Each(values.text), [], ()),
+    (values.Each(values.text), None, ()),
     (values.Each(values.text), ["a", "b"], ("a", "b")),
     (values.Each(values.text), "a", ("a",)),
     (KEY_ENTRY, "a-key", {"key": "a-key"}),
@@ -102,8 +103,8 @@ BAD: list[tuple[Callable[[Any], Any], str, list[Any]]] = [
     (values.moment, MOMENT, ["2027-01-31", "2027-01-31T00:00:00", "soon", None, 2027, "0001-01-01T00:00:00+14:00"]),
     (values.key_text, "expected a key without spaces around it", [" key", "key\n"]),
     (values.mapping, "expected a mapping (name: value)", [[], "x", 0, False]),
-    (values.Each(values.text), "expected a list", [None, 5, {}]),
-    (values.Each(values.text, least=1), "expected at least one", [[]]),
+    (values.Each(values.text), "expected a list", [False, 5, {}]),
+    (values.Each(values.text, least=1), "expected at least one", [[], None]),
     (KEY_ENTRY, "expected either key or sha256", [{}, {"label": "x"}, {"key": "a", "sha256": "00" * 32}]),
 ]
 
