@@ -22,6 +22,7 @@ MAX_BODY = 64 * 1024
 MAX_HEADERS = 16 * 1024
 IDLE = 75.0
 """Seconds that a connection may be idle, or take for its headers."""
+ABSOLUTE = re.compile(r"https?://[^/?]*", re.IGNORECASE)
 
 
 def public_app(
@@ -96,6 +97,13 @@ class Listener(httputil.HTTPServerConnectionDelegate):
         return next(app for pattern, app in self._routes if pattern.fullmatch(path))
 
 
+def in_origin_form(line: httputil.RequestStartLine) -> httputil.RequestStartLine:
+    """Proxies may ask for a whole URL (RFC 9112 3.2.2): the path and the query of it are what is asked for."""
+    if line.path.startswith("/"):
+        return line
+    return line._replace(path=ABSOLUTE.sub("", line.path) or "/")
+
+
 class _Routed(httputil.HTTPMessageDelegate):
     """Stands for a request until its path is known."""
 
@@ -108,9 +116,9 @@ class _Routed(httputil.HTTPMessageDelegate):
     def headers_received(
         self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders
     ) -> Awaitable[None] | None:
-        app = self._listener.find(cast(httputil.RequestStartLine, start_line).path)
-        self._target = app.start_request(self._server_conn, self._connection)
-        return self._target.headers_received(start_line, headers)
+        line = in_origin_form(cast(httputil.RequestStartLine, start_line))
+        self._target = self._listener.find(line.path).start_request(self._server_conn, self._connection)
+        return self._target.headers_received(line, headers)
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         return self._target.data_received(chunk)

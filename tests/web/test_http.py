@@ -184,7 +184,7 @@ async def test_chunks_over_the_limit_are_refused_before_their_end(wire: Connect)
 # -- malformed HTTP
 
 
-@pytest.mark.parametrize("target", ["*", "x", "http://gateway/healthz", "/%ff%00", "/signals/%ff%00", "/signals/?x=/y"])
+@pytest.mark.parametrize("target", ["*", "x", "http://gateway", "/%ff%00", "/signals/%ff%00", "/signals/?x=/y"])
 async def test_no_target_breaks_the_gateway(wire: Connect, target: str) -> None:
     for method in ("GET", "POST", "CONNECT"):
         async with wire() as connection:
@@ -324,3 +324,16 @@ async def test_accounts_are_reloaded_between_requests(gateway: Gateway) -> None:
     gateway.ingest.accounts = {"newcomer": make_account("newcomer")}
     assert (await gateway.post(example())).code == 401
     assert (await gateway.post(example(), "newcomer")).code == 200
+
+
+@pytest.mark.parametrize("target", ["http://gateway/signals/bookshop", "HTTPS://gateway:8443/signals/bookshop?x=1"])
+async def test_a_whole_url_may_be_asked_for(gateway: Gateway, wire: Connect, target: str) -> None:
+    body = request(example())
+    async with wire() as connection:
+        await connection.write(head(f"Content-Length: {len(body)}", path=target), body)
+        assert await connection.code() == 200
+        await connection.write(head(method="GET", path="http://gateway/healthz"))
+        assert await connection.code() == 200
+        for nothing in ("http://gateway", "ftp://gateway/healthz", "*", "gateway:80"):
+            await connection.write(head(method="GET", path=nothing))
+            assert await connection.code() == 404
