@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.dispatch.dispatcher import REST
 from gateway.errors import Misconfigured, Permanent, RetryLater, Skip
@@ -331,3 +332,27 @@ async def test_under_a_rush_of_senders_deliveries_rest_but_go_on(
         before = len(rests)
         await gateway.settle("delivered")
         assert len(rests) <= before + 1  # one that had begun
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_ten_thousand_lanes_at_once_take_no_task_each(tmp_path: Path) -> None:
+    most = 0
+
+    async def count(delivery: Delivery) -> None:
+        nonlocal most
+        most = max(most, len(asyncio.all_tasks()))
+
+    sink = make_sink()
+    sink.script.extend([count] * 20_000)
+
+    async def all_arrived() -> bool:
+        return len(sink.arrived) == 10_001
+
+    async with dispatching(tmp_path, [(make_route(concurrency=64), sink)], start=False) as gateway:
+        await asyncio.gather(*(gateway.accept(order=str(n)) for n in range(10_000)))
+        await gateway.accept(order="77", type="ItemDeliveryStarted")
+        with capture_logs():
+            gateway.dispatcher.start()
+            await until(all_arrived)
+    assert most < 2 * 64 + 20  # an attempt is a task, and what it calls another
+    assert [d.signal.type for d in sink.arrived if d.signal.order == "77"] == ["ItemShipped", "ItemDeliveryStarted"]
