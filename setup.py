@@ -12,6 +12,7 @@ PLUGINS = {"csv": "CsvSink", "slack": "SlackSink", "odoo": "OdooSink"}
 EXTRAS = {
     "postgres": ["psycopg[binary]>=3.2"],
     "uvloop": ["uvloop>=0.21"],
+    "testing": ["pytest>=8"],  # gateway.testing, for plugin authors
 }
 EXTRAS["test"] = [
     "pytest>=9,<10",  # pytest-tornado's hooks are refused by pytest 10

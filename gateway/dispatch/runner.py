@@ -201,9 +201,7 @@ class Runner:
     async def _opened(self) -> Sink:
         async with self._opening:
             if self._sink is None:
-                sink = await self.make_sink()
-                await sink.open()
-                self._sink = sink
+                self._sink = await open_sink(await self.make_sink(), self.route)
             return self._sink
 
     async def make_sink(self) -> Sink:
@@ -299,6 +297,16 @@ def outcome_of(error: Exception) -> Outcome:
         case Skip():
             return Outcome(Kind.SKIPPED, str(error))
     return Outcome(Kind.RETRY, f"{type(error).__name__}: {error}")
+
+
+async def open_sink(sink: Sink, route: Route) -> Sink:
+    """The sink, opened. One that can't be, or is cancelled at it, is closed: it may hold what the next one needs."""
+    try:
+        await sink.open()
+    except BaseException:
+        await quietly(sink.close(), route)
+        raise
+    return sink
 
 
 async def quietly(work: Awaitable[None], route: Route) -> None:

@@ -10,9 +10,9 @@ ROOT = Path(__file__).parents[2]
 RANKS = [
     {"errors"},
     {"model"},
-    {"clock", "protocol", "keys", "policy", "sink", "logs", "metrics", "store", "testing"},
+    {"clock", "protocol", "keys", "policy", "sink", "logs", "metrics", "store"},
     {"config", "ingest", "dispatch", "simulate"},
-    {"web"},
+    {"web", "testing"},
     {"service"},
     {"cli"},
     {"__main__"},

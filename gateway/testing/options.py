@@ -1,0 +1,125 @@
+"""The part of the contract that needs no target to be turned: the class, and its options."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import voluptuous as vol
+
+from gateway.model import EVERY, STAGES, SecretValue
+from gateway.sink.registry import check_sink_class
+from gateway.testing.base import Base
+from gateway.testing.rig import expect
+
+MARK = "wr0ng"
+WRONG: tuple[Any, ...] = (
+    {f"{MARK} key": [f"{MARK} value"]},
+    [f"{MARK} value", {}],
+    f"{MARK}\nvalue",
+    f"{MARK}-value",
+    "",
+    -1.5,
+    True,
+    None,
+)
+"""What no option should take all of."""
+
+SECRET_NAME = re.compile(r"(^|_)(token|password|passwd|secrets?|api_?key|private_key|webhook_url)$")
+
+
+class OptionsContract(Base):
+    """Tests of the class and of its options' schema."""
+
+    def test_the_class_is_a_sink(self) -> None:
+        sink = self.sink
+        check_sink_class(sink.name, sink)
+        expect("\n" not in sink.summary and len(sink.summary) <= 100, "summary must be one line")
+        expect(sink.order in ("lane", "none"), "order must be lane or none")
+        expect(0 < sink.timeout <= 3600, "timeout must be some seconds, an hour at most")
+        expect(sink.concurrency >= 1 and sink.batch >= 1, "concurrency and batch must be 1 or more")
+        unknown = set(sink.signals) - set(STAGES) - {EVERY}
+        expect(bool(sink.signals) and not unknown, f"signals must name known types, or every one ('*'): {unknown}")
+
+    def test_good_options_are_taken(self) -> None:
+        async def body() -> None:
+            async with self.rig():
+                pass  # the rig holds them against the schema
+
+        self.run(body)
+
+    def test_a_missing_option_is_named(self) -> None:
+        async def body() -> None:
+            async with self.rig() as rig:
+                given = dict(rig.target.options())
+            for name in required(self.sink.options):
+                left = {key: value for key, value in given.items() if key != name}
+                errors = refused(self.sink.options, left)
+                expect(any(error.path == [name] for error in errors), f"without {name}, an error must name it")
+
+        self.run(body)
+
+    def test_an_unknown_option_is_refused(self) -> None:
+        async def body() -> None:
+            async with self.rig() as rig:
+                given = dict(rig.target.options())
+            errors = refused(self.sink.options, {**given, "surely_unknown": MARK})
+            expect(any("surely_unknown" in map(str, error.path) for error in errors), "an unknown option must be named")
+
+        self.run(body)
+
+    def test_a_wrong_option_is_refused_without_its_value(self) -> None:
+        async def body() -> None:
+            async with self.rig() as rig:
+                given = dict(rig.target.options())
+            for name in names(self.sink.options):
+                told = [refused(self.sink.options, {**given, name: value}) for value in WRONG]
+                expect(any(told), f"{name} takes anything: it must refuse what the sink can't use")
+                for error in (each for errors in told for each in errors):
+                    expect(MARK not in error.msg, f"the error of {name} holds the value found: {error.msg}")
+                    expect(
+                        bool(error.path) and str(error.path[0]) == name, f"the error of {name} must name it: {error}"
+                    )
+
+        self.run(body)
+
+    def test_what_is_named_as_a_secret_is_one(self) -> None:
+        async def body() -> None:
+            async with self.rig() as rig:
+                for name, value in rig.options.items():
+                    if SECRET_NAME.search(str(name)):
+                        found = value if isinstance(value, (list, tuple)) else [value]
+                        expect(all(isinstance(each, SecretValue) for each in found), f"{name} must be a Secret()")
+
+        self.run(body)
+
+
+def names(schema: Any) -> Iterator[str]:
+    """The options that a schema names."""
+    for key in schema:
+        name = key.schema if isinstance(key, vol.Marker) else key
+        if isinstance(name, str):
+            yield name
+
+
+def required(schema: Any) -> Iterator[str]:
+    for key in schema:
+        if isinstance(key, vol.Required) and isinstance(key.default, vol.Undefined):
+            yield key.schema
+
+
+def refused(schema: Any, options: Any) -> list[vol.Invalid]:
+    """The errors that options meet, none where they pass. A validator must raise no others than vol.Invalid."""
+    try:
+        vol.Schema(dict(schema))(options)
+    except vol.MultipleInvalid as error:
+        return list(flatten(error))
+    except Exception as error:
+        expect(False, f"a validator raised {type(error).__name__}, where it must raise vol.Invalid: {error}")
+    return []
+
+
+def flatten(error: vol.MultipleInvalid) -> Iterator[vol.Invalid]:
+    for each in error.errors:
+        yield from flatten(each) if isinstance(each, vol.MultipleInvalid) else (each,)

@@ -1,0 +1,299 @@
+"""The conformance kit: a good sink passes it, and whoever breaks a sentence of the contract is told which."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import structlog
+import voluptuous as vol
+
+from gateway.sink import Check, HttpSink, Misconfigured, Permanent, RetryLater, Secret, Sink, SinkError, Url
+from gateway.testing import HttpSinkContract, HttpTarget, SinkContract, Target, rig
+from gateway.testing.base import Base
+from tests.support import example
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The page's sink and its test, as `Sink` and `Contract`."""
+    folder = tmp_path_factory.mktemp("kit") / "desk"
+    example.write_plugin(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        sink, test = map(importlib.import_module, ("cloudsignal_desk", "test_desk"))
+        yield SimpleNamespace(Sink=sink.DeskSink, Contract=test.TestDesk)
+    del sys.modules["cloudsignal_desk"], sys.modules["test_desk"]
+
+
+def sentences(contract: type[SinkContract]) -> list[str]:
+    return [name for name in dir(contract) if name.startswith("test_")]
+
+
+def verdict(contract: SinkContract, test: str) -> str:
+    """What the kit says of a sink: "" where it passes."""
+    try:
+        getattr(contract, test)()
+    except pytest.fail.Exception as failure:
+        return str(failure)
+    return ""
+
+
+# -- a good sink
+
+
+@pytest.mark.parametrize("test", sentences(HttpSinkContract))
+def test_the_pages_sink_passes(desk: Any, test: str) -> None:
+    if test == "test_a_batch_is_answered_one_for_one":
+        with pytest.raises(pytest.skip.Exception, match="one delivery at a time"):
+            desk.Contract().test_a_batch_is_answered_one_for_one()
+    else:
+        assert verdict(desk.Contract(), test) == ""
+
+
+def test_the_pages_sink_is_as_short_as_it_says(desk: Any) -> None:
+    code = [line for line in example.block("python", "class DeskSink").splitlines() if line.strip()]
+    assert len(code) <= 30
+
+
+def test_pytest_alone_is_enough(tmp_path: Path) -> None:
+    example.write_plugin(tmp_path / "desk")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:tornado", "test_desk.py"],
+        cwd=tmp_path / "desk",
+        env={"PYTHONPATH": f"{example.PAGE.parents[1]}:{tmp_path / 'desk'}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    passed, skipped = map(int, re.findall(r"(\d+) passed, (\d+) skipped", done.stdout)[0])
+    assert (done.returncode, skipped) == (0, 1), done.stdout
+    assert passed == len(sentences(HttpSinkContract)) - 1
+
+
+@pytest.mark.parametrize(
+    "known", [Sink, HttpSink, Target, HttpTarget, Base, HttpSinkContract], ids=lambda c: c.__name__
+)
+def test_the_page_names_all_that_an_author_meets(known: type) -> None:
+    page = example.PAGE.read_text()
+    inner = {"run", "rig", "once", "turns", "after_trouble", "twice", "answer", "url", "session"}
+    for name in vars(known):
+        if not name.startswith(("_", "test_", "expect_", "cancelled_")) and name not in inner:
+            assert re.search(rf"\b{name}\b", page), f"{known.__name__}.{name} is not in {example.PAGE.name}"
+
+
+def test_the_gateway_does_without_pytest() -> None:
+    code = "import sys, gateway.service, gateway.cli; assert 'pytest' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], cwd=example.PAGE.parents[1], check=True, timeout=60)
+
+
+# -- sinks that break a sentence
+
+
+async def swallow(self: Any, delivery: Any) -> None:
+    """Takes every trouble for a success."""
+    try:
+        await type(self).__mro__[1].deliver(self, delivery)
+    except SinkError:
+        return
+
+
+async def give_up(self: Any, delivery: Any) -> None:
+    try:
+        await type(self).__mro__[1].deliver(self, delivery)
+    except RetryLater as error:
+        raise Permanent(str(error)) from error
+
+
+async def forget_the_wait(self: Any, delivery: Any) -> None:
+    try:
+        await type(self).__mro__[1].deliver(self, delivery)
+    except RetryLater as error:
+        raise RetryLater(str(error)) from error
+
+
+async def try_again_for_ever(self: Any, delivery: Any) -> None:
+    try:
+        await type(self).__mro__[1].deliver(self, delivery)
+    except (Permanent, Misconfigured) as error:
+        raise RetryLater(str(error)) from error
+
+
+async def new_key_each_time(self: Any, delivery: Any) -> None:
+    await self.call("POST", "/tickets", {"id": f"{delivery.key}-{delivery.attempt}", "text": "x"})
+
+
+async def remember_in_memory(self: Any, delivery: Any) -> None:
+    """Acts once in one process; a restart has it act again."""
+    known = self.__dict__.setdefault("known", set())
+    if delivery.key not in known:
+        await self.call("POST", "/tickets", {"id": f"{delivery.key}-{id(self)}", "text": "x"})
+        known.add(delivery.key)
+
+
+async def remember_too_soon(self: Any, delivery: Any) -> None:
+    """Says that it is done before it is."""
+    if self.state.get("done") != delivery.key:
+        self.state.set("done", delivery.key)
+        await self.call("POST", "/tickets", {"id": delivery.key, "text": "x"})
+
+
+async def two_halves(self: Any, delivery: Any) -> None:
+    """The second half is left out where the first was done by an attempt before."""
+    known = self.__dict__.setdefault("known", set())
+    if delivery.key not in known:
+        known.add(delivery.key)
+        await self.call("POST", "/tickets", {"id": f"{delivery.key}-a", "text": "x"})
+        await self.call("POST", "/tickets", {"id": f"{delivery.key}-b", "text": "x"})
+
+
+async def stay(self: Any, delivery: Any) -> None:
+    """Does not end when it is cancelled."""
+    try:
+        await type(self).__mro__[1].deliver(self, delivery)
+    except asyncio.CancelledError:
+        await asyncio.sleep(3600)
+
+
+async def surprise(self: Any, delivery: Any) -> None:
+    await self.call("POST", "/tickets", {"id": delivery.key, "text": delivery.signal.payload["item"] + "!"})
+
+
+async def tell_token(self: Any, delivery: Any) -> None:
+    structlog.get_logger().info("desk.called", token=self.settings["token"].reveal())
+    await type(self).__mro__[1].deliver(self, delivery)
+
+
+async def tell_in_error(self: Any, delivery: Any) -> None:
+    try:
+        await type(self).__mro__[1].deliver(self, delivery)
+    except Misconfigured as error:
+        raise Misconfigured(f"{error} ({self.settings['token'].reveal()})") from error
+
+
+async def trust(self: Any, delivery: Any) -> None:
+    """Puts the target's words into its own."""
+    answer = await self.request(
+        "POST",
+        self.settings["url"] + "/tickets",
+        json={"id": delivery.key, "text": "x"},
+        headers={"Authorization": f"Bearer {self.settings['token'].reveal()}"},
+    )
+    if answer.status >= 300:
+        raise RetryLater(answer.text, answer.retry_after(self.context.now()))
+
+
+async def follow(self: Any, delivery: Any) -> None:
+    headers = {"Authorization": f"Bearer {self.settings['token'].reveal()}"}
+    async with self.session.post(self.settings["url"], json={"id": delivery.key, "text": "x"}, headers=headers):
+        return
+
+
+async def work_on(self: Any, delivery: Any) -> None:
+    await type(self).__mro__[1].deliver(self, delivery)
+    self.background = asyncio.create_task(asyncio.sleep(3600))
+
+
+async def always_ok(self: Any) -> Check:
+    return Check(True)
+
+
+async def never_ok(self: Any) -> Check:
+    return Check(False, ("can't tell",))
+
+
+async def check_by_posting(self: Any) -> Check:
+    try:
+        await self.call("POST", "/tickets", {"id": "check", "text": "is it there?"})
+    except SinkError as error:
+        return Check(False, (str(error),))
+    return Check(True)
+
+
+def url_told(value: Any) -> str:
+    try:
+        return Url()(value)
+    except vol.Invalid:
+        raise vol.Invalid(f"{value} is no URL") from None
+
+
+def url_crash(value: Any) -> str:
+    return value.rstrip("/")
+
+
+BROKEN: list[tuple[str, dict[str, Any], str]] = [
+    ("test_a_busy_target_is_tried_again", {"deliver": swallow}, "must be tried again later"),
+    ("test_a_busy_target_is_tried_again", {"deliver": give_up}, "must be tried again later"),
+    ("test_a_target_that_is_down_is_tried_again", {"deliver": give_up}, "must be tried again later"),
+    ("test_the_wait_that_a_target_asks_for_is_kept", {"deliver": forget_the_wait}, "37 s was asked for"),
+    ("test_a_wait_may_be_given_as_a_date", {"deliver": forget_the_wait}, "Retry-After was the date"),
+    ("test_what_the_target_never_takes_is_given_up", {"deliver": try_again_for_ever}, "must end as permanent"),
+    ("test_refused_credentials_pause_the_route", {"deliver": try_again_for_ever}, "must end as misconfigured"),
+    ("test_a_target_that_hangs_is_left_in_time", {"deliver": swallow, "read_timeout": 5}, "must be tried again later"),
+    ("test_a_target_that_hangs_is_left_in_time", {"deliver": stay, "timeout": 1}, "must end within 0.2 s"),
+    ("test_it_delivers", {"deliver": remember_too_soon, "call": never_ok}, "the target saw nothing"),
+    (
+        "test_a_delivery_that_comes_twice_acts_once",
+        {"deliver": new_key_each_time},
+        "when CloudprinterOrderCanceled comes twice",
+    ),
+    ("test_it_acts_once_over_a_restart", {"deliver": remember_in_memory}, "comes twice"),
+    ("test_it_acts_once_where_a_crash_forgot_the_result", {"deliver": remember_in_memory}, "comes twice"),
+    ("test_an_attempt_may_be_cancelled_anywhere", {"deliver": remember_too_soon}, "was cancelled at its await 1"),
+    ("test_an_attempt_may_be_cancelled_anywhere", {"deliver": two_halves}, "was cancelled at its await"),
+    ("test_whatever_the_gateway_accepts_is_answered", {"deliver": surprise}, "must not surprise the sink: KeyError"),
+    ("test_no_secret_is_shown", {"deliver": tell_token}, "THE SECRET"),
+    ("test_no_secret_is_shown", {"deliver": tell_in_error}, "THE SECRET"),
+    ("test_a_target_that_tells_all_it_was_sent_tells_no_secret", {"deliver": trust}, "THE SECRET"),
+    ("test_a_redirect_takes_nothing_elsewhere", {"deliver": follow}, "is no delivery"),
+    ("test_statuses_that_pass_are_tried_again", {"deliver": follow}, "answering 429 must be tried again"),
+    ("test_a_page_that_is_not_the_targets_is_no_delivery_gone_wrong", {"deliver": follow}, "is no delivery"),
+    ("test_it_leaves_nothing_behind", {"deliver": work_on}, "close must end what the sink began"),
+    ("test_check_finds_a_healthy_target_and_changes_nothing", {"check": never_ok}, "must be ok"),
+    ("test_check_finds_a_healthy_target_and_changes_nothing", {"check": check_by_posting}, "must change nothing"),
+    ("test_check_sees_that_a_target_is_down", {"check": always_ok}, "must not be ok with a target that is down"),
+    ("test_check_sees_that_credentials_are_refused", {"check": always_ok}, "refuses the credentials"),
+    ("test_the_class_is_a_sink", {"signals": frozenset({"ItemShiped"})}, "ItemShiped"),
+    ("test_the_class_is_a_sink", {"summary": "two\nlines"}, "one line"),
+    ("test_the_class_is_a_sink", {"timeout": 0}, "timeout"),
+    ("test_an_unknown_option_is_refused", {"options": {str: object}}, "an unknown option must be named"),
+    (
+        "test_a_wrong_option_is_refused_without_its_value",
+        {"options": {vol.Required("url"): url_told, vol.Required("token"): Secret()}},
+        "the error of url holds the value found",
+    ),
+    (
+        "test_a_wrong_option_is_refused_without_its_value",
+        {"options": {vol.Required("url"): url_crash, vol.Required("token"): Secret()}},
+        "a validator raised AttributeError",
+    ),
+    (
+        "test_a_wrong_option_is_refused_without_its_value",
+        {"options": {vol.Required("url"): object, vol.Required("token"): Secret()}},
+        "url takes anything",
+    ),
+    (
+        "test_what_is_named_as_a_secret_is_one",
+        {"options": {vol.Required("url"): Url(), vol.Required("token"): str}},
+        r"token must be a Secret\(\)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("test", "changes", "words"), BROKEN)
+def test_a_broken_sentence_is_told(
+    desk: Any, test: str, changes: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rig, "CANCEL_WITHIN", 0.2)
+    broken = type("Broken", (desk.Sink,), changes)
+    contract = type("TestBroken", (desk.Contract,), {"sink": broken})()
+    assert re.search(words, verdict(contract, test)), verdict(contract, test)
