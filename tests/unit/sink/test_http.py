@@ -19,7 +19,6 @@ pytestmark = pytest.mark.gen_test
 class Plain(HttpSink):
     name = "plain"
     summary = "posts"
-    read_timeout = 0.05
 
 
 @asynccontextmanager
@@ -62,6 +61,8 @@ async def test_a_redirect_is_not_followed() -> None:
 async def test_no_whole_answer_is_tried_again(fault: str, words: str) -> None:
     async with target() as (sink, stub):
         stub.faults.append(fault)
+        if fault == Fault.HANG:
+            sink.read_timeout = 0.05  # type: ignore[misc]
         with pytest.raises(RetryLater, match=words) as raised:
             await sink.request("POST", f"{stub.url}/secret-path")
     assert "secret-path" not in str(raised.value)
