@@ -11,26 +11,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import socket
 import sqlite3
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import tornado
-
-from gateway.cli.run import find_loop_factory
-from tests.support import payloads
-from tests.support.process import ROOT, environment, free_port
+from tests.bench import rig
+from tests.support.process import ROOT
 
 GATEWAY, BARE = "gateway", "bare"
 ROWS = (
@@ -39,60 +30,9 @@ ROWS = (
     ("p99 ms", "p99", "{:.2f}"),
     ("RSS MB", "rss", "{:.0f}"),
     ("CPU", "cpu", "{:.0%}"),
+    ("CPU µs each", "each", "{:.0f}"),
 )
 """What is printed of each server: label, figure, format."""
-
-CONFIG = """\
-server: {{listen: "127.0.0.1:{port}"}}
-store: {{url: sqlite:///gateway.db}}
-plugins: [csv]
-tenant: bench
-accounts:
-  bench:
-    keys: [{key}]
-    routes: {{{routes}}}
-"""
-ROUTE = "export{n}: {{sink: csv, signals: ['*'], options: {{directory: exports/{n}}}}}"
-
-
-@contextmanager
-def serving(command: Sequence[str], port: int, core: int, directory: Path) -> Iterator[int]:
-    """A server on one core, from when it listens; its pid. Its output is in the directory."""
-    log = directory / "server.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *command],
-            cwd=directory,
-            env=environment(None),
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            os.sched_setaffinity(process.pid, {core})  # before it has threads; those it makes inherit it
-            wait_for(port, process, log)
-            yield process.pid
-        finally:
-            stop(process)
-
-
-def wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        if process.poll() is not None:
-            break
-        time.sleep(0.1)
-    sys.exit(f"the server did not start:\n{log.read_text(errors='replace')[-2000:]}")
-
-
-def stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(30)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
 
 
 def run_load(port: int, pid: int, core: int, given: argparse.Namespace) -> dict[str, Any]:
@@ -111,18 +51,12 @@ def run_load(port: int, pid: int, core: int, given: argparse.Namespace) -> dict[
 
 def measure(which: str, given: argparse.Namespace, cores: Sequence[int]) -> dict[str, Any]:
     """One turn of the gateway or the bare handler."""
-    port = free_port()
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=given.directory) as name:
-        directory = Path(name)
-        if which == GATEWAY:
-            routes = ", ".join(ROUTE.format(n=n) for n in range(given.routes))
-            text = CONFIG.format(port=port, key=payloads.KEY, routes=routes)
-            (directory / "gateway.yaml").write_text(text)
-            command = ["gateway", "serve", "--config", "gateway.yaml"]
-        else:
-            command = ["tests.bench.bare", str(port), given.bare_loop]
-        with serving(command, port, cores[0], directory) as pid:
-            figures = run_load(port, pid, cores[1], given)
+    with rig.folder(given.directory) as directory:
+        routes = {f"export{n}": rig.csv_route(f"{n}") for n in range(given.routes)}
+        port = rig.write_config(directory, {"bench": {"bench": routes}}).public
+        command = rig.SERVE if which == GATEWAY else ("tests.bench.bare", str(port), given.bare_loop)
+        with rig.serving(command, port, cores[0], directory) as server:
+            figures = run_load(port, server.pid, cores[1], given)
         if which == GATEWAY:
             figures |= read_store(directory / "gateway.db")
     return figures
@@ -142,33 +76,10 @@ def read_store(path: Path) -> dict[str, Any]:
 def conditions(given: argparse.Namespace, cores: Sequence[int]) -> dict[str, Any]:
     """What the figures depend on."""
     return {
-        "python": platform.python_version(),
-        "tornado": tornado.version,
-        "loop": "uvloop" if find_loop_factory() else "asyncio",
-        "filesystem": find_filesystem(given.directory.resolve()),
-        "fsync_ms": time_fsync(given.directory),
+        **rig.conditions(given.directory),
         "cores": {"server": cores[0], "load": cores[1]},
         **{name: getattr(given, name) for name in ("connections", "seconds", "rounds", "routes", "bare_loop")},
     }
-
-
-def find_filesystem(path: Path) -> str:
-    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    holding = [(len(where), kind) for _, where, kind, *_ in mounts if path.is_relative_to(where)]
-    return max(holding, default=(0, "unknown"))[1]
-
-
-def time_fsync(directory: Path) -> float:
-    """Milliseconds that syncing a small write takes, the median of some."""
-    times = []
-    with tempfile.TemporaryFile(dir=directory) as file:
-        for _ in range(50):
-            started = time.perf_counter()
-            file.write(bytes(4096))
-            file.flush()
-            os.fsync(file.fileno())
-            times.append((time.perf_counter() - started) * 1000)
-    return statistics.median(times)
 
 
 def summarize(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -198,9 +109,8 @@ def render(result: dict[str, Any]) -> str:
     about = result["conditions"]
     lines = [
         f"one core, {about['connections']} connections, {about['rounds']} rounds of {about['seconds']:g} s each, "
-        f"{about['routes']} csv routes; Python {about['python']}, Tornado {about['tornado']}, {about['loop']} "
-        f"(the bare handler's loop: {about['bare_loop']}); "
-        f"store on {about['filesystem']}, fsync {about['fsync_ms']:.2f} ms",
+        f"{about['routes']} csv routes (the bare handler's loop: {about['bare_loop']})",
+        rig.describe(about),
         f"{'':12}{GATEWAY:>10}{BARE:>10}",
     ]
     for label, key, shape in ROWS:
@@ -231,14 +141,12 @@ def main() -> None:
     parser.add_argument("--directory", type=Path, default=Path(), help="where the store is made; use a real disk")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        sys.exit("needs two cores: one for the server, one for the load")
+    cores = rig.find_cores()
     turns: dict[str, list[dict[str, Any]]] = {GATEWAY: [], BARE: []}
     for number in range(given.rounds):
         for which, each in turns.items():
             each.append(measure(which, given, cores))
-            print(f"round {number + 1}: {which} {each[-1]['rate']:.0f} signals/s", file=sys.stderr)
+            rig.tell(f"round {number + 1}: {which} {each[-1]['rate']:.0f} signals/s")
     result = {"conditions": conditions(given, cores), **summarize(turns)}
     print(json.dumps(result) if given.json else render(result))
 

@@ -15,10 +15,10 @@ import re
 import time
 from array import array
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from gateway.simulate import percentile
+from tests.bench import rig
 from tests.support import payloads
 
 TYPES = ("CloudprinterOrderValidated", "ItemValidated", "ItemProduce", "ItemProduced", "ItemPacked", "ItemShipped")
@@ -108,20 +108,11 @@ class Usage:
         self.start = self.now()
 
     def now(self) -> tuple[float, float, float]:
-        # The fields after the name, which is in brackets: utime and stime are the 12th and 13th.
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        ticks = int(fields[11]) + int(fields[12])
-        return time.perf_counter(), time.process_time(), ticks / os.sysconf("SC_CLK_TCK")
+        return time.perf_counter(), time.process_time(), rig.cpu_seconds(self.pid)
 
     def since(self) -> tuple[float, float, float]:
         wall, own, server = (now - then for now, then in zip(self.now(), self.start, strict=True))
         return wall, own, server
-
-
-def resident(pid: int) -> float:
-    """A process's resident memory in MB."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
 
 
 async def run(load: Load, port: int, pid: int, connections: int, warm_up: float, seconds: float) -> dict[str, Any]:
@@ -133,7 +124,7 @@ async def run(load: Load, port: int, pid: int, connections: int, warm_up: float,
     usage = Usage(pid)
     await asyncio.sleep(seconds)
     wall, own, server = usage.since()
-    codes, latencies, lost, rss = dict(load.codes), sorted(load.latencies), load.lost, resident(pid)
+    codes, latencies, lost, rss = dict(load.codes), sorted(load.latencies), load.lost, rig.memory(pid)
     for transport, _ in made:
         transport.abort()
     return {
@@ -142,6 +133,7 @@ async def run(load: Load, port: int, pid: int, connections: int, warm_up: float,
         "p99": percentile(latencies, 0.99),
         "rss": rss,
         "cpu": server / wall,
+        "each": server / max(1, codes.get("200", 0)) * 1e6,
         "load_cpu": own / wall,
         "codes": codes,
         "lost": lost,
