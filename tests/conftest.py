@@ -3,6 +3,42 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Server
 
 # Else the first IOLoop of a test has asyncio make a loop to fall back to, which nobody closes.
 asyncio.set_event_loop(None)
+
+
+@cache
+def start_postgres() -> Server:
+    """The server of this run, from the first test that needs it."""
+    try:
+        from tests.support.postgres import Server
+    except ImportError as error:
+        if os.environ.get("CI") == "true":
+            raise
+        pytest.skip(f"no PostgreSQL to test on: {error}")
+    return Server()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Server:
+    return start_postgres()
+
+
+@pytest.fixture
+def postgres_url(postgres: Server) -> str:
+    """An empty place on it."""
+    return postgres.make_place()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if start_postgres.cache_info().currsize:
+        terminalreporter.write_line(f"PostgreSQL {start_postgres().version}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.errors import GatewayError
@@ -23,7 +24,17 @@ def open_store(settings: Settings, *, exclusive: bool = False, loop: asyncio.Abs
     if scheme == "sqlite":
         return sqlite.open_sqlite(settings, loop, exclusive)
     if scheme in ("postgres", "postgresql"):
+        opened: Store = find_postgres().open_postgres(settings, loop)
+        return opened
+    raise GatewayError("store.url: expected sqlite:///path/of/a/file.db or postgresql://user@host/database")
+
+
+def find_postgres() -> Any:
+    """What opens PostgreSQL, where its driver is installed."""
+    try:
+        from gateway.store import postgres
+    except ImportError as error:
         raise GatewayError(
-            "store.url: postgresql:// is not supported yet in this version; use sqlite:///data/gateway.db"
-        )
-    raise GatewayError("store.url: expected sqlite:///path/of/a/file.db")
+            "store.url: PostgreSQL needs its driver: install cloudsignal-gateway with the extra postgres"
+        ) from error
+    return postgres

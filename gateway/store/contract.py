@@ -174,6 +174,10 @@ class Store(Protocol):
     anything is written, when the queue is full; the gateway's own writes are bounded by what it runs.
     """
 
+    shared: bool
+    """Whether other gateways may serve from it at the same time: then leases are short and renewed, and nobody takes
+    back what another has claimed."""
+
     # -- custody
 
     async def accept(self, signal: Signal, targets: Sequence[Target], unrouted: Sequence[str], hold: bool) -> Accepted:
@@ -196,6 +200,10 @@ class Store(Protocol):
         """Write results and the sinks' state changes with them, in one transaction; how many results were taken.
         A result whose lease is no longer the holder's is left out, its attempt too; state changes are kept. What ends
         a lane's head frees the next. TypeError where a state value is no JSON."""
+        ...
+
+    async def renew(self, deliveries: Sequence[Delivery], lease_until: float) -> int:
+        """Have the leases of claimed deliveries last longer, of those that are still the holder's; how many."""
         ...
 
     async def next_due(self, routes: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], float]:

@@ -7,12 +7,13 @@ import contextlib
 import queue
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from peewee import Database, PeeweeException
 
 from gateway.errors import StoreError
-from gateway.model import Attempt, Signal
+from gateway.model import Attempt, Delivery, Signal
 from gateway.store import lanes, queries, writes
 from gateway.store.contract import (
     Accepted,
@@ -30,17 +31,33 @@ from gateway.store.contract import (
 )
 from gateway.store.lock import Serving
 from gateway.store.rows import dumps
-from gateway.store.writer import Step, Writer, describe_failure
+from gateway.store.writer import Prepare, Step, Writer, describe_failure
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """Where databases differ. `shared`: other gateways may serve from it too. `prepare` runs first in each of the
+    writer's transactions; `revive` makes a broken connection anew and says whether it had to."""
+
+    shared: bool
+    prepare: Prepare
+    revive: Callable[[Any], bool]
+
+
+FILE = Ways(shared=False, prepare=lambda db, work: None, revive=lambda db: False)
+
+
 class Readers:
     """Runs queries on threads, each with a connection of its own while it runs."""
 
-    def __init__(self, databases: Sequence[Database], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, databases: Sequence[Database], loop: asyncio.AbstractEventLoop, revive: Callable[[Any], bool]
+    ) -> None:
         self._loop = loop
+        self._revive = revive
         self._threads = ThreadPoolExecutor(len(databases), "store-reader")
         self._idle: queue.SimpleQueue[Database] = queue.SimpleQueue()
         self._databases = databases
@@ -60,7 +77,12 @@ class Readers:
     def _query(self, query: Callable[Concatenate[Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         db = self._idle.get()
         try:
+            self._revive(db)
             return query(db, *args, **kwargs)
+        except PeeweeException:
+            if self._revive(db):  # it broke since its last use, as when the server was restarted
+                return query(db, *args, **kwargs)
+            raise
         finally:
             self._idle.put(db)
 
@@ -76,6 +98,8 @@ class Readers:
 class DatabaseStore:
     """See gateway.store.contract.Store. `serving` is what the process that serves holds; it is let go last."""
 
+    shared: bool
+
     def __init__(
         self,
         writer: Database,
@@ -84,10 +108,12 @@ class DatabaseStore:
         loop: asyncio.AbstractEventLoop,
         serving: Serving | None,
         actor: str,
+        ways: Ways = FILE,
     ) -> None:
+        self.shared = ways.shared
         self._actor = actor
-        self._writer = Writer(writer, writes.STEPS, limit, loop)
-        self._readers = Readers(readers, loop)
+        self._writer = Writer(writer, writes.STEPS, limit, loop, ways.prepare)
+        self._readers = Readers(readers, loop, ways.revive)
         self._serving = serving
         self._closing: asyncio.Task[None] | None = None
 
@@ -111,6 +137,9 @@ class DatabaseStore:
         # Here and not on the writer's thread, so that what is no JSON is the caller's TypeError.
         texts = {route: {key: dumps(value) for key, value in keys.items()} for route, keys in state.items()}
         return await self._count(lanes.record_results, lanes.Record(results, texts))
+
+    async def renew(self, deliveries: Sequence[Delivery], lease_until: float) -> int:
+        return await self._count(lanes.renew_leases, lanes.Renew(deliveries, lease_until))
 
     async def next_due(self, routes: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
         return await self._readers.run(queries.next_due, list(routes))

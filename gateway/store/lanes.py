@@ -45,6 +45,11 @@ class ClaimDue(NamedTuple):
     lease_until: float
 
 
+class Renew(NamedTuple):
+    deliveries: Sequence[Delivery]
+    lease_until: float
+
+
 # -- the order of a lane
 
 
@@ -89,8 +94,9 @@ def find_holders(db: Database, results: Sequence[Result]) -> dict[int, Lane]:
     """The places of the results that count, with their lanes. Of two results of one delivery the first counts."""
     if not results:
         return {}
-    asked = [(r.delivery.signal.id, r.delivery.route, r.delivery.lease) for r in results]
-    found: dict[tuple[int, str, str], tuple[int, Lane]] = {}
+    deliveries = [result.delivery for result in results]
+    asked = [(d.signal.id, d.route, d.lease, d.signal.account) for d in deliveries]
+    found: dict[tuple[int, str, str, str], tuple[int, Lane]] = {}
     for place, account, lane in sql.run(db, sql.SELECT_HOLDERS, dumps(asked)):
         found.setdefault(asked[place], (place, (account, asked[place][1], lane)))
     return dict(found.values())
@@ -102,15 +108,16 @@ def update_results(db: Database, results: Sequence[Result]) -> None:
 
 
 def result_row(result: Result) -> list[Any]:
-    """Signal, route, state, due_at, how many more attempts, ended_at, reason."""
+    """Signal, route, state, due_at, how many more attempts, ended_at, reason, account."""
     key = [result.delivery.signal.id, result.delivery.route]
+    account = result.delivery.signal.account
     match result.decision:
         case RetryAt(at, reason, counted):
-            return [*key, "pending", micros(at), int(counted), None, clean(reason)]
+            return [*key, "pending", micros(at), int(counted), None, clean(reason), account]
         case Done(state, reason):
-            return [*key, state, None, 1, micros(result.ended_at), clean(reason)]
+            return [*key, state, None, 1, micros(result.ended_at), clean(reason), account]
         case Dead(reason):
-            return [*key, "dead", None, 1, micros(result.ended_at), clean(reason)]
+            return [*key, "dead", None, 1, micros(result.ended_at), clean(reason), account]
 
 
 def insert_attempts(db: Database, results: Sequence[Result]) -> None:
@@ -154,28 +161,36 @@ def claim_deliveries(db: Database, items: Sequence[ClaimDue]) -> list[Claim]:
 
 
 def claim_one(db: Database, item: ClaimDue) -> Claim:
+    now = micros(item.now)
+    live = select_due(db, [want.limit for want in item.wants], item, 0, now)
+    room = [room_for_replays(want, len(live[place])) for place, want in enumerate(item.wants)]
+    replays = select_due(db, room, item, 1, now) if has_replays(db) else [[] for _ in room]
+    rows = [row for place in range(len(room)) for row in (*live[place], *replays[place])]
     lease = uuid.uuid4().hex
-    rows: list[ClaimedRow] = []
-    full = set()
-    for want in item.wants:
-        live = select_due(db, want, 0, item.now, want.limit)
-        room = min(want.limit - len(live), want.limit if want.replays is None else want.replays)
-        replays = select_due(db, want, 1, item.now, room)
-        if len(replays) >= room:
-            full.add((want.account, want.route))
-        lease_due(db, want.route, [*live, *replays], item.lease_until, lease)
-        rows += [(want.route, *row) for row in (*live, *replays)]
+    lease_due(db, rows, item.lease_until, lease)
     routes = [(want.account, want.route) for want in item.wants]
+    full = {route for route, most, taken in zip(routes, room, replays, strict=True) if len(taken) >= most}
     return Claim(make_deliveries(db, rows, lease), queries.next_due(db, routes, full))
 
 
-def select_due(db: Database, want: Want, replayed: int, now: float, limit: int) -> list[Sequence[Any]]:
-    return sql.run(db, sql.SELECT_DUE, want.account, want.route, replayed, micros(now), limit) if limit > 0 else []
+def room_for_replays(want: Want, live: int) -> int:
+    return min(want.limit - live, want.limit if want.replays is None else want.replays)
 
 
-def lease_due(db: Database, route: str, rows: Sequence[Sequence[Any]], until: float, lease: str) -> None:
+def select_due(db: Database, limits: Sequence[int], item: ClaimDue, replayed: int, now: int) -> list[list[ClaimedRow]]:
+    """For each want, up to its limit."""
+    found: list[list[ClaimedRow]] = [[] for _ in item.wants]
+    pairs = enumerate(zip(item.wants, limits, strict=True))
+    asked = [(place, want.account, want.route, limit) for place, (want, limit) in pairs if limit > 0]
+    for place, *row in sql.select_due(db, asked, replayed, now) if asked else ():
+        found[place].append(tuple(row))
+    return found
+
+
+def lease_due(db: Database, rows: Sequence[ClaimedRow], until: float, lease: str) -> None:
     if rows:
-        sql.run(db, sql.LEASE_DUE, micros(until), lease, route, dumps([row[0] for row in rows]))
+        keys = [(account, signal_id, route) for route, signal_id, account, *_ in rows]
+        sql.run(db, sql.LEASE_DUE, micros(until), lease, dumps(keys))
 
 
 def make_deliveries(db: Database, rows: Sequence[ClaimedRow], lease: str) -> list[Delivery]:
@@ -201,6 +216,16 @@ def make_deliveries(db: Database, rows: Sequence[ClaimedRow], lease: str) -> lis
 
 
 # -- leases
+
+
+def renew_leases(db: Database, items: Sequence[Renew]) -> list[int]:
+    """Leases that are still their holders' last longer."""
+    return [renew_one(db, *item) for item in items]
+
+
+def renew_one(db: Database, deliveries: Sequence[Delivery], until: float) -> int:
+    held = [(d.signal.account, d.signal.id, d.route, d.lease) for d in deliveries]
+    return len(sql.run(db, sql.RENEW_LEASES, micros(until), dumps(held)))
 
 
 def release_leases(db: Database, items: Sequence[float]) -> list[int]:

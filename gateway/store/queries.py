@@ -9,7 +9,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from peewee import Database, Expression, fn
+from peewee import SQL, Database, Expression, Tuple, fn
 
 from gateway.model import Attempt, Kind
 from gateway.store import sql
@@ -19,6 +19,7 @@ from gateway.store.tables import Attempts, Deliveries, Quarantine, Routes, Signa
 
 REPLAYABLE = ("delivered", "dead", "filtered")
 STATES = ("delivered", "pending", "dead", "filtered")
+ALL = SQL("*")
 
 
 # -- which rows
@@ -49,10 +50,10 @@ def of_deliveries(which: Filter) -> list[Expression]:
     """What the filter asks of a delivery; of its signal only where a delivery does not know it."""
     asked = {Deliveries.account: which.account, Deliveries.route: which.route, Deliveries.state: which.state}
     terms = [field == value for field, value in asked.items() if value is not None]
-    if which.ids is not None:
-        terms.append(Deliveries.signal_id.in_(ids_of(which)))
-    if any(value is not None for value in (which.type, which.order, which.since, which.until)):
-        terms.append(Deliveries.signal_id.in_(Signals.select(Signals.id).where(*of_signals(which))))
+    if any(value is not None for value in (which.ids, which.type, which.order, which.since, which.until)):
+        # With the account, which the ids go by in the key.
+        keys = Signals.select(Signals.account, Signals.id).where(*of_signals(which))
+        terms.append(Tuple(Deliveries.account, Deliveries.signal_id).in_(keys))
     return terms
 
 
@@ -159,7 +160,7 @@ def read_backlog(db: Database) -> dict[tuple[str, str], Backlog]:
 def count_replayable(db: Database, which: Filter) -> dict[tuple[str, str], int]:
     """How many deliveries a replay would start anew, per account and route."""
     route = (Deliveries.account, Deliveries.route)
-    query = Deliveries.select(*route, fn.COUNT()).where(replayable(which)).group_by(*route)
+    query = Deliveries.select(*route, fn.COUNT(ALL)).where(replayable(which)).group_by(*route)
     return {(account, name): count for account, name, count in query.tuples().execute(db)}
 
 
@@ -173,7 +174,7 @@ def read_state(db: Database, account: str, route: str) -> dict[str, Any]:
 def read_ledger(db: Database) -> Mapping[tuple[str, str], Mapping[str, int]]:
     """The custody identity's figures, all from one snapshot."""
     counts: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys(("accepted", *STATES), 0))
-    with db.atomic():
+    with snapshot(db):
         for account, route, state, count in count_deliveries(db):
             counts[account, route][state] += count
             counts[account, route]["accepted"] += count
@@ -183,10 +184,15 @@ def read_ledger(db: Database) -> Mapping[tuple[str, str], Mapping[str, int]]:
     return dict(counts)
 
 
+def snapshot(db: Database) -> Any:
+    """A transaction whose queries all see the same; SQLite's do anyway."""
+    return db.atomic("REPEATABLE READ") if sql.is_postgres(db) else db.atomic()
+
+
 def count_deliveries(db: Database) -> Iterable[tuple[str, str, str, int]]:
     group = (Deliveries.account, Deliveries.route, Deliveries.state)
     rows: Iterable[tuple[str, str, str, int]] = (
-        Deliveries.select(*group, fn.COUNT()).group_by(*group).tuples().execute(db)
+        Deliveries.select(*group, fn.COUNT(ALL)).group_by(*group).tuples().execute(db)
     )
     return rows
 
@@ -194,7 +200,7 @@ def count_deliveries(db: Database) -> Iterable[tuple[str, str, str, int]]:
 def count_unrouted(db: Database) -> Iterable[tuple[str, str, int]]:
     """The lists are few and repeat, so they are counted as they are and read here."""
     group = (Signals.account, Signals.unrouted)
-    query = Signals.select(*group, fn.COUNT()).where(Signals.unrouted != "").group_by(*group)
+    query = Signals.select(*group, fn.COUNT(ALL)).where(Signals.unrouted != "").group_by(*group)
     for account, unrouted, count in query.tuples().execute(db):
         for route in orjson.loads(unrouted):
             yield account, route, count

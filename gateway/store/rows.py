@@ -49,6 +49,8 @@ def dumps(value: Any) -> str:
 
 def clean(text: str) -> str:
     """Text that came from anywhere as text that any database takes: no lone surrogates, no NUL."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
@@ -59,11 +61,11 @@ def signal_row(signal: Signal, deliveries: int, unrouted: Sequence[str]) -> list
         signal.account,
         signal.identity,
         occurred,
-        signal.type,
-        signal.order,
-        signal.order_reference,
-        signal.item,
-        signal.item_reference,
+        clean(signal.type),
+        clean(signal.order),
+        clean(signal.order_reference),
+        signal.item and clean(signal.item),
+        signal.item_reference and clean(signal.item_reference),
         micros_of(signal.received_at),
         dumps(signal.payload),
         STAGES.get(signal.type, 0),

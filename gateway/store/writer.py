@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from peewee import Database, PeeweeException
+from peewee import Database, InterfaceError, OperationalError, PeeweeException
 
 from gateway.errors import StoreBusy, StoreError
 
@@ -21,6 +21,9 @@ log = structlog.get_logger()
 
 Step = Callable[[Database, Sequence[Any]], Sequence[Any]]
 """Writes all operations of one kind; given their items in the order of the calls, it answers each."""
+
+Prepare = Callable[[Database, Sequence[tuple[Step, Any]]], None]
+"""Runs first in each transaction, given the steps and items that it is for."""
 
 ENVIRONMENT = frozenset(
     {
@@ -37,6 +40,11 @@ ENVIRONMENT = frozenset(
     }
 )
 """Failures that no row is to blame for: to write the batch again in parts would fail as often as there are parts."""
+SERVER = frozenset({"08", "25", "53", "55", "57", "58", "XX"})
+"""The same of PostgreSQL, by the class of the code: the connection, a server that only reads, what it is short of, one
+that is in use, an operator, the system, the server itself."""
+NO_CONNECTION = (OperationalError, InterfaceError)
+"""What a connection that broke, or was never made, raises without a code."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,11 +59,20 @@ class Operation:
 class Writer:
     """Group commit. `steps` are the kinds of operations, in the order in which a transaction runs them.
 
-    Futures belong to `loop`, on which every method is called, and `on_failure` too, after a write that failed.
+    `prepare` runs first in each transaction. Futures belong to `loop`, on which every method is called, and
+    `on_failure` too, after a write that failed.
     """
 
-    def __init__(self, db: Database, steps: Sequence[Step], limit: int, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        db: Database,
+        steps: Sequence[Step],
+        limit: int,
+        loop: asyncio.AbstractEventLoop,
+        prepare: Prepare = lambda db, work: None,
+    ) -> None:
         self._db = db
+        self._prepare = prepare
         self._rank = {step: rank for rank, step in enumerate(steps)}
         self._limit = limit
         self._loop = loop
@@ -122,6 +139,7 @@ class Writer:
     def _transact(self, operations: Sequence[Operation]) -> list[Any]:
         self._begin()
         try:
+            self._prepare(self._db, [(operation.step, operation.item) for operation in operations])
             answers = self._run_steps(operations)
             self._commit()
         except BaseException:
@@ -176,14 +194,24 @@ def original(error: BaseException) -> BaseException:
 
 
 def blames_environment(error: BaseException) -> bool:
-    """Whether the disk, the file or another process is to blame."""
-    return getattr(original(error), "sqlite_errorcode", 0) & 0xFF in ENVIRONMENT
+    """Whether the disk, the file, the server, the way there or another process is to blame."""
+    driver = original(error)
+    if isinstance(driver, sqlite3.Error):
+        return getattr(driver, "sqlite_errorcode", 0) & 0xFF in ENVIRONMENT
+    code = getattr(driver, "sqlstate", None)
+    return code[:2] in SERVER if code else isinstance(error, NO_CONNECTION)
 
 
 def describe_failure(error: BaseException) -> str:
     """The driver's words, which name tables and columns but no values; another error's may hold values."""
     driver = original(error)
-    return str(driver) if isinstance(driver, sqlite3.Error) else type(driver).__name__
+    if isinstance(driver, sqlite3.Error) or (isinstance(error, NO_CONNECTION) and not getattr(driver, "sqlstate", "")):
+        return "; ".join(str(driver).split("\n"))
+    diagnosis = getattr(driver, "diag", None)
+    # PostgreSQL's details hold values, and so do its messages about data.
+    if diagnosis is None or not diagnosis.sqlstate or diagnosis.sqlstate.startswith("22"):
+        return type(driver).__name__
+    return f"{type(driver).__name__}: {diagnosis.message_primary}"
 
 
 def failed(reason: str, cause: BaseException) -> StoreError:

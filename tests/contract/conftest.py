@@ -9,7 +9,9 @@ import pytest
 from tests.contract.store_case import Backend
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
     """A store's place, empty at first."""
-    return Backend({"sqlite": f"sqlite:///{tmp_path}/data/gateway.db"}[request.param])
+    if request.param == "postgres":
+        return Backend(request.getfixturevalue("postgres_url"))
+    return Backend(f"sqlite:///{tmp_path}/data/gateway.db")

@@ -198,6 +198,6 @@ async def test_a_refused_request_is_kept_once(backend: Backend) -> None:
         rows = await store.quarantined(None, 10)
         assert [(row.account, row.received_at) for row in rows] == [(ACCOUNT, NOW), ("printery", NOW), (ACCOUNT, NOW)]
         assert rows[1].id == other
-        assert rows[2].body == '{"type": 1}\x00?'
+        assert rows[2].body == '{"type": 1}\u2400?'
         assert rows[2].errors == {"type": "expected text"}
         assert [row.body for row in await store.quarantined(ACCOUNT, 1)] == ["[]"]

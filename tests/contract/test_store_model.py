@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from gateway.store.contract import Filter, Store
 from tests.contract.lane_model import LaneModel
 from tests.contract.store_case import LEASE, NOW, Backend, accept, claim, finish, numbered
 from tests.support.factory import ACCOUNT
+from tests.support.postgres import Server
 
 ORDERS = st.sampled_from("ABC")
 DECISIONS = st.one_of(
@@ -31,6 +31,8 @@ STEPS = st.one_of(
     st.tuples(st.just("add_order"), ORDERS),
     st.tuples(st.just("release")),
 )
+Example = list[tuple[float, tuple[Any, ...]]]
+EXAMPLES = st.lists(st.tuples(st.sampled_from([0, 0, 1, 0.25, LEASE]), STEPS), min_size=5, max_size=40)
 
 
 @dataclass
@@ -94,7 +96,7 @@ class Run:
             assert counts.pop("accepted") == sum(counts.values()) == len(self.model.entries)
 
 
-async def play(backend: Backend, steps: list[tuple[float, tuple[Any, ...]]]) -> None:
+async def play(backend: Backend, steps: Example) -> None:
     async with backend.open() as store:
         run = Run(store, LaneModel(), [])
         for seconds, (name, *arguments) in steps:
@@ -103,9 +105,14 @@ async def play(backend: Backend, steps: list[tuple[float, tuple[Any, ...]]]) -> 
             await run.compare()
 
 
-@pytest.mark.parametrize("scheme", ["sqlite"])
 @settings(max_examples=60, deadline=None)
-@given(steps=st.lists(st.tuples(st.sampled_from([0, 0, 1, 0.25, LEASE]), STEPS), min_size=5, max_size=40))
-def test_a_store_does_as_the_model(scheme: str, steps: list[tuple[float, tuple[Any, ...]]]) -> None:
+@given(steps=EXAMPLES)
+def test_sqlite_does_as_the_model(steps: Example) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(play(Backend(f"{scheme}:///{folder}/gateway.db"), steps))
+        asyncio.run(play(Backend(f"sqlite:///{folder}/gateway.db"), steps))
+
+
+@settings(max_examples=20, deadline=None)
+@given(steps=EXAMPLES)
+def test_postgres_does_as_the_model(postgres: Server, steps: Example) -> None:
+    asyncio.run(play(Backend(postgres.make_place()), steps))

@@ -8,8 +8,11 @@ from peewee import Database
 from playhouse.migrations import Runner
 
 from gateway.errors import GatewayError
+from gateway.store.sql import is_postgres
 
 FOLDER = Path(__file__).parent
+MIGRATING = 0x6D69_6772_6174_6521
+"""The lock of who migrates; "migrate!"."""
 
 
 def migrate(db: Database) -> list[str]:
@@ -21,8 +24,10 @@ def migrate(db: Database) -> list[str]:
     check_known(runner)
     if all(step.applied for step in runner.status()):
         return []
-    # One transaction for all: a schema is never left half-way.
+    # One transaction for all: a schema is never left half-way. Of gateways that start at once, one does it.
     with db.atomic():
+        if is_postgres(db):
+            db.execute_sql("SELECT pg_advisory_xact_lock(%s)", (MIGRATING,))  # type: ignore[no-untyped-call]
         return list(runner.up())
 
 

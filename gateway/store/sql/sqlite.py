@@ -1,23 +1,8 @@
-"""The hot statements. Each takes all rows of its kind at once, as one JSON array of arrays: a statement a row would
-have the writer's thread and the event loop's pass the interpreter's lock to and fro for every row.
-
-`value ->> n` is the n-th field of a row; the order of the fields is that of the column list before it.
-"""
+"""The hot statements as SQLite has them: `value ->> n` is the n-th field of a row, in the order of the column list."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from peewee import Database
-
 from gateway.store.rows import SIGNAL_COLUMNS, UNKNOWN_TIME
-
-
-def run(db: Database, statement: str, *values: Any) -> list[Any]:
-    """The rows that the statement returns, if any."""
-    rows: list[Any] = db.execute_sql(statement, values).fetchall()  # type: ignore[no-untyped-call]
-    return rows
-
 
 # A retry meets its first self in the unique key and is skipped, also within one batch; only new rows are returned.
 INSERT_SIGNALS = """
@@ -38,7 +23,7 @@ end must not slow the others."""
 # any item of their order, accepted before. Nearly always each is one seek that finds nothing.
 MARK_LATE = f"""
 UPDATE signals SET late = 1
-WHERE id BETWEEN ? AND ? AND order_id <> '' AND occurred_at <> {UNKNOWN_TIME} AND (
+WHERE id IN (SELECT value ->> 1 FROM json_each(?)) AND order_id <> '' AND occurred_at <> {UNKNOWN_TIME} AND (
     EXISTS (SELECT 1 FROM (
         SELECT id FROM signals o
         WHERE o.order_id = signals.order_id AND o.account = signals.account AND o.item IS signals.item
@@ -101,10 +86,19 @@ WHERE d.account = ? AND d.route = ? AND d.replayed = ? AND d.state = 'pending' A
 ORDER BY d.due_at, d.signal_id LIMIT ?
 """
 
-# A lease that runs out is simply due again: nothing has to look for it.
+# A lease that runs out is simply due again: nothing has to look for it. Fields: account, signal, route.
 LEASE_DUE = """
-UPDATE deliveries SET due_at = ?, lease = ?
-WHERE route = ? AND signal_id IN (SELECT value FROM json_each(?))
+UPDATE deliveries SET due_at = ?1, lease = ?2
+FROM json_each(?3) r
+WHERE signal_id = r.value ->> 1 AND deliveries.route = r.value ->> 2
+"""
+
+# Fields: account, signal, route, lease.
+RENEW_LEASES = """
+UPDATE deliveries SET due_at = ?1
+FROM json_each(?2) r
+WHERE signal_id = r.value ->> 1 AND deliveries.route = r.value ->> 2 AND state = 'pending' AND lease = r.value ->> 3
+RETURNING signal_id
 """
 
 # Two seeks a route: live ones, replays.
@@ -206,7 +200,7 @@ RETURNING signal_id
 # At a start, after the leases: the index alone tells.
 PULL_DUE = """
 UPDATE deliveries SET due_at = ?1
-WHERE state = 'pending' AND due_at > ?2
+WHERE state = 'pending' AND due_at > ?2 AND lease IS NULL
 RETURNING signal_id
 """
 
@@ -242,3 +236,6 @@ UPSERT_PAUSE = """
 INSERT INTO routes (account, route, paused_at, why) VALUES (?, ?, ?, ?)
 ON CONFLICT (account, route) DO UPDATE SET paused_at = excluded.paused_at, why = excluded.why
 """
+
+# Writes one page, with nothing new in it: user_version is ours to use, and not used.
+PROBE = "PRAGMA user_version = 0"

@@ -1,0 +1,74 @@
+"""The hot statements, each in the words of both databases. Each takes all rows of its kind at once, as one JSON array
+of arrays: a statement a row would have the writer's thread and the event loop's pass the interpreter's lock to and fro
+for every row.
+
+What a statement is for, and why it is as it is, stands in `sqlite`; `postgres` says only what differs there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from peewee import Database, PostgresqlDatabase
+
+from gateway.store.rows import dumps
+from gateway.store.sql import postgres, sqlite
+
+
+class Statement(NamedTuple):
+    """One statement in two dialects, with the same values in the same order and the same rows."""
+
+    sqlite: str
+    postgres: str
+
+
+def run(db: Database, statement: Statement, *values: Any) -> list[Any]:
+    """The rows that the statement returns, if any."""
+    return execute(db, statement.postgres if is_postgres(db) else statement.sqlite, *values)
+
+
+def select_due(db: Database, asked: Sequence[tuple[int, str, str, int]], replayed: int, now: int) -> list[Any]:
+    """What may be claimed of each (place, account, route, limit): rows of place, route, the signal's columns, attempts,
+    created_at, replayed. SQLite, which has no LATERAL to end each range at its limit, is asked for one at a time."""
+    if is_postgres(db):
+        return execute(db, postgres.SELECT_DUE, dumps(asked), replayed, now)
+    return [
+        (place, route, *row)
+        for place, account, route, limit in asked
+        for row in execute(db, sqlite.SELECT_DUE, account, route, replayed, now, limit)
+    ]
+
+
+def execute(db: Database, text: str, *values: Any) -> list[Any]:
+    cursor = db.execute_sql(text, values)  # type: ignore[no-untyped-call]
+    return cursor.fetchall() if cursor.description else []
+
+
+def is_postgres(db: Database) -> bool:
+    return isinstance(db, PostgresqlDatabase)
+
+
+INSERT_SIGNALS = Statement(sqlite.INSERT_SIGNALS, postgres.INSERT_SIGNALS)
+MARK_LATE = Statement(sqlite.MARK_LATE, postgres.MARK_LATE)
+FURTHEST = Statement(sqlite.FURTHEST, postgres.FURTHEST)
+INSERT_DELIVERIES = Statement(sqlite.INSERT_DELIVERIES, postgres.INSERT_DELIVERIES)
+FIND_ORDERS = Statement(sqlite.FIND_ORDERS, postgres.FIND_ORDERS)
+LEASE_DUE = Statement(sqlite.LEASE_DUE, postgres.LEASE_DUE)
+RENEW_LEASES = Statement(sqlite.RENEW_LEASES, postgres.RENEW_LEASES)
+NEXT_DUE = Statement(sqlite.NEXT_DUE, postgres.NEXT_DUE)
+SELECT_HOLDERS = Statement(sqlite.SELECT_HOLDERS, postgres.SELECT_HOLDERS)
+UPDATE_RESULTS = Statement(sqlite.UPDATE_RESULTS, postgres.UPDATE_RESULTS)
+INSERT_ATTEMPTS = Statement(sqlite.INSERT_ATTEMPTS, postgres.INSERT_ATTEMPTS)
+HAS_REPLAYS = Statement(sqlite.HAS_REPLAYS, sqlite.HAS_REPLAYS)
+DEMOTE_REPLAYS = Statement(sqlite.DEMOTE_REPLAYS, postgres.DEMOTE_REPLAYS)
+PROMOTE_HEADS = Statement(sqlite.PROMOTE_HEADS, postgres.PROMOTE_HEADS)
+UPSERT_STATE = Statement(sqlite.UPSERT_STATE, postgres.UPSERT_STATE)
+INSERT_ORDERS = Statement(sqlite.INSERT_ORDERS, postgres.INSERT_ORDERS)
+FREE_HELD = Statement(sqlite.FREE_HELD, postgres.FREE_HELD)
+RELEASE_LEASES = Statement(sqlite.RELEASE_LEASES, postgres.RELEASE_LEASES)
+PULL_DUE = Statement(sqlite.PULL_DUE, postgres.PULL_DUE)
+BACKLOG = Statement(sqlite.BACKLOG, postgres.BACKLOG)
+UPSERT_ROUTE = Statement(sqlite.UPSERT_ROUTE, postgres.UPSERT_ROUTE)
+UPSERT_PAUSE = Statement(sqlite.UPSERT_PAUSE, postgres.UPSERT_PAUSE)
+PROBE = Statement(sqlite.PROBE, postgres.PROBE)

@@ -1,0 +1,249 @@
+"""The hot statements as PostgreSQL has them: `r ->> n` is the n-th field of a row.
+
+They rely on the locks of gateway.store.orders, taken before them: no other transaction changes which delivery heads a
+lane that these change. Rows that others may want too, for claims and results, are locked as they are read. Each names
+the account of what it looks for, so that a database in parts, by account, asks one part only.
+"""
+
+from __future__ import annotations
+
+from gateway.store.rows import SIGNAL_COLUMNS, UNKNOWN_TIME
+from gateway.store.sql.sqlite import LOOK_BACK
+
+# The look before the insert saves the ids that a retry would use up; the conflict is for two at once.
+INSERT_SIGNALS = """
+INSERT INTO signals (account, identity, occurred_at, type, order_id, order_reference, item, item_reference,
+                     received_at, payload, stage, deliveries, unrouted)
+SELECT r ->> 0, r ->> 1, (r ->> 2)::bigint, r ->> 3, r ->> 4, r ->> 5, r ->> 6, r ->> 7,
+       (r ->> 8)::bigint, r ->> 9, (r ->> 10)::smallint, (r ->> 11)::integer, r ->> 12
+FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS given (r, place)
+WHERE NOT EXISTS (
+    SELECT 1 FROM signals s
+    WHERE s.account = r ->> 0 AND s.occurred_at = (r ->> 2)::bigint AND s.identity = r ->> 1)
+ORDER BY place
+ON CONFLICT (account, occurred_at, identity) DO NOTHING
+RETURNING id, account, identity
+"""
+
+# Here `IS` would be IS NOT DISTINCT FROM, which no index serves; the second part takes in those without an item.
+MARK_LATE = f"""
+UPDATE signals SET late = 1
+FROM jsonb_array_elements(%s::jsonb) r
+WHERE signals.account = r ->> 0 AND signals.id = (r ->> 1)::bigint
+  AND signals.order_id <> '' AND signals.occurred_at <> {UNKNOWN_TIME} AND (
+    EXISTS (SELECT 1 FROM (
+        SELECT id FROM signals o
+        WHERE o.order_id = signals.order_id AND o.account = signals.account AND o.item = signals.item
+          AND o.occurred_at > signals.occurred_at LIMIT {LOOK_BACK}) o WHERE id < signals.id)
+    OR EXISTS (SELECT 1 FROM (
+        SELECT id FROM signals o
+        WHERE o.order_id = signals.order_id AND o.account = signals.account
+          AND o.item IS NULL AND o.occurred_at > signals.occurred_at LIMIT {LOOK_BACK}) o WHERE id < signals.id)
+    OR EXISTS (SELECT 1 FROM (
+        SELECT id, occurred_at FROM signals o
+        WHERE signals.item IS NULL AND o.order_id = signals.order_id AND o.account = signals.account
+          AND o.item IS NOT NULL LIMIT {LOOK_BACK}) o
+        WHERE o.occurred_at > signals.occurred_at AND o.id < signals.id))
+"""
+
+FURTHEST = f"""
+SELECT (place - 1)::integer, greatest(
+    coalesce((SELECT max(stage) FROM (
+        SELECT id, stage FROM signals o
+        WHERE o.order_id = r ->> 1 AND o.account = r ->> 0 AND o.item = r ->> 2
+        ORDER BY o.occurred_at DESC LIMIT {LOOK_BACK}) o WHERE id <= (r ->> 3)::bigint), 0),
+    coalesce((SELECT max(stage) FROM (
+        SELECT id, stage FROM signals o
+        WHERE o.order_id = r ->> 1 AND o.account = r ->> 0 AND o.item IS NULL
+        ORDER BY o.occurred_at DESC LIMIT {LOOK_BACK}) o WHERE id <= (r ->> 3)::bigint), 0),
+    coalesce((SELECT max(stage) FROM (
+        SELECT id, stage FROM signals o
+        WHERE r ->> 2 IS NULL AND o.order_id = r ->> 1 AND o.account = r ->> 0
+          AND o.item IS NOT NULL LIMIT {LOOK_BACK}) o WHERE id <= (r ->> 3)::bigint), 0))
+FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS given (r, place)
+"""
+
+INSERT_DELIVERIES = """
+INSERT INTO deliveries (signal_id, route, account, lane, created_at, due_at, held, state, attempts, reason)
+SELECT (r ->> 0)::bigint, r ->> 1, r ->> 2, r ->> 3, (r ->> 4)::bigint,
+       CASE WHEN (r ->> 5)::boolean AND (r ->> 3 IS NULL OR NOT EXISTS (
+           SELECT 1 FROM deliveries head
+           WHERE head.account = r ->> 2 AND head.route = r ->> 1 AND head.lane = r ->> 3
+             AND head.state = 'pending' AND head.due_at IS NOT NULL AND head.lane IS NOT NULL))
+       THEN (r ->> 4)::bigint END,
+       (r ->> 6)::boolean::integer, 'pending', 0, ''
+FROM jsonb_array_elements(%s::jsonb) r
+"""
+
+FIND_ORDERS = """
+SELECT known.account, known.ref FROM jsonb_array_elements(%s::jsonb) r
+JOIN orders known ON known.account = r ->> 0 AND known.ref = r ->> 1
+"""
+
+# All wants at once: their place, account, route and limit. SKIP LOCKED passes what another gateway is about to claim or
+# to end; what it leaves is due still, for the next claim. The signals come after the locks, so only of those taken.
+SELECT_DUE = f"""
+WITH due AS MATERIALIZED (
+    SELECT (want ->> 0)::integer AS place, d.*
+    FROM jsonb_array_elements(%s::jsonb) want CROSS JOIN LATERAL (
+        SELECT account, signal_id, route, due_at, attempts, created_at, replayed FROM deliveries
+        WHERE account = want ->> 1 AND route = want ->> 2 AND replayed = %s::smallint AND state = 'pending'
+          AND due_at <= %s::bigint
+        ORDER BY due_at, signal_id LIMIT (want ->> 3)::bigint FOR UPDATE SKIP LOCKED) d)
+SELECT place, due.route, {", ".join(f"s.{name}" for name in SIGNAL_COLUMNS)}, attempts, created_at, replayed
+FROM due JOIN signals s ON s.account = due.account AND s.id = due.signal_id
+ORDER BY place, due_at, signal_id
+"""
+
+LEASE_DUE = """
+WITH given AS (SELECT %s::bigint AS until, %s::text AS lease, %s::jsonb AS rows)
+UPDATE deliveries SET due_at = given.until, lease = given.lease
+FROM given, jsonb_array_elements(given.rows) r
+WHERE deliveries.account = r ->> 0 AND deliveries.signal_id = (r ->> 1)::bigint AND deliveries.route = r ->> 2
+"""
+
+# Rows that another transaction holds are left: it may be one that waits for what this one holds. They are being
+# recorded, or the lease is lost.
+RENEW_LEASES = """
+UPDATE deliveries SET due_at = taken.until
+FROM (
+    SELECT d.account, d.signal_id, d.route, given.until
+    FROM (SELECT %s::bigint AS until, %s::jsonb AS rows) given CROSS JOIN jsonb_array_elements(given.rows) r
+    JOIN deliveries d ON d.account = r ->> 0 AND d.signal_id = (r ->> 1)::bigint AND d.route = r ->> 2
+    WHERE d.state = 'pending' AND d.lease = r ->> 3
+    FOR UPDATE OF d SKIP LOCKED) taken
+WHERE deliveries.account = taken.account AND deliveries.signal_id = taken.signal_id AND deliveries.route = taken.route
+RETURNING deliveries.signal_id
+"""
+
+NEXT_DUE = """
+SELECT r ->> 0, r ->> 1, (
+    SELECT due_at FROM deliveries
+    WHERE account = r ->> 0 AND route = r ->> 1 AND replayed = 0 AND state = 'pending' AND due_at IS NOT NULL
+    ORDER BY due_at LIMIT 1), (
+    SELECT due_at FROM deliveries
+    WHERE account = r ->> 0 AND route = r ->> 1 AND replayed = 1 AND state = 'pending' AND due_at IS NOT NULL
+    ORDER BY due_at LIMIT 1)
+FROM jsonb_array_elements(%s::jsonb) r
+"""
+
+# Locked, so that no claim can come between this look and the update: a gateway whose lease ran out while it was stopped
+# finds another's lease here, or keeps others from taking it.
+SELECT_HOLDERS = """
+SELECT (place - 1)::integer, d.account, d.lane
+FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS given (r, place)
+JOIN deliveries d ON d.account = r ->> 3 AND d.signal_id = (r ->> 0)::bigint AND d.route = r ->> 1
+WHERE d.state = 'pending' AND d.lease = r ->> 2
+ORDER BY d.account, d.signal_id, d.route, place
+FOR UPDATE OF d
+"""
+
+UPDATE_RESULTS = """
+UPDATE deliveries
+SET state = r ->> 2, due_at = (r ->> 3)::bigint, attempts = attempts + (r ->> 4)::integer,
+    ended_at = (r ->> 5)::bigint, reason = r ->> 6, lease = NULL
+FROM jsonb_array_elements(%s::jsonb) r
+WHERE deliveries.account = r ->> 7 AND deliveries.signal_id = (r ->> 0)::bigint AND deliveries.route = r ->> 1
+"""
+
+INSERT_ATTEMPTS = """
+INSERT INTO attempts (account, signal_id, route, number, started_at, duration, kind, reason)
+SELECT r ->> 0, (r ->> 1)::bigint, r ->> 2, (r ->> 3)::integer, (r ->> 4)::bigint, (r ->> 5)::bigint, r ->> 6, r ->> 7
+FROM jsonb_array_elements(%s::jsonb) r
+"""
+
+DEMOTE_REPLAYS = """
+UPDATE deliveries SET due_at = NULL
+FROM jsonb_array_elements(%s::jsonb) r
+WHERE account = r ->> 0 AND route = r ->> 1 AND lane = r ->> 2
+  AND state = 'pending' AND replayed = 1 AND due_at IS NOT NULL AND lease IS NULL AND EXISTS (
+    SELECT 1 FROM deliveries live
+    WHERE live.account = r ->> 0 AND live.route = r ->> 1 AND live.lane = r ->> 2
+      AND live.state = 'pending' AND live.due_at IS NULL AND live.held = 0 AND live.replayed = 0)
+"""
+
+PROMOTE_HEADS = """
+UPDATE deliveries SET due_at = least(created_at, next.now)
+FROM (
+    SELECT given.now, r ->> 0 AS account, r ->> 1 AS route, (
+        SELECT signal_id FROM deliveries
+        WHERE account = r ->> 0 AND route = r ->> 1 AND lane = r ->> 2
+          AND state = 'pending' AND due_at IS NULL AND held = 0
+        ORDER BY replayed, signal_id LIMIT 1) AS signal_id
+    FROM (SELECT %s::jsonb AS rows, %s::bigint AS now) given CROSS JOIN jsonb_array_elements(given.rows) r
+    WHERE NOT EXISTS (
+        SELECT 1 FROM deliveries head
+        WHERE head.account = r ->> 0 AND head.route = r ->> 1 AND head.lane = r ->> 2
+          AND head.state = 'pending' AND head.due_at IS NOT NULL AND head.lane IS NOT NULL)
+) next
+WHERE deliveries.account = next.account AND deliveries.signal_id = next.signal_id AND deliveries.route = next.route
+"""
+
+UPSERT_STATE = """
+INSERT INTO sink_state (account, route, key, value)
+SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3 FROM jsonb_array_elements(%s::jsonb) r
+ON CONFLICT (account, route, key) DO UPDATE SET value = excluded.value
+"""
+
+INSERT_ORDERS = """
+INSERT INTO orders (account, ref) SELECT r ->> 0, r ->> 1 FROM jsonb_array_elements(%s::jsonb) r
+ON CONFLICT DO NOTHING
+"""
+
+FREE_HELD = """
+WITH given AS (SELECT %s::bigint AS now, %s::text AS account, %s::jsonb AS refs)
+UPDATE deliveries SET held = 0, created_at = given.now, due_at = CASE WHEN lane IS NULL THEN given.now END
+FROM given
+WHERE held = 1 AND deliveries.account = given.account AND signal_id IN (
+    SELECT id FROM signals s, given g, jsonb_array_elements_text(g.refs) ref
+    WHERE s.account = g.account AND s.order_id = ref
+    UNION
+    SELECT id FROM signals s, given g, jsonb_array_elements_text(g.refs) ref
+    WHERE s.account = g.account AND s.order_reference = ref)
+RETURNING deliveries.account, route, lane
+"""
+
+RELEASE_LEASES = """
+UPDATE deliveries SET due_at = %s, lease = NULL
+WHERE state = 'pending' AND due_at IS NOT NULL AND lease IS NOT NULL
+RETURNING signal_id
+"""
+
+PULL_DUE = """
+UPDATE deliveries SET due_at = %s
+WHERE state = 'pending' AND due_at > %s AND lease IS NULL
+RETURNING signal_id
+"""
+
+BACKLOG = """
+SELECT account, route, pending::bigint, due::bigint, (
+    SELECT created_at FROM deliveries d
+    WHERE d.account = counted.account AND d.signal_id = first AND d.route = counted.route)
+FROM (
+    SELECT account, route, sum(pending) AS pending, sum(due) AS due, coalesce(min(live), min(any_)) AS first
+    FROM (
+        SELECT account, route, count(*) AS pending, count(*) AS due,
+               min(CASE replayed WHEN 0 THEN signal_id END) AS live, min(signal_id) AS any_
+        FROM deliveries WHERE state = 'pending' AND due_at IS NOT NULL GROUP BY account, route
+        UNION ALL
+        SELECT account, route, count(*), 0, min(CASE replayed WHEN 0 THEN signal_id END), min(signal_id)
+        FROM deliveries WHERE state = 'pending' AND due_at IS NULL AND held = 0 GROUP BY account, route
+        UNION ALL
+        SELECT account, route, count(*), 0, min(signal_id), min(signal_id)
+        FROM deliveries WHERE state = 'pending' AND held = 1 GROUP BY account, route) parts
+    GROUP BY account, route) counted
+"""
+
+UPSERT_ROUTE = """
+INSERT INTO routes (account, route, failures, opened, probe_at, reason) VALUES (%s, %s, %s, %s, %s, %s)
+ON CONFLICT (account, route) DO UPDATE SET
+    failures = excluded.failures, opened = excluded.opened, probe_at = excluded.probe_at, reason = excluded.reason
+"""
+
+UPSERT_PAUSE = """
+INSERT INTO routes (account, route, paused_at, why) VALUES (%s, %s, %s, %s)
+ON CONFLICT (account, route) DO UPDATE SET paused_at = excluded.paused_at, why = excluded.why
+"""
+
+# A message in the log of writes that nobody reads: it is synced like any other, and fails on a server that only reads.
+PROBE = "SELECT pg_logical_emit_message(true, 'cloudsignal', '')"

