@@ -107,8 +107,7 @@ class Unbreakable:
             self._stream.write(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self._stream.flush()
+        """Nothing is kept back: stderr has no buffer, see `open_stderr`."""
 
 
 def escape(text: str) -> str:

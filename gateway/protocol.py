@@ -5,6 +5,7 @@ Source: the vendor's "CloudSignal Webhooks v2.0", and for the ItemDelivery types
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -66,6 +67,7 @@ class Timestamp:
         return text
 
 
+@functools.lru_cache(maxsize=256)  # asked twice of each signal: whether it is a time, and which
 def to_utc(text: str) -> datetime:
     """The moment in UTC; vol.Invalid says what is wrong with the text."""
     try:
