@@ -52,7 +52,7 @@ class Buckets:
 
 
 class Ingest:
-    """Receives for all accounts. `accounts` may be replaced at any time, as a reload does.
+    """Receives for all accounts. `accounts` and `bad_keys_per_minute` may be replaced at any time, as a reload does.
 
     `on_accepted(account, routes)` is called after the commit of a signal that has deliveries to make.
     """
@@ -71,7 +71,7 @@ class Ingest:
         self._store = store
         self._observer = guard(observer or Observer())
         self._on_accepted = on_accepted
-        self._bad_keys_per_minute = bad_keys_per_minute
+        self.bad_keys_per_minute = bad_keys_per_minute
         self._signals = Buckets(ADDRESSES_KEPT)
         self._bad_keys = Buckets(ADDRESSES_KEPT)
         self._running = 0
@@ -126,7 +126,7 @@ class Ingest:
         self._observer.bad_key(name if account else NO_ACCOUNT)
         # Only wrong keys are counted and turned away: the vendor sends for all its clients from the same
         # addresses, so one client's wrong key must not lock out the others.
-        limit = self._bad_keys_per_minute
+        limit = self.bad_keys_per_minute
         wait = self._bad_keys.take(address, limit / 60, limit, now.timestamp())
         raise TooManyRequests("Too many wrong keys.", retry_after=wait) if wait else Unauthorized()
 

@@ -29,7 +29,13 @@ class Redactor:
     """Takes secrets out of text: as they are, as JSON writes them and as a URL does."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        forms = {form for secret in secrets if len(secret) >= SHORTEST for form in spellings(secret)}
+        self._secrets: set[str] = set()
+        self.learn(secrets)
+
+    def learn(self, secrets: Iterable[str]) -> None:
+        """Take out these too, from now on."""
+        self._secrets.update(secret for secret in secrets if len(secret) >= SHORTEST)
+        forms = {form for secret in self._secrets for form in spellings(secret)}
         longest_first = sorted(forms, key=len, reverse=True)
         self._all = any_of(longest_first)
         # With hundreds of accounts, to try every key at every place of each line would cost more than all else that

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any
@@ -57,6 +58,12 @@ class Observer:
     def route_state(self, account: str, route: str, sink: str, status: int) -> None:
         """A route's state, at the start and when it changes; `status` is a gateway.policy.Status."""
 
+    def route_gone(self, account: str, route: str, sink: str) -> None:
+        """A route is not at work any more: the gateway stops, or its config has changed."""
+
+    def config_loaded(self, good: bool) -> None:
+        """The config was read, at the start or by a reload; where it was not good, the last one holds."""
+
     def exposition(self) -> bytes:
         """All that was counted, in Prometheus' text format."""
         return b""
@@ -107,6 +114,12 @@ class PrometheusObserver(Observer):
             namespace="cloudsignal",
             registry=self.registry,
         )
+        self._config = prometheus.Gauge(
+            "config_last_reload_successful",
+            "Whether the last reload was taken up",
+            namespace="cloudsignal",
+            registry=self.registry,
+        )
         self._failures = self._counter("store_failures", "Transactions that failed")
         self._ahead = prometheus.Gauge(
             "clock_ahead_seconds",
@@ -149,6 +162,13 @@ class PrometheusObserver(Observer):
 
     def route_state(self, account: str, route: str, sink: str, status: int) -> None:
         self._route_states.labels(account, route, sink).set(status)
+
+    def route_gone(self, account: str, route: str, sink: str) -> None:
+        with contextlib.suppress(KeyError):
+            self._route_states.remove(account, route, sink)
+
+    def config_loaded(self, good: bool) -> None:
+        self._config.set(good)
 
     def store_failed(self) -> None:
         self._failures.inc()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import random
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,16 +15,17 @@ from typing import Any
 
 import structlog
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerConnectionDelegate
 from tornado.netutil import bind_sockets
 
 from gateway import policy
 from gateway.clock import Clock
-from gateway.config import Config
+from gateway.config import Config, changed_routes, enabled_routes, load_config, needs_restart
 from gateway.dispatch import Dispatcher, Runner
 from gateway.errors import GatewayError, StoreError
 from gateway.ingest import Ingest
 from gateway.logs import Redactor
-from gateway.metrics import Observer, PrometheusObserver, guard
+from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route
 from gateway.sink.api import Context
 from gateway.store import open_store
@@ -42,17 +44,26 @@ CLOCK_JUMPED = 30.0
 class Service:
     """A running gateway. `start` returns once it takes signals, `stop` once all is on disk and let go."""
 
+    _http: HTTPServer
     store: Store
     dispatcher: Dispatcher
     ingest: Ingest
 
-    def __init__(self, config: Config, clock: Clock | None = None, rng: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+        redact: Redactor | None = None,
+    ) -> None:
         self.config = config
         self.observer = PrometheusObserver()
         self.url = ""
         self.admin_url = ""
         self._now = clock or Clock()
         self._rng = rng or random.Random()
+        self._redact = redact or Redactor(config.secrets)
+        self._tls: ssl.SSLContext | None = None
         self._stack = AsyncExitStack()
         self._started = False
         self._stopping = False
@@ -64,7 +75,7 @@ class Service:
             stack.push_async_callback(self.store.close)
             self.store.on_failure(guard(self.observer).store_failed)
             released, pulled = await self._recover()
-            runners = make_runners(self.config, self.store, now=self._now, rng=self._rng, observer=self.observer)
+            runners = self._make_runners(enabled_routes(self.config))
             self.dispatcher = Dispatcher(runners, self.store, self._now, lambda: self.ingest.crowded)
             self.ingest = Ingest(
                 self.config.accounts,
@@ -77,6 +88,7 @@ class Service:
             self.dispatcher.start()
             self._stack = stack.pop_all()
             self._started = True
+        guard(self.observer).config_loaded(True)
         log.info("gateway.started", url=self.url, admin=self.admin_url, accounts=len(self.config.accounts))
         if released or pulled:
             log.warning("gateway.recovered", released=released, pulled=pulled)
@@ -91,6 +103,41 @@ class Service:
         watch.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await watch
+
+    async def reload(self) -> None:
+        """Read the config again and go on with it. Where it is wrong, or takes a restart, the last one holds, and log,
+        metric and history tell what is to be mended. To be awaited to its end before the next one."""
+        trouble = ""
+        try:
+            await self._take_up(await asyncio.to_thread(load_config, self.config.path))
+            log.info("config.reloaded", accounts=len(self.config.accounts))
+        except GatewayError as error:
+            trouble = str(error)
+            log.error("config.refused", problems=trouble.splitlines())
+        except Exception as error:  # the next reload must find its way, whatever is wrong with this one
+            trouble = f"{type(error).__name__}; the gateway's log tells more"
+            log.exception("config.reload_failed")
+        guard(self.observer).config_loaded(not trouble)
+        try:
+            await self.store.note("reload", {"process": os.getpid(), "trouble": trouble}, self._now())
+        except StoreError as error:
+            log.warning("config.reload_not_noted", reason=str(error))
+
+    async def _take_up(self, config: Config) -> None:
+        """Raises GatewayError before anything is changed. What senders send is taken all the while: a request goes by
+        the accounts that there are when it comes."""
+        if fixed := needs_restart(self.config, config):
+            raise GatewayError(f"{config.path}: to change {', '.join(fixed)} takes a restart; nothing was changed")
+        tls_context(config)
+        self._redact.learn(config.secrets)
+        if self._tls:
+            load_certificate(self._tls, config)
+        old, self.config = self.config, config
+        self.ingest.accounts = config.accounts
+        self.ingest.bad_keys_per_minute = config.server.bad_keys_per_minute
+        self._http.request_callback = self._make_public_app()
+        gone, new = changed_routes(old, config)
+        await self.dispatcher.change(gone, self._make_runners(new), config.server.grace)
 
     async def stop(self) -> None:
         """Refuse signals (503), let attempts end within the grace time or give them back, close everything."""
@@ -137,16 +184,31 @@ class Service:
                 say("clock.jumped" if jumped else "clock.agrees", ahead=round(ahead, 1))
             await asyncio.sleep(CLOCK_LOOKED_AT)
 
-    def _listen(self, stack: AsyncExitStack) -> None:
-        server = self.config.server
-        public = app.public_app(
+    def _make_runners(self, keys: Iterable[tuple[str, str]]) -> list[Runner]:
+        """Runners of enabled routes."""
+        routes = enabled_routes(self.config)
+        redact = Redactor(self.config.secrets)
+        return [self._make_runner(routes[key], redact) for key in keys]
+
+    def _make_runner(self, route: Route, redact: Redactor) -> Runner:
+        sink = self.config.loaded[route.sink].sink
+        assert sink is not None
+        observer = guard(self.observer)
+        return Runner(route, sink, self.store, now=self._now, rng=self._rng, observer=observer, redact=redact)
+
+    def _make_public_app(self) -> HTTPServerConnectionDelegate:
+        return app.public_app(
             self.ingest,
-            max_body=server.max_body,
-            trusted_proxies=server.trusted_proxies,
+            max_body=self.config.server.max_body,
+            trusted_proxies=self.config.server.trusted_proxies,
             observer=self.observer,
             now=lambda: datetime.fromtimestamp(self._now(), UTC),
         )
-        http = app.make_server(public, tls_context(self.config), server.max_body)
+
+    def _listen(self, stack: AsyncExitStack) -> None:
+        server = self.config.server
+        self._tls = tls_context(self.config)
+        http = self._http = app.make_server(self._make_public_app(), self._tls, server.max_body)
         self.url = listen(http, server.listen, "https" if server.tls else "http", stack)
         if self.config.admin:
             admin = app.make_server(app.admin_app(self.ready, self.observer))
@@ -158,11 +220,18 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
     if config.server.tls is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    load_certificate(context, config)
+    return context
+
+
+def load_certificate(context: ssl.SSLContext, config: Config) -> None:
+    """Use the config's certificate for new connections. Raises GatewayError."""
+    tls = config.server.tls
+    assert tls is not None
     try:
-        context.load_cert_chain(config.server.tls.certificate, config.server.tls.private_key)
+        context.load_cert_chain(tls.certificate, tls.private_key)
     except (OSError, ssl.SSLError) as error:
         raise GatewayError(f"server.tls: the certificate or its private key can't be used: {error}") from error
-    return context
 
 
 def listen(server: HTTPServer, address: tuple[str, int], scheme: str, stack: AsyncExitStack) -> str:
@@ -177,19 +246,6 @@ def listen(server: HTTPServer, address: tuple[str, int], scheme: str, stack: Asy
     stack.callback(server.stop)
     shown = f"[{host}]" if ":" in host else host
     return f"{scheme}://{shown}:{sockets[0].getsockname()[1]}"
-
-
-def make_runners(
-    config: Config, store: Store, *, now: Callable[[], float], rng: random.Random, observer: Observer
-) -> list[Runner]:
-    """A runner for each enabled route."""
-    redact = Redactor(config.secrets)
-    return [
-        Runner(route, sink, store, now=now, rng=rng, observer=guard(observer), redact=redact)
-        for account in config.accounts.values()
-        for route in account.routes.values()
-        if route.enabled and (sink := config.loaded[route.sink].sink)
-    ]
 
 
 @dataclass(frozen=True, slots=True)

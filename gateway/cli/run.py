@@ -25,22 +25,37 @@ from gateway.service import Service, check_routes
 def serve(config_path: Path) -> None:
     """Take signals and deliver them, until SIGTERM or SIGINT."""
     config = load_config(config_path)
-    set_up_logs(config.log.format, config.log.level, Redactor(config.secrets))
+    redact = Redactor(config.secrets)
+    set_up_logs(config.log.format, config.log.level, redact)
     loop_factory = find_loop_factory()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(run_service(config))
+        runner.run(run_service(config, redact))
 
 
-async def run_service(config: Config) -> None:
-    service = Service(config)
+async def run_service(config: Config, redact: Redactor) -> None:
+    service = Service(config, redact=redact)
     asked_to_stop = stop_on_signals()
+    asked_to_reload = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked_to_reload.set)
+    reloading = None
     try:
         await service.start()
+        reloading = asyncio.create_task(reload_when_asked(service, asked_to_reload))
         if config.log.format == "console":
             click.echo(greeting(service))
         await service.serve(asked_to_stop)
     finally:
+        if reloading:
+            reloading.cancel()
         await service.stop()
+
+
+async def reload_when_asked(service: Service, asked: asyncio.Event) -> None:
+    """One reload after the other; what is asked for meanwhile is done once more."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        await service.reload()
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -4,6 +4,7 @@
 schema errors; `routes` and `load` put the parts together into what `settings` declares.
 """
 
+from gateway.config.changes import changed_routes, enabled_routes, needs_restart
 from gateway.config.load import load_config, load_enabled
 from gateway.config.schema import settings_table
 from gateway.config.settings import Admin, Config, Log, Server, Tls
@@ -16,8 +17,11 @@ __all__ = [
     "Server",
     "Starter",
     "Tls",
+    "changed_routes",
+    "enabled_routes",
     "load_config",
     "load_enabled",
+    "needs_restart",
     "settings_table",
     "write_starter",
 ]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import structlog
 
 from gateway.dispatch.places import Places
-from gateway.dispatch.runner import CANCEL_WITHIN, Runner, quietly
+from gateway.dispatch.runner import Runner
 from gateway.dispatch.turns import Turns
 from gateway.errors import StoreError
 from gateway.model import Delivery
@@ -57,7 +57,9 @@ class Dispatcher:
         self._ticket = itertools.count()
         self._woken = asyncio.Event()
         self._ended = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving: list[tuple[frozenset[tuple[str, str]], asyncio.Future[list[Runner]]]] = []
+        self._coming: list[Runner] = []
+        self._ending: set[Runner] = set()
         self._loop: asyncio.Task[None] | None = None
         self._stopping = False
         self._polled_at = float("-inf")
@@ -83,19 +85,35 @@ class Dispatcher:
         self._woken.set()
         if self._loop is not None:
             await self._loop
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=grace)
-        for runner in self.runners.values():
-            runner.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=2 * CANCEL_WITHIN)
-        await asyncio.gather(*(quietly(runner.close(), runner.route) for runner in self.runners.values()))
+        for _, left in self._leaving:
+            left.cancel()
+        await asyncio.gather(*(runner.end(grace) for runner in {*self.runners.values(), *self._ending}))
+
+    async def change(self, gone: Iterable[tuple[str, str]], new: Iterable[Runner], grace: float) -> None:
+        """Take routes away and bring new ones in. One that is in both is replaced when what it runs has ended within
+        `grace` seconds, or was given back: two sinks must not work side by side, on one file for instance."""
+        keys = frozenset(gone)
+        runners = list(new)
+        self._bring(runner for runner in runners if runner.key not in keys)
+        if keys:
+            left: asyncio.Future[list[Runner]] = asyncio.get_running_loop().create_future()
+            self._leaving.append((keys, left))
+            self._woken.set()
+            ending = await left
+            await asyncio.gather(*(runner.end(grace) for runner in ending))
+            self._ending.difference_update(ending)
+        self._bring(runner for runner in runners if runner.key in keys)
+
+    def _bring(self, runners: Iterable[Runner]) -> None:
+        self._coming += runners
+        self._woken.set()
 
     # -- the loop
 
     async def _run(self) -> None:
         while not self._stopping:
             try:
+                self._take_changes()
                 await self._poll()
                 await self._let_senders_pass()
                 wants = self._choose(self._now())
@@ -106,6 +124,21 @@ class Dispatcher:
             except StoreError as error:
                 log.warning("dispatch.store_failed", reason=str(error))
                 await self._rest(error.retry_after)
+
+    def _take_changes(self) -> None:
+        """Here only do routes come and go: nothing is being claimed."""
+        for keys, left in self._leaving:
+            runners = [self.runners.pop(key) for key in keys if key in self.runners]
+            for runner in runners:
+                runner.retire()
+            self._ending.update(runners)
+            if not left.done():
+                left.set_result(runners)
+        self._leaving.clear()
+        if self._coming:
+            self.runners |= {runner.key: runner for runner in self._coming}
+            self._coming.clear()
+            self._polled_at = float("-inf")  # what they have to follow, and to do, is in the store
 
     async def _poll(self) -> None:
         now = self._now()
@@ -187,7 +220,7 @@ class Dispatcher:
             runner = self.runners[want.account, want.route]
             deliveries = claimed.get(runner.key, ())
             self._places.take(runner, len(deliveries) - want.limit)
-            self._start(runner, deliveries)
+            runner.start(deliveries, self._finished)
             if runner.due is None:
                 self._expect(runner, claim.next_due.get(runner.key), now)
 
@@ -196,11 +229,6 @@ class Dispatcher:
         for want in wants:
             self._places.take(self.runners[want.account, want.route], -want.limit)
             self.wake(want.account, [want.route])
-
-    def _start(self, runner: Runner, deliveries: Sequence[Delivery]) -> None:
-        for task in runner.start(deliveries, self._finished):
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
 
     def _finished(self, runner: Runner, deliveries: int) -> None:
         """An attempt ended: there is room, and perhaps a lane's next delivery is due."""

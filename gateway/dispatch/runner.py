@@ -58,6 +58,8 @@ class Runner:
         self._sink: Sink | None = None
         self._opening = asyncio.Lock()
         self._calls: set[asyncio.Task[Any]] = set()
+        self._attempts: set[asyncio.Task[None]] = set()
+        self._retired = False
         self._stopping = False
         self._log: Any = log.bind(**route.log_context())
         self._kept: policy.Breaker | None = None
@@ -75,11 +77,16 @@ class Runner:
     def timeout(self) -> float:
         return self.sink_class.timeout
 
+    @property
+    def followed(self) -> bool:
+        """Whether it knows what the store remembers of its route."""
+        return self._kept is not None
+
     # -- room
 
     def slots(self, now: float) -> int:
         """How many more deliveries may be claimed now."""
-        if self.paused:
+        if self.paused or self._retired:
             return 0
         calls = self.breaker.slots(self.route.concurrency, self.running, now)
         room = calls if not self.breaker.closed else calls * self.sink_class.batch
@@ -92,7 +99,7 @@ class Runner:
 
     def opens_at(self, now: float) -> float | None:
         """When there may be room again by itself; None if an attempt must end for it, or the route be resumed."""
-        if self.paused:
+        if self.paused or self._retired:
             return None
         if not self.breaker.closed and now < self.breaker.probe_at:
             return self.breaker.probe_at
@@ -104,7 +111,7 @@ class Runner:
 
     def follow(self, state: RouteState) -> None:
         """Take over what the store remembers: whether people paused the route and, at the start, the breaker."""
-        if self._kept is None:
+        if not self.followed:
             kept = policy.Breaker(state.failures, state.opened, state.probe_at, state.reason)
             self._kept = self.breaker = policy.after_restart(kept, self.route.retry, self._now())
         if state.paused != self.paused:
@@ -144,9 +151,7 @@ class Runner:
 
     # -- attempts
 
-    def start(
-        self, deliveries: Sequence[Delivery], finished: Callable[[Runner, int], None]
-    ) -> list[asyncio.Task[None]]:
+    def start(self, deliveries: Sequence[Delivery], finished: Callable[[Runner, int], None]) -> None:
         """Run an attempt of each delivery, as the sink takes them: one by one, or in batches."""
         size = self.sink_class.batch
         if self._rate:
@@ -154,7 +159,10 @@ class Runner:
         batches = [deliveries[i : i + size] for i in range(0, len(deliveries), size)]
         self.running += len(batches)
         self.replaying += count_replays(deliveries)
-        return [asyncio.create_task(self._attempt(batch, finished)) for batch in batches]
+        for batch in batches:
+            task = asyncio.create_task(self._attempt(batch, finished))
+            self._attempts.add(task)
+            task.add_done_callback(self._attempts.discard)
 
     async def _attempt(self, deliveries: Sequence[Delivery], finished: Callable[[Runner, int], None]) -> None:
         started = self._now()
@@ -260,17 +268,27 @@ class Runner:
 
     # -- the end
 
-    def cancel(self) -> None:
-        """Cancel what runs; its deliveries are given back, which is no failure."""
+    def retire(self) -> None:
+        """Start nothing more."""
+        self._retired = True
+
+    async def end(self, grace: float) -> None:
+        """Start nothing more; let what runs end within `grace` seconds, then give it back, which is no failure; close
+        the sink."""
+        self.retire()
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=grace)
         self._stopping = True
         for call in self._calls:
             call.cancel()
-
-    async def close(self) -> None:
-        """Close the sink, once nothing runs."""
-        if self._sink is not None:
-            await quietly(self._sink.close(), self.route)
-            self._sink = None
+        if self._attempts:
+            await asyncio.wait(self._attempts, timeout=2 * CANCEL_WITHIN)
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            await quietly(sink.close(), self.route)
+        if self._told is not None:
+            self._told = None
+            self._observer.route_gone(*self.key, self.route.sink)
 
 
 def count_replays(deliveries: Iterable[Delivery]) -> int:

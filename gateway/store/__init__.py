@@ -6,11 +6,12 @@ import asyncio
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StoreError
 from gateway.store import sqlite
 from gateway.store.contract import Settings, Store
+from gateway.store.lock import holder_of
 
-__all__ = ["Settings", "Store", "open_store"]
+__all__ = ["Settings", "Store", "open_store", "serving_process"]
 
 
 def open_store(settings: Settings, *, exclusive: bool = False, loop: asyncio.AbstractEventLoop | None = None) -> Store:
@@ -38,3 +39,13 @@ def find_postgres() -> Any:
             "store.url: PostgreSQL needs its driver: install cloudsignal-gateway with the extra postgres"
         ) from error
     return postgres
+
+
+def serving_process(settings: Settings) -> int | None:
+    """The process id of the gateway that serves from the store; None where none does, or a server keeps the store."""
+    if urlsplit(settings.url).scheme != "sqlite":
+        return None
+    try:
+        return holder_of(sqlite.path_of(settings.url))
+    except OSError as error:
+        raise StoreError(f"can't tell whether a gateway is running: {error.strerror}") from error

@@ -167,6 +167,17 @@ class Backlog:
     oldest_at: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An entry of the history: who did what by hand, and when."""
+
+    id: int
+    at: float
+    actor: str
+    action: str
+    detail: Mapping[str, Any]
+
+
 class Store(Protocol):
     """The store of one gateway process. Its awaitables belong to the event loop it was opened on.
 
@@ -277,6 +288,14 @@ class Store(Protocol):
     async def ledger(self) -> Mapping[tuple[str, str], Mapping[str, int]]:
         """Per (account, route): `accepted`, `delivered`, `pending`, `dead`, `filtered` (with those it did not ask
         for), counted in one snapshot."""
+        ...
+
+    async def note(self, action: str, detail: Mapping[str, Any], now: float) -> None:
+        """Keep in the history that something was done by hand."""
+        ...
+
+    async def history(self, action: str | None, limit: int) -> Sequence[Event]:
+        """What was done by hand, newest first."""
         ...
 
     async def probe(self) -> None:

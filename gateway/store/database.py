@@ -20,6 +20,7 @@ from gateway.store.contract import (
     Backlog,
     Claim,
     DeliveryRow,
+    Event,
     Filter,
     QuarantineRow,
     Refused,
@@ -193,6 +194,12 @@ class DatabaseStore:
 
     async def ledger(self) -> Mapping[tuple[str, str], Mapping[str, int]]:
         return await self._readers.run(queries.read_ledger)
+
+    async def note(self, action: str, detail: Mapping[str, Any], now: float) -> None:
+        await self._writer.submit(writes.note_events, writes.Note(now, self._actor, action, detail))
+
+    async def history(self, action: str | None, limit: int) -> Sequence[Event]:
+        return await self._readers.run(queries.list_events, action, limit)
 
     async def probe(self) -> None:
         await self._writer.submit(writes.probe, None, bounded=True)

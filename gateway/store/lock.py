@@ -45,6 +45,23 @@ class ServingLock:
             os.close(self._handle)
 
 
+def holder_of(path: Path) -> int | None:
+    """The process id of the gateway that serves from a database; None where none does."""
+    try:
+        handle = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        # The lock and not the file's number alone, which a killed run leaves behind, and the system gives to another.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.pread(handle, 32, 0) or 0) or None
+    else:
+        return None
+    finally:
+        os.close(handle)
+
+
 class Serving:
     """What the process that serves holds of its store: the lock, and the check where the last run ended otherwise."""
 

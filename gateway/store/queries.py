@@ -13,9 +13,9 @@ from peewee import SQL, Database, Expression, Tuple, fn
 
 from gateway.model import Attempt, Kind
 from gateway.store import sql
-from gateway.store.contract import Backlog, DeliveryRow, Filter, QuarantineRow, RouteState, SignalRow
+from gateway.store.contract import Backlog, DeliveryRow, Event, Filter, QuarantineRow, RouteState, SignalRow
 from gateway.store.rows import SIGNAL_COLUMNS, dumps, make_signal, micros, seconds
-from gateway.store.tables import Attempts, Deliveries, Quarantine, Routes, Signals, SinkState
+from gateway.store.tables import Attempts, Audit, Deliveries, Quarantine, Routes, Signals, SinkState
 
 REPLAYABLE = ("delivered", "dead", "filtered")
 STATES = ("delivered", "pending", "dead", "filtered")
@@ -162,6 +162,13 @@ def count_replayable(db: Database, which: Filter) -> dict[tuple[str, str], int]:
     route = (Deliveries.account, Deliveries.route)
     query = Deliveries.select(*route, fn.COUNT(ALL)).where(replayable(which)).group_by(*route)
     return {(account, name): count for account, name, count in query.tuples().execute(db)}
+
+
+def list_events(db: Database, action: str | None, limit: int) -> list[Event]:
+    """The history, newest first."""
+    query = Audit.select().order_by(Audit.id.desc()).limit(limit)
+    rows = (query.where(Audit.action == action) if action else query).dicts().execute(db)
+    return [Event(**{**row, "at": row["at"] / 1e6, "detail": orjson.loads(row["detail"])}) for row in rows]
 
 
 def read_state(db: Database, account: str, route: str) -> dict[str, Any]:

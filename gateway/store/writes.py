@@ -37,6 +37,13 @@ class Pause(NamedTuple):
     actor: str
 
 
+class Note(NamedTuple):
+    now: float
+    actor: str
+    action: str
+    detail: Mapping[str, object]
+
+
 # -- custody
 
 
@@ -173,6 +180,13 @@ def note(db: Database, now: float, actor: str, action: str, detail: Mapping[str,
     Audit.insert(at=micros(now), actor=clean(actor), action=action, detail=dumps(detail)).execute(db)
 
 
+def note_events(db: Database, items: Sequence[Note]) -> list[None]:
+    """What was done by hand and is kept nowhere else."""
+    for item in items:
+        note(db, *item)
+    return [None] * len(items)
+
+
 STEPS = (
     accept_signals,
     quarantine_refused,
@@ -182,6 +196,7 @@ STEPS = (
     probe,
     save_route_states,
     pause_routes,
+    note_events,
     lanes.record_results,
     lanes.renew_leases,
     lanes.replay_deliveries,

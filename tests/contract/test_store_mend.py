@@ -198,3 +198,24 @@ async def test_what_is_freed_waits_for_a_head_at_work(backend: Backend) -> None:
         assert await claim(store) == []
         await finish(store, [second])
         assert ids(await claim(store)) == [1]
+
+
+# -- the history
+
+
+async def test_the_history_has_who_did_what_newest_first(backend: Backend) -> None:
+    async with backend.open(actor="ann") as store:
+        assert await store.history(None, 10) == []
+        await store.note("reload", {"process": 7, "trouble": "ü"}, NOW)
+        await store.set_paused("bookshop", "erp", True, NOW + 1, "stocktaking")
+        await store.note("reload", {"process": 8}, NOW + 2)
+        events = await store.history(None, 10)
+        assert [(event.at, event.actor, event.action) for event in events] == [
+            (NOW + 2, "ann", "reload"),
+            (NOW + 1, "ann", "pause"),
+            (NOW, "ann", "reload"),
+        ]
+        assert events[-1].detail == {"process": 7, "trouble": "ü"}
+        assert events[0].id > events[1].id > events[2].id
+        assert await store.history("reload", 1) == [events[0]]
+        assert await store.history("reload", 9) == [events[0], events[2]]

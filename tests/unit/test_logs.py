@@ -102,6 +102,16 @@ def test_many_secrets_are_masked_as_few_are() -> None:
         assert redact(text) == text
 
 
+def test_what_is_learnt_later_is_masked_too() -> None:
+    redact = logs.Redactor(["first-secret"])
+    stream = io.StringIO()
+    logs.set_up_logs("json", "info", redact, stream)
+    log = structlog.get_logger().bind()
+    redact.learn(["second-secret"])
+    log.info("said", text="first-secret, second-secret")
+    assert json.loads(stream.getvalue())["text"] == "***, ***"
+
+
 def test_a_secret_within_another_is_masked_as_a_whole() -> None:
     assert logs.Redactor(["secret", "secret-and-more"])("is secret-and-more") == "is ***"
 

@@ -19,6 +19,8 @@ TOLD = {
     "store_failed": (),
     "clock_ahead": (3600.0,),
     "route_state": ("bookshop", "erp", "odoo", 2),
+    "route_gone": ("bookshop", "gone", "odoo"),
+    "config_loaded": (True,),
 }
 
 
@@ -40,6 +42,7 @@ def test_the_base_does_nothing(event: str) -> None:
 
 def test_what_is_told_is_counted() -> None:
     observer = PrometheusObserver()
+    observer.route_state("bookshop", "gone", "odoo", 0)
     for event, values in TOLD.items():
         getattr(observer, event)(*values)
         getattr(observer, event)(*values)
@@ -51,6 +54,8 @@ def test_what_is_told_is_counted() -> None:
     assert found["cloudsignal_store_failures_total", ()] == 2
     assert found["cloudsignal_clock_ahead_seconds", ()] == 3600
     assert found["cloudsignal_route_state", (*account, ("route", "erp"), ("sink", "odoo"))] == 2
+    assert not [labels for name, labels in found if ("route", "gone") in labels]
+    assert found["cloudsignal_config_last_reload_successful", ()] == 1
     assert found["cloudsignal_request_seconds_count", (*account, ("code", "200"))] == 2
     labels = (*account, ("outcome", "delivered"), ("route", "erp"), ("sink", "odoo"))
     assert found["cloudsignal_attempt_seconds_count", labels] == 2
