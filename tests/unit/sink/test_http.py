@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.errors import RetryLater
+from gateway.errors import Misconfigured, RetryLater
 from gateway.sink import Context, HttpSink, Response
 from gateway.sink import http as sink_http
+from gateway.sink.resolver import Address
 from tests.support.process import free_port
 from tests.support.stub import Answer, Fault, Stub
 
@@ -19,6 +20,11 @@ pytestmark = pytest.mark.gen_test
 class Plain(HttpSink):
     name = "plain"
     summary = "posts"
+
+
+class Careful(Plain):
+    def permits(self, address: Address) -> bool:
+        return not address.is_loopback
 
 
 @asynccontextmanager
@@ -72,6 +78,16 @@ async def test_no_connection_is_tried_again() -> None:
     async with target() as (sink, _):
         with pytest.raises(RetryLater, match="can't connect"):
             await sink.request("GET", f"http://127.0.0.1:{free_port()}/secret-path")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "2130706433"])
+async def test_an_address_that_is_not_permitted_is_not_called(host: str) -> None:
+    async with target() as (_, stub):
+        sink = Careful({}, Context("shop", "acme", "erp"))
+        with pytest.raises(Misconfigured, match="not one that this route may connect to"):
+            await sink.request("GET", f"http://{host}:{stub.url.rpartition(':')[2]}/secret-path")
+        await sink.close()
+        assert not stub.requests
 
 
 async def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,69 @@
+"""The route's options: their schema."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import ipaddress
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import voluptuous as vol
+
+from cloudsignal_webhook.addresses import Network
+from gateway.sink import Secret, SecretValue, Url
+
+PREFIX = "whsec_"
+AT_MOST = 5
+"""Secrets at once; a rotation needs two."""
+
+
+def url(value: object) -> str:
+    """A URL without a user in it: the signature says who sends."""
+    clean = Url()(value)
+    if "@" in urlsplit(clean).netloc:
+        raise vol.Invalid("expected a URL without user and password")
+    return clean
+
+
+def signing_secret(value: str) -> str:
+    """As Standard Webhooks writes it: `whsec_` and the base64 of 24 to 64 bytes."""
+    try:
+        size = len(decode(value))
+    except (binascii.Error, ValueError):
+        size = 0
+    if not value.startswith(PREFIX) or not 24 <= size <= 64:
+        raise vol.Invalid("expected a secret: whsec_ and the base64 of 24 to 64 bytes")
+    return value
+
+
+def decode(secret: str) -> bytes:
+    return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+
+
+def secrets(value: object) -> tuple[SecretValue, ...]:
+    """One, or a list of those that are in use while one replaces another."""
+    entries = value if isinstance(value, (list, tuple)) else [value]
+    if not 1 <= len(entries) <= AT_MOST:
+        raise vol.Invalid(f"expected a secret, or a list of at most {AT_MOST}")
+    return tuple(map(Secret(signing_secret), entries))
+
+
+def allow_private(value: object) -> tuple[Network, ...]:
+    """Networks that are allowed beside the internet's: all for true, none for false."""
+    if isinstance(value, bool):
+        return (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")) if value else ()
+    if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):
+        raise vol.Invalid("expected true, false or a list of networks such as 10.1.0.0/16")
+    try:
+        return tuple(map(ipaddress.ip_network, value))
+    except ValueError:
+        raise vol.Invalid("expected networks such as 10.1.0.0/16 or fd00:1::/64") from None
+
+
+OPTIONS: Mapping[Any, Any] = {
+    vol.Required("url"): Secret(url),
+    vol.Required("secrets"): secrets,
+    vol.Optional("allow_private", default=False): allow_private,
+}

@@ -1,0 +1,83 @@
+"""The sink: one signed POST a delivery, to permitted addresses only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from cloudsignal_webhook.addresses import Address, is_public, is_within
+from cloudsignal_webhook.message import build_body, sign
+from cloudsignal_webhook.options import OPTIONS, decode
+from gateway.sink import (
+    ALL,
+    Check,
+    Context,
+    Delivery,
+    HttpSink,
+    Misconfigured,
+    Permanent,
+    Response,
+    RetryLater,
+    SinkError,
+)
+
+TO_MEND = frozenset({401, 403, 404, 405, 407, 410, 421, 451})
+"""What a receiver says of whoever calls, or of the URL: it holds for every delivery, until someone acts. 410 is how
+Standard Webhooks has a receiver say that it wants no more."""
+
+
+class WebhookSink(HttpSink):
+    """Forwards signals as Standard Webhooks. What the receiver gets, and how it verifies it: README.md."""
+
+    name = "webhook"
+    summary = "signals forwarded to a URL, signed as Standard Webhooks"
+    signals = ALL
+    order = "lane"
+    options = OPTIONS
+    read_timeout = 20.0
+
+    def __init__(self, options: Mapping[str, Any], context: Context) -> None:
+        super().__init__(options, context)
+        self._secrets = [decode(secret.reveal()) for secret in options["secrets"]]
+
+    def permits(self, address: Address) -> bool:
+        """Those of the internet, and those that the route allows."""
+        return is_public(address) or is_within(address, self.settings["allow_private"])
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Post the signal; any answer of 2xx means that the receiver has it."""
+        judge(await self._send("POST", delivery.key, build_body(delivery)), self.context.now())
+
+    async def check(self) -> Check:
+        """A signed HEAD, which posts nothing: what is told of the receiver is no more than that shows."""
+        try:
+            response = await self._send("HEAD", "check", b"")
+            if response.status in (404, 405, 501) or response.status in range(200, 300):
+                said = f"the receiver is there (HEAD is answered {response.status})"
+                return Check(True, (f"{said}; that it takes signals shows with the first",))
+            judge(response, self.context.now())
+        except (RetryLater, Misconfigured) as error:
+            return Check(False, (str(error),))
+        except SinkError as error:
+            return Check(True, (f"the receiver is there, and takes no HEAD ({error})",))
+        return Check(True)
+
+    async def _send(self, method: str, key: str, body: bytes) -> Response:
+        headers = sign(key, int(self.context.now()), body, self._secrets)
+        headers["Content-Type"] = "application/json"
+        return await self.request(method, self.settings["url"].reveal(), data=body or None, headers=headers)
+
+
+def judge(response: Response, now: float) -> None:
+    """Return where the receiver has taken it; else raise RetryLater, Permanent or Misconfigured."""
+    status = response.status
+    if 200 <= status < 300:
+        return
+    response.raise_for_retry(now)
+    if status >= 500:
+        raise RetryLater(f"answered {status}", response.retry_after(now))
+    if status < 400:
+        raise Misconfigured(f"answered {status}, a redirect, which is not followed: set url to the final address")
+    if status in TO_MEND:
+        raise Misconfigured(f"answered {status}: look at url and secrets, or ask the receiver")
+    raise Permanent(f"answered {status}: the receiver does not take this signal")
