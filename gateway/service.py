@@ -23,6 +23,7 @@ from gateway.clock import Clock
 from gateway.config import Config, changed_routes, enabled_routes, load_config, needs_restart
 from gateway.dispatch import Dispatcher, Runner
 from gateway.errors import GatewayError, StoreError
+from gateway.housekeeping import keep_house
 from gateway.ingest import Ingest
 from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
@@ -96,7 +97,8 @@ class Service:
     async def serve(self, asked_to_stop: asyncio.Event) -> None:
         """Go on until asked to stop. Raises StoreCorrupt where the store turns out to be damaged."""
         asked = asyncio.create_task(asked_to_stop.wait())
-        watch = asyncio.ensure_future(asyncio.gather(self.store.verify(), self._watch_clock()))
+        house = keep_house(self.store, lambda: self.config.retention, self._earliest_now)
+        watch = asyncio.ensure_future(asyncio.gather(self.store.verify(), self._watch_clock(), house))
         first: set[asyncio.Future[Any]] = {asked, watch}
         await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
         asked.cancel()
@@ -183,6 +185,10 @@ class Service:
                 say = log.warning if jumped else log.info
                 say("clock.jumped" if jumped else "clock.agrees", ahead=round(ahead, 1))
             await asyncio.sleep(CLOCK_LOOKED_AT)
+
+    def _earliest_now(self) -> float:
+        """By whichever clock is behind: nothing is removed before its time because one was set ahead."""
+        return self._now() + min(0.0, self._now.ahead())
 
     def _make_runners(self, keys: Iterable[tuple[str, str]]) -> list[Runner]:
         """Runners of enabled routes."""

@@ -168,6 +168,15 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class Purged:
+    """What a purge has removed, and the last signal it looked at; None where there are no more old ones."""
+
+    signals: int
+    deliveries: int
+    reached: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """An entry of the history: who did what by hand, and when."""
 
@@ -296,6 +305,24 @@ class Store(Protocol):
 
     async def history(self, action: str | None, limit: int) -> Sequence[Event]:
         """What was done by hand, newest first."""
+        ...
+
+    async def purge(self, before: float, after: int, limit: int, dead: bool) -> Purged:
+        """Look at the next `limit` signals with ids above `after`, and remove those received before that time, with
+        all that belongs to them. One with a delivery that is pending, or that ended since (a replay), stays, and so
+        does one with a dead letter, unless `dead`. Without old ones among them, it is the end."""
+        ...
+
+    async def count_purge(self, before: float, dead: bool) -> int:
+        """How many signals would be removed in all."""
+        ...
+
+    async def purge_quarantine(self, before: float, limit: int) -> int:
+        """Remove requests that were quarantined before that time, `limit` at the most; how many."""
+        ...
+
+    async def count_quarantine(self, before: float) -> int:
+        """How many quarantined requests would be removed in all."""
         ...
 
     async def probe(self) -> None:

@@ -14,7 +14,7 @@ from peewee import Database, PeeweeException
 
 from gateway.errors import StoreError
 from gateway.model import Attempt, Delivery, Signal
-from gateway.store import lanes, queries, writes
+from gateway.store import lanes, purge, queries, writes
 from gateway.store.contract import (
     Accepted,
     Backlog,
@@ -22,6 +22,7 @@ from gateway.store.contract import (
     DeliveryRow,
     Event,
     Filter,
+    Purged,
     QuarantineRow,
     Refused,
     Result,
@@ -200,6 +201,19 @@ class DatabaseStore:
 
     async def history(self, action: str | None, limit: int) -> Sequence[Event]:
         return await self._readers.run(queries.list_events, action, limit)
+
+    async def purge(self, before: float, after: int, limit: int, dead: bool) -> Purged:
+        purged: Purged = await self._writer.submit(purge.purge_signals, purge.Purge(before, after, limit, dead))
+        return purged
+
+    async def count_purge(self, before: float, dead: bool) -> int:
+        return await self._readers.run(purge.count_purgeable, before, dead)
+
+    async def purge_quarantine(self, before: float, limit: int) -> int:
+        return await self._count(purge.purge_quarantine, purge.PurgeQuarantine(before, limit))
+
+    async def count_quarantine(self, before: float) -> int:
+        return await self._readers.run(purge.count_refused, before)
 
     async def probe(self) -> None:
         await self._writer.submit(writes.probe, None, bounded=True)

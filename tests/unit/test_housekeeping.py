@@ -1,0 +1,116 @@
+"""Old signals are removed while the gateway serves, and no fault of it ends what serves."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from gateway import housekeeping
+from gateway.clock import Clock
+from gateway.config import load_config
+from gateway.errors import StoreError
+from gateway.service import Service
+from gateway.store import Settings, Store, open_store
+from gateway.store.contract import Filter, Purged
+from tests.support.factory import make_signal
+
+pytestmark = pytest.mark.gen_test
+NOW = 1_800_000_000.0
+CONFIG = """\
+server: {listen: 127.0.0.1:0}
+store: {url: "sqlite:///PATH/gateway.db", retention: 10d}
+accounts: {bookshop: {keys: [a-key-for-the-test]}}
+"""
+
+
+class Purges:
+    """A store that has so many pages of old signals, and may fail."""
+
+    def __init__(self, pages: int, *errors: Exception) -> None:
+        self.pages = pages
+        self.errors = list(errors)
+        self.asked: list[tuple[float, int, bool]] = []
+        self.done = asyncio.Event()
+
+    async def purge(self, before: float, after: int, limit: int, dead: bool) -> Purged:
+        self.asked.append((before, after, dead))
+        if self.errors:
+            raise self.errors.pop()
+        if after == self.pages:
+            self.done.set()
+            return Purged(0, 0, None)
+        return Purged(2, 3, after + 1)
+
+
+async def test_it_goes_on_until_nothing_old_is_left() -> None:
+    store = Purges(3)
+    with capture_logs() as logs:
+        await housekeeping.clean_up(store, NOW)  # type: ignore[arg-type]
+    assert store.asked == [(NOW, 0, False), (NOW, 1, False), (NOW, 2, False), (NOW, 3, False)]
+    assert [(line["event"], line["signals"], line["deliveries"]) for line in logs] == [("store.purged", 6, 9)]
+
+
+async def test_nothing_to_do_is_nothing_to_say() -> None:
+    with capture_logs() as logs:
+        await housekeeping.clean_up(Purges(0), NOW)  # type: ignore[arg-type]
+    assert logs == []
+
+
+@pytest.mark.parametrize("error", [StoreError("locked"), ZeroDivisionError()])
+async def test_a_round_that_fails_is_followed_by_another(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    monkeypatch.setattr(housekeeping, "FIRST", 0)
+    monkeypatch.setattr(housekeeping, "EVERY", 0)
+    store = Purges(0, error)
+    with capture_logs() as logs:
+        rounds = asyncio.ensure_future(housekeeping.keep_house(store, lambda: 10.0, lambda: NOW))  # type: ignore[arg-type]
+        await store.done.wait()
+        rounds.cancel()
+    assert store.asked[0] == (NOW - 10, 0, False)
+    assert logs[0]["event"] == "store.purge_failed"
+
+
+@pytest.mark.parametrize(("ahead", "kept"), [(0.0, 1), (86400 * 365.0, 1), (-86400 * 5.0, 2)])
+async def test_a_gateway_keeps_house_by_the_clock_that_is_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, kept: int
+) -> None:
+    """By a clock that was set a year ahead nothing would be left, and by one set back the second signal is not old."""
+    (tmp_path / "gateway.yaml").write_text(CONFIG.replace("PATH", str(tmp_path)))
+    await with_store(tmp_path, lambda store: take(store, 12, 5))
+    monkeypatch.setattr(housekeeping, "FIRST", 0)
+    wall = [NOW]
+    clock = Clock(wall=lambda: wall[0], steady=lambda: 0.0)
+    wall[0] += ahead
+    service = Service(load_config(tmp_path / "gateway.yaml"), clock, random.Random(0))
+    await service.start()
+    stop = asyncio.Event()
+    serving = asyncio.ensure_future(service.serve(stop))
+    try:
+        while len(await service.store.signals(Filter(), 10)) > kept:
+            await asyncio.sleep(0)
+        assert len(await service.store.signals(Filter(), 10)) == kept
+    finally:
+        stop.set()
+        await serving
+        await service.stop()
+
+
+async def take(store: Store, *days: float) -> None:
+    for number, age in enumerate(days):
+        received = datetime.fromtimestamp(NOW - 86400 * age, UTC)
+        signal = replace(make_signal(account="bookshop", order=str(number)), received_at=received)
+        await store.accept(signal, [], [], False)
+
+
+async def with_store(folder: Path, work: Callable[[Store], object]) -> None:
+    store = open_store(Settings(f"sqlite:///{folder}/gateway.db"))
+    try:
+        await work(store)  # type: ignore[misc]
+    finally:
+        await store.close()
