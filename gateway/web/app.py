@@ -13,7 +13,7 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 
 from gateway.ingest import Ingest
-from gateway.metrics import Observer
+from gateway.metrics import NO_ACCOUNT, Observer, guard
 from gateway.web import ops, signals
 from gateway.web.addresses import Addresses
 from gateway.web.base import make_application
@@ -33,8 +33,12 @@ def public_app(
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> httputil.HTTPServerConnectionDelegate:
     """The public listener: the first that matches serves the request."""
-    endpoint = signals.Signals(ingest, Addresses(trusted_proxies), max_body, observer or Observer(), now)
-    others = make_application([("/healthz", ops.Health, {"ingest": ingest})])
+    told = guard(observer or Observer())
+    endpoint = signals.Signals(ingest, Addresses(trusted_proxies), max_body, told, now)
+    others = make_application(
+        [("/healthz", ops.Health, {"ingest": ingest})],
+        lambda code, seconds: told.signal_received(NO_ACCOUNT, code, seconds),
+    )
     return Listener(
         [
             (r"/signals/[^/]+", endpoint),

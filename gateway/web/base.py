@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
 
@@ -62,6 +64,12 @@ def _answer(code: int, error: Exception, allow: str) -> Answer:
     return Answer(code, orjson.dumps(body), headers)
 
 
+@functools.lru_cache(maxsize=1)
+def http_date(second: int) -> str:
+    """The Date header that every answer has (RFC 9110 6.6.1), made once a second."""
+    return formatdate(second, usegmt=True)
+
+
 class Handler(web.RequestHandler):
     """A handler whose errors are answered as all others are."""
 
@@ -88,14 +96,28 @@ class Handler(web.RequestHandler):
 
 
 class NothingHere(Handler):
-    """Whatever is not in a route table."""
+    """Whatever is not in a route table. `tell` is told of each answer: its status, and how many seconds it took."""
+
+    def initialize(self, tell: Callable[[int, float], None]) -> None:
+        self.tell = tell
 
     def prepare(self) -> None:
         raise errors.NotFound()
 
+    def on_finish(self) -> None:
+        log.info("request.refused", code=self.get_status(), path=self.request.path[:64], address=self.request.remote_ip)
+        self.tell(self.get_status(), self.request.request_time())
 
-def make_application(routes: list[tuple[Any, ...]]) -> web.Application:
-    """A Tornado application with these routes and nothing else; requests are logged by their handlers, if at all."""
+
+def make_application(
+    routes: list[tuple[Any, ...]], tell: Callable[[int, float], None] = lambda code, seconds: None
+) -> web.Application:
+    """A Tornado application with these routes and nothing else, of which `tell` is told. The routes' requests are
+    logged by their handlers, if at all."""
     return web.Application(
-        list(routes), default_handler_class=NothingHere, log_function=lambda handler: None, compress_response=False
+        list(routes),
+        default_handler_class=NothingHere,
+        default_handler_args={"tell": tell},
+        log_function=lambda handler: None,
+        compress_response=False,
     )

@@ -21,7 +21,7 @@ from gateway.errors import GatewayError, InvalidSignal, MethodNotAllowed, TooLar
 from gateway.ingest import Ingest, Receipt
 from gateway.metrics import NO_ACCOUNT, Observer, guard
 from gateway.web.addresses import Addresses
-from gateway.web.base import Answer, answer_error
+from gateway.web.base import Answer, answer_error, http_date
 
 PREFIX = "/signals/"
 BODY_TIMEOUT = 20.0
@@ -174,7 +174,7 @@ class Exchange(httputil.HTTPMessageDelegate):
         self._refusal = self._write(answer, {"Connection": "close"})
 
     def _write(self, answer: Answer, extra: dict[str, str] | None = None) -> asyncio.Future[None]:
-        headers = httputil.HTTPHeaders({**answer.headers, **(extra or {})})
+        headers = httputil.HTTPHeaders({"Date": http_date(int(time.time())), **answer.headers, **(extra or {})})
         if answer.code != 204:
             headers["Content-Length"] = str(len(answer.body))
         start_line = httputil.ResponseStartLine("HTTP/1.1", answer.code, answer.reason)

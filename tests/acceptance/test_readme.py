@@ -11,12 +11,14 @@ from pathlib import Path
 import click
 import pytest
 
+from gateway import protocol
 from gateway.cli import main
 from gateway.config import settings_table
 from gateway.metrics import PrometheusObserver
 from gateway.sink.registry import installed_plugins, load_plugin
 from tests.support.process import ROOT, copy_checkout, free_port
 
+LIMITED = [protocol.TYPE, *(check for check in protocol.PARAMETERS.values() if isinstance(check, protocol.Text))]
 README = (ROOT / "README.md").read_text()
 
 
@@ -51,6 +53,11 @@ def test_every_sink_has_a_page_with_its_options(name: str) -> None:
     assert sink is not None
     for option in sink.options:
         assert f"`{option}`" in page
+
+
+@pytest.mark.parametrize("limit", sorted({check.limit for check in LIMITED}))
+def test_every_limit_on_a_length_is_in_the_readme(limit: int) -> None:
+    assert f"{limit:,}" in README.partition("Lengths are limited")[2].partition("\n\n")[0]
 
 
 def tour() -> str:

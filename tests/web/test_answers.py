@@ -1,11 +1,14 @@
 """The answers of POST /signals/<account>, one by one, over real HTTP."""
 
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
+from tornado.httpclient import HTTPResponse
 
 from gateway import protocol
 from gateway.errors import StoreBusy, StoreError
@@ -118,9 +121,16 @@ async def test_without_the_right_key_there_is_one_answer(gateway: Gateway, key: 
     for answer in answers:
         assert answer.code == 401
         assert orjson.loads(answer.body) == {"error": "Wrong or missing key."}
-        assert dict(answer.headers) == dict(answers[0].headers)
+        assert undated(answer) == undated(answers[0])
     assert await gateway.kept() == []
     assert await gateway.quarantined() == []
+
+
+def undated(answer: HTTPResponse) -> dict[str, str]:
+    """The headers, less the time of day."""
+    headers = dict(answer.headers)
+    assert parsedate_to_datetime(headers.pop("Date")).tzinfo is UTC
+    return headers
 
 
 async def test_the_key_of_another_account_is_a_wrong_one(gateway: Gateway) -> None:
@@ -163,7 +173,10 @@ async def test_signals_are_sent_by_post(gateway: Gateway, method: str) -> None:
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_nothing_else_is_here(gateway: Gateway, path: str, method: str) -> None:
-    response = await gateway.send(method, path, request(example()) if method == "POST" else None)
+    with capture_logs() as logs:
+        response = await gateway.send(method, path, request(example()) if method == "POST" else None)
+    assert [(line["event"], line["code"], line["path"]) for line in logs] == [("request.refused", 404, path)]
+    assert b'cloudsignal_request_seconds_count{account="-",code="404"} 1.0' in gateway.observer.exposition()
     assert response.code == 404
     assert orjson.loads(response.body) == {"error": "Nothing here."}
     assert "Server" not in response.headers
