@@ -7,12 +7,14 @@ it is done, so an attempt that ended anywhere is simply repeated.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from cloudsignal_odoo import texts
+from cloudsignal_odoo import course, texts
 from cloudsignal_odoo.options import Settings
-from cloudsignal_odoo.orders import Move, Order, Orders
+from cloudsignal_odoo.orders import Order, Orders
+from cloudsignal_odoo.shipping import Shipping
 from gateway import model
-from gateway.sink import Delivery, Permanent, RetryLater, Signal
+from gateway.sink import Delivery, Permanent, RetryLater
 
 QUOTATIONS = frozenset({"draft", "sent"})
 
@@ -20,10 +22,12 @@ QUOTATIONS = frozenset({"draft", "sent"})
 class Actions:
     """`now` gives seconds since the epoch."""
 
-    def __init__(self, settings: Settings, orders: Orders, now: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, orders: Orders, now: Callable[[], float], log: Any) -> None:
         self.settings = settings
         self.orders = orders
+        self.shipping = Shipping(settings, orders)
         self.now = now
+        self.log = log
 
     async def apply(self, delivery: Delivery) -> None:
         """Bring the signal to its order, once. Raises what a sink may."""
@@ -32,16 +36,16 @@ class Actions:
             return
         if order.state in QUOTATIONS:
             raise Permanent(f"order {order.name} is a quotation: confirm it, then replay")
-        signal = delivery.signal
-        if signal.type == model.ITEM_SHIPPED:
-            remarks = await self.ship(order, signal)
-        elif signal.type == model.ORDER_CANCELED and await self.cancel(order):
-            await self.finish(order, delivery, ["The order was cancelled in Odoo"])
-            return
-        else:
-            remarks = []
-        if signal.type in texts.SUMMARIES:
-            await self.call_for_a_person(order, delivery)
+        match delivery.signal.type:
+            case model.ITEM_SHIPPED:
+                self.refuse_canceled(order, delivery)
+                remarks = await self.shipping.ship(order, delivery.signal)
+            case model.ORDER_CANCELED:
+                remarks = await self.take_cancellation(order, delivery)
+            case trouble if trouble in texts.SUMMARIES:
+                remarks = await self.take_trouble(order, delivery)
+            case _:
+                remarks = []
         await self.finish(order, delivery, remarks)
 
     async def find(self, delivery: Delivery) -> Order:
@@ -64,122 +68,58 @@ class Actions:
         if not await self.orders.has_note(order, delivery):
             await self.orders.post_note(order, delivery, texts.note(delivery, remarks))
 
+    # -- trouble
+
+    async def take_trouble(self, order: Order, delivery: Delivery) -> list[str]:
+        """Call for a person, unless the item has got past it. Remarks."""
+        if later := course.overcome(delivery):
+            return [f"No activity: told of only after this: {texts.EVENTS[later]}"]
+        await self.call_for_a_person(order, delivery)
+        return []
+
     async def call_for_a_person(self, order: Order, delivery: Delivery) -> None:
         if await self.orders.has_activity(order, delivery):
             return
         user = self.settings.activity_user or order.salesperson
         await self.orders.add_activity(order, delivery, texts.activity_html(delivery), user, self.now())
 
-    async def cancel(self, order: Order) -> bool:
-        """Whether the order is cancelled now. Odoo would cancel a delivered order, so that is asked first."""
-        if self.settings.on_cancel != "cancel":
-            return False
+    def refuse_canceled(self, order: Order, delivery: Delivery) -> None:
+        """Permanent for what is shipped though it is cancelled: in Odoo, or by the printer's own word."""
         if order.state == "cancel":
-            return True
-        if order.locked or await self.orders.delivered(order):
-            return False
+            reason = f"shipped, but order {order.name} is cancelled: look into it"
+        elif what := course.canceled(delivery):
+            reason = f"shipped, but the printer had cancelled the {what}: look into it (order {order.name})"
+        else:
+            return
+        self.log.warning("odoo.shipped_though_canceled", **delivery.log_context(), reason=reason)
+        raise Permanent(reason)
+
+    # -- cancellation
+
+    async def take_cancellation(self, order: Order, delivery: Delivery) -> list[str]:
+        """Cancel the order where the options say so and nothing hinders it, else call for a person. Remarks."""
+        remarks = []
+        if self.settings.on_cancel == "cancel":
+            hindrance = await self.hindrance(order)
+            if not hindrance:
+                await self.cancel(order)
+                return ["The order was cancelled in Odoo"]
+            remarks = [f"Not cancelled in Odoo: {hindrance}"]
+        await self.call_for_a_person(order, delivery)
+        return remarks
+
+    async def hindrance(self, order: Order) -> str:
+        """Why the order must not be cancelled, "" where it may. Odoo itself would cancel a delivered order."""
+        if order.state == "cancel":
+            return ""
+        if order.locked:
+            return "the order is locked"
+        return "something of it has been shipped" if await self.orders.shipped(order) else ""
+
+    async def cancel(self, order: Order) -> None:
+        """Cancel the order and make sure of it. An earlier attempt may have done so."""
+        if order.state == "cancel":
+            return
         await self.orders.cancel(order)
         if (state := await self.orders.state(order)) != "cancel":
             raise Permanent(f"Odoo did not cancel order {order.name}: it is still in state {state}")
-        return True
-
-    # -- shipping
-
-    async def ship(self, order: Order, signal: Signal) -> list[str]:
-        """Put the tracking number on the transfer and, where the options say so, mark it delivered. Remarks."""
-        if order.state == "cancel":
-            raise Permanent(f"shipped, but order {order.name} is cancelled: look into it")
-        moves = await self.orders.moves(order)
-        line = await self.find_line(order, signal)
-        mine = [move for move in moves if line in {None, move.line}]
-        marking = self.settings.mark_delivered != "none"
-        if marking and line is None and self.settings.line_match != "none":
-            raise Permanent(f"no line of order {order.name} is the signal's item ({self.settings.line_match})")
-        if marking and not mine:
-            raise Permanent(f"order {order.name} has no delivery for this item to mark as done")
-        remarks = await self.track(mine, line, texts.clean(signal.text("tracking")))
-        if not marking:
-            return remarks
-        # One item's signal proves nothing of the other lines.
-        if line is None and len({move.line for move in mine}) > 1:
-            return [*remarks, "Not marked as delivered: the order has several lines and line_match is none"]
-        return [*remarks, *await self.deliver(order, mine)]
-
-    async def find_line(self, order: Order, signal: Signal) -> int | None:
-        """The order line that is the signal's item, None where that can't be told."""
-        reference = signal.item_reference or ""
-        match self.settings.line_match:
-            case "id":
-                number = int(reference) if reference.isascii() and reference.isdigit() else 0
-                return number if number in order.lines else None
-            case "default_code":
-                lines = await self.orders.find_lines(order, reference) if reference else []
-                if len(lines) > 1:
-                    raise Permanent(f"ambiguous: several lines of order {order.name} have the item's product code")
-                return lines[0] if lines else None
-        return None
-
-    async def track(self, moves: Sequence[Move], line: int | None, number: str) -> list[str]:
-        """Add the tracking number to the transfers of the moves, the open ones if there are any.
-
-        Where the line is not known and several transfers could be meant, none is touched and a remark says so.
-        """
-        if not number:
-            return []
-        everywhere = await self.orders.tracking(transfers_of(moves)) if moves else {}
-        if any(
-            texts.merge_tracking(present, number) == texts.merge_tracking(present, "")
-            for present in everywhere.values()
-        ):
-            return []
-        chosen = transfers_of([move for move in moves if not move.done] or moves)
-        if not chosen:
-            return ["The order has no delivery in Odoo to put the tracking number on"]
-        if line is None and len(chosen) > 1:
-            return ["The tracking number was put on no delivery: the order has several"]
-        for transfer in chosen:
-            await self.orders.set_tracking(transfer, texts.merge_tracking(everywhere[transfer], number))
-        return []
-
-    async def deliver(self, order: Order, moves: Sequence[Move]) -> list[str]:
-        """Ship the open ones of the moves in full. With mark_delivered `order`, a transfer waits for its last line."""
-        waiting = [move for move in moves if not move.done]
-        for move in waiting:
-            self.require_stock(order, move)
-        for move in waiting:
-            await self.orders.pick(move)
-        held = await self.held_transfers(order) if self.settings.mark_delivered == "order" else set()
-        for transfer in transfers_of(waiting):
-            if transfer not in held:
-                await self.validate(order, transfer, [move.id for move in waiting if move.transfer == transfer])
-        late = held.intersection(transfers_of(waiting))
-        return ["Not marked as delivered yet: other lines have not been shipped"] if late else []
-
-    def require_stock(self, order: Order, move: Move) -> None:
-        # Shipping more than is reserved would make the stock negative.
-        if move.reserved < move.ordered and not self.settings.force_quantity:
-            found = f"{move.reserved:g} of {move.ordered:g} reserved"
-            raise Permanent(f"order {order.name}: {found}; reserve the rest and replay, or set force_quantity")
-
-    async def held_transfers(self, order: Order) -> set[int]:
-        """The transfers in which a line is still to be shipped."""
-        return {move.transfer for move in await self.orders.moves(order) if not (move.done or move.picked)}
-
-    async def validate(self, order: Order, transfer: int, moves: Sequence[int]) -> None:
-        """Validate a transfer. Only what is read afterwards counts: a wizard may have done it, a success may not."""
-        refused: Permanent | None = None
-        wizard = ""
-        try:
-            wizard = await self.orders.validate(transfer)
-        except Permanent as error:  # Odoo 17 refuses a transfer that is done, say by an attempt that was cut short
-            refused = error
-        if await self.orders.done(moves):
-            return
-        if refused is not None:
-            raise refused
-        why = f"Odoo asked for {wizard}" if wizard else "Odoo left it open"
-        raise Permanent(f"order {order.name}: the delivery was not validated: {why}")
-
-
-def transfers_of(moves: Sequence[Move]) -> list[int]:
-    return list(dict.fromkeys(move.transfer for move in moves))

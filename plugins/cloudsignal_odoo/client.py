@@ -12,7 +12,9 @@ from cloudsignal_odoo.options import Settings
 from gateway.sink import Misconfigured, Response, RetryLater
 
 OLDEST, JSON2_SINCE = 17, 19
-READS = frozenset({"search_read", "read", "fields_get", "has_access", "check_access_rights", "context_get"})
+READS = frozenset(
+    {"search_read", "read", "fields_get", "has_access", "check_access_rights", "has_group", "context_get"}
+)
 SETTLES = 120.0
 """Seconds after which Odoo has ended a request that nobody waits for (its default limit_time_real)."""
 
@@ -164,15 +166,15 @@ class Client:
     async def version(self) -> str:
         """The server's version, such as "19.0". Misconfigured where it is older than the sink knows."""
         response = await self.wire.exchange("GET", "/web/version")
-        if response.status == 200 and response.is_json:
+        if response.status == 200:
             told = response.json()
         elif response.status in {404, 405}:
             # Odoo 17 and 18 have no such page and tell it by JSON-RPC.
             told = await JsonRpc(self.wire).service("common", "version", [], "version")
-            told = {"version": told.get("server_version")} if isinstance(told, dict) else told
         else:
             self.wire.fail("version", response, None, response.status)
-        version = str(told.get("version") or "") if isinstance(told, dict) else ""
+        fields = told if isinstance(told, dict) else {}
+        version = str(fields.get("version") or fields.get("server_version") or "")
         if version_number(version) < OLDEST:
             raise Misconfigured(f"Odoo {OLDEST} or later is needed; this is {version or 'no Odoo'}"[:100])
         return version

@@ -8,6 +8,7 @@ from typing import Any
 
 from cloudsignal_odoo import texts
 from cloudsignal_odoo.client import Client
+from gateway import model
 from gateway.sink import Delivery, Permanent
 
 OUTGOING = ["outgoing", "dropship"]
@@ -74,11 +75,22 @@ class Orders:
         rows = await self.client.call("stock.move", "search_read", domain=domain, fields=wanted)
         return sorted((read_move(row) for row in rows), key=lambda move: move.id)
 
-    async def delivered(self, order: Order) -> bool:
-        """Whether any of the order's transfers is done."""
-        domain = [["id", "in", list(order.transfers)], ["state", "=", "done"]]
-        rows = await self.client.call("stock.picking", "search_read", domain=domain, fields=["id"], limit=1)
-        return bool(rows)
+    async def shipped(self, order: Order) -> bool:
+        """Whether anything of the order is on its way: a transfer is done or has a tracking number, or a note says so.
+
+        Without `mark_delivered` no transfer is ever done, and an order of services has none.
+        """
+        sent = ["|", ["state", "=", "done"], ["carrier_tracking_ref", "!=", False]]
+        domain: list[Any] = [["id", "in", list(order.transfers)], *sent]
+        if await self.client.call("stock.picking", "search_read", domain=domain, fields=["id"], limit=1):
+            return True
+        domain = [
+            ["model", "=", "sale.order"],
+            ["res_id", "=", order.id],
+            ["message_id", "like", texts.MESSAGE_DOMAIN],
+            ["body", "like", texts.opening(model.ITEM_SHIPPED)],
+        ]
+        return bool(await self.client.call("mail.message", "search_read", domain=domain, fields=["id"], limit=1))
 
     async def tracking(self, transfers: Sequence[int]) -> dict[int, str]:
         """The tracking numbers, comma-joined, of each transfer."""

@@ -7,8 +7,12 @@ from datetime import UTC, datetime
 
 from cloudsignal_odoo.client import Client, version_number
 from cloudsignal_odoo.options import Settings
-from gateway.sink import Check, Permanent, SinkError
+from gateway.sink import Check, Misconfigured, Permanent, SinkError
 
+KEYS_END_SINCE = 18
+CANCELS_BY_SALES = 19
+ALL_DOCUMENTS = "sales_team.group_sale_salesman_all_leads"
+"""Sales/User: All Documents."""
 SOON = 14
 """Days before its end in which a key is spoken of as ending soon."""
 
@@ -29,12 +33,14 @@ class Preflight:
             version = await self.check_version()
             user = await self.check_identity()
             await self.check_rights(version)
+            await self.check_cancelling(version, user)
             await self.check_fields("sale.order", self.settings.order_match, "order_match names no field of sale.order")
             await self.check_fields(
                 "stock.picking", ["carrier_tracking_ref"], "install Odoo's Delivery Costs module (delivery)"
             )
             await self.check_user()
-            await self.check_key_end(user)
+            if version >= KEYS_END_SINCE:
+                await self.check_key_end(user)
         except SinkError as error:
             self.faults.append(str(error))
         return Check(not self.faults, (*self.details, *self.faults))
@@ -61,7 +67,7 @@ class Preflight:
         if missing:
             self.faults.append(f"the user lacks the right to {', '.join(missing)}: give it Inventory/User")
         else:
-            self.details.append("rights: orders, notes, tracking" + self.extra_rights())
+            self.details.append(f"rights: {self.acts()}")
 
     def rights(self) -> list[tuple[str, str]]:
         needed = [
@@ -69,14 +75,32 @@ class Preflight:
             ("sale.order", "write"),
             ("stock.picking", "read"),
             ("stock.picking", "write"),
+            ("stock.move", "read"),
         ]
-        marking = self.settings.mark_delivered != "none"
-        return [*needed, ("stock.move", "read"), *([("stock.move", "write")] if marking else [])]
+        if self.settings.line_match == "default_code":
+            needed += [("sale.order.line", "read"), ("product.product", "read")]
+        if self.settings.mark_delivered != "none":
+            needed.append(("stock.move", "write"))
+        return needed
 
-    def extra_rights(self) -> str:
-        if self.settings.on_cancel != "cancel":
-            return ""
-        return "; on_cancel: cancel also needs Sales/User: All Documents on Odoo 19, which can't be asked"
+    def acts(self) -> str:
+        """What the route does, in a few words."""
+        marking = ["validation"] if self.settings.mark_delivered != "none" else []
+        return ", ".join(["orders", "notes", "tracking", *marking])
+
+    async def check_cancelling(self, version: int, user: int) -> None:
+        """That the user may cancel orders. On 17 and 18 Inventory/User is enough."""
+        if self.settings.on_cancel != "cancel" or version < CANCELS_BY_SALES:
+            return
+        try:
+            allowed = await self.client.call("res.users", "has_group", [user], group_ext_id=ALL_DOCUMENTS)
+        except Permanent:
+            self.details.append("on_cancel: cancel needs Sales/User: All Documents, which this Odoo does not tell")
+            return
+        if allowed:
+            self.details.append("rights: cancellation")
+        else:
+            self.faults.append("the user lacks the right to cancel orders: give it Sales/User: All Documents")
 
     async def may(self, version: int, model: str, operation: str) -> bool:
         if version >= 18:
@@ -100,23 +124,29 @@ class Preflight:
             self.faults.append(f"activity_user: there is no active user {user}")
 
     async def check_key_end(self, user: int) -> None:
-        """Keys have an end from Odoo 18 on; where it can't be read, that is told and no fault."""
+        """When a key ends; where that can't be read, it is told and no fault."""
         try:
             rows = await self.client.call(
                 "res.users.apikeys", "search_read", domain=[["user_id", "=", user]], fields=["expiration_date"]
             )
-        except SinkError as error:
-            if isinstance(error, Permanent):
-                return
+        except (Permanent, Misconfigured):
             self.details.append("the key's end can't be read")
             return
-        ends = sorted(row["expiration_date"] for row in rows if row["expiration_date"])
-        if ends:
-            self.details.append(self.describe_end(ends[0]))
+        now = datetime.fromtimestamp(self.now(), UTC)
+        ends = [read_time(row["expiration_date"]) for row in rows if row["expiration_date"]]
+        # Which of the user's keys this is can't be told, but that it is still good.
+        if ends := sorted(end for end in ends if end > now):
+            self.details.append(describe_end(ends[0], now))
+        elif rows:
+            self.details.append("the user's API key has no end")
 
-    def describe_end(self, text: str) -> str:
-        """`text` is `YYYY-MM-DD HH:MM:SS` in UTC; whose keys are several, the first to end is told."""
-        end = datetime.fromisoformat(text).replace(tzinfo=UTC)
-        days = (end - datetime.fromtimestamp(self.now(), UTC)).days
-        soon = ": renew it now" if days < SOON else ""
-        return f"the first of the user's API keys ends on {end.date()}, in {days} days{soon}"
+
+def read_time(text: str) -> datetime:
+    """From `YYYY-MM-DD HH:MM:SS` in UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def describe_end(end: datetime, now: datetime) -> str:
+    days = (end - now).days
+    soon = ": renew it now" if days < SOON else ""
+    return f"the first of the user's API keys ends on {end.date()}, in {days} days{soon}"

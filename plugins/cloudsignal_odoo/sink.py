@@ -31,7 +31,7 @@ class OdooSink(HttpSink):
         super().__init__(options, context)
         self.odoo = Settings.of(options)
         self.client = Client(self.request, self.odoo, context.now)
-        self.actions = Actions(self.odoo, Orders(self.client), context.now)
+        self.actions = Actions(self.odoo, Orders(self.client), context.now, context.log)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def open(self) -> None:

@@ -14,6 +14,8 @@ from gateway.sink import Delivery, Signal
 LONGEST = 1000
 """Characters kept of a field that the sender filled freely."""
 MAX_DELAY = 365 * 24.0
+MESSAGE_DOMAIN = "@cloudsignal.invalid>"
+"""The end of each note's Message-Id. `.invalid` can be nobody's host (RFC 2606)."""
 
 EVENTS = {
     model.ORDER_VALIDATED: "order validated",
@@ -46,18 +48,23 @@ def tag(delivery: Delivery) -> str:
 
 def message_id(delivery: Delivery) -> str:
     """The note's Message-Id: the mark that all of the signal's work is done."""
-    return f"<{delivery.key}@cloudsignal.invalid>"
+    return f"<{delivery.key}{MESSAGE_DOMAIN}"
 
 
 def note(delivery: Delivery, remarks: Sequence[str] = ()) -> str:
     """One paragraph of plain text, which Odoo escapes; `remarks` say what was done or left undone besides."""
-    told = [f"Cloudprinter: {describe(delivery.signal)}.", *(f"{remark}." for remark in remarks)]
+    told = [f"{describe(delivery.signal)}.", *(f"{remark}." for remark in remarks)]
     return " ".join([*told, f"Print order {clean(delivery.signal.order) or '?'}.", tag(delivery)])
+
+
+def opening(type: str) -> str:
+    """How the note of a signal of that type begins."""
+    return f"Cloudprinter: {EVENTS.get(type, clean(type))}"
 
 
 def describe(signal: Signal) -> str:
     """What happened: the event, the item and what the signal tells of it."""
-    parts = [EVENTS.get(signal.type, clean(signal.type))]
+    parts = [opening(signal.type)]
     if signal.item_reference or signal.item:
         parts.append(f"item {clean(signal.item_reference or signal.item or '')}")
     for label, value in (

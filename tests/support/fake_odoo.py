@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 from tornado import web
 
-from tests.support.odoo_model import OdooModel
+from tests.support.odoo_model import OF_THE_MODEL, OdooModel
 from tests.support.odoo_records import OdooError, Row
 from tests.support.stub import Answer, Fault, Request, Stub
 
@@ -24,7 +24,8 @@ LOST = Answer(299)
 
 
 class FakeOdoo(Stub):
-    """`odoo` holds the records. The user of `key` is `login`, with Inventory/User unless `groups` says otherwise.
+    """`odoo` holds the records, `keys` whose each API key is. The user of KEY has Inventory/User unless `groups` says
+    otherwise.
 
     `database_down` answers as Odoo does while PostgreSQL is away. `late` keeps requests that will be committed
     by `commit_late`, after their client has given up.
@@ -34,9 +35,16 @@ class FakeOdoo(Stub):
         super().__init__()
         self.odoo = OdooModel(version)
         self.key = key
+        self.keys: dict[str, int] = {}
         self.user = self.odoo.add_user(LOGIN, groups)
+        self.add_key(self.user, key)
         self.database_down = False
         self.late: list[Request] = []
+
+    def add_key(self, user: int, key: str, expires: str | bool = False) -> None:
+        """`expires` is the key's end, `YYYY-MM-DD HH:MM:SS`."""
+        self.odoo.add("res.users.apikeys", user_id=user, name="gateway", expiration_date=expires)
+        self.keys[key] = user
 
     # -- faults for a test to line up
 
@@ -93,12 +101,12 @@ class FakeOdoo(Stub):
             return page(404, "No database is selected.")
         try:
             scheme, _, key = request.headers.get("Authorization", "").partition(" ")
-            if scheme.lower() != "bearer" or key != self.key:
+            if scheme.lower() != "bearer" or key not in self.keys:
                 raise OdooError(401, "werkzeug.exceptions.Unauthorized", "That API key is not valid")
             model, method = request.path.split("/")[3:5]
             params = parse(request.body)
             ids = params.pop("ids", None)
-            return Answer(200, self.odoo.call(self.user, model, method, ids, params))
+            return Answer(200, self.odoo.call(self.keys[key], model, method, ids, params))
         except OdooError as error:
             return Answer(error.status, account(error))
 
@@ -115,15 +123,20 @@ class FakeOdoo(Stub):
     def serve_rpc(self, service: str, method: str, args: list[Any]) -> Any:
         if (service, method) == ("common", "version"):
             info = [self.odoo.version, 0, 0, "final", 0, ""]
-            return {"server_version": self.text, "server_version_info": info, "protocol_version": 1}
+            told = {"server_version": self.text, "server_version_info": info, "server_serie": self.text}
+            return {**told, "protocol_version": 1}
         if self.database_down or args[0] != DATABASE:
             raise OdooError(500, "psycopg2.OperationalError", f'FATAL:  database "{args[0]}" does not exist\n')
         if (service, method) == ("common", "authenticate"):
-            return self.user if args[1:3] == [LOGIN, self.key] else False
-        if args[1:3] != [self.user, self.key]:
+            user = self.keys.get(args[2])
+            return user if user and self.odoo.row("res.users", user)["login"] == args[1] else False
+        if self.keys.get(args[2]) != args[1]:
             raise OdooError(403, "odoo.exceptions.AccessDenied", "Access Denied")
-        model, called, positional, params = args[3:7]
-        return self.odoo.call(self.user, model, called, positional[0] if positional else None, params)
+        user, _, model, called, positional, params = args[1:7]
+        if called in OF_THE_MODEL:
+            by_name = dict(zip(OF_THE_MODEL[called], positional, strict=False))
+            return self.odoo.call(user, model, called, None, {**by_name, **params})
+        return self.odoo.call(user, model, called, positional[0], params)
 
 
 def named(request: Request) -> tuple[str, str] | None:
@@ -146,7 +159,8 @@ def parse(body: bytes) -> Row:
 def account(error: OdooError) -> Row:
     """An error as Odoo tells it, with the traceback that nobody should keep."""
     traceback = f"Traceback (most recent call last):\n  ... SECRET-OF-DEBUG\n{error.name}: {error}"
-    return {"name": error.name, "message": str(error), "arguments": [str(error)], "context": {}, "debug": traceback}
+    arguments = [str(error), error.status] if error.name.startswith("werkzeug.") else [str(error)]
+    return {"name": error.name, "message": str(error), "arguments": arguments, "context": {}, "debug": traceback}
 
 
 def page(status: int, words: str) -> Answer:
@@ -166,7 +180,9 @@ async def main() -> None:
     for reference, lines in (("PO-1001", [1]), ("PO-1002", [2, 1]), ("PO-1003", [5])):
         fake.odoo.add_order(reference, lines)
     url = fake.start(chosen.port)
-    print(f"Odoo {fake.text} at {url}", f"database {DATABASE}, login {LOGIN}, api_key {fake.key}", sep="\n", flush=True)
+    print(
+        f"Odoo {fake.text} at {url}", f"database {DATABASE}, login {LOGIN}, api_key {chosen.key}", sep="\n", flush=True
+    )
     await asyncio.Event().wait()
 
 

@@ -1,23 +1,40 @@
 """The fake Odoo's methods, behaving as measured on 17 and 19: wizards answered with success, cancelling a delivered
-order, second validations, Message-Ids that are not unique, searches newest first."""
+order, second validations, Message-Ids that are not unique, searches newest first. test_odoo_fake holds them to it."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from tests.support.odoo_records import FIELDS, OdooError, Records, Row, value_error
+from tests.support.odoo_records import FIELDS, SUBTYPES, OdooError, Records, Row, value_error
 
 TITLES = {"sale.order": "Sales Order", "stock.picking": "Transfer", "stock.move": "Stock Move"}
+ANYONE_OF_BOTH = {"inventory", "sales"}
 GROUPS = {
-    "sale.order": {"inventory", "sales"},
-    "sale.order.line": {"inventory", "sales"},
-    "stock.picking": {"inventory"},
-    "stock.move": {"inventory"},
+    "sale.order": ANYONE_OF_BOTH,
+    "sale.order.line": ANYONE_OF_BOTH,
+    "stock.picking": ANYONE_OF_BOTH,
+    "stock.move": ANYONE_OF_BOTH,
+    "ir.model": {"settings"},
 }
 """Which groups may read and write a model; models not named are open to every user."""
+
+XML_IDS = {"sales_team.group_sale_salesman_all_leads": "sales", "stock.group_stock_user": "inventory"}
+
+OF_THE_MODEL = {
+    "search": ("domain",),
+    "search_read": ("domain", "fields"),
+    "fields_get": ("allfields", "attributes"),
+    "check_access_rights": ("operation", "raise_exception"),
+    "context_get": (),
+}
+"""Methods that take no ids, with their first parameters."""
+OLDEST_FIRST = {"stock.move", "sale.order.line", "mail.activity"}
+READS = {"read", "search", "search_read"}
+OPEN = {"has_access", "check_access_rights", "has_group", "context_get", "fields_get"}
 
 
 def user_error(message: str) -> OdooError:
@@ -54,8 +71,10 @@ class OdooModel(Records):
         function = getattr(self, f"do_{method}", None)
         if function is None or method not in self.methods(model):
             raise self.no_method(model, method)
-        if method not in {"has_access", "check_access_rights", "context_get", "fields_get"}:
-            self.require(uid, model, "read" if method in {"read", "search_read"} else "write")
+        if ids and method in OF_THE_MODEL:
+            raise OdooError(422, "werkzeug.exceptions.UnprocessableEntity", f"{model}.{method} takes no ids")
+        if method not in OPEN:
+            self.require(uid, model, "read" if method in READS else "write")
         refuse_nul(params)
         params = dict(params)
         context = params.pop("context", {})
@@ -63,15 +82,19 @@ class OdooModel(Records):
         if missing:
             told = f"Record does not exist or has been deleted.\n(Record: {model}({missing[0]},), User: {uid})"
             raise OdooError(404, "odoo.exceptions.MissingError", told)
-        return function(uid, model, ids or [], context, **params)
+        try:
+            bound = inspect.signature(function).bind(uid, model, ids or [], context, **params)
+        except TypeError as error:
+            raise OdooError(422, "werkzeug.exceptions.UnprocessableEntity", str(error)) from error
+        return function(*bound.args, **bound.kwargs)
 
     def methods(self, model: str) -> set[str]:
-        every = {"read", "search_read", "write", "fields_get"}
+        every = {"read", "search", "search_read", "write", "fields_get"}
         every.add("check_access_rights" if self.version < 18 else "has_access")
         own = {
             "sale.order": {"message_post", "activity_schedule", "action_cancel"},
             "stock.picking": {"button_validate"},
-            "res.users": {"context_get"},
+            "res.users": {"context_get", "has_group"},
         }
         return every | own.get(model, set())
 
@@ -101,6 +124,9 @@ class OdooModel(Records):
             self.require(uid, model, operation)
         return self.may(uid, model)
 
+    def do_has_group(self, uid: int, model: str, ids: list[int], context: Row, group_ext_id: str) -> bool:
+        return XML_IDS[group_ext_id] in self.row(model, ids[0])["groups"]
+
     def do_context_get(self, uid: int, model: str, ids: list[int], context: Row) -> Row:
         return {"lang": "en_US", "tz": "Europe/Copenhagen", "uid": uid}
 
@@ -121,17 +147,24 @@ class OdooModel(Records):
         ids: list[int],
         context: Row,
         domain: list[Any],
-        fields: list[str],
+        fields: Sequence[str] = (),
         limit: int | None = None,
-        order: str = "id desc",
+        order: str = "",
     ) -> list[Row]:
+        for term in domain:
+            self.check_path(model, term[0] if isinstance(term, list) else "id")
         found = [row for row in self.tables[model].values() if self.matches(model, row, domain)]
+        if "active" in FIELDS[model]:
+            found = [row for row in found if row["active"]]
         if not found and self.any_order and model == "sale.order":
             wanted = next(term[2] for term in domain if isinstance(term, list))
             found = [self.row(model, self.add_order(wanted))]
             self.say(f"new order {found[0]['name']} for {wanted}")
-        found.sort(key=lambda row: row["id"], reverse=order.endswith("desc"))
+        found.sort(key=lambda row: row["id"], reverse=not order and model not in OLDEST_FIRST)
         return [self.present(model, row, fields) for row in found[:limit]]
+
+    def do_search(self, uid: int, model: str, ids: list[int], context: Row, domain: list[Any]) -> list[int]:
+        return [row["id"] for row in self.do_search_read(uid, model, ids, context, domain, [])]
 
     # -- writing
 
@@ -154,12 +187,9 @@ class OdooModel(Records):
         if extra := set(values) - known:
             raise value_error(f"Those values are not supported when posting: {', '.join(sorted(extra))}")
         check_date(values.get("date", "2026-01-01 00:00:00"), "%Y-%m-%d %H:%M:%S")
-        subtype = values.pop("subtype_xmlid", "mail.mt_note")
+        subtype = SUBTYPES[values.pop("subtype_xmlid", "mail.mt_note")]
         escaped = f"<p>{html.escape(body, quote=False)}</p>"
-        made = [
-            self.add("mail.message", model=model, res_id=number, body=escaped, subtype=subtype, **values)
-            for number in ids
-        ]
+        made = [self.add_message(number, escaped, subtype_id=subtype, author_id=uid, **values) for number in ids]
         self.say(f"note on {self.order_of(ids[0])}: {body}")
         return made if self.version >= 19 else made[0]
 
@@ -172,7 +202,7 @@ class OdooModel(Records):
         act_type_xmlid: str,
         summary: str,
         note: str,
-        date_deadline: str,
+        date_deadline: str = "2026-01-01",
         user_id: int | None = None,
     ) -> Any:
         check_date(date_deadline, "%Y-%m-%d")
@@ -194,6 +224,8 @@ class OdooModel(Records):
         return made if self.version >= 19 else f"mail.activity({made[0]},)"
 
     def do_action_cancel(self, uid: int, model: str, ids: list[int], context: Row) -> Any:
+        if self.version >= 19 and "sales" not in self.row("res.users", uid)["groups"]:
+            raise access_error("You may not cancel this order.\n\nGroups that may:\n\t- Sales/User: All Documents")
         for number in ids:
             order = self.row(model, number)
             if order["locked"]:
@@ -219,7 +251,8 @@ class OdooModel(Records):
         partial = any(m["quantity"] < m["product_uom_qty"] for m in shipped)
         if (rest or partial) and not context.get("skip_backorder"):
             return wizard("stock.backorder.confirmation", "Make a backorder?")
-        if self.wizard_instead or not context.get("skip_sms"):
+        texting = transfer["sale_id"] in self.phones and not context.get("skip_sms")
+        if texting or self.wizard_instead:
             return wizard("confirm.stock.sms", "Tell the customer by text message?")
         self.ship(transfer, shipped, rest)
         return wizard("ir.actions.report", "Delivery slip") if self.wizard_after else True
@@ -238,12 +271,13 @@ class OdooModel(Records):
                 self.add("stock.move", **{**values, "product_uom_qty": remaining, "picking_id": back, "picked": False})
         for move in shipped:
             move.update(state="done", picked=True, product_uom_qty=move["quantity"])
-        transfer["state"] = "done"
+        transfer.update(state="done", date_done="2026-11-20 10:11:12")
         self.say(f"delivered {self.order_of(transfer['sale_id'])}, {transfer['name']}: {len(shipped)} line(s)")
 
 
 def wizard(model: str, title: str) -> Row:
-    return {"type": "ir.actions.act_window", "name": title, "res_model": model, "view_mode": "form", "target": "new"}
+    shown = {"res_model": model, "view_mode": "form", "views": [[939, "form"]], "view_id": 939, "target": "new"}
+    return {"type": "ir.actions.act_window", "name": title, **shown, "context": {}}
 
 
 def check_date(text: str, form: str) -> None:

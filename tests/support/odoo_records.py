@@ -20,6 +20,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "user_id": "res.users",
         "order_line": "list",
         "picking_ids": "list",
+        "delivery_status": "char",
     },
     "sale.order.line": {"order_id": "sale.order", "product_id": "product.product", "product_uom_qty": "float"},
     "stock.picking": {
@@ -29,8 +30,12 @@ FIELDS: dict[str, dict[str, str]] = {
         "picking_type_code": "char",
         "backorder_id": "stock.picking",
         "sale_id": "sale.order",
+        "carrier_tracking_url": "char",
+        "carrier_id": "char",
+        "date_done": "char",
     },
     "stock.move": {
+        "product_id": "product.product",
         "sale_line_id": "sale.order.line",
         "picking_id": "stock.picking",
         "product_uom_qty": "float",
@@ -45,17 +50,25 @@ FIELDS: dict[str, dict[str, str]] = {
         "body": "char",
         "date": "char",
         "message_type": "char",
-        "subtype": "char",
+        "subtype_id": "mail.message.subtype",
+        "author_id": "res.users",
+        "is_internal": "bool",
     },
+    "mail.message.subtype": {"name": "char"},
+    "ir.model": {"name": "char"},
     "mail.activity": {
         "res_model": "char",
         "res_id": "int",
         "summary": "char",
         "note": "char",
+        "activity_type_id": "char",
         "user_id": "res.users",
+        "create_uid": "res.users",
         "date_deadline": "char",
     },
 }
+
+SUBTYPES = {"mail.mt_comment": 1, "mail.mt_note": 2}
 
 
 class OdooError(Exception):
@@ -78,10 +91,14 @@ class Records:
         self.version = version
         self.tables: dict[str, dict[int, Row]] = {model: {} for model in FIELDS}
         self.delivery_module = True
+        self.phones: set[int] = set()
         self._ids = {model: itertools.count(1) for model in FIELDS}
         self._names: dict[str, Any] = {}
-        self.admin = self.add("res.users", login="admin", name="Administrator", groups=["sales", "inventory"])
-        self.seller = self.add("res.users", login="seller", name="Sam Seller", groups=["sales"])
+        self.robot = self.add("res.users", login="__system__", name="OdooBot", groups=[])
+        self.admin = self.add_user("admin", ["sales", "inventory"], name="Administrator")
+        self.seller = self.add_user("seller", ["sales"], name="Sam Seller")
+        for name in ("Discussions", "Note"):
+            self.add("mail.message.subtype", name=name)
 
     # -- making records
 
@@ -91,11 +108,9 @@ class Records:
         self.tables[model][number] = {"id": number, **dict.fromkeys(FIELDS[model], False), **values}
         return number
 
-    def add_user(self, login: str, groups: Iterable[str] = ("inventory",), expires: str | bool = False) -> int:
-        """A user with one API key; `expires` is the key's end, `YYYY-MM-DD HH:MM:SS`."""
-        user = self.add("res.users", login=login, name=login, groups=list(groups), active=True)
-        self.add("res.users.apikeys", user_id=user, name="gateway", expiration_date=expires)
-        return user
+    def add_user(self, login: str, groups: Iterable[str] = ("inventory",), name: str = "") -> int:
+        """A user. Groups are `inventory` (Inventory/User) and `sales` (Sales/User: All Documents)."""
+        return self.add("res.users", login=login, name=name or login, groups=list(groups), active=True)
 
     def add_order(
         self,
@@ -109,15 +124,20 @@ class Records:
         kinds: Iterable[str] = (),
         reserved: Iterable[float] = (),
         stocked: bool = True,
+        phone: bool = False,
     ) -> int:
         """An order with a line of each quantity; confirmed, its lines are in one transfer per kind.
 
         `codes` are the products' internal references, `kinds` the transfers' (outgoing where not given),
-        `reserved` the quantities set aside (all). Without `stocked` the order is of services: it has no transfer.
+        `reserved` the quantities set aside (all). Without `stocked` the order is of services: it has no transfer. Where
+        the customer has a `phone`, a validation asks whether to send a text message.
         """
         seller = self.seller if salesperson is True else salesperson
         order = self.add("sale.order", client_order_ref=reference, state=state, locked=locked, user_id=seller)
         self.row("sale.order", order)["name"] = f"S{order:05d}"
+        if phone:
+            self.phones.add(order)
+        self.add_message(order, "<p>Order made</p>", author_id=self.robot, is_internal=True)
         transfers: dict[str, int] = {}
         for (number, quantity), code, kind, ready in zip(
             enumerate(lines, 1), pad(codes), pad(kinds, "outgoing"), pad(reserved), strict=False
@@ -132,6 +152,7 @@ class Records:
             self.add(
                 "stock.move",
                 sale_line_id=line,
+                product_id=product,
                 picking_id=transfers[kind],
                 product_uom_qty=quantity,
                 quantity=aside,
@@ -153,6 +174,10 @@ class Records:
             sale_id=order,
         )
 
+    def add_message(self, order: int, body: str, **values: Any) -> int:
+        kind = {"message_type": "notification", "subtype_id": SUBTYPES["mail.mt_note"]}
+        return self.add("mail.message", model="sale.order", res_id=order, body=body, **{**kind, **values})
+
     # -- looking
 
     def row(self, model: str, number: int) -> Row:
@@ -163,7 +188,8 @@ class Records:
         return [row for row in self.tables[model].values() if all(row[k] == v for k, v in equal.items())]
 
     def notes(self, order: int) -> list[Row]:
-        return self.rows("mail.message", model="sale.order", res_id=order)
+        """What was posted, without Odoo's own notice of the order's making."""
+        return self.rows("mail.message", model="sale.order", res_id=order, message_type="comment")
 
     def activities(self, order: int) -> list[Row]:
         return self.rows("mail.activity", res_model="sale.order", res_id=order)
@@ -205,6 +231,8 @@ class Records:
             if not self.has_field(model, name):
                 raise value_error(f"Invalid field '{name}' on '{model}'")
             value = self.value(model, row, name)
+            if FIELDS[model].get(name) == "float":
+                value = float(value)
             related = FIELDS[model].get(name, "")
             if related in FIELDS and value:
                 target = self.row(related, value)
@@ -212,15 +240,24 @@ class Records:
             shown[name] = value
         return shown
 
-    def value(self, model: str, row: Row, path: str) -> Any:
-        """A field's raw value, along a dotted path."""
+    def check_path(self, model: str, path: str) -> None:
+        """Refuse a dotted path of which a field is not there."""
         name, _, rest = path.partition(".")
         if not self.has_field(model, name):
             raise value_error(f"Invalid field {model}.{name} in condition")
+        if rest:
+            self.check_path(FIELDS[model][name], rest)
+
+    def value(self, model: str, row: Row, path: str) -> Any:
+        """A field's raw value, along a dotted path."""
+        name, _, rest = path.partition(".")
         if model == "sale.order" and name == "order_line":
             return [line["id"] for line in self.rows("sale.order.line", order_id=row["id"])]
         if model == "sale.order" and name == "picking_ids":
             return [transfer["id"] for transfer in reversed(self.transfers(row["id"]))]
+        if model == "sale.order" and name == "delivery_status":
+            states = {move["state"] for move in self.moves(row["id"])}
+            return {frozenset({"done"}): "full", frozenset(): False}.get(frozenset(states), "pending")
         value = row[name]
         if not rest:
             return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,8 +13,11 @@ from gateway.sink import Context
 from tests.support import factory
 from tests.support.fake_odoo import DATABASE, KEY, LOGIN, FakeOdoo
 
+PAGE = (Path(__file__).parents[3] / "plugins" / "cloudsignal_odoo" / "README.md").read_text()
 NOW = factory.AT.timestamp() + 60
 BOTH = (17, 19)
+CANCELLING = ("inventory", "sales")
+"""The groups that on_cancel: cancel needs on 19."""
 """A version of each transport, with the differences between them."""
 
 

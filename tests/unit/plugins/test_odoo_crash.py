@@ -81,38 +81,6 @@ def hang(reached, over):
     return wait
 
 
-@pytest.mark.parametrize("version", BOTH)
-async def test_a_write_that_is_committed_late_is_not_repeated_before(version):
-    """The client has given up, the server has not: after the wait it asked for, the note is found."""
-    async with Case(version) as case:
-        order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_ERROR, message="to learn the transport")
-        case.fake.faults.extend([case.fake.serve] * 5 + [case.fake.delay])
-        with pytest.raises(RetryLater) as caught:
-            await case.deliver(model.ITEM_ERROR)
-        assert case.fake.calls()[-1] == "sale.order/message_post"
-        assert caught.value.after >= 120
-        case.fake.commit_late()
-        await case.deliver(model.ITEM_ERROR)
-        assert len(case.odoo.notes(order)) == len(case.odoo.activities(order)) == 2
-
-
-@pytest.mark.parametrize("version", BOTH)
-async def test_a_note_committed_between_two_looks_is_not_posted_again(version):
-    async with Case(version) as case:
-        order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_SHIPPED)
-        message = case.odoo.tables["mail.message"].popitem()
-
-        async def commit(request):
-            case.odoo.tables["mail.message"].update([message])
-            return case.fake.answer(request)
-
-        case.fake.faults.extend([case.fake.serve] * 3 + [commit])
-        await case.deliver(model.ITEM_SHIPPED)
-        assert len(case.odoo.notes(order)) == 1
-
-
 async def test_a_read_without_an_answer_asks_for_no_wait():
     async with Case() as case:
         case.odoo.add_order("PO-1001")
@@ -127,10 +95,3 @@ async def test_an_odoo_that_is_not_there_is_retried():
         await case.fake.stop()
         with pytest.raises(RetryLater, match="can't connect"):
             await case.deliver(model.ITEM_ERROR)
-
-
-def test_the_client_waits_longer_than_odoo_works():
-    from cloudsignal_odoo import OdooSink
-
-    assert OdooSink.read_timeout > 120
-    assert OdooSink.timeout > OdooSink.read_timeout

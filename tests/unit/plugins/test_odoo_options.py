@@ -2,7 +2,6 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 import voluptuous as vol
@@ -12,8 +11,8 @@ from cloudsignal_odoo.client import version_number
 from cloudsignal_odoo.options import NOTABLE, Settings
 from gateway import model
 from tests.support.factory import make_delivery, make_signal
+from tests.unit.plugins.odoo_case import PAGE
 
-PAGE = (Path(__file__).parents[3] / "plugins" / "cloudsignal_odoo" / "README.md").read_text()
 SCHEMA = vol.Schema(dict(OdooSink.options))
 LEAST = {"url": "https://erp.example/", "database": "print", "api_key": "abc123"}
 
@@ -183,6 +182,7 @@ def test_the_pages_table_has_each_option_with_its_default():
 
 def test_the_pages_samples_are_what_is_written():
     assert texts.note(make_delivery(model.ITEM_SHIPPED, url="https://track.example/TRK1")) in PAGE
-    assert texts.summary(make_delivery(model.ITEM_ERROR)) in PAGE
+    error = make_delivery(model.ITEM_ERROR)
+    assert f"{texts.summary(error)}\n{texts.note(error)}\n" in PAGE
     for type in (*OdooSink.signals, *NOTABLE):
         assert f"`{type}`" in PAGE

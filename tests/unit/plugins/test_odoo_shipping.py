@@ -150,57 +150,7 @@ async def test_an_order_of_services_can_t_be_marked_delivered():
 # -- stock
 
 
-@pytest.mark.parametrize("reserved", [0, 2])
-async def test_what_is_not_reserved_is_not_shipped_but_keeps_its_number(reserved):
-    async with Case(mark_delivered="line") as case:
-        order = case.odoo.add_order("PO-1001", [3], reserved=[reserved])
-        with pytest.raises(Permanent, match=f"{reserved} of 3 reserved"):
-            await case.deliver(SHIPPED)
-        assert case.states(order) == ["confirmed"]
-        assert case.tracking(order) == ["TRK1"]
-        assert case.odoo.notes(order) == case.odoo.forced == []
-        case.odoo.moves(order)[0]["quantity"] = 3.0
-        await case.deliver(SHIPPED)
-        assert case.states(order) == ["done"]
-
-
-async def test_force_quantity_ships_what_is_not_reserved():
-    async with Case(mark_delivered="line", force_quantity=True) as case:
-        order = case.odoo.add_order("PO-1001", [3], reserved=[0])
-        await case.deliver(SHIPPED)
-        assert case.states(order) == ["done"]
-        assert case.odoo.forced == [1]
-
-
 # -- what Odoo says and what it does
-
-
-@pytest.mark.parametrize("version", BOTH)
-async def test_a_wizard_after_the_work_is_a_success(version):
-    async with Case(version, mark_delivered="line") as case:
-        order = case.odoo.add_order("PO-1001")
-        case.odoo.wizard_after = True
-        await case.deliver(SHIPPED)
-        assert case.states(order) == ["done"]
-        assert len(case.odoo.notes(order)) == 1
-
-
-@pytest.mark.parametrize("version", BOTH)
-async def test_a_wizard_in_place_of_the_work_is_parked_by_name(version):
-    async with Case(version, mark_delivered="line") as case:
-        order = case.odoo.add_order("PO-1001")
-        case.odoo.wizard_instead = True
-        with pytest.raises(Permanent, match=r"not validated: Odoo asked for confirm\.stock\.sms"):
-            await case.deliver(SHIPPED)
-        assert case.odoo.notes(order) == []
-
-
-async def test_a_success_without_the_work_is_parked(monkeypatch):
-    async with Case(mark_delivered="line") as case:
-        case.odoo.add_order("PO-1001")
-        monkeypatch.setattr(case.odoo, "do_button_validate", lambda *_: True)
-        with pytest.raises(Permanent, match="Odoo left it open"):
-            await case.deliver(SHIPPED)
 
 
 @pytest.mark.parametrize("version", BOTH)
@@ -209,52 +159,3 @@ async def test_a_refusal_is_parked_with_odoos_words(version, monkeypatch):
         case.odoo.add_order("PO-1001", [0])
         with pytest.raises(Permanent, match="button_validate: Nothing is reserved"):
             await case.deliver(SHIPPED)
-
-
-@pytest.mark.parametrize("version", BOTH)
-async def test_a_transfer_that_someone_else_validates_meanwhile_counts_as_done(version):
-    async with Case(version, mark_delivered="line") as case:
-        order = case.odoo.add_order("PO-1001")
-        call = case.odoo.do_button_validate
-        twice = lambda *args: (call(*args), call(*args))[1]  # noqa: E731
-        case.odoo.do_button_validate = twice
-        await case.deliver(SHIPPED)
-        assert len(case.odoo.notes(order)) == 1
-
-
-@pytest.mark.parametrize("version", BOTH)
-async def test_tracking_is_written_before_validating(version):
-    async with Case(version, mark_delivered="line") as case:
-        case.odoo.add_order("PO-1001")
-        await case.deliver(SHIPPED)
-        writes = [c for c in case.fake.calls() if not c.endswith(("read", "search_read"))]
-        assert writes == [
-            "stock.picking/write",
-            "stock.move/write",
-            "stock.picking/button_validate",
-            "sale.order/message_post",
-        ]
-
-
-# -- never backwards
-
-
-async def test_late_and_repeated_news_of_a_delivered_order_change_no_state():
-    async with Case(groups=("inventory", "sales"), mark_delivered="line", on_cancel="cancel") as case:
-        order = case.odoo.add_order("PO-1001")
-        await case.deliver(SHIPPED)
-        await case.deliver(SHIPPED, tracking="TRK2")
-        await case.deliver(model.ORDER_CANCELED)
-        assert case.states(order) == ["done"]
-        assert case.tracking(order) == ["TRK1,TRK2"]
-        assert case.odoo.row("sale.order", order)["state"] == "sale"
-        assert len(case.odoo.activities(order)) == 1
-
-
-async def test_shipped_after_an_automatic_cancellation_is_parked():
-    async with Case(groups=("inventory", "sales"), on_cancel="cancel") as case:
-        order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ORDER_CANCELED)
-        with pytest.raises(Permanent, match="order S00001 is cancelled"):
-            await case.deliver(SHIPPED)
-        assert case.tracking(order) == [False]

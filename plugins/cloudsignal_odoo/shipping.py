@@ -1,0 +1,118 @@
+"""What a shipped item does to the order's transfers: tracking numbers and, where the options say so, validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cloudsignal_odoo import texts
+from cloudsignal_odoo.options import Settings
+from cloudsignal_odoo.orders import Move, Order, Orders
+from gateway.sink import Permanent, Signal
+
+TOLERANCE = 1e-6
+"""Odoo's quantities are floats, rounded to the unit's precision."""
+
+
+class Shipping:
+    """Tracking first, then quantities, validation and a look at what came of it."""
+
+    def __init__(self, settings: Settings, orders: Orders) -> None:
+        self.settings = settings
+        self.orders = orders
+
+    async def ship(self, order: Order, signal: Signal) -> list[str]:
+        """Put the tracking number on the transfer and, where the options say so, mark it delivered. Remarks."""
+        moves = await self.orders.moves(order)
+        line = await self.find_line(order, signal)
+        mine = [move for move in moves if line in {None, move.line}]
+        marking = self.settings.mark_delivered != "none"
+        if marking and line is None and self.settings.line_match != "none":
+            raise Permanent(f"no line of order {order.name} is the signal's item ({self.settings.line_match})")
+        if marking and not mine:
+            raise Permanent(f"order {order.name} has no delivery for this item to mark as done")
+        remarks = await self.track(mine, line, texts.clean(signal.text("tracking")))
+        if not marking:
+            return remarks
+        # One item's signal proves nothing of the other lines.
+        if line is None and len({move.line for move in mine}) > 1:
+            return [*remarks, "Not marked as delivered: the order has several lines and line_match is none"]
+        return [*remarks, *await self.deliver(order, mine)]
+
+    async def find_line(self, order: Order, signal: Signal) -> int | None:
+        """The order line that is the signal's item, None where that can't be told."""
+        reference = signal.item_reference or ""
+        match self.settings.line_match:
+            case "id":
+                number = int(reference) if reference.isascii() and reference.isdigit() else 0
+                return number if number in order.lines else None
+            case "default_code":
+                lines = await self.orders.find_lines(order, reference) if reference else []
+                if len(lines) > 1:
+                    raise Permanent(f"ambiguous: several lines of order {order.name} have the item's product code")
+                return lines[0] if lines else None
+        return None
+
+    async def track(self, moves: Sequence[Move], line: int | None, number: str) -> list[str]:
+        """Add the tracking number to the transfers of the moves, the open ones if there are any.
+
+        Where the line is not known and several transfers could be meant, none is touched and a remark says so.
+        """
+        if not number:
+            return []
+        everywhere = await self.orders.tracking(transfers_of(moves)) if moves else {}
+        if any(
+            texts.merge_tracking(present, number) == texts.merge_tracking(present, "")
+            for present in everywhere.values()
+        ):
+            return []
+        chosen = transfers_of([move for move in moves if not move.done] or moves)
+        if not chosen:
+            return ["The order has no delivery in Odoo to put the tracking number on"]
+        if line is None and len(chosen) > 1:
+            return ["The tracking number was put on no delivery: the order has several"]
+        for transfer in chosen:
+            await self.orders.set_tracking(transfer, texts.merge_tracking(everywhere[transfer], number))
+        return []
+
+    async def deliver(self, order: Order, moves: Sequence[Move]) -> list[str]:
+        """Ship the open ones of the moves in full. With mark_delivered `order`, a transfer waits for its last line."""
+        waiting = [move for move in moves if not move.done]
+        for move in waiting:
+            self.require_stock(order, move)
+        for move in waiting:
+            await self.orders.pick(move)
+        held = await self.held_transfers(order) if self.settings.mark_delivered == "order" else set()
+        for transfer in transfers_of(waiting):
+            if transfer not in held:
+                await self.validate(order, transfer, [move.id for move in waiting if move.transfer == transfer])
+        late = held.intersection(transfers_of(waiting))
+        return ["Not marked as delivered yet: other lines have not been shipped"] if late else []
+
+    def require_stock(self, order: Order, move: Move) -> None:
+        # Shipping more than is reserved would make the stock negative.
+        if move.reserved < move.ordered - TOLERANCE and not self.settings.force_quantity:
+            found = f"{move.reserved:g} of {move.ordered:g} reserved"
+            raise Permanent(f"order {order.name}: {found}; reserve the rest and replay, or set force_quantity")
+
+    async def held_transfers(self, order: Order) -> set[int]:
+        """The transfers in which a line is still to be shipped."""
+        return {move.transfer for move in await self.orders.moves(order) if not (move.done or move.picked)}
+
+    async def validate(self, order: Order, transfer: int, moves: Sequence[int]) -> None:
+        """Validate a transfer. Only what is read afterwards counts: a wizard may have done it, a success may not."""
+        refused: Permanent | None = None
+        wizard = ""
+        try:
+            wizard = await self.orders.validate(transfer)
+        except Permanent as error:  # Odoo 17 refuses a transfer that is done, say by an attempt that was cut short
+            refused = error
+        if await self.orders.done(moves):
+            return
+        if refused is not None:
+            raise refused
+        why = f"Odoo asked for {wizard}" if wizard else "Odoo left it open"
+        raise Permanent(f"order {order.name}: the delivery was not validated: {why}")
+
+
+def transfers_of(moves: Sequence[Move]) -> list[int]:
+    return list(dict.fromkeys(move.transfer for move in moves))

@@ -1,0 +1,185 @@
+"""Never backwards: late, repeated and contradicting news, with what the store knows of the order's course."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import structlog.testing
+
+from cloudsignal_odoo import course
+from gateway import model
+from gateway.model import Delivery
+from gateway.sink import Misconfigured, Permanent
+from tests.support.factory import make_delivery, make_signal
+from tests.unit.plugins.odoo_case import BOTH, CANCELLING, Case
+
+pytestmark = pytest.mark.gen_test
+
+SHIPPED = model.ITEM_SHIPPED
+COMPLETED = model.ITEM_DELIVERY_COMPLETED
+
+
+def known(type: str, furthest: str, *, late: bool = False, replayed: bool = False, **fields: str) -> Delivery:
+    """A delivery as handed out when the order is known to be at `furthest`."""
+    signal = replace(make_signal(type, **fields), late=late)
+    return replace(make_delivery(signal=signal), furthest=furthest, replayed=replayed)
+
+
+# -- what a signal still means
+
+
+@pytest.mark.parametrize(
+    ("delivery", "expected"),
+    [
+        (known(model.ITEM_ERROR, model.ITEM_ERROR), ""),
+        (known(model.ITEM_ERROR, SHIPPED, late=True), SHIPPED),
+        (known(model.ITEM_ERROR, COMPLETED, replayed=True), COMPLETED),
+        (known(model.ITEM_ERROR, SHIPPED), ""),  # it failed after it was shipped
+        (known(model.ITEM_ERROR, model.ITEM_PRODUCED, late=True), ""),  # may still be in the making
+        (known(model.ITEM_DELIVERY_FAILED, COMPLETED, late=True), COMPLETED),
+        (known(model.ITEM_DELIVERY_FAILED, model.ITEM_DELIVERY_FAILED, late=True), ""),
+        (known(model.ITEM_CANCELED, model.ORDER_CANCELED, late=True), model.ORDER_CANCELED),
+        (known("ItemNew", "ItemNew", late=True), ""),
+    ],
+)
+def test_trouble_is_overcome_where_it_is_old_and_the_item_is_past_it(delivery, expected):
+    assert course.overcome(delivery) == expected
+
+
+@pytest.mark.parametrize(
+    ("delivery", "expected"),
+    [
+        (known(SHIPPED, SHIPPED), ""),
+        (known(SHIPPED, COMPLETED, late=True), ""),
+        (known(SHIPPED, model.ITEM_CANCELED), "item"),
+        (known(SHIPPED, model.ORDER_CANCELED, late=True), "order"),
+        (known(model.ORDER_CANCELED, model.ORDER_CANCELED), ""),
+    ],
+)
+def test_what_is_shipped_may_be_cancelled(delivery, expected):
+    assert course.canceled(delivery) == expected
+
+
+# -- trouble
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_late_error_of_a_delivered_item_is_a_note_and_calls_nobody(version):
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.sink.deliver(known(model.ITEM_ERROR, COMPLETED, late=True))
+        assert case.odoo.activities(order) == []
+        assert "No activity: told of only after this: item delivered." in case.odoo.notes(order)[0]["body"]
+
+
+async def test_a_fresh_error_of_a_shipped_item_calls_a_person():
+    async with Case() as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.sink.deliver(known(model.ITEM_ERROR, SHIPPED))
+        assert len(case.odoo.activities(order)) == 1
+
+
+# -- shipped
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("mark", ["none", "line"])
+async def test_a_late_shipped_after_delivered_brings_its_number(version, mark):
+    async with Case(version, mark_delivered=mark, notes=[COMPLETED]) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(COMPLETED)
+        await case.sink.deliver(known(SHIPPED, COMPLETED, late=True))
+        assert case.tracking(order) == ["TRK1"]
+        assert case.states(order) == ["assigned" if mark == "none" else "done"]
+        assert len(case.odoo.notes(order)) == 2
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("mark", ["none", "line", "order"])
+async def test_late_and_repeated_news_of_a_delivered_order_change_no_state(version, mark):
+    async with Case(version, CANCELLING, mark_delivered=mark, on_cancel="cancel") as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(SHIPPED)
+        states = case.states(order)
+        await case.deliver(SHIPPED, tracking="TRK2")
+        await case.deliver(SHIPPED)
+        await case.deliver(model.ORDER_CANCELED)
+        assert case.states(order) == states
+        assert case.tracking(order) == ["TRK1,TRK2"]
+        assert case.odoo.row("sale.order", order)["state"] == "sale"
+        assert len(case.odoo.activities(order)) == 1
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("replayed", [False, True])
+@pytest.mark.parametrize(
+    ("state", "furthest", "reason"),
+    [
+        ("cancel", SHIPPED, "shipped, but order S00001 is cancelled: look into it"),
+        ("cancel", model.ORDER_CANCELED, "shipped, but order S00001 is cancelled"),
+        (
+            "sale",
+            model.ORDER_CANCELED,
+            r"shipped, but the printer had cancelled the order: look into it \(order S00001",
+        ),
+        ("sale", model.ITEM_CANCELED, "shipped, but the printer had cancelled the item"),
+    ],
+)
+async def test_shipped_though_cancelled_is_parked_and_told(version, replayed, state, furthest, reason):
+    async with Case(version, mark_delivered="line") as case:
+        case.odoo.add_order("PO-1001", state=state)
+        before = case.odoo.snapshot()
+        with structlog.testing.capture_logs() as events, pytest.raises(Permanent, match=reason) as caught:
+            await case.sink.deliver(known(SHIPPED, furthest, replayed=replayed))
+        assert case.odoo.snapshot() == before
+        [event] = events
+        assert (event["event"], event["log_level"]) == ("odoo.shipped_though_canceled", "warning")
+        assert (event["reason"], event["order"]) == (str(caught.value), make_signal().order)
+
+
+async def test_shipped_after_an_automatic_cancellation_is_parked():
+    async with Case(groups=CANCELLING, on_cancel="cancel") as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ORDER_CANCELED)
+        with pytest.raises(Permanent, match="order S00001 is cancelled"):
+            await case.deliver(SHIPPED)
+        assert case.tracking(order) == [False]
+
+
+# -- cancelled
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"lines": [1]},
+        {"lines": [1], "tracking": ""},
+        {"lines": [1, 1], "kinds": ["outgoing", "dropship"], "item_reference": "99"},
+        {"lines": [1], "stocked": False},
+    ],
+    ids=["a number", "no number", "a number on no delivery", "services"],
+)
+async def test_what_is_shipped_but_not_marked_delivered_is_not_cancelled(version, how):
+    signal = {name: value for name, value in how.items() if name in {"tracking", "item_reference"}}
+    how = {name: value for name, value in how.items() if name not in signal}
+    async with Case(version, CANCELLING, on_cancel="cancel") as case:
+        order = case.odoo.add_order("PO-1001", **how)
+        other = case.odoo.add_order("PO-2", **how)
+        await case.deliver(SHIPPED, **signal)
+        await case.deliver(model.ORDER_CANCELED)
+        assert case.odoo.row("sale.order", order)["state"] == "sale"
+        assert "Not cancelled in Odoo: something of it has been shipped." in case.odoo.notes(order)[-1]["body"]
+        assert len(case.odoo.activities(order)) == 1
+        await case.deliver(model.ORDER_CANCELED, order_reference="PO-2")
+        assert case.odoo.row("sale.order", other)["state"] == "cancel"
+
+
+async def test_on_19_a_user_without_the_right_to_cancel_stops_the_route_and_cancels_nothing():
+    async with Case(on_cancel="cancel") as case:
+        order = case.odoo.add_order("PO-1001")
+        with pytest.raises(Misconfigured, match="action_cancel: You may not cancel"):
+            await case.deliver(model.ORDER_CANCELED)
+        assert case.odoo.row("sale.order", order)["state"] == "sale"
+        assert case.odoo.notes(order) == []

@@ -1,0 +1,332 @@
+"""Each trap of Odoo's that was measured on real servers, by the number it has in the plugin's page."""
+
+import asyncio
+import re
+
+import pytest
+
+from cloudsignal_odoo import OdooSink
+from gateway import model
+from gateway.sink import Misconfigured, Permanent, RetryLater
+from tests.support.factory import make_delivery
+from tests.support.fake_odoo import account
+from tests.support.odoo_records import SUBTYPES, OdooError
+from tests.support.stub import Answer
+from tests.unit.plugins.odoo_case import BOTH, CANCELLING, PAGE, Case
+
+pytestmark = pytest.mark.gen_test
+
+SHIPPED = model.ITEM_SHIPPED
+
+
+def test_the_page_numbers_each_of_them():
+    section = PAGE.partition("## Odoo's traps")[2].partition("\n## ")[0]
+    assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == [str(number) for number in range(1, 15)]
+
+
+# -- 1: button_validate answering proves nothing
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_wizard_after_the_work_is_a_success(version):
+    async with Case(version, mark_delivered="line") as case:
+        order = case.odoo.add_order("PO-1001")
+        case.odoo.wizard_after = True
+        await case.deliver(SHIPPED)
+        assert case.states(order) == ["done"]
+        assert len(case.odoo.notes(order)) == 1
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_wizard_in_place_of_the_work_is_parked_by_name(version):
+    async with Case(version, mark_delivered="line") as case:
+        order = case.odoo.add_order("PO-1001")
+        case.odoo.wizard_instead = True
+        with pytest.raises(Permanent, match=r"not validated: Odoo asked for confirm\.stock\.sms"):
+            await case.deliver(SHIPPED)
+        assert case.odoo.notes(order) == []
+
+
+async def test_a_success_without_the_work_is_parked(monkeypatch):
+    async with Case(mark_delivered="line") as case:
+        case.odoo.add_order("PO-1001")
+        monkeypatch.setattr(case.odoo, "do_button_validate", lambda *_: True)
+        with pytest.raises(Permanent, match="Odoo left it open"):
+            await case.deliver(SHIPPED)
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_the_wizards_that_can_be_told_not_to_come_are(version):
+    """Part of a delivery, for a customer with a phone: asked for neither a backorder nor a text message."""
+    async with Case(version, mark_delivered="line") as case:
+        order = case.odoo.add_order("PO-1001", [1, 1], phone=True)
+        await case.deliver(SHIPPED)
+        assert case.states(order) == ["done", "assigned"]
+
+
+# -- 2: a second validation is a success on 19 and refused on 17
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_transfer_that_someone_else_validates_meanwhile_counts_as_done(version):
+    async with Case(version, mark_delivered="line") as case:
+        order = case.odoo.add_order("PO-1001")
+        call = case.odoo.do_button_validate
+        twice = lambda *args: (call(*args), call(*args))[1]  # noqa: E731
+        case.odoo.do_button_validate = twice
+        await case.deliver(SHIPPED)
+        assert len(case.odoo.notes(order)) == 1
+
+
+# -- 3: action_cancel does nothing on 17 without a context, and cancels what is delivered
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_cancellation_is_made_without_a_wizard(version):
+    async with Case(version, CANCELLING, on_cancel="cancel") as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ORDER_CANCELED)
+        assert case.odoo.row("sale.order", order)["state"] == "cancel"
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize(
+    ("order", "hindrance"),
+    [({"locked": True}, "the order is locked"), ({}, "something of it has been shipped")],
+    ids=["locked", "delivered"],
+)
+async def test_a_locked_or_delivered_order_is_not_even_asked_to_cancel(version, order, hindrance):
+    async with Case(version, CANCELLING, on_cancel="cancel", mark_delivered="line") as case:
+        number = case.odoo.add_order("PO-1001", **order)
+        if not order:
+            await case.deliver(SHIPPED)
+        await case.deliver(model.ORDER_CANCELED)
+        assert case.odoo.row("sale.order", number)["state"] == "sale"
+        assert f"Not cancelled in Odoo: {hindrance}." in case.odoo.notes(number)[-1]["body"]
+        assert len(case.odoo.activities(number)) == 1
+        assert "sale.order/action_cancel" not in case.fake.calls()
+
+
+# -- 4: 404 as a page is the database being down, as JSON it is for good
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_database_that_is_down_is_waited_for_and_a_record_that_is_gone_is_not(version, monkeypatch):
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        case.fake.database_down = True
+        with pytest.raises(RetryLater):
+            await case.deliver(SHIPPED)
+        case.fake.database_down = False
+        transfer = case.odoo.transfers(order)[0]["id"]
+        monkeypatch.setitem(case.odoo.tables, "stock.picking", GoneOnceFound(case.odoo.tables["stock.picking"]))
+        with pytest.raises(Permanent, match="does not exist or has been deleted"):
+            await case.deliver(SHIPPED)
+        assert transfer in case.odoo.tables["stock.picking"].gone
+
+
+class GoneOnceFound(dict):
+    """Records that someone deletes between their being named and their being read."""
+
+    def __init__(self, rows):
+        super().__init__(rows)
+        self.gone = set()
+
+    def __contains__(self, number):
+        self.gone.add(number)
+        return False
+
+
+# -- 5: 500 as JSON is for good where Python itself complains, not where PostgreSQL does
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_request_that_can_t_be_served_is_parked(version):
+    async with Case(version, order_match=["x_print_order"]) as case:
+        with pytest.raises(Permanent, match=r"Invalid field sale\.order\.x_print_order"):
+            await case.deliver(SHIPPED)
+    async with Case(version) as case:
+        with pytest.raises(Permanent, match="NUL"):
+            await case.deliver(SHIPPED, order_reference="PO\0")
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_two_transactions_that_met_are_repeated(version):
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        error = account(OdooError(500, "psycopg2.errors.SerializationFailure", "could not serialize access"))
+        told = Answer(500, error) if version >= 19 else Answer(200, {"id": 1, "error": {"message": "", "data": error}})
+        await case.deliver(SHIPPED)
+        case.fake.faults.extend([*[case.fake.serve] * 3, told])
+        with pytest.raises(RetryLater, match="could not serialize"):
+            await case.deliver(model.ITEM_ERROR)
+        await case.deliver(model.ITEM_ERROR)
+        assert len(case.odoo.notes(order)) == 2
+
+
+# -- 6: times are text in UTC, without T and offset
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_times_are_told_in_odoos_form(version):
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(SHIPPED, datetime="2026-11-20T00:30:00+01:00")
+        assert case.odoo.notes(order)[0]["date"] == "2026-11-19 23:30:00"
+
+
+# -- 7: a note's text is escaped by Odoo, an activity's is not
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_markup_in_a_message_stays_text(version):
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ITEM_ERROR, cause="file <b>x</b> & more\0\nsecond line")
+        escaped = "file &lt;b&gt;x&lt;/b&gt; &amp; more second line"
+        assert escaped in case.odoo.notes(order)[0]["body"]
+        assert escaped in case.odoo.activities(order)[0]["note"]
+
+
+# -- 8: mail.mt_comment would be mailed to followers
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("type", [SHIPPED, model.ITEM_ERROR, model.ORDER_CANCELED])
+async def test_nobody_outside_is_mailed(version, type):
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(type)
+        assert [note["subtype_id"] for note in case.odoo.notes(order)] == [SUBTYPES["mail.mt_note"]]
+
+
+# -- 9: the confirmation mail carries what is written before the validation
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_tracking_is_written_before_validating(version):
+    async with Case(version, mark_delivered="line") as case:
+        case.odoo.add_order("PO-1001")
+        await case.deliver(SHIPPED)
+        writes = [c for c in case.fake.calls() if not c.endswith(("read", "search_read"))]
+        assert writes == [
+            "stock.picking/write",
+            "stock.move/write",
+            "stock.picking/button_validate",
+            "sale.order/message_post",
+        ]
+
+
+# -- 10: a Message-Id is not unique
+
+
+async def test_the_same_message_id_on_another_order_is_no_proof():
+    async with Case() as case:
+        other, order = case.odoo.add_order("PO-1"), case.odoo.add_order("PO-1001")
+        message_id = f"<{make_delivery(model.ITEM_ERROR).key}@cloudsignal.invalid>"
+        case.odoo.add("mail.message", model="sale.order", res_id=other, message_id=message_id)
+        case.odoo.add("mail.message", model="stock.picking", res_id=order, message_id=message_id)
+        await case.deliver(model.ITEM_ERROR)
+        assert len(case.odoo.notes(order)) == 1
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_note_committed_between_two_looks_is_not_posted_again(version):
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ITEM_SHIPPED)
+        message = case.odoo.tables["mail.message"].popitem()
+
+        async def commit(request):
+            case.odoo.tables["mail.message"].update([message])
+            return case.fake.answer(request)
+
+        case.fake.faults.extend([case.fake.serve] * 3 + [commit])
+        await case.deliver(model.ITEM_SHIPPED)
+        assert len(case.odoo.notes(order)) == 1
+
+
+async def test_two_print_orders_of_one_sales_order_keep_both_numbers():
+    async with Case() as case:
+        order = case.odoo.add_order("PO-1001")
+        numbers = [f"TRK{i}" for i in range(6)]
+        await asyncio.gather(*(case.deliver(model.ITEM_SHIPPED, order=n, tracking=n) for n in numbers))
+        assert set(case.tracking(order)[0].split(",")) == set(numbers)
+
+
+# -- 11: a write may be committed after the client gave up
+
+
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_write_that_is_committed_late_is_not_repeated_before(version):
+    """The client has given up, the server has not: after the wait it asked for, the note is found."""
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ITEM_ERROR, message="to learn the transport")
+        case.fake.faults.extend([case.fake.serve] * 5 + [case.fake.delay])
+        with pytest.raises(RetryLater) as caught:
+            await case.deliver(model.ITEM_ERROR)
+        assert case.fake.calls()[-1] == "sale.order/message_post"
+        assert caught.value.after >= 120
+        case.fake.commit_late()
+        await case.deliver(model.ITEM_ERROR)
+        assert len(case.odoo.notes(order)) == len(case.odoo.activities(order)) == 2
+
+
+def test_the_client_waits_longer_than_odoo_works():
+    assert OdooSink.read_timeout > 120
+    assert OdooSink.timeout > OdooSink.read_timeout
+
+
+# -- 12: more than is reserved can be shipped, and makes the stock negative
+
+
+@pytest.mark.parametrize("reserved", [0, 2])
+async def test_what_is_not_reserved_is_not_shipped_but_keeps_its_number(reserved):
+    async with Case(mark_delivered="line") as case:
+        order = case.odoo.add_order("PO-1001", [3], reserved=[reserved])
+        with pytest.raises(Permanent, match=f"{reserved} of 3 reserved"):
+            await case.deliver(SHIPPED)
+        assert case.states(order) == ["confirmed"]
+        assert case.tracking(order) == ["TRK1"]
+        assert case.odoo.notes(order) == case.odoo.forced == []
+        case.odoo.moves(order)[0]["quantity"] = 3.0
+        await case.deliver(SHIPPED)
+        assert case.states(order) == ["done"]
+
+
+async def test_force_quantity_ships_what_is_not_reserved():
+    async with Case(mark_delivered="line", force_quantity=True) as case:
+        order = case.odoo.add_order("PO-1001", [3], reserved=[0])
+        await case.deliver(SHIPPED)
+        assert case.states(order) == ["done"]
+        assert case.odoo.forced == [1]
+
+
+async def test_what_is_reserved_but_for_a_rounding_is_shipped():
+    async with Case(mark_delivered="line") as case:
+        order = case.odoo.add_order("PO-1001", [0.3], reserved=[0.1 + 0.2 - 1e-9])
+        await case.deliver(SHIPPED)
+        assert case.states(order) == ["done"]
+
+
+# -- 13: two numbers joined by a comma make no link
+
+
+async def test_each_parcels_page_is_in_its_note():
+    async with Case() as case:
+        order = case.odoo.add_order("PO-1001")
+        for number in ("TRK1", "TRK2"):
+            await case.deliver(SHIPPED, tracking=number, url=f"https://track.example/{number}")
+        assert case.tracking(order) == ["TRK1,TRK2"]
+        bodies = [note["body"] for note in case.odoo.notes(order)]
+        assert ["https://track.example/TRK1" in bodies[0], "https://track.example/TRK2" in bodies[1]] == [True, True]
+
+
+# -- 14: 17 is the oldest that is spoken to
+
+
+async def test_an_odoo_too_old_is_named():
+    async with Case(16) as case:
+        with pytest.raises(Misconfigured, match=r"Odoo 17 or later is needed; this is 16\.0"):
+            await case.deliver(model.ITEM_SHIPPED)
