@@ -147,6 +147,17 @@ async def test_shipped_after_an_automatic_cancellation_is_parked():
         assert case.tracking(order) == [False]
 
 
+async def test_a_second_parcel_of_what_is_done_ships_nothing_again():
+    async with Case(mark_delivered="line") as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(SHIPPED)
+        asked = len(case.fake.calls())
+        await case.deliver(SHIPPED, tracking="TRK2")
+        assert case.tracking(order) == ["TRK1,TRK2"]
+        writes = [call for call in case.fake.calls()[asked:] if not call.endswith(("read", "search_read"))]
+        assert writes == ["stock.picking/write", "sale.order/message_post"]
+
+
 # -- cancelled
 
 
