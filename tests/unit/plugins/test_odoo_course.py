@@ -6,12 +6,16 @@ from dataclasses import replace
 
 import pytest
 import structlog.testing
+import voluptuous as vol
 
-from cloudsignal_odoo import course
+from cloudsignal_odoo import OdooSink, course
 from gateway import model
 from gateway.model import Delivery
 from gateway.sink import Misconfigured, Permanent
+from gateway.store.contract import Filter
 from tests.support.factory import make_delivery, make_signal
+from tests.support.fake_odoo import DATABASE, KEY, FakeOdoo
+from tests.unit.dispatch.harness import dispatching, make_route
 from tests.unit.plugins.odoo_case import BOTH, CANCELLING, Case
 
 pytestmark = pytest.mark.gen_test
@@ -194,3 +198,34 @@ async def test_on_19_a_user_without_the_right_to_cancel_stops_the_route_and_canc
             await case.deliver(model.ORDER_CANCELED)
         assert case.odoo.row("sale.order", order)["state"] == "sale"
         assert case.odoo.notes(order) == []
+
+
+# -- from the store to Odoo
+
+
+async def test_the_store_knows_what_is_late_and_what_is_cancelled(tmp_path):
+    fake = FakeOdoo()
+    fake.start()
+    first, second = fake.odoo.add_order("PO-1"), fake.odoo.add_order("PO-2")
+    given = {"url": fake.url, "database": DATABASE, "api_key": KEY, "mark_delivered": "line", "line_match": "none"}
+    route = make_route(sink="odoo", options=vol.Schema(dict(OdooSink.options))(given))
+    async with dispatching(tmp_path, [(route, OdooSink)]) as run:
+        for order, type, hour in (
+            ("1", COMPLETED, 15),
+            ("1", model.ITEM_ERROR, 9),
+            ("1", SHIPPED, 12),
+            ("2", model.ORDER_CANCELED, 10),
+            ("2", SHIPPED, 12),
+        ):
+            moment = f"2026-11-20T{hour:02}:00:00+00:00"
+            await run.accept(order=order, order_reference=f"PO-{order}", type=type, datetime=moment)
+        await run.settle("delivered", "filtered", "dead")
+        await run.store.replay(Filter(state="dead"), run.clock.at)
+        run.advance(1)
+        await run.settle("delivered", "filtered", "dead")
+        [dead] = await run.store.deliveries(Filter(state="dead"), 10)
+    await fake.stop()
+    assert [move["state"] for order in (first, second) for move in fake.odoo.moves(order)] == ["done", "assigned"]
+    assert [len(fake.odoo.notes(order)) for order in (first, second)] == [2, 1]
+    assert [len(fake.odoo.activities(order)) for order in (first, second)] == [0, 1]
+    assert dead.reason == "shipped, but the printer had cancelled the order: look into it (order S00002)"
