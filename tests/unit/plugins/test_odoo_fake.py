@@ -11,8 +11,10 @@ import pytest
 from tornado.httputil import HTTPHeaders
 
 from gateway import model
+from gateway.sink import RetryLater
 from tests.support import odoo_recordings
 from tests.support.fake_odoo import DATABASE, FakeOdoo
+from tests.support.odoo_records import OdooError
 from tests.support.stub import Request
 from tests.unit.plugins.odoo_case import BOTH, CANCELLING, Case
 
@@ -128,6 +130,80 @@ def test_an_answer_of_another_shape_is_noticed():
         assert_alike([{"id": 1}], [{"id": True}], "answer")
     with pytest.raises(AssertionError):
         assert_alike({"any": "int"}, "1", "answer")
+
+
+# -- what the recordings do not show, as the plugin's page has it
+
+
+def post(fake: Seeded, user: int, order: int) -> None:
+    fake.odoo.call(user, "sale.order", "message_post", [order], {"body": "Twice", "message_id": "<1@here>"})
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_message_id_may_be_there_twice(version):
+    fake = Seeded(version)
+    post(fake, fake.user, 1)
+    post(fake, fake.user, 1)
+    assert [row["message_id"] for row in fake.odoo.rows("mail.message", body="<p>Twice</p>")] == ["<1@here>"] * 2
+
+
+def test_17_cancels_nothing_without_the_context():
+    fake = Seeded(17)
+    answer = fake.odoo.call(fake.user, "sale.order", "action_cancel", [4], {})
+    assert (answer["res_model"], fake.odoo.row("sale.order", 4)["state"]) == ("sale.order.cancel", "sale")
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_locked_order_is_not_cancelled_and_a_delivered_one_is(version):
+    fake = Seeded(version)
+    context = {"context": {"disable_cancel_warning": True}}
+    with pytest.raises(OdooError) as caught:
+        fake.odoo.call(fake.odoo.admin, "sale.order", "action_cancel", [9], context)
+    assert (caught.value.status, caught.value.name) == (422, "odoo.exceptions.UserError")
+    fake.odoo.call(fake.odoo.admin, "stock.picking", "button_validate", [4], {})
+    assert fake.odoo.call(fake.odoo.admin, "sale.order", "action_cancel", [4], context) is True
+    assert fake.odoo.row("sale.order", 4)["state"] == "cancel"
+    assert [move["state"] for move in fake.odoo.moves(4)] == ["done"]
+
+
+def test_a_second_validation_is_a_success_on_19_and_refused_on_17():
+    new, old = Seeded(19), Seeded(17)
+    for fake in (new, old):
+        assert fake.odoo.call(fake.odoo.admin, "stock.picking", "button_validate", [1], {}) is True
+    assert new.odoo.call(new.odoo.admin, "stock.picking", "button_validate", [1], {}) is True
+    with pytest.raises(OdooError, match="done already"):
+        old.odoo.call(old.odoo.admin, "stock.picking", "button_validate", [1], {})
+
+
+@pytest.mark.parametrize("version", BOTH)
+def test_a_customer_with_a_phone_is_asked_about_unless_told_not_to(version):
+    fake = Seeded(version)
+    asked = fake.odoo.call(fake.odoo.admin, "stock.picking", "button_validate", [9], {})
+    assert (asked["res_model"], fake.odoo.row("stock.picking", 9)["state"]) == ("confirm.stock.sms", "assigned")
+    assert fake.odoo.call(fake.odoo.admin, "stock.picking", "button_validate", [9], {"context": {"skip_sms": True}})
+    assert fake.odoo.row("stock.picking", 9)["state"] == "done"
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("version", BOTH)
+async def test_a_request_whose_client_has_gone_is_committed_later(version):
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        reads = len((await cut_late(case)).calls())
+        assert case.odoo.notes(order) == []
+        case.fake.commit_late()
+        assert len(case.odoo.notes(order)) == 1
+        assert len(case.fake.calls()) == reads
+
+
+async def cut_late(case: Case) -> FakeOdoo:
+    """Lose the answer to the note, which Odoo has not yet begun to write."""
+    first = 1 if case.odoo.version >= 19 else 3
+    case.fake.faults.extend([*[case.fake.serve] * (first + 6), case.fake.delay])
+    with pytest.raises(RetryLater):
+        await case.deliver(model.ITEM_SHIPPED)
+    assert case.fake.calls()[-1] == "sale.order/message_post"
+    return case.fake
 
 
 # -- the sink's requests

@@ -50,6 +50,8 @@ def test_options_are_normalised(option, value, expected):
     ("option", "value", "message"),
     [
         ("url", "erp.example", "expected a URL"),
+        ("url", "https://erp.example/odoo", "expected the server's address, without a path"),
+        ("url", "https://erp.example/?db=print", "without a path"),
         ("database", "", "expected text"),
         ("api_key", "abc\ndef", "expected an API key: one line"),
         ("api_key", 7, "expected a secret"),
