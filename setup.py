@@ -7,7 +7,13 @@ from setuptools import find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (ROOT / "gateway" / "__init__.py").read_text())[1]
-PLUGINS = {"csv": "CsvSink", "slack": "SlackSink", "odoo": "OdooSink", "webhook": "WebhookSink"}
+PLUGINS = {
+    "csv": "CsvSink",
+    "slack": "SlackSink",
+    "odoo": "OdooSink",
+    "tryton": "TrytonSink",
+    "webhook": "WebhookSink",
+}
 
 EXTRAS = {
     "postgres": ["psycopg[binary]>=3.2"],

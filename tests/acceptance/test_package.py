@@ -9,6 +9,14 @@ import pytest
 
 from tests.support.process import copy_checkout
 
+SINKS = {
+    "csv": "CsvSink",
+    "slack": "SlackSink",
+    "odoo": "OdooSink",
+    "tryton": "TrytonSink",
+    "webhook": "WebhookSink",
+}
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
@@ -22,7 +30,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_it_holds_the_gateway_and_the_plugins_only(wheel: zipfile.ZipFile) -> None:
     tops = {Path(name).parts[0] for name in wheel.namelist() if ".dist-info" not in name}
-    assert tops == {"gateway", "cloudsignal_csv", "cloudsignal_slack", "cloudsignal_odoo", "cloudsignal_webhook"}
+    assert tops == {"gateway", *(f"cloudsignal_{name}" for name in SINKS)}
 
 
 def test_it_holds_what_the_gateway_reads_at_run_time(wheel: zipfile.ZipFile) -> None:
@@ -36,6 +44,5 @@ def test_it_declares_the_command_and_the_sinks(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     lines = wheel.read(name).decode().splitlines()
     assert "cloudsignal = gateway.cli:main" in lines
-    sinks = {"csv": "CsvSink", "slack": "SlackSink", "odoo": "OdooSink", "webhook": "WebhookSink"}
-    for sink, kind in sinks.items():
+    for sink, kind in SINKS.items():
         assert f"{sink} = cloudsignal_{sink}:{kind}" in lines

@@ -23,6 +23,7 @@ VARIABLES = {
     "ACME_SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",
     "SLACK_URL": "https://hooks.slack.com/services/T0/B0/y",
     "BOOKSHOP_ODOO_KEY": "odoo-key",
+    "CALENDARS_TRYTON_KEY": "tryton-key",
     "ODOO_KEY": "odoo-key",
     "POSTERS_HOOK_URL": "https://hooks.example/posters",
     "POSTERS_HOOK_SECRET": "whsec_" + "A" * 44,

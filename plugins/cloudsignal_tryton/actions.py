@@ -1,0 +1,130 @@
+"""What each signal does to its order. Find, guard, tracking, quantities and states, verify, note last.
+
+The note is the commit mark: where it is there, everything has been done. Each step before it first looks whether
+it is done, so an attempt that ended anywhere is simply repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from cloudsignal_tryton import texts
+from cloudsignal_tryton.client import Client
+from cloudsignal_tryton.options import Settings
+from cloudsignal_tryton.orders import Line, Order, Orders
+from cloudsignal_tryton.shipping import Shipping
+from gateway import model
+from gateway.sink import Delivery, Permanent, RetryLater, Signal
+
+QUOTATIONS = frozenset({"draft", "quotation"})
+CANCELLATIONS = frozenset({model.ITEM_CANCELED, model.ORDER_CANCELED})
+
+
+class Actions:
+    """`now` gives seconds since the epoch."""
+
+    def __init__(self, settings: Settings, client: Client, now: Callable[[], float]) -> None:
+        self.settings = settings
+        self.orders = Orders(client)
+        self.shipping = Shipping(settings, client, self.orders)
+        self.now = now
+
+    async def apply(self, delivery: Delivery) -> None:
+        """Bring the signal to its order, once. Raises what a sink may."""
+        order = await self.find(delivery)
+        if await self.orders.has_note(order, delivery):
+            return
+        if order.state in QUOTATIONS:
+            raise Permanent(f"order {order.name} is a quotation: confirm it, then replay")
+        remarks: Sequence[str] = ()
+        line: Line | None = None
+        if delivery.signal.type == model.ITEM_SHIPPED:
+            line = find_line(await self.lines(order), delivery.signal, self.settings.line_match)
+            remarks = await self.ship(order, line, delivery)
+        elif delivery.signal.type in CANCELLATIONS and self.settings.on_cancel == "cancel":
+            remarks = await self.cancel(order, delivery)
+        await self.finish(order, delivery, texts.note(delivery, remarks, line.id if line else None))
+
+    async def find(self, delivery: Delivery) -> Order:
+        """The one order that the signal is about."""
+        reference = delivery.signal.order_reference
+        if not reference.strip():
+            raise Permanent("the signal names no order_reference")
+        if "\0" in reference:
+            raise Permanent("the signal's order_reference has a NUL character, which no order's has")
+        found = await self.orders.find(self.settings.order_match, reference)
+        if len(found) > 1:
+            raise Permanent(f"ambiguous: several orders match ({found[0].name}, {found[1].name})")
+        if found:
+            return found[0]
+        where = " or ".join(self.settings.order_match)
+        if not self.waits(delivery):
+            raise Permanent(f"no order has this reference as {where}; given up waiting for it")
+        raise RetryLater(f"no order has this reference as {where} yet", healthy=True)
+
+    def waits(self, delivery: Delivery) -> bool:
+        """Whether there is time yet to wait for what Tryton does not have."""
+        return self.now() - delivery.created_at < self.settings.unknown_order_retry_for
+
+    async def lines(self, order: Order) -> list[Line]:
+        return await self.orders.lines(order)
+
+    async def finish(self, order: Order, delivery: Delivery, note: str) -> None:
+        """Post the note, unless an earlier attempt's has come through meanwhile."""
+        if not await self.orders.has_note(order, delivery):
+            await self.orders.post_note(order, note)
+
+    async def ship(self, order: Order, line: Line | None, delivery: Delivery) -> list[str]:
+        """Put the tracking number on the shipment and, where the options say so, mark it shipped. Remarks."""
+        signal = delivery.signal
+        if order.state == "cancelled":
+            raise Permanent(f"shipped, but order {order.name} is cancelled: look into it")
+        # Shipped before it was cancelled is only late; after it, one of the two is wrong, and a replay says which.
+        if delivery.furthest in CANCELLATIONS and not (signal.late or delivery.replayed):
+            raise Permanent(f"shipped, but the printer had cancelled it: look into order {order.name}, then replay")
+        marking = self.settings.mark_delivered != "none"
+        if marking and line is None and self.settings.line_match != "none":
+            raise Permanent(f"no line of order {order.name} is the signal's item ({self.settings.line_match})")
+        moves = [move for move in await self.orders.moves(order) if line is None or move.line == line.id]
+        live = [move for move in moves if move.live]
+        if not live:
+            if any(move.state == "cancelled" for move in moves):
+                raise Permanent(f"shipped, but the shipment of order {order.name} is cancelled: look into it")
+            await self.expect_shipment(order, line, delivery)
+            if marking:
+                raise Permanent(f"order {order.name} has no shipment for this item to mark as shipped")
+        remarks = await self.shipping.track(live, line, texts.clean(signal.text("tracking")))
+        return [*remarks, *await self.shipping.mark(live, line)] if marking else remarks
+
+    async def expect_shipment(self, order: Order, line: Line | None, delivery: Delivery) -> None:
+        """RetryLater where Tryton is still to make the shipment, as it does after a while or once it is purchased."""
+        lines = await self.lines(order) if line is None else [line]
+        if any(each.stocked for each in lines) and self.waits(delivery):
+            raise RetryLater(f"order {order.name} has no shipment for this item yet", healthy=True)
+
+    async def cancel(self, order: Order, delivery: Delivery) -> list[str]:
+        """Cancel the order's open shipments, or the item's if nothing else is in it. Remarks."""
+        lines = await self.lines(order)
+        own = {line.id for line in lines}
+        if delivery.signal.type == model.ITEM_CANCELED:
+            line = find_line(lines, delivery.signal, self.settings.line_match)
+            if line is None and len(lines) > 1:
+                return ["No shipment was cancelled: which line is the item's can't be told"]
+            own = {line.id} if line else own
+        moves = [move for move in await self.orders.moves(order) if move.line in own and move.shipment]
+        if not moves:
+            if order.state == "confirmed" and self.waits(delivery):
+                raise RetryLater(f"order {order.name} has no shipment to cancel yet", healthy=True)
+            return ["No shipment was cancelled: there is none in Tryton"]
+        return await self.shipping.cancel(moves, own)
+
+
+def find_line(lines: Sequence[Line], signal: Signal, match: str) -> Line | None:
+    """The order's line that is the signal's item, None where that can't be told."""
+    reference = signal.item_reference or ""
+    if match == "none" or not reference:
+        return None
+    found = [line for line in lines if reference == (str(line.id) if match == "id" else line.code)]
+    if len(found) > 1:
+        raise Permanent("ambiguous: several lines of the order have the item's product code")
+    return found[0] if found else None

@@ -1,0 +1,279 @@
+"""Calls Tryton's models: by REST (8.0 and later, a user application's key) or JSON-RPC (any version, HTTP Basic)."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NoReturn, Protocol
+from urllib.parse import urlencode
+
+import orjson
+
+from cloudsignal_tryton import faults
+from cloudsignal_tryton.options import Settings
+from gateway.sink import Misconfigured, Permanent, Response, RetryLater
+
+OLDEST, REST_SINCE = (7, 0), (8, 0)
+SETTLES = 120.0
+"""Seconds after which a request that nobody waits for is taken to have ended."""
+MOST_WARNINGS = 20
+"""Warnings that one button may raise, each skipped in turn."""
+
+Send = Callable[..., Awaitable[Response]]
+"""`HttpSink.request`."""
+Row = Mapping[str, Any]
+
+
+class Transport(Protocol):
+    """One way to call. Rows have the fields asked for: `product.code` as `{"product": {"code": …}}`."""
+
+    name: str
+
+    async def search(
+        self, model: str, domain: Sequence[Any], fields: Sequence[str], limit: int | None
+    ) -> list[Row]: ...
+
+    async def create(self, model: str, values: Row) -> None: ...
+
+    async def write(self, model: str, id: int, values: Row) -> None: ...
+
+    async def press(self, model: str, id: int, button: str) -> None:
+        """Call a button of a record, whatever warnings Tryton has."""
+        ...
+
+    async def ask(self, model: str, method: str, arguments: Row) -> Any:
+        """Call a method of the model that reads."""
+        ...
+
+
+class Wire:
+    """Sends, and tells an answer that is no success as a sink's error."""
+
+    def __init__(self, send: Send, settings: Settings, now: Callable[[], float]) -> None:
+        self.send = send
+        self.settings = settings
+        self.now = now
+
+    async def exchange(
+        self, method: str, path: str, json: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        # The language is that in which the errors are told apart.
+        headers = {"Accept-Language": "en", **(headers or {})}
+        try:
+            return await self.send(method, self.settings.url + path, json=json, headers=headers)
+        except RetryLater as error:
+            raise faults.Unanswered(str(error), error.after) from error
+
+    def fail(self, what: str, response: Response, reading: bool) -> NoReturn:
+        """Raise what follows from a status that is no success."""
+        told = response.json() if response.is_json else None
+        said = told.get("message") if isinstance(told, dict) else faults.page_text(response.text)
+        message = faults.first_line(said, self.settings.secrets())
+        kind = faults.judge(response.status, told is not None, message, reading)
+        words = message if told is not None and message else faults.explain(response.status, message)
+        raise faults.make_error(kind, f"{what}: {words}", response.retry_after(self.now()))
+
+
+class Rest:
+    """`/<database>/rest/model/…`."""
+
+    name = "REST"
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+
+    async def search(self, model: str, domain: Sequence[Any], fields: Sequence[str], limit: int | None) -> list[Row]:
+        query = [("d", encode(domain)), *(("f", field) for field in fields)]
+        if limit is not None:
+            query.append(("s", str(limit)))
+        answer = await self.call("GET", f"{model}?{urlencode(query)}", None, f"{model}/search")
+        if not isinstance(answer, list):
+            raise RetryLater(f"{model}/search: the answer is no list")
+        return answer
+
+    async def create(self, model: str, values: Row) -> None:
+        await self.call("POST", model, values, f"{model}/create")
+
+    async def write(self, model: str, id: int, values: Row) -> None:
+        await self.call("PUT", f"{model}/{id}", values, f"{model}/write")
+
+    async def press(self, model: str, id: int, button: str) -> None:
+        await self.call("POST", f"{model}/{id}/{button}", {}, f"{model}/{button}", {"_skip_warnings": True})
+
+    async def ask(self, model: str, method: str, arguments: Row) -> Any:
+        return await self.call("POST", f"{model}/{method}", arguments, f"{model}/{method}")
+
+    async def call(self, method: str, path: str, body: Any, what: str, context: Row | None = None) -> Any:
+        key = self.wire.settings.application_key
+        headers = {"Authorization": f"bearer {key.reveal() if key else ''}"}
+        if context is not None:
+            headers["X-Tryton-Context"] = encode(context)
+        path = f"/{self.wire.settings.database}/rest/model/{path}"
+        response = await self.wire.exchange(method, path, body, headers)
+        if response.status == 204:
+            return None
+        if response.status != 200:
+            self.wire.fail(what, response, reading=method == "GET")
+        return response.json()
+
+
+class JsonRpc:
+    """`POST /<database>/rpc/`, before 8.0 `POST /<database>/`: errors come with status 200."""
+
+    name = "JSON-RPC"
+
+    def __init__(self, wire: Wire, series: tuple[int, int]) -> None:
+        self.wire = wire
+        self.path = f"/{wire.settings.database}/" + ("rpc/" if series >= REST_SINCE else "")
+        self._numbers = itertools.count(1)
+
+    async def search(self, model: str, domain: Sequence[Any], fields: Sequence[str], limit: int | None) -> list[Row]:
+        rows = await self.call(model, "search_read", [list(domain), 0, limit, None, list(fields)])
+        if not isinstance(rows, list):
+            raise RetryLater(f"{model}/search_read: the answer is no list")
+        return [undotted(row) for row in rows]
+
+    async def create(self, model: str, values: Row) -> None:
+        await self.call(model, "create", [[dict(values)]])
+
+    async def write(self, model: str, id: int, values: Row) -> None:
+        await self.call(model, "write", [[id], dict(values)])
+
+    async def press(self, model: str, id: int, button: str) -> None:
+        # The context that skips warnings has no effect here: each is skipped by its name, once.
+        for _ in range(MOST_WARNINGS):
+            error = await self.attempt(model, button, [[id]])
+            if error is None:
+                return
+            if error[0] != "UserWarning":
+                self.fail(f"{model}/{button}", error)
+            await self.call("res.user.warning", "skip", [str(error[1][0]), False])
+        raise Permanent(f"{model}/{button}: Tryton has ever more warnings")
+
+    async def ask(self, model: str, method: str, arguments: Row) -> Any:
+        return await self.call(model, method, list(arguments.values()))
+
+    async def call(self, model: str, method: str, arguments: Sequence[Any]) -> Any:
+        answer = await self.send(model, method, arguments)
+        if error := answer.get("error"):
+            self.fail(f"{model}/{method}", error)
+        return answer.get("result")
+
+    async def attempt(self, model: str, method: str, arguments: Sequence[Any]) -> Any:
+        """The error, None where there was none."""
+        return (await self.send(model, method, arguments)).get("error")
+
+    async def send(self, model: str, method: str, arguments: Sequence[Any]) -> Mapping[str, Any]:
+        settings = self.wire.settings
+        password = settings.password.reveal() if settings.password else ""
+        credentials = base64.b64encode(f"{settings.user}:{password}".encode()).decode()
+        params = [*arguments, {"language": "en"}]
+        body = {"id": next(self._numbers), "method": f"model.{model}.{method}", "params": params}
+        headers = {"Authorization": f"Basic {credentials}"}
+        response = await self.wire.exchange("POST", self.path, body, headers)
+        if response.status != 200:
+            self.wire.fail(f"{model}/{method}", response, reading=True)
+        answer = response.json()
+        if not isinstance(answer, dict):
+            raise RetryLater(f"{model}/{method}: the answer is no JSON-RPC")
+        return answer
+
+    def fail(self, what: str, error: Any) -> NoReturn:
+        """Raise what follows from `[name, [message, …]]`, or `[text, traceback]` for an error of the server's own."""
+        name, told = (str(error[0]), error[1]) if isinstance(error, list) and len(error) > 1 else (str(error), "")
+        said = told[0] if isinstance(told, list) and told else name
+        message = faults.first_line(said, self.wire.settings.secrets()) or "no message"
+        raise faults.make_error(faults.judge_rpc(name, message), f"{what}: {message}", None)
+
+
+class Client:
+    """Calls by the transport that the options name, or the one that the server and the credentials allow."""
+
+    def __init__(self, send: Send, settings: Settings, now: Callable[[], float]) -> None:
+        self.settings = settings
+        self.wire = Wire(send, settings, now)
+        self._series: tuple[int, int] | None = None
+        self._transport: Transport | None = None
+
+    async def search(
+        self, model: str, domain: Sequence[Any], fields: Sequence[str], limit: int | None = None
+    ) -> list[Row]:
+        """The records, in Tryton's own order. Raises RetryLater, Permanent or Misconfigured, as all here do."""
+        rows = await (await self.transport()).search(model, domain, fields, limit)
+        # REST leaves out what the user may not read, and says nothing.
+        if rows and (missing := [field for field in fields if field.split(".")[0] not in rows[0]]):
+            raise Misconfigured(f"the user may not read {', '.join(missing)} of {model}")
+        return rows
+
+    async def ask(self, model: str, method: str, **arguments: Any) -> Any:
+        """The result of a method that reads."""
+        return await (await self.transport()).ask(model, method, arguments)
+
+    async def create(self, model: str, values: Row) -> None:
+        await settled((await self.transport()).create(model, values))
+
+    async def write(self, model: str, id: int, values: Row) -> None:
+        await settled((await self.transport()).write(model, id, values))
+
+    async def press(self, model: str, id: int, button: str) -> None:
+        await settled((await self.transport()).press(model, id, button))
+
+    async def transport(self) -> Transport:
+        """The way to call, found out at first use."""
+        if self._transport is None:
+            series = await self.series()
+            if (chosen := self.settings.transport) == "auto":
+                chosen = "rest" if series >= REST_SINCE and self.settings.application_key else "jsonrpc"
+            if chosen == "jsonrpc" and not self.settings.has_login:
+                raise Misconfigured("JSON-RPC, all that Tryton has before 8.0, needs the options user and password")
+            self._transport = Rest(self.wire) if chosen == "rest" else JsonRpc(self.wire, series)
+        return self._transport
+
+    async def series(self) -> tuple[int, int]:
+        """Such as (8, 0), asked once; not at all where REST is chosen, which is of 8.0 at least."""
+        if self._series is None:
+            rest = self.settings.transport == "rest"
+            self._series = REST_SINCE if rest else series_of(await self.version())
+        return self._series
+
+    async def version(self) -> str:
+        """The server's version, such as "8.0" or "7.0.59". Misconfigured where it is older than the sink knows."""
+        body = {"id": 0, "method": "common.server.version", "params": []}
+        response = await self.wire.exchange("POST", "/rpc/", body)
+        if response.status in {401, 403, 404, 405}:
+            # Before 8.0, /rpc/ is taken for the name of a database.
+            response = await self.wire.exchange("POST", "/", body)
+        if response.status != 200:
+            self.wire.fail("version", response, reading=True)
+        told = response.json() if response.is_json else None
+        version = str(told.get("result") or "") if isinstance(told, dict) else ""
+        if series_of(version) < OLDEST:
+            raise Misconfigured(f"Tryton 7.0 or later is needed; this is {version or 'no Tryton'}"[:100])
+        return version
+
+
+async def settled(writing: Awaitable[None]) -> None:
+    """A write without an answer may be committed later: it is not repeated before it has surely ended."""
+    try:
+        await writing
+    except faults.Unanswered as error:
+        raise RetryLater(str(error), max(SETTLES, error.after or 0.0)) from error
+
+
+def series_of(version: str) -> tuple[int, int]:
+    """(7, 0) for "7.0.59"; (0, 0) where there is none."""
+    match = re.match(r"(\d+)\.(\d+)", version)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def encode(value: Any) -> str:
+    """JSON in URL-safe base64, as REST takes domains and contexts."""
+    return base64.urlsafe_b64encode(orjson.dumps(value)).decode()
+
+
+def undotted(row: Row) -> Row:
+    """A row of JSON-RPC's as REST has it: `{"product.": {…}}` is `{"product": {…}}`."""
+    nested = {name.rstrip("."): value for name, value in row.items() if name.endswith(".")}
+    return {**{name: value for name, value in row.items() if not name.endswith(".")}, **nested}

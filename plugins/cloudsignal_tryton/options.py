@@ -1,0 +1,145 @@
+"""The route's options: their schema, and the frozen values that the rest of the plugin reads."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import voluptuous as vol
+
+from gateway import model
+from gateway.sink import Misconfigured, Secret, SecretValue, Url
+
+ACTED_ON = frozenset(
+    {
+        model.ITEM_SHIPPED,
+        model.ITEM_ERROR,
+        model.ITEM_CANCELED,
+        model.ITEM_DELIVERY_FAILED,
+        model.ORDER_CANCELED,
+    }
+)
+"""The types that change something in Tryton by default."""
+
+NOTABLE = (
+    model.ORDER_VALIDATED,
+    model.ITEM_VALIDATED,
+    model.ITEM_PRODUCE,
+    model.ITEM_PRODUCED,
+    model.ITEM_PACKED,
+    model.ITEM_DELIVERY_STARTED,
+    model.ITEM_DELIVERY_COMPLETED,
+)
+"""The types that get a note when `notes` names them."""
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def duration(value: object) -> float:
+    """Seconds, from a number of them or from text such as `90s`, `30m`, `48h`, `7d`."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return float(value)
+    match = re.fullmatch(r"(\d{1,9})([smhd])", value) if isinstance(value, str) else None
+    if match is None:
+        raise vol.Invalid("expected a time such as 30m, 48h or 7d")
+    return float(match[1]) * UNITS[match[2]]
+
+
+def field_names(value: object) -> tuple[str, ...]:
+    """Names of fields of sale.sale, one or a list."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not names:
+        raise vol.Invalid("expected a field of sale.sale, or a list of them")
+    if not all(isinstance(name, str) and re.fullmatch(r"[a-z_][a-z0-9_]*", name) for name in names):
+        raise vol.Invalid("expected names of fields of sale.sale, such as reference or number")
+    return tuple(dict.fromkeys(names))
+
+
+def application_key(value: str) -> str:
+    """Stands in a header, so it must be one line of visible ASCII."""
+    key = value.strip()
+    if not re.fullmatch(r"[!-~]+", key):
+        raise vol.Invalid("expected a user application's key: one line, no spaces")
+    return key
+
+
+def database(value: object) -> str:
+    """Stands in a path."""
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_.~-]+", value.strip()):
+        raise vol.Invalid("expected the name of a database: letters, digits, _ . ~ -")
+    return value.strip()
+
+
+def login(value: object) -> str:
+    if not isinstance(value, str) or not value.isprintable() or not value.strip() or ":" in value:
+        raise vol.Invalid("expected a user's login, without a colon")
+    return value.strip()
+
+
+def flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise vol.Invalid("expected true or false")
+    return value
+
+
+def one_of(*words: str) -> Any:
+    return vol.In(words, msg=f"expected one of {', '.join(words)}")
+
+
+OPTIONS: Mapping[Any, Any] = {
+    vol.Required("url"): Url(),
+    vol.Required("database"): database,
+    vol.Optional("application_key"): Secret(application_key),
+    vol.Optional("user"): login,
+    vol.Optional("password"): Secret(),
+    vol.Optional("transport", default="auto"): one_of("auto", "rest", "jsonrpc"),
+    vol.Optional("order_match", default=["reference", "number"]): field_names,
+    vol.Optional("line_match", default="id"): one_of("id", "code", "none"),
+    vol.Optional("mark_delivered", default="none"): one_of("none", "line", "order"),
+    vol.Optional("force_quantity", default=False): flag,
+    vol.Optional("on_cancel", default="note"): one_of("note", "cancel"),
+    vol.Optional("notes", default=[]): [one_of(*NOTABLE)],
+    vol.Optional("unknown_order_retry_for", default="48h"): duration,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options once validated. `unknown_order_retry_for` is in seconds."""
+
+    url: str
+    database: str
+    application_key: SecretValue | None = None
+    user: str = ""
+    password: SecretValue | None = None
+    transport: Literal["auto", "rest", "jsonrpc"] = "auto"
+    order_match: tuple[str, ...] = ("reference", "number")
+    line_match: Literal["id", "code", "none"] = "id"
+    mark_delivered: Literal["none", "line", "order"] = "none"
+    force_quantity: bool = False
+    on_cancel: Literal["note", "cancel"] = "note"
+    notes: tuple[str, ...] = ()
+    unknown_order_retry_for: float = 48 * 3600.0
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Settings:
+        return cls(**{**options, "notes": tuple(options.get("notes", ()))})
+
+    @property
+    def has_login(self) -> bool:
+        return bool(self.user and self.password)
+
+    def require_credentials(self) -> None:
+        """Misconfigured where the transport's credentials are missing."""
+        if self.transport == "rest" and self.application_key is None:
+            raise Misconfigured("transport: rest needs the option application_key")
+        if self.transport == "jsonrpc" and not self.has_login:
+            raise Misconfigured("transport: jsonrpc needs the options user and password")
+        if self.application_key is None and not self.has_login:
+            raise Misconfigured("give application_key (Tryton 8.0 and later), or user and password")
+
+    def secrets(self) -> list[str]:
+        """What no message may hold."""
+        return [secret.reveal() for secret in (self.application_key, self.password) if secret is not None]

@@ -1,0 +1,62 @@
+"""The sink: options, one attempt per order at a time, and the check."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakValueDictionary
+
+from cloudsignal_tryton.actions import Actions
+from cloudsignal_tryton.client import Client
+from cloudsignal_tryton.faults import Failed, Patience
+from cloudsignal_tryton.options import ACTED_ON, OPTIONS, Settings
+from cloudsignal_tryton.preflight import Preflight
+from gateway.sink import Check, Context, Delivery, HttpSink, Skip
+
+
+class TrytonSink(HttpSink):
+    """Keeps sales in step with their printing. What each signal does: README.md."""
+
+    name = "tryton"
+    summary = "notes, tracking numbers and shipments of Tryton's sales (7.0, 8.0)"
+    signals = ACTED_ON
+    order = "lane"
+    options = OPTIONS
+    timeout = 300.0
+    # Whoever waits longer than a server or proxy in between knows what became of it.
+    read_timeout = 150.0
+
+    def __init__(self, options: Mapping[str, Any], context: Context) -> None:
+        super().__init__(options, context)
+        self.tryton = Settings.of(options)
+        self.client = Client(self.request, self.tryton, context.now)
+        self.actions = Actions(self.tryton, self.client, context.now)
+        self.patience = Patience(context.now)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def open(self) -> None:
+        """Misconfigured where the credentials that the transport needs are missing."""
+        self.tryton.require_credentials()
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Apply the signal to its order."""
+        wanted = ACTED_ON.union(self.tryton.notes)
+        if delivery.signal.type not in wanted:
+            raise Skip(f"nothing to do in Tryton for {delivery.signal.type[:60]}: name it in notes for a note")
+        # Two print orders may share a reference, and so a sale: reading and writing must not interleave.
+        async with self.lock(delivery.signal.order_reference):
+            try:
+                await self.actions.apply(delivery)
+            except Failed as error:
+                self.patience.bear(delivery.key, error)
+                raise
+        self.patience.forget(delivery.key)
+
+    def lock(self, reference: str) -> asyncio.Lock:
+        """The order's lock; it lives as long as someone holds or awaits it."""
+        return self._locks.setdefault(reference, asyncio.Lock())
+
+    async def check(self) -> Check:
+        """Version, identity, rights, fields and modules. Changes nothing in Tryton."""
+        return await Preflight(self.client, self.tryton).run()

@@ -1,0 +1,175 @@
+"""A fake Tryton: REST on 8.0, JSON-RPC on all, over records in memory."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+from urllib.parse import parse_qs
+
+import orjson
+from tornado import web
+
+from tests.support.stub import Answer, Fault, Request, Stub
+from tests.support.tryton_model import Row, TrytonError, TrytonModel
+
+DATABASE, USER = "demo", "gateway"
+KEY = "tryton-key-45c48cce2e2d7fbd"
+PASSWORD = "tryton-password-6f4922f45568161a"
+LOST = Answer(299)
+"""Stands for an answer that is lost on its way: the work has been done."""
+PAGE = "<!doctype html>\n<html lang=en>\n<title>{0} {1}</title>\n<h1>{1}</h1>\n<p>{2}</p>\n"
+NO_METHOD = "Unable to get RPC method"
+
+
+class FakeTryton(Stub):
+    """`tryton` holds the records."""
+
+    def __init__(self, series: str = "8.0", rights: bool = True) -> None:
+        super().__init__()
+        self.tryton = TrytonModel(series, rights)
+
+    # -- faults for a test to line up
+
+    def cut_at(self, call: int, after: bool = False) -> None:
+        """Cut the connection at the call-th request from now (from 0): before its work, or after it."""
+        self.faults.extend([self.serve] * call)
+        self.faults.append(self.lose if after else Fault.CLOSE)
+
+    async def serve(self, request: Request) -> Answer:
+        return self.answer(request)
+
+    async def lose(self, request: Request) -> Answer:
+        """Do the work, lose the answer."""
+        self.answer(request)
+        return LOST
+
+    def _write(self, handler: web.RequestHandler, answer: Answer) -> None:
+        if answer is LOST:
+            self._cut(handler, half=True)
+        else:
+            super()._write(handler, answer)
+
+    # -- serving
+
+    def calls(self) -> list[str]:
+        """`model/method` of each call that came, by either transport."""
+        return [named(request) for request in self.requests]
+
+    def answer(self, request: Request) -> Answer:
+        modern = self.tryton.series >= "8"
+        if request.method == "POST" and request.path in {"/rpc/", "/"}:
+            if (request.path == "/rpc/") == modern:
+                return Answer(200, {"id": request.json["id"], "result": self.version})
+            return page(405, "Method Not Allowed") if modern else Answer(401, "")
+        if modern and request.path.startswith(f"/{DATABASE}/rest/model/"):
+            return self.answer_rest(request)
+        if request.path == f"/{DATABASE}/" + ("rpc/" if modern else ""):
+            return self.answer_rpc(request)
+        return page(404, "Not Found")
+
+    @property
+    def version(self) -> str:
+        return self.tryton.series if self.tryton.series >= "8" else f"{self.tryton.series}.59"
+
+    # -- REST
+
+    def answer_rest(self, request: Request) -> Answer:
+        if request.headers.get("Authorization") != f"bearer {KEY}":
+            return page(401, "Unauthorized")
+        try:
+            return Answer(200, self.serve_rest(request))
+        except KeyError:
+            return page(404, "Not Found")
+        except TrytonError as error:
+            if error.name:
+                return Answer(400, {"status": 400, "message": error.told[-1], "description": ""})
+            # With a body of JSON, the error of its own has Tryton look for a method's name in it.
+            return page(400, NO_METHOD) if request.body else page(500, error.told[0])
+
+    def serve_rest(self, request: Request) -> Any:
+        words = request.path.split("/")[4:]
+        body = request.json if request.body else {}
+        match request.method, words:
+            case "GET", [model]:
+                query = parse_qs(request.query)
+                limit = int(query["s"][0]) if "s" in query else None
+                return [nested(row) for row in self.tryton.search(model, decode(query["d"][0]), query["f"], limit)]
+            case "POST", [model]:
+                return {"id": self.tryton.create(model, body)}
+            case "POST", [model, method] if method in {"get_access", "get_preferences"}:
+                return self.ask(method, *body.values())
+            case "PUT", [model, id]:
+                return self.tryton.write(model, int(id), body)
+            case "POST", [model, id, button]:
+                context = decode(request.headers.get("X-Tryton-Context", "e30="))
+                return self.tryton.press(model, int(id), button, bool(context.get("_skip_warnings")))
+        raise KeyError(request.path)
+
+    # -- JSON-RPC
+
+    def answer_rpc(self, request: Request) -> Answer:
+        """Status 200 whatever happens, once the password is right."""
+        credentials = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        if request.headers.get("Authorization") != f"Basic {credentials}":
+            return Answer(401, "")
+        body = request.json
+        assert set(body) == {"id", "method", "params"}
+        model, _, method = body["method"].removeprefix("model.").rpartition(".")
+        try:
+            return Answer(200, {"id": body["id"], "result": self.serve_rpc(model, method, *body["params"][:-1])})
+        except TrytonError as error:
+            told = [error.name, [*error.told, "", None]] if error.name else [error.told[0], ""]
+            return Answer(200, {"id": body["id"], "error": told})
+
+    def serve_rpc(self, model: str, method: str, *params: Any) -> Any:
+        match method, params:
+            case "search_read", [domain, _, limit, _, fields]:
+                return [dotted(row) for row in self.tryton.search(model, domain, fields, limit)]
+            case "create", [rows]:
+                return [self.tryton.create(model, row) for row in rows]
+            case "write", [[id], values]:
+                return self.tryton.write(model, id, values)
+            case "skip", [name, _]:
+                return self.tryton.skipped.add(name)
+            case "get_access" | "get_preferences", _:
+                return self.ask(method, *params)
+            case button, [[id]]:
+                return self.tryton.press(model, id, button, skipping=False)
+        raise TrytonError("", f"'{method}'")
+
+    def ask(self, method: str, argument: Any) -> Any:
+        if method == "get_access":
+            return self.tryton.access(argument)
+        return {"name": USER, "companies": [1], "groups": [1, 2]}
+
+
+def dotted(row: Row) -> Row:
+    """As JSON-RPC has it: `{"product": {"code": …}}` of `product.code` is `{"product": 1, "product.": {…}}`."""
+    fields: Row = {}
+    for name, value in row.items():
+        base, _, inner = name.partition(".")
+        fields |= {f"{base}.": {**fields.get(f"{base}.", {}), **value}} if inner else {base: value}
+    return fields
+
+
+def nested(row: Row) -> Row:
+    """As REST has it."""
+    return {name.rstrip("."): value for name, value in dotted(row).items()}
+
+
+def decode(text: str) -> Any:
+    return orjson.loads(base64.urlsafe_b64decode(text))
+
+
+def named(request: Request) -> str:
+    if "/rest/model/" in request.path:
+        words = request.path.partition("/rest/model/")[2].split("/")
+        default = {"GET": "search", "PUT": "write", "POST": "create"}[request.method]
+        return f"{words[0]}/{words[-1] if len(words) > 1 and request.method == 'POST' else default}"
+    model, _, method = str(request.json["method"]).removeprefix("model.").rpartition(".")
+    return f"{model}/{method.replace('search_read', 'search')}"
+
+
+def page(status: int, text: str) -> Answer:
+    """As werkzeug writes it."""
+    return Answer(status, PAGE.format(status, "Error", text))

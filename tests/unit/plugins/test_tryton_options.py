@@ -1,0 +1,148 @@
+"""The options' schema, the note's text, and the page that tells of both."""
+
+import re
+from pathlib import Path
+
+import pytest
+import voluptuous as vol
+
+from cloudsignal_tryton import TrytonSink, texts
+from cloudsignal_tryton.options import ACTED_ON, NOTABLE, Settings
+from gateway import model
+from tests.support.factory import make_delivery
+
+PAGE = (Path(__file__).parents[3] / "plugins" / "cloudsignal_tryton" / "README.md").read_text()
+SCHEMA = vol.Schema(dict(TrytonSink.options))
+LEAST = {"url": "https://erp.example/", "database": "print", "application_key": "abc123"}
+
+
+def test_the_least_config_gives_every_default():
+    settings = Settings.of(SCHEMA(LEAST))
+    assert settings.url == "https://erp.example"
+    assert settings.application_key.reveal() == "abc123"
+    assert settings.order_match == ("reference", "number")
+    assert (settings.transport, settings.line_match, settings.mark_delivered) == ("auto", "id", "none")
+    assert (settings.on_cancel, settings.force_quantity) == ("note", False)
+    assert settings.unknown_order_retry_for == 48 * 3600
+    assert settings.notes == ()
+    assert settings.secrets() == ["abc123"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("order_match", "number", ("number",)),
+        ("order_match", ["x_order", "x_order", "number"], ("x_order", "number")),
+        ("unknown_order_retry_for", "7d", 7 * 86400),
+        ("unknown_order_retry_for", 0, 0),
+        ("notes", list(NOTABLE), NOTABLE),
+        ("user", " gateway ", "gateway"),
+        ("database", " print-1.shop ", "print-1.shop"),
+        ("force_quantity", True, True),
+    ],
+)
+def test_options_are_normalised(option, value, expected):
+    assert getattr(Settings.of(SCHEMA({**LEAST, option: value})), option) == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("url", "erp.example", "expected a URL"),
+        ("database", "a/../b", "expected the name of a database"),
+        ("database", 7, "expected the name of a database"),
+        ("application_key", "abc\ndef", "expected a user application's key: one line"),
+        ("application_key", 7, "expected a secret"),
+        ("password", "", "expected a secret"),
+        ("user", "abc:def", "expected a user's login, without a colon"),
+        ("transport", "xmlrpc", "expected one of auto, rest, jsonrpc"),
+        ("order_match", [], "expected a field of sale.sale"),
+        ("order_match", ["number = 1"], "expected names of fields"),
+        ("line_match", "sku", "expected one of id, code, none"),
+        ("mark_delivered", True, "expected one of none, line, order"),
+        ("on_cancel", "delete", "expected one of note, cancel"),
+        ("force_quantity", "yes", "expected true or false"),
+        ("notes", ["ItemShipped"], "expected one of CloudprinterOrderValidated"),
+        ("unknown_order_retry_for", "two days", "expected a time such as 30m"),
+        ("unknown_order_retry_for", -1, "expected a time"),
+        ("surprise", 1, "extra keys not allowed"),
+    ],
+)
+def test_bad_options_say_what_is_expected_and_not_what_was_found(option, value, message):
+    with pytest.raises(vol.Invalid, match=message) as caught:
+        SCHEMA({**LEAST, option: value})
+    assert "abc" not in str(caught.value)
+
+
+def test_by_default_a_route_gets_what_changes_something():
+    assert TrytonSink.signals == ACTED_ON
+    assert not TrytonSink.signals & set(NOTABLE)
+    assert TrytonSink.order == "lane"
+
+
+# -- texts
+
+
+def test_a_note_reads_well():
+    delivery = make_delivery(model.ITEM_SHIPPED, url="https://track.example/TRK1")
+    assert texts.note(delivery, ["A remark"], line=6) == (
+        "Cloudprinter: item shipped, item 1, by postal, tracking TRK1, see https://track.example/TRK1. A remark. "
+        f"Print order 21034900000000. [line 6 shipped] [{delivery.key}]"
+    )
+    assert texts.noted_line(texts.note(delivery, line=6)) == 6
+    assert texts.noted_line(texts.note(delivery)) is None
+
+
+def test_a_known_cause_is_put_in_words():
+    note = texts.note(make_delivery(model.ITEM_CANCELED))
+    assert "cause: wrong cover spine width (CancelCoverSpine), message: The spine is" in note
+
+
+def test_what_the_sender_filled_freely_is_one_line_and_not_endless():
+    note = texts.note(make_delivery(model.ITEM_ERROR, cause="a\r\n\x00\x85b " + "x" * 5000))
+    assert "cause: a b xxx" in note
+    assert len(note) < 1200
+
+
+@pytest.mark.parametrize(
+    ("present", "number", "merged"),
+    [("", "A", "A"), ("A", "B", "A,B"), (" B , A,", "A", "B,A"), ("A", "", "A")],
+)
+def test_tracking_numbers_are_only_added(present, number, merged):
+    assert texts.merge_tracking(present, number) == merged
+
+
+# -- the page
+
+
+def rows(heading: str) -> dict[str, str]:
+    section = PAGE.partition(f"## {heading}")[2].partition("\n## ")[0]
+    cells = re.findall(r"^\| (`[^|]*) \|([^|]*)\|", section, re.MULTILINE)
+    return {first: second.strip() for first, second in cells}
+
+
+def test_the_page_has_each_option_with_its_default():
+    told = rows("Options")
+    assert list(told) == [f"`{key}`" for key in TrytonSink.options]
+    for key in TrytonSink.options:
+        if isinstance(key, vol.Required):
+            assert told[f"`{key}`"] == "required"
+        elif isinstance(key.default, vol.Undefined):
+            assert told[f"`{key}`"] == ""
+        else:
+            default = key.default()
+            shown = {True: "true", False: "false"}.get(default) if isinstance(default, bool) else default
+            text = f"[{', '.join(shown)}]" if isinstance(shown, list) else shown
+            assert told[f"`{key}`"] == f"`{text}`"
+
+
+def test_the_page_tells_what_each_type_does():
+    told = " ".join(rows("What each signal does"))
+    assert set(re.findall(r"`(\w+)`", told)) == {*ACTED_ON, *NOTABLE}
+
+
+def test_the_pages_note_is_one():
+    [sample] = [line for line in PAGE.splitlines() if line.startswith("Cloudprinter: ")]
+    delivery = make_delivery(model.ITEM_SHIPPED, item_reference="6", url="https://track.example/TRK1")
+    without_key = re.compile(r"\[[0-9a-f]{32}\]$")
+    assert without_key.sub("", sample) == without_key.sub("", texts.note(delivery, line=6))
