@@ -22,7 +22,7 @@ from gateway import policy
 from gateway.clock import Clock
 from gateway.config import Config, changed_routes, enabled_routes, load_config, needs_restart
 from gateway.dispatch import Dispatcher, Runner
-from gateway.errors import GatewayError, StoreError
+from gateway.errors import ConfigError, GatewayError, Problem, StoreError
 from gateway.housekeeping import keep_house
 from gateway.ingest import Ingest
 from gateway.logs import Redactor
@@ -222,7 +222,7 @@ class Service:
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:
-    """The public listener's TLS; GatewayError where the certificate or the key can't be used."""
+    """The public listener's TLS. Raises ConfigError where the certificate or the key can't be used."""
     if config.server.tls is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -231,13 +231,15 @@ def tls_context(config: Config) -> ssl.SSLContext | None:
 
 
 def load_certificate(context: ssl.SSLContext, config: Config) -> None:
-    """Use the config's certificate for new connections. Raises GatewayError."""
+    """Use the config's certificate for new connections. Raises ConfigError."""
     tls = config.server.tls
     assert tls is not None
     try:
-        context.load_cert_chain(tls.certificate, tls.private_key)
+        # With a password, or a key that has one would be asked for it at the terminal.
+        context.load_cert_chain(tls.certificate, tls.private_key, password="")
     except (OSError, ssl.SSLError) as error:
-        raise GatewayError(f"server.tls: the certificate or its private key can't be used: {error}") from error
+        message = f"the certificate or its private key can't be used: {error}"
+        raise ConfigError([Problem(config.path.name, 0, "server.tls", message)]) from error
 
 
 def listen(server: HTTPServer, address: tuple[str, int], scheme: str, stack: AsyncExitStack) -> str:

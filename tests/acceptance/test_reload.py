@@ -169,6 +169,16 @@ def test_without_a_gateway_there_is_nothing_to_reload(tmp_path: Path) -> None:
     assert "can't reach the gateway's process" in scene.cli("reload", "--pid", "4194304", code=1)
 
 
+def test_a_gateway_on_a_server_is_named_by_its_process(tmp_path: Path, postgres_url: str) -> None:
+    scene = Scene(tmp_path)
+    edit(scene, "sqlite:///gateway.db", postgres_url)
+    with scene.running() as gateway:
+        assert "name the gateway's process with --pid" in scene.cli("reload", code=1)
+        edit(scene, KEY, NEW_KEY)
+        assert scene.cli("reload", "--pid", str(gateway.pid)) == "reloaded: 1 account, 1 route\n"
+        assert post(scene, NEW_KEY, 1) == 200
+
+
 @pytest.mark.parametrize("renewed", [True, False])
 def test_a_renewed_certificate_is_used(tmp_path: Path, renewed: bool) -> None:
     authority = trustme.CA()

@@ -5,9 +5,16 @@ import json
 
 import click
 import pytest
+import trustme
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from gateway.cli import main
 from tests.unit.cli.conftest import CONFIG, Folder
+
+ENCRYPTED = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+    Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"a password")
+)
 
 
 def test_check_sums_up_the_config(folder: Folder) -> None:
@@ -34,6 +41,21 @@ def test_check_prints_every_error_with_its_place(folder: Folder) -> None:
     assert first["ok"] is False
     assert first["file"] == "gateway.yaml"
     assert first["line"] == 9
+
+
+def test_check_tries_the_certificate(folder: Folder) -> None:
+    authority = trustme.CA()
+    good, other = authority.issue_cert("localhost"), authority.issue_cert("localhost")
+    good.cert_chain_pems[0].write_to_path(str(folder.path / "chain.pem"))
+    tls = "server: {tls: {certificate: chain.pem, private_key: key.pem}}\n"
+    (folder.path / "gateway.yaml").write_text(tls + CONFIG)
+    for key in (other.private_key_pem.bytes(), b"no key", ENCRYPTED):
+        (folder.path / "key.pem").write_bytes(key)
+        output = folder.run("check", code=1).output
+        assert "gateway.yaml: server.tls: the certificate or its private key can't be used" in output
+        assert json.loads(folder.run("check", "--json", code=1).output)["path"] == "server.tls"
+    good.private_key_pem.write_to_path(str(folder.path / "key.pem"))
+    folder.run("check")
 
 
 def test_a_missing_config_is_an_error_that_names_it(folder: Folder) -> None:
