@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
+import os
 import signal
 import sys
 from collections import Counter
@@ -35,19 +37,31 @@ def serve(config_path: Path) -> None:
 async def run_service(config: Config, redact: Redactor) -> None:
     service = Service(config, redact=redact)
     asked_to_stop = stop_on_signals()
-    asked_to_reload = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, asked_to_reload.set)
+    asked_to_reload = reload_on_signal(asked_to_stop)
     reloading = None
     try:
         await service.start()
         reloading = asyncio.create_task(reload_when_asked(service, asked_to_reload))
         if config.log.format == "console":
-            click.echo(greeting(service))
+            with contextlib.suppress(OSError):
+                click.echo(greeting(service))
         await service.serve(asked_to_stop)
     finally:
         if reloading:
             reloading.cancel()
         await service.stop()
+
+
+def reload_on_signal(asked_to_stop: asyncio.Event) -> asyncio.Event:
+    """Set by SIGHUP. That is also what the system sends where the terminal was closed: then it is a stop."""
+    asked = asyncio.Event()
+    at_a_terminal = os.isatty(0)
+
+    def ask() -> None:
+        (asked_to_stop if at_a_terminal and not os.isatty(0) else asked).set()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, ask)
+    return asked
 
 
 async def reload_when_asked(service: Service, asked: asyncio.Event) -> None:

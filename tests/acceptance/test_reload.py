@@ -8,6 +8,8 @@ import os
 import signal
 import socket
 import ssl
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -158,6 +160,25 @@ def test_a_route_that_hangs_is_replaced_within_the_grace_time(tmp_path: Path) ->
             scene.wait_for_delivery()
         assert len(well.requests) == 1
         assert scene.states() == {"delivered": 1}
+
+
+def test_a_closed_terminal_is_no_reload_but_the_end(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    ours, terminal = os.openpty()
+    with (tmp_path / "gateway.log").open("w") as log:
+        process = subprocess.Popen(
+            # A session of its own, whose terminal is the one it finds as its standard input.
+            ["setsid", "--ctty", "--wait", sys.executable, "-m", "gateway", "serve", "--config", "gateway.yaml"],
+            cwd=tmp_path, env={**os.environ, **scene.env}, stdin=terminal, stdout=log, stderr=log,
+        )  # fmt: skip
+    os.close(terminal)
+    wait_until(lambda: scene.logged("gateway.started"), 20, "the start")
+    scene.cli("reload")
+    assert len(scene.logged("config.reloaded")) == 1
+    os.close(ours)
+    assert process.wait(timeout=20) == 0
+    assert scene.logged("gateway.stopped")
+    assert len(scene.logged("config.reloaded")) == 1
 
 
 def test_without_a_gateway_there_is_nothing_to_reload(tmp_path: Path) -> None:
