@@ -180,6 +180,23 @@ class Client:
         return version
 
 
+class Timed:
+    """The client within one attempt: no write begins later than `latest`, a time of the clock's.
+
+    An attempt that runs out of time in the middle of a write leaves Odoo at it, and the next one could overtake it.
+    """
+
+    def __init__(self, client: Client, latest: float) -> None:
+        self.client = client
+        self.latest = latest
+
+    async def call(self, model: str, method: str, ids: Sequence[int] | None = None, **params: Any) -> Any:
+        """As Client.call; RetryLater where a write could not be waited for."""
+        if method not in READS and self.client.wire.now() > self.latest:
+            raise RetryLater(f"{model}/{method}: Odoo is too slow for another write in this attempt")
+        return await self.client.call(model, method, ids, **params)
+
+
 def version_number(version: str) -> int:
     """19 for "19.0" and for "saas~19.2"; 0 where there is none."""
     match = re.search(r"\d+", version)

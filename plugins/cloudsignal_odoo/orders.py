@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudsignal_odoo import texts
-from cloudsignal_odoo.client import Client
+from cloudsignal_odoo.client import Client, Timed
 from gateway import model
 from gateway.sink import Delivery, Permanent
 
@@ -43,7 +43,7 @@ class Move:
 class Orders:
     """Each method is one or two calls of Odoo."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client | Timed) -> None:
         self.client = client
 
     async def find(self, fields: Sequence[str], reference: str) -> list[Order]:

@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from cloudsignal_odoo.actions import Actions
-from cloudsignal_odoo.client import Client
+from cloudsignal_odoo.client import Client, Timed
 from cloudsignal_odoo.options import ACTED_ON, OPTIONS, Settings
 from cloudsignal_odoo.orders import Orders
 from cloudsignal_odoo.preflight import Preflight
@@ -23,7 +23,7 @@ class OdooSink(HttpSink):
     signals = ACTED_ON
     order = "lane"
     options = OPTIONS
-    timeout = 300.0
+    timeout = 600.0
     # Odoo ends a request after 120 s by default: whoever waits longer knows what became of it.
     read_timeout = 150.0
 
@@ -31,7 +31,6 @@ class OdooSink(HttpSink):
         super().__init__(options, context)
         self.odoo = Settings.of(options)
         self.client = Client(self.request, self.odoo, context.now)
-        self.actions = Actions(self.odoo, Orders(self.client), context.now, context.log)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def open(self) -> None:
@@ -44,9 +43,11 @@ class OdooSink(HttpSink):
         wanted = ACTED_ON.union(self.odoo.notes)
         if delivery.signal.type not in wanted:
             raise Skip(f"nothing to do in Odoo for {delivery.signal.type[:60]}: name it in notes for a note")
+        latest = self.context.now() + self.timeout - self.read_timeout
+        actions = Actions(self.odoo, Orders(Timed(self.client, latest)), self.context.now, self.log)
         # Two print orders may share a reference, and so a sales order: reading and writing must not interleave.
         async with self.lock(delivery.signal.order_reference):
-            await self.actions.apply(delivery)
+            await actions.apply(delivery)
 
     def lock(self, reference: str) -> asyncio.Lock:
         """The order's lock; it lives as long as someone holds or awaits it."""

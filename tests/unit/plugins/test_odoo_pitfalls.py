@@ -278,6 +278,28 @@ def test_the_client_waits_longer_than_odoo_works():
     assert OdooSink.timeout > OdooSink.read_timeout
 
 
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("slow", range(4))
+async def test_no_write_begins_that_could_not_be_waited_for(version, slow):
+    """A read takes so long that the attempt's time is nearly over; the next attempt starts afresh."""
+    async with Case(version) as case:
+        order = case.odoo.add_order("PO-1001")
+        await case.deliver(model.ITEM_ERROR)
+        written = len(case.odoo.notes(order))
+
+        async def slowly(request):
+            case.now += OdooSink.timeout - OdooSink.read_timeout + 1
+            return case.fake.answer(request)
+
+        case.fake.faults.extend([*[case.fake.serve] * slow, slowly])
+        with pytest.raises(RetryLater, match="too slow for another write"):
+            await case.deliver(SHIPPED)
+        assert case.fake.calls()[-1].endswith(("read", "search_read"))
+        assert (case.tracking(order), len(case.odoo.notes(order))) == ([False], written)
+        await case.deliver(SHIPPED)
+        assert (case.tracking(order), len(case.odoo.notes(order))) == (["TRK1"], written + 1)
+
+
 # -- 12: more than is reserved can be shipped, and makes the stock negative
 
 
