@@ -85,6 +85,7 @@ class Service:
                 on_accepted=self.dispatcher.wake,
                 bad_keys_per_minute=self.config.server.bad_keys_per_minute,
             )
+            self.store.on_news(self.dispatcher.hear)
             self._listen(stack)
             self.dispatcher.start()
             self._stack = stack.pop_all()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from gateway.config.check import pick, validate
 from gateway.config.document import BROKEN, Document, Place, read_document
@@ -44,7 +44,7 @@ def load_config(path: str | Path, environ: Mapping[str, str] = os.environ) -> Co
         report_conflicts(main, settings, accounts.accounts)
     if problems := [problem for document in documents for problem in document.problems]:
         raise ConfigError(sorted(problems, key=lambda problem: (problem.file, problem.line, problem.path)))
-    secrets = accounts.secrets.union(find_secrets(settings["store"]["url"], documents))
+    secrets = accounts.secrets.union(find_secrets(settings["store"], documents))
     return make_config(Path(path), settings, accounts, secrets)
 
 
@@ -63,7 +63,7 @@ def make_config(path: Path, settings: Any, accounts: Accounts, secrets: Iterable
         path=path,
         server=Server(**{"tls": None, **settings["server"]}),
         admin=Admin(**settings["admin"]) if "admin" in settings else None,
-        store=Settings(url=store["url"], queue=store["queue"]),
+        store=Settings(store["url"], store["queue"], password=store.get("password", ""), pooler=store["pooler"]),
         retention=store["retention"],
         log=Log(**settings["log"]),
         plugins=tuple(accounts.plugins.loaded),
@@ -227,8 +227,10 @@ def make_key(entry: Mapping[str, Any], number: int) -> Key:
     return Key(digest, entry.get("label", f"key-{number}"), entry.get("expires"))
 
 
-def find_secrets(store_url: str, documents: list[Document]) -> Iterator[str]:
+def find_secrets(store: Mapping[str, Any], documents: list[Document]) -> Iterator[str]:
     for document in documents:
         yield from (text for place, text in document.texts.items() if SECRET_PARTS.intersection(place))
-    if password := urlsplit(store_url).password:
-        yield from {password, unquote(password)}
+    url = urlsplit(store["url"])
+    for password in (store.get("password"), url.password, *parse_qs(url.query).get("password", ())):
+        if password:
+            yield from {password, unquote(password)}

@@ -70,8 +70,15 @@ STORE = (
     Setting(
         "url",
         values.store_url,
-        "`sqlite:///path` (relative to the working directory) or `postgresql://user@host/db`",
+        "`sqlite:///path` (relative to the working directory), or `postgresql://user@host/db` with libpq's options",
         "sqlite:///data/gateway.db",
+    ),
+    Setting("password", values.text, "PostgreSQL's, usually `!file PATH` or `!env NAME`, where the URL has none"),
+    Setting(
+        "pooler",
+        values.flag,
+        "`true` where a transaction pooler such as pgbouncer stands before PostgreSQL: nothing is prepared, no LISTEN",
+        False,
     ),
     Setting("retention", values.duration, "how long what is done with is kept", "90d"),
     Setting("queue", values.whole(1, 1_000_000), "writes that may wait; beyond, requests are answered 503", 10_000),

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
-from urllib.parse import urlsplit
 
 import voluptuous as vol
 
@@ -137,16 +136,22 @@ def network(value: object) -> str:
         raise vol.Invalid("expected an address or a network, such as 10.0.0.0/8") from None
 
 
+POSTGRES_URL = re.compile(r"postgresql://(?:[^/?#]*@)?([^/?#@]*)/[^/?#]+(?:\?[^#]*)?")
+HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(\d{1,5}))?")
+
+
 def store_url(value: object) -> str:
+    """A file's, or a database's; of several hosts, the one that takes writes is used."""
     given = value if isinstance(value, str) else ""
-    try:
-        parts = urlsplit(given)
-        good = parts.port != 0 and len(parts.path) > 1
-    except ValueError:
-        good = False
-    if not good or not re.match(r"sqlite:///|postgresql://", given):
+    if not re.match(r"sqlite:///[^?#]", given) and not is_postgres_url(given):
         raise vol.Invalid("expected sqlite:///path/to.db or postgresql://user@host/database")
     return given
+
+
+def is_postgres_url(given: str) -> bool:
+    url = POSTGRES_URL.fullmatch(given)
+    hosts = [HOST.fullmatch(host) for host in url[1].split(",")] if url else [None]
+    return all(host and 0 < int(host[1] or 5432) < 65536 for host in hosts)
 
 
 def signal_type(value: object) -> str:

@@ -23,6 +23,11 @@ CLAIM = 512
 """Deliveries claimed at once: bounds how long others wait for their turn, and signals for the writer."""
 LEASE = 300.0
 """Seconds a lease lasts beyond the attempt's own time limit, so that a result still finds it."""
+SHARED_LEASE = 30.0
+"""The same where other gateways share the store, in all: what one held when it died waits so long for another. Clocks
+of gateways may differ by less than what is left of it between two beats."""
+BEAT = 10.0
+"""Seconds between renewals of the leases of what runs, where the store is shared."""
 SENDERS_FIRST = 3.0
 """How many seconds the loop rests for each that it was at work, while many senders wait for their answers: deliveries
 then get a quarter of the time, and what they leave is delivered once the rush is over."""
@@ -61,6 +66,7 @@ class Dispatcher:
         self._coming: list[Runner] = []
         self._ending: set[Runner] = set()
         self._loop: asyncio.Task[None] | None = None
+        self._heart: asyncio.Task[None] | None = None
         self._stopping = False
         self._polled_at = float("-inf")
         self._at_work_since = 0.0
@@ -68,6 +74,8 @@ class Dispatcher:
     def start(self) -> None:
         """Begin to dispatch what is due, and what an earlier run left."""
         self._loop = asyncio.create_task(self._run())
+        if self._store.shared:
+            self._heart = asyncio.create_task(self._renew())
 
     def wake(self, account: str, routes: Iterable[str]) -> None:
         """Something was committed for these routes."""
@@ -77,6 +85,14 @@ class Dispatcher:
                 runner.due = 0.0
                 self._turns.add(runner)
         self._woken.set()
+
+    def hear(self, routes: Sequence[tuple[str, str]]) -> None:
+        """Another process committed something for these routes; where none is named, for any."""
+        for account, name in routes:
+            self.wake(account, [name])
+        if not routes:
+            self._polled_at = float("-inf")
+            self._woken.set()
 
     async def stop(self, grace: float) -> None:
         """Start nothing more; let what runs end within `grace` seconds, then give it back; close the sinks."""
@@ -88,6 +104,8 @@ class Dispatcher:
         for _, left in self._leaving:
             left.cancel()
         await asyncio.gather(*(runner.end(grace) for runner in {*self.runners.values(), *self._ending}))
+        if self._heart is not None:
+            self._heart.cancel()
 
     async def change(self, gone: Iterable[tuple[str, str]], new: Iterable[Runner], grace: float) -> None:
         """Take routes away and bring new ones in. One that is in both is replaced when what it runs has ended within
@@ -209,9 +227,8 @@ class Dispatcher:
         for want in wants:
             # Taken note of before the claim: what is committed meanwhile sets it again.
             self.runners[want.account, want.route].due = None
-        longest = max(self.runners[want.account, want.route].timeout for want in wants)
         try:
-            claim = await self._store.claim(wants, now, now + longest + LEASE)
+            claim = await self._store.claim(wants, now, self._lease_until(wants, now))
         except StoreError:
             self._give_up(wants)
             raise
@@ -223,6 +240,23 @@ class Dispatcher:
             runner.start(deliveries, self._finished)
             if runner.due is None:
                 self._expect(runner, claim.next_due.get(runner.key), now)
+
+    def _lease_until(self, wants: Iterable[Want], now: float) -> float:
+        if self._store.shared:
+            return now + SHARED_LEASE
+        return now + max(self.runners[want.account, want.route].timeout for want in wants) + LEASE
+
+    async def _renew(self) -> None:
+        """Keep the leases of what runs, as long as it takes."""
+        while True:
+            await asyncio.sleep(BEAT)
+            runners = {*self.runners.values(), *self._ending}
+            held = [delivery for runner in runners for delivery in runner.in_hand()]
+            try:
+                if held:
+                    await self._store.renew(held, self._now() + SHARED_LEASE)
+            except StoreError as error:
+                log.warning("dispatch.leases_not_renewed", deliveries=len(held), reason=str(error))
 
     def _give_up(self, wants: Iterable[Want]) -> None:
         """Put routes back whose claim failed."""

@@ -60,6 +60,7 @@ class Runner:
         self._calls: set[asyncio.Task[Any]] = set()
         self._attempts: set[asyncio.Task[None]] = set()
         self._retired = False
+        self._batches: dict[int, Sequence[Delivery]] = {}
         self._stopping = False
         self._log: Any = log.bind(**route.log_context())
         self._kept: policy.Breaker | None = None
@@ -164,8 +165,13 @@ class Runner:
             self._attempts.add(task)
             task.add_done_callback(self._attempts.discard)
 
+    def in_hand(self) -> list[Delivery]:
+        """What runs, or waits to be recorded."""
+        return [delivery for batch in self._batches.values() for delivery in batch]
+
     async def _attempt(self, deliveries: Sequence[Delivery], finished: Callable[[Runner, int], None]) -> None:
         started = self._now()
+        self._batches[id(deliveries)] = deliveries
         try:
             outcomes = await self._outcomes(deliveries)
             ended = self._now()
@@ -176,6 +182,7 @@ class Runner:
             # Nothing here should raise; if it does, the lease runs out and the deliveries come again.
             self._log.exception("delivery.lost_track")
         finally:
+            del self._batches[id(deliveries)]
             self.running -= 1
             self.replaying -= count_replays(deliveries)
             finished(self, len(deliveries))

@@ -333,6 +333,11 @@ class Store(Protocol):
         """Have `tell` called, on the event loop, after each transaction that failed."""
         ...
 
+    def on_news(self, tell: Callable[[Sequence[tuple[str, str]]], None]) -> None:
+        """Have `tell` called, on the event loop, with routes that another process has committed something for; with
+        none where it may be any. Not every store does, and no call is certain to come: it only saves waiting."""
+        ...
+
     async def verify(self) -> None:
         """Wait for the check of a store whose last run did not end in order; where there is none, return at once.
         Raises StoreCorrupt where it found damage."""
@@ -345,9 +350,12 @@ class Store(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the store is and how it works. `actor` is who the history names for what is changed by hand."""
+    """Where the store is and how it works. `actor` is who the history names for what is changed by hand; `password` is
+    for a URL that has none; with `pooler`, a transaction may be given any session of the database."""
 
-    url: str
+    url: str = field(repr=False)
     queue: int = 10_000
     actor: str = "gateway"
+    password: str = field(default="", repr=False)
+    pooler: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)

@@ -8,7 +8,7 @@ import queue
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from peewee import Database, PeeweeException
 
@@ -42,14 +42,32 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Ways:
     """Where databases differ. `shared`: other gateways may serve from it too. `prepare` runs first in each of the
-    writer's transactions; `revive` makes a broken connection anew and says whether it had to."""
+    writer's transactions; `revive` makes a broken connection anew and says whether it had to; `bell`, where there is
+    one, wakes the others."""
 
     shared: bool
     prepare: Prepare
     revive: Callable[[Any], bool]
+    bell: Bell | None = None
 
 
 FILE = Ways(shared=False, prepare=lambda db, work: None, revive=lambda db: False)
+
+
+class Bell(Protocol):
+    """Brings news between processes that share a database."""
+
+    def ring(self, routes: Iterable[tuple[str, str]]) -> None:
+        """Tell the others that something was committed for these routes; where none is named, for any."""
+        ...
+
+    def listen(self, tell: Callable[[Sequence[tuple[str, str]]], None]) -> None:
+        """Have `tell` called, on the event loop, with what others ring."""
+        ...
+
+    def close(self) -> None:
+        """Ring what is left, then end."""
+        ...
 
 
 class Readers:
@@ -113,7 +131,9 @@ class DatabaseStore:
         ways: Ways = FILE,
     ) -> None:
         self.shared = ways.shared
+        self._bell = ways.bell
         self._actor = actor
+        self._loop = loop
         self._writer = Writer(writer, writes.STEPS, limit, loop, ways.prepare)
         self._readers = Readers(readers, loop, ways.revive)
         self._serving = serving
@@ -124,6 +144,8 @@ class DatabaseStore:
     async def accept(self, signal: Signal, targets: Sequence[Target], unrouted: Sequence[str], hold: bool) -> Accepted:
         item = writes.Accept(signal, targets, unrouted, hold)
         accepted: Accepted = await self._writer.submit(writes.accept_signals, item, bounded=True)
+        if self._bell and targets and not accepted.duplicate:
+            self._bell.ring([(signal.account, target.route) for target in targets])
         return accepted
 
     async def quarantine(self, refused: Refused) -> int:
@@ -160,6 +182,7 @@ class DatabaseStore:
     async def set_paused(self, account: str, route: str, paused: bool, now: float, why: str) -> None:
         pause = writes.Pause(account, route, paused, now, why, self._actor)
         await self._writer.submit(writes.pause_routes, pause)
+        self._spread(1)
 
     async def route_states(self) -> Mapping[tuple[str, str], RouteState]:
         return await self._readers.run(queries.read_route_states)
@@ -170,13 +193,13 @@ class DatabaseStore:
     # -- looking and mending
 
     async def replay(self, which: Filter, now: float) -> int:
-        return await self._count(lanes.replay_deliveries, lanes.Replay(which, now))
+        return self._spread(await self._count(lanes.replay_deliveries, lanes.Replay(which, now)))
 
     async def count_replay(self, which: Filter) -> Mapping[tuple[str, str], int]:
         return await self._readers.run(queries.count_replayable, which)
 
     async def add_orders(self, account: str, orders: Sequence[str], now: float) -> int:
-        return await self._count(writes.add_orders, writes.AddOrders(account, orders, now))
+        return self._spread(await self._count(writes.add_orders, writes.AddOrders(account, orders, now)))
 
     async def read_state(self, account: str, route: str) -> Mapping[str, Any]:
         return await self._readers.run(queries.read_state, account, route)
@@ -221,6 +244,10 @@ class DatabaseStore:
     def on_failure(self, tell: Callable[[], None]) -> None:
         self._writer.on_failure = tell
 
+    def on_news(self, tell: Callable[[Sequence[tuple[str, str]]], None]) -> None:
+        if self._bell:
+            self._bell.listen(tell)
+
     async def verify(self) -> None:
         if self._serving:
             await self._serving.verify()
@@ -235,7 +262,15 @@ class DatabaseStore:
         with contextlib.ExitStack() as stack:
             if self._serving:
                 stack.callback(self._serving.end)
+            if self._bell:
+                await self._loop.run_in_executor(None, self._bell.close)
             await self._readers.close(thread.join)
+
+    def _spread(self, changed: int) -> int:
+        """Have other processes look, where anything has changed."""
+        if self._bell and changed:
+            self._bell.ring(())
+        return changed
 
     async def _count(self, step: Step, item: Any) -> int:
         return int(await self._writer.submit(step, item))

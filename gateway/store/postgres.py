@@ -12,6 +12,7 @@ from peewee import OperationalError, PeeweeException, PostgresqlDatabase
 from psycopg.conninfo import conninfo_to_dict
 
 from gateway.errors import GatewayError, StoreError
+from gateway.store.bell import NotifyBell
 from gateway.store.contract import Settings, Store
 from gateway.store.database import DatabaseStore, Ways
 from gateway.store.migrations import migrate
@@ -51,7 +52,8 @@ def open_postgres(settings: Settings, loop: asyncio.AbstractEventLoop) -> Store:
         except PeeweeException as error:
             raise StoreError(f"can't open the store {name_of(parameters)}: {describe_failure(error)}") from error
         opened.pop_all()
-    ways = Ways(shared=True, prepare=lock_orders, revive=Reconnecting.revive)
+    bell = None if settings.pooler else NotifyBell(parameters, loop)
+    ways = Ways(shared=True, prepare=lock_orders, revive=Reconnecting.revive, bell=bell)
     return DatabaseStore(databases[0], databases[1:], settings.queue, loop, None, settings.actor, ways)
 
 
@@ -63,8 +65,8 @@ def parameters_of(settings: Settings) -> dict[str, Any]:
         raise GatewayError(
             "store.url: expected postgresql://user@host/database, with options that libpq knows"
         ) from None
-    if password := settings.options.get("password"):
-        given["password"] = password
+    if settings.password:
+        given["password"] = settings.password
     return {**REACH, **given}
 
 
@@ -74,8 +76,7 @@ def name_of(parameters: dict[str, Any]) -> str:
 
 
 def connect(parameters: dict[str, Any], settings: Settings, opened: contextlib.ExitStack) -> Reconnecting:
-    pooled = bool(settings.options.get("pooler"))
-    db = Reconnecting(parameters, pooled)
+    db = Reconnecting(parameters, settings.pooler)
     db.connect()
     opened.callback(db.close)
     return db

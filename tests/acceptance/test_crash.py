@@ -11,15 +11,17 @@ from tests.support.crash import CrashRun
 
 
 @pytest.mark.timeout(0)  # as long as the kills asked for take
+@pytest.mark.parametrize(("database", "option"), [("sqlite", "--kills"), ("postgres", "--postgres-kills")])
 def test_nothing_is_lost_by_kills(
-    tmp_path: Path, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str], database: str, option: str
 ) -> None:
-    kills, seed = pytestconfig.getoption("--kills"), pytestconfig.getoption("--crash-seed")
+    kills, seed = request.config.getoption(option), request.config.getoption("--crash-seed")
+    store = request.getfixturevalue("postgres_url") if database == "postgres" else ""
 
     async def run() -> None:
-        stock = await CrashRun(tmp_path, kills, seed).run()
+        stock = await CrashRun(tmp_path, kills, seed, store).run()
         with capsys.disabled():
-            print(f"\nseed {seed}: {stock}")
+            print(f"\n{database}, seed {seed}: {stock}")
         assert stock.answered > kills
         assert stock.lost == []
         assert stock.disordered == []

@@ -210,6 +210,19 @@ async def test_a_state_that_is_no_json_is_the_callers_error(backend: Backend) ->
         assert await states(store) == {(1, "erp"): "pending"}
 
 
+async def test_a_lease_lasts_longer_where_its_holder_renews_it(backend: Backend) -> None:
+    async with backend.open() as store:
+        for number in range(2):
+            await accept(store, numbered(number, order=str(number)))
+        first, second = await claim(store)
+        await finish(store, [second])
+        assert await store.renew([first, second], NOW + 3 * LEASE) == 1
+        assert await claim(store, NOW + 2 * LEASE) == []
+        assert ids(await claim(store, NOW + 3 * LEASE)) == [first.signal.id]
+        assert await store.renew([first], NOW + 9 * LEASE) == 0
+        assert await store.renew([], NOW) == 0
+
+
 async def test_leases_of_an_earlier_process_are_released(backend: Backend) -> None:
     async with backend.open() as store:
         for number in range(3):

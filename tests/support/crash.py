@@ -26,7 +26,7 @@ from tests.support.process import Gateway, free_port
 KEY = "13b37bb1ed6d3403e158abe719b4f6d0"
 CONFIG = """\
 server: {{listen: 127.0.0.1:{port}}}
-store: {{url: "sqlite:///gateway.db"}}
+store: {{url: "{store}"}}
 plugins: [csv, recorder]
 tenant: acme
 accounts:
@@ -63,10 +63,13 @@ class Stock:
 
 class CrashRun:
     """One run in a folder. Its moments are drawn from `seed`; `points` names the fault points to use beside plain
-    kills at random answers."""
+    kills at random answers. `store` is a URL; as a rule, a file in the folder."""
 
-    def __init__(self, folder: Path, kills: int, seed: int, points: Iterable[str] = tuple(POINTS)) -> None:
+    def __init__(
+        self, folder: Path, kills: int, seed: int, store: str = "", points: Iterable[str] = tuple(POINTS)
+    ) -> None:
         self.folder = folder
+        self.store = store or f"sqlite:///{folder}/gateway.db"
         self.stock = Stock()
         self._rng = random.Random(seed)
         self._points = [*points]
@@ -75,8 +78,9 @@ class CrashRun:
         self._progress = asyncio.Event()
         self._port = free_port()
         recorder.install(folder / "path")
-        (folder / "gateway.yaml").write_text(CONFIG.format(port=self._port, key=KEY))
-        self._gateway = Gateway(folder, {"PYTHONPATH": f"{Path.cwd()}:{folder / 'path'}"})
+        (folder / "gateway.yaml").write_text(CONFIG.format(port=self._port, key=KEY, store=self.store))
+        environ = {"PYTHONPATH": f"{Path.cwd()}:{folder / 'path'}", "TEST_LEASE": "3"}
+        self._gateway = Gateway(folder, environ)
 
     async def run(self) -> Stock:
         """Send, kill, start again; then let it finish, and take stock."""
@@ -137,7 +141,7 @@ class CrashRun:
 
     async def _drain(self) -> None:
         """Wait until nothing is pending."""
-        store = open_store(Settings(f"sqlite:///{self.folder}/gateway.db"))
+        store = open_store(Settings(self.store))
         try:
             deadline = time.monotonic() + 60
             while await store.deliveries(Filter(state="pending"), 1):
@@ -151,7 +155,7 @@ class CrashRun:
 
     async def _take_stock(self) -> None:
         self.stock.answered = len(self._answered)
-        store = open_store(Settings(f"sqlite:///{self.folder}/gateway.db"))
+        store = open_store(Settings(self.store))
         try:
             rows = await store.signals(Filter(), 10_000_000)
             self.stock.ledger = await store.ledger()

@@ -20,6 +20,8 @@ class Write(NamedTuple):
 class FakeStore:
     """`error` is raised instead of writing; while `gate` is clear, writes wait. All orders count as unknown."""
 
+    shared = False
+
     def __init__(self) -> None:
         self.writes: list[Write] = []
         self.refused: list[Refused] = []

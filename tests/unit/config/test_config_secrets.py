@@ -44,6 +44,17 @@ def test_the_redactor_is_told_each_secret_and_no_plain_word(folder: Folder) -> N
     assert folder.load(GOOD, FILES, ENV).secrets == SECRETS
 
 
+def test_a_store_password_is_secret_wherever_it_stands(folder: Folder) -> None:
+    text = "store: {url: 'postgresql://me@a,b/x?password=query-word', password: !env WORD}\n"
+    text += "accounts: {a: {keys: [{sha256: '@'}]}}\n".replace("@", "00" * 32)
+    config = folder.load(text, env={"WORD": "env-word"})
+    assert config.secrets == {"query-word", "env-word"}
+    assert config.store.password == "env-word"
+    for secret in config.secrets:
+        assert secret not in repr(config)
+        assert secret not in repr(config.store)
+
+
 def test_a_store_url_from_a_variable_is_secret_as_a_whole(folder: Folder) -> None:
     text = "store: {url: !env URL}\naccounts: {a: {keys: [{sha256: '@'}]}}\n".replace("@", "00" * 32)
     assert folder.load(text, env={"URL": "postgresql://me:word@db/x"}).secrets == {"postgresql://me:word@db/x", "word"}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.dispatch import dispatcher
 from gateway.dispatch.dispatcher import REST
 from gateway.errors import Misconfigured, Permanent, RetryLater, Skip
 from gateway.model import Delivery, Kind, Retry
@@ -356,3 +357,31 @@ async def test_ten_thousand_lanes_at_once_take_no_task_each(tmp_path: Path) -> N
             await until(all_arrived)
     assert most < 2 * 64 + 20  # an attempt is a task, and what it calls another
     assert [d.signal.type for d in sink.arrived if d.signal.order == "77"] == ["ItemShipped", "ItemDeliveryStarted"]
+
+
+async def test_where_the_store_is_shared_leases_are_short_and_last_as_long_as_the_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "BEAT", 0.0)
+    release = asyncio.Event()
+
+    async def take_long(delivery: Delivery) -> None:
+        await release.wait()
+
+    sink = make_sink(timeout=3600.0)
+    sink.script.append(take_long)
+    async with dispatching(tmp_path, [(make_route(), sink)], start=False) as gateway:
+        gateway.store.shared = True
+        gateway.dispatcher.start()
+        await gateway.accept()
+
+        async def leased_until(seconds: float) -> bool:
+            [row] = await gateway.store.deliveries(Filter(), 10)
+            return row.leased and row.due_at == gateway.clock.at + seconds
+
+        await until(lambda: leased_until(dispatcher.SHARED_LEASE))
+        gateway.clock.at += 1000
+        await until(lambda: leased_until(dispatcher.SHARED_LEASE))
+        release.set()
+        await gateway.settle("delivered")
+    assert len(sink.arrived) == 1

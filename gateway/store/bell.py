@@ -1,0 +1,118 @@
+"""LISTEN and NOTIFY: wakes gateways that share a PostgreSQL when one of them, or a command, has committed something.
+
+A transaction that notifies commits under a lock of the whole server, one after the other; so nothing is said in the
+writer's own. The bell has a connection and a thread of its own, and says what came together in one go. What it loses,
+as when the server is away, is found by polling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import orjson
+import psycopg
+import structlog
+
+from gateway.store.rows import dumps
+
+log = structlog.get_logger()
+
+CHANNEL = "cloudsignal"
+APART = 0.05
+"""Seconds between two rings, at the least."""
+LONGEST = 7000
+"""Bytes that a notification may have, of PostgreSQL's 8000; more is said as "any route"."""
+RETRY = 2.0
+"""Seconds between tries to connect again."""
+
+Route = tuple[str, str]
+
+
+class NotifyBell:
+    """See gateway.store.database.Bell. Connects when it is first used."""
+
+    def __init__(self, parameters: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._parameters = parameters
+        self._loop = loop
+        self._tell: Callable[[Sequence[Route]], None] = lambda routes: None
+        self._lock = threading.Lock()
+        self._routes: set[Route] = set()
+        self._any = False
+        self._closing = False
+        self._thread: threading.Thread | None = None
+        self._woken, self._wake = socket.socketpair()
+
+    def ring(self, routes: Iterable[Route]) -> None:
+        named = set(routes)
+        with self._lock:
+            idle = not self._routes and not self._any
+            self._routes |= named
+            self._any = self._any or not named
+        if idle:
+            self._start()
+
+    def listen(self, tell: Callable[[Sequence[Route]], None]) -> None:
+        self._tell = tell
+        self._start()
+
+    def close(self) -> None:
+        self._closing = True
+        if self._thread is not None:
+            self._wake.send(b".")
+            self._thread.join()
+        self._wake.close()
+        self._woken.close()
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="store-bell", daemon=True)
+            self._thread.start()
+        with contextlib.suppress(OSError):  # closed meanwhile
+            self._wake.send(b".")
+
+    # -- on the thread
+
+    def _run(self) -> None:
+        while not self._closing or self._routes or self._any:
+            try:
+                with psycopg.connect(**self._parameters, autocommit=True) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    self._say(())  # what came while nobody listened
+                    self._serve(connection)
+            except psycopg.Error as error:
+                if self._closing:
+                    return
+                log.warning("store.bell_failed", reason=type(error).__name__)
+                select.select([], [], [], RETRY)
+
+    def _serve(self, connection: psycopg.Connection) -> None:
+        while True:
+            select.select([connection.fileno(), self._woken.fileno()], [], [])
+            for heard in connection.notifies(timeout=0):
+                if heard.pid != connection.info.backend_pid:
+                    self._say([(account, route) for account, route in orjson.loads(heard.payload)])
+            if select.select([self._woken], [], [], 0)[0]:
+                self._woken.recv(4096)
+                self._send(connection)
+                if self._closing:
+                    return
+                time.sleep(APART)
+
+    def _send(self, connection: psycopg.Connection) -> None:
+        with self._lock:
+            routes, anything = self._routes, self._any
+            self._routes, self._any = set(), False
+        if routes or anything:
+            text = "[]" if anything else dumps(sorted(routes))
+            connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, text if len(text) < LONGEST else "[]"))
+
+    def _say(self, routes: Sequence[Route]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is gone
+            self._loop.call_soon_threadsafe(self._tell, routes)
