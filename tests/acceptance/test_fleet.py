@@ -1,0 +1,62 @@
+"""Gateways that share a PostgreSQL: whatever happens to them, to it and to the network between, nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.support import fleet
+from tests.support.fleet import Fleet, Stock
+from tests.support.postgres import Server
+
+
+def check(stock: Stock, capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(f"\n{stock}")
+    assert stock.lost == []
+    assert stock.disordered == []
+    for route, counts in stock.ledger.items():
+        ended = {name: counts[name] for name in ("delivered", "pending", "dead", "filtered")}
+        assert counts["accepted"] == sum(ended.values()), (route, counts)
+        assert counts["pending"] == counts["dead"] == 0
+
+
+@pytest.mark.timeout(0)  # as long as the events asked for take
+def test_nothing_is_lost_by_three_gateways(
+    tmp_path: Path, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = Server()
+    rng = random.Random(pytestconfig.getoption("--crash-seed"))
+
+    async def restart(running: Fleet) -> None:
+        """The database goes down, in order or not, and comes back."""
+        await asyncio.to_thread(server.stop, rng.choice([signal.SIGINT, signal.SIGQUIT]))
+        await asyncio.sleep(1)
+        await asyncio.to_thread(server.start)
+
+    kinds = [fleet.kill, fleet.pause, restart, fleet.cut, fleet.slow, fleet.hang]
+    more = max(0, pytestconfig.getoption("--fleet-events") - len(kinds))
+    events = rng.sample(kinds, len(kinds)) + rng.choices(kinds, k=more)
+    check(asyncio.run(Fleet(tmp_path, [server], "", seed=rng.random()).run(server.url(), events)), capsys)
+
+
+@pytest.mark.timeout(0)
+def test_nothing_is_lost_when_a_replica_takes_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    primary = Server()
+    replica = Server(copy_of=primary)
+    primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'replica'")
+    primary.execute("SELECT pg_reload_conf()")
+
+    async def promote(running: Fleet) -> None:
+        """The primary dies under load; its replica is promoted."""
+        assert primary.execute("SELECT sync_state FROM pg_stat_replication") == [("sync",)]
+        await asyncio.to_thread(primary.stop, signal.SIGQUIT)
+        await asyncio.sleep(1)
+        await asyncio.to_thread(replica.execute, "SELECT pg_promote()")
+
+    running = Fleet(tmp_path, [primary, replica], "&target_session_attrs=read-write")
+    check(asyncio.run(running.run(replica.url(), [promote])), capsys)

@@ -1,0 +1,95 @@
+"""A network in between: passes connections on, and can be cut, made to hang, and slowed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Sequence
+
+Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+
+
+def at_port(port: int) -> Connect:
+    return lambda: asyncio.open_connection("127.0.0.1", port)
+
+
+def at_socket(path: str) -> Connect:
+    return lambda: asyncio.open_unix_connection(path)
+
+
+class Proxy:
+    """Listens on a port of 127.0.0.1 and passes each connection to one of the targets, drawn by `rng`; where that does
+    not answer, to another. `delay` is in seconds for each piece that passes."""
+
+    def __init__(self, targets: Sequence[Connect], port: int, rng: random.Random | None = None) -> None:
+        self.port = port
+        self.delay = 0.0
+        self._targets = targets
+        self._rng = rng or random.Random(0)
+        self._up = True
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", self.port)
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        self._drop()
+        await self._server.wait_closed()
+
+    def cut(self) -> None:
+        """Break every connection, and refuse new ones until `mend`."""
+        self._up = False
+        self._drop()
+
+    def hang(self) -> None:
+        """Let nothing pass, and say nothing, until `mend`."""
+        self._flows.clear()
+
+    def mend(self) -> None:
+        self._up = True
+        self.delay = 0.0
+        self._flows.set()
+
+    def _drop(self) -> None:
+        self._flows.set()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            if self._up and (found := await self._connect()):
+                there, back = found
+                self._writers.add(back)
+                try:
+                    async with asyncio.TaskGroup() as both:
+                        both.create_task(self._pump(reader, back))
+                        both.create_task(self._pump(there, writer))
+                finally:
+                    self._writers.discard(back)
+                    back.transport.abort()
+        except* (OSError, EOFError):
+            pass
+        finally:
+            self._writers.discard(writer)
+            writer.transport.abort()
+
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for connect in self._rng.sample(self._targets, len(self._targets)):
+            with contextlib.suppress(OSError):
+                return await connect()
+        return None
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            await asyncio.sleep(self.delay)
+            await self._flows.wait()
+            writer.write(data)
+            await writer.drain()
+        raise EOFError  # so that the other direction ends too
