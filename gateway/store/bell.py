@@ -51,6 +51,8 @@ class NotifyBell:
 
     def ring(self, routes: Iterable[Route]) -> None:
         named = set(routes)
+        if self._closing:
+            return
         with self._lock:
             idle = not self._routes and not self._any
             self._routes |= named

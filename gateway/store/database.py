@@ -262,9 +262,9 @@ class DatabaseStore:
         with contextlib.ExitStack() as stack:
             if self._serving:
                 stack.callback(self._serving.end)
+            await self._readers.close(thread.join)
             if self._bell:
                 await self._loop.run_in_executor(None, self._bell.close)
-            await self._readers.close(thread.join)
 
     def _spread(self, changed: int) -> int:
         """Have other processes look, where anything has changed."""
