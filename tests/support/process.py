@@ -24,10 +24,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run_cli(*words: str, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run_cli(
+    *words: str, cwd: Path, env: Mapping[str, str] | None = None, python: str = sys.executable
+) -> subprocess.CompletedProcess[str]:
     """Run a `cloudsignal` command to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "gateway", *words],
+        [python, "-m", "gateway", *words],
         cwd=cwd,
         env=environment(env),
         capture_output=True,
@@ -52,9 +54,14 @@ class Gateway:
     `program` is what stands between `python -m` and `serve`."""
 
     def __init__(
-        self, directory: Path, env: Mapping[str, str] | None = None, program: Sequence[str] = ("gateway",)
+        self,
+        directory: Path,
+        env: Mapping[str, str] | None = None,
+        program: Sequence[str] = ("gateway",),
+        python: str = sys.executable,
     ) -> None:
         self._program = program
+        self._python = python
         self.log = directory / "gateway.log"
         self.url = ""
         self.admin_url = ""
@@ -67,7 +74,7 @@ class Gateway:
     def start(self, fault: tuple[str, int] | None = None) -> None:
         """Start, and wait until it takes signals. With a `fault`, see tests.support.faults, it may die before that."""
         program = ["tests.support.faults", fault[0], str(fault[1])] if fault else self._program
-        command = [sys.executable, "-m", *program, "serve", "--config", "gateway.yaml"]
+        command = [self._python, "-m", *program, "serve", "--config", "gateway.yaml"]
         self._process = subprocess.Popen(
             command, cwd=self._directory, env=self._env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
