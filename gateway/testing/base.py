@@ -29,6 +29,8 @@ class Base(ABC):
     repeats: ClassVar[str] = ""
     """Why the target can't tell that a delivery comes twice, so that what it does may be there twice. Empty where it
     can, as it should."""
+    unasked: ClassVar[str] = ""
+    """Why `check` can't ask the target, and so can't see that it is down. Empty where it can, as it should."""
 
     @abstractmethod
     def make_target(self, folder: Path) -> Target:

@@ -214,6 +214,8 @@ class SinkContract(OptionsContract):
         self.run(lambda: self.expect_not_ok(lambda target: target.refusing(), "refuses the credentials"))
 
     async def expect_not_ok(self, turn: Turn, what: str) -> None:
+        if self.unasked:
+            raise DoesNotApply(self.unasked)
         async with self.rig() as rig:
             await turn(rig.target)
             found = await asked(rig)

@@ -15,6 +15,7 @@ SINKS = {
     "odoo": "OdooSink",
     "tryton": "TrytonSink",
     "webhook": "WebhookSink",
+    "apprise": "AppriseSink",
 }
 
 

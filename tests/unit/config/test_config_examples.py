@@ -26,6 +26,7 @@ VARIABLES = {
     "CALENDARS_TRYTON_KEY": "tryton-key",
     "ODOO_KEY": "odoo-key",
     "POSTERS_HOOK_URL": "https://hooks.example/posters",
+    "POSTERS_MAIL": "mailtos://user:password@example.com?to=ops@example.com",
     "POSTERS_HOOK_SECRET": "whsec_" + "A" * 44,
 }
 

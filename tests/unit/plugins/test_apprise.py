@@ -1,0 +1,248 @@
+"""What is told and to whom, what a failure leads to, that nothing is told of a URL, and the library being absent."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import re
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import structlog
+import voluptuous as vol
+
+from cloudsignal_apprise import AppriseSink
+from gateway import logs, model
+from gateway.sink import Context, RetryLater, State
+from gateway.testing import make_delivery
+from tests.support.stub import Answer, Fault, Request, Stub
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "plugins" / "cloudsignal_apprise" / "README.md").read_text()
+PASSWORD = "s3cret-pass-8f14e45f"
+TOKEN = "t0ken-in-the-path-2c17"
+pytestmark = pytest.mark.gen_test
+
+
+class Service(Stub):
+    """What Apprise's json:// posts to; it repeats all that it is sent, as a careless server does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.messages = []
+
+    def answer(self, request: Request) -> Answer:
+        self.messages.append(request.json)
+        return Answer(200)
+
+    def link(self) -> str:
+        return f"json://gateway:{PASSWORD}@{self.url.removeprefix('http://')}/{TOKEN}?rto=0.3"
+
+
+def make_sink(urls, state=None, **given):
+    options = vol.Schema(dict(AppriseSink.options))({"urls": urls, **given})
+    return AppriseSink(options, Context("bookshop", "acme", "people", state or State()))
+
+
+@asynccontextmanager
+async def telling(count=1, **given):
+    services = [Service() for _ in range(count)]
+    for service in services:
+        service.start()
+    sink = make_sink([service.link() for service in services], **given)
+    try:
+        yield sink, services
+    finally:
+        await sink.close()
+        for service in services:
+            await service.stop()
+
+
+async def told(type, options=None, **fields):
+    async with telling(**(options or {})) as (sink, (service,)):
+        await sink.deliver(make_delivery(type, **fields))
+        (message,) = service.messages
+        return message
+
+
+# -- messages
+
+
+async def test_the_page_shows_the_message():
+    message = await told("ItemCanceled")
+    assert message["message"] == re.search(r"```text\n(.*?)\n```", PAGE, re.DOTALL)[1]
+    assert f"`{message['title']}`" in PAGE
+
+
+@pytest.mark.parametrize(
+    ("type", "kind"),
+    [
+        (model.ITEM_CANCELED, "failure"),
+        (model.ORDER_CANCELED, "failure"),
+        (model.ITEM_DELIVERY_FAILED, "failure"),
+        (model.ITEM_ERROR, "warning"),
+        (model.ITEM_SHIPPED, "info"),
+        ("ItemInvented", "info"),
+    ],
+)
+async def test_a_message_is_as_grave_as_its_signal(type, kind):
+    assert (await told(type))["type"] == kind
+
+
+async def test_templates_shape_the_message():
+    templates = {
+        "title": "[{account}] {type}",
+        "body": "{order_reference} is late by {delay} h\n{tracking}\n100 % {cause}",
+    }
+    message = await told("ItemError", templates)
+    assert message["title"] == "[bookshop] ItemError"
+    assert message["message"] == "PO-1001 is late by 24 h\n100 % Paper jam"
+
+
+async def test_what_the_sender_wrote_is_text_and_nothing_else():
+    message = await told("ItemError", cause="{account}\r\n<b>\x00\\n {0.__class__} %s")
+    assert "Cause: {account} <b> \\n {0.__class__} %s\n" in message["message"]
+
+
+# -- failures
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 500])
+async def test_a_failure_is_tried_again_and_its_status_told(status):
+    async with telling() as (sink, (service,)):
+        service.faults.append(Answer(status, f"{PASSWORD} {TOKEN}"))
+        with pytest.raises(RetryLater) as caught:
+            await sink.deliver(make_delivery())
+        assert str(caught.value) == f"urls[0] (JSON) answered {status}"
+        await sink.deliver(make_delivery())
+        assert len(service.messages) == 1
+
+
+@pytest.mark.parametrize("fault", [Fault.CLOSE, Fault.HANG])
+async def test_no_answer_is_tried_again(fault):
+    async with telling() as (sink, (service,)):
+        service.faults.append(fault)
+        with pytest.raises(RetryLater, match=r"urls\[0\] \(JSON\) did not take it"):
+            await sink.deliver(make_delivery())
+
+
+async def test_who_was_told_is_not_told_again():
+    async with telling(3) as (sink, services):
+        services[1].faults.append(Answer(503))
+        with pytest.raises(RetryLater, match=r"^urls\[1\] \(JSON\) answered 503$"):
+            await sink.deliver(make_delivery())
+        assert [len(service.messages) for service in services] == [1, 0, 1]
+        after_restart = make_sink([s.link() for s in services], State(sink.state.take_changes()))
+        await after_restart.deliver(make_delivery(attempt=2))
+        assert [len(service.messages) for service in services] == [1, 1, 1]
+        await after_restart.close()
+
+
+async def test_what_is_remembered_has_an_end(monkeypatch):
+    monkeypatch.setattr("cloudsignal_apprise.sink.MOST_RECENT", 3)
+    async with telling() as (sink, (service,)):
+        for number in range(5):
+            await sink.deliver(make_delivery(order=str(number)))
+        assert len(sink.state.get("told")) == 3
+        await sink.deliver(make_delivery(order="4"))
+        assert len(service.messages) == 5
+
+
+# -- secrets
+
+
+async def test_no_part_of_a_url_is_logged_or_shown():
+    """The gateway's redactor knows the whole URL, and services write parts of it in forms of their own."""
+    stream = io.StringIO()
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        logs.set_up_logs("json", "debug", logs.Redactor([]), stream)
+        logging.getLogger("other").debug("heard")
+        async with telling() as (sink, (service,)):
+            service.faults.extend([Answer(500, PASSWORD), Fault.CLOSE])
+            for _ in range(2):
+                with pytest.raises(RetryLater) as caught:
+                    await sink.deliver(make_delivery())
+                stream.write(repr(caught.value.__dict__) + str(caught.value))
+            await sink.deliver(make_delivery())
+            stream.write(f"{sink!r} {sink.__dict__} {await sink.check()} {sink.state.take_changes()}")
+        with pytest.raises(vol.Invalid) as refused:
+            make_sink([f"jsoon://gateway:{PASSWORD}@127.0.0.1/{TOKEN}"])
+        stream.write(str(refused.value))
+    finally:
+        structlog.reset_defaults()
+        root.handlers[:] = before
+        root.setLevel(level)
+    text = stream.getvalue()
+    assert "heard" in text
+    assert PASSWORD not in text
+    assert TOKEN not in text
+
+
+# -- options
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"urls": []}, "a list of at most 20"),
+        ({"urls": ["json://127.0.0.1"] * 21}, "a list of at most 20"),
+        ({"urls": "nothing://here"}, "expected a URL that Apprise knows"),
+        ({"urls": ["json://127.0.0.1", 7]}, "expected a secret"),
+        ({"title": "{typo}"}, "expected no names in braces but: type, account"),
+        ({"title": "  "}, "expected text"),
+        ({"body": 7}, "expected text"),
+    ],
+)
+async def test_wrong_options_are_refused(given, words):
+    with pytest.raises(vol.Invalid, match=words):
+        make_sink(**{"urls": "json://127.0.0.1", **given})
+
+
+async def test_the_page_has_every_option_and_name():
+    rows = re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE)
+    assert sorted(rows) == sorted(key.schema for key in AppriseSink.options)
+    from cloudsignal_apprise.text import NAMES, TITLE
+
+    assert f"| `{TITLE}` |" in PAGE
+    assert all(f"`{{{name}}}`" in PAGE for name in NAMES)
+
+
+# -- without the library
+
+
+async def test_without_the_library_the_plugin_is_broken_and_says_so(tmp_path):
+    (tmp_path / "gateway.yaml").write_text(
+        "plugins: [csv, apprise]\n"
+        "accounts:\n  shop:\n    keys: [some-key-of-the-shop]\n    routes:\n"
+        "      people: {sink: apprise, options: {urls: 'json://127.0.0.1'}}\n"
+        "      export: {sink: csv, options: {directory: exports}}\n"
+    )
+    listed = run_without_apprise(tmp_path, "plugins", "--json")
+    rows = {row["name"]: row for row in map(json.loads, listed.stdout.splitlines())}
+    assert (rows["csv"]["state"], rows["apprise"]["state"]) == ("enabled", "broken")
+    assert "pip install 'cloudsignal-gateway[apprise]'" in rows["apprise"]["about"]
+    checked = run_without_apprise(tmp_path, "check")
+    assert checked.returncode == 1
+    (line,) = [line for line in checked.stderr.splitlines() if "gateway.yaml:" in line]
+    assert "gateway.yaml:6: accounts.shop.routes.people.sink: the plugin apprise could not be loaded" in line
+    assert "pip install" in line
+
+
+def run_without_apprise(folder, *words):
+    """The command in an interpreter that can't import the library."""
+    code = "import sys; sys.modules['apprise'] = None; from gateway.cli import main; main(prog_name='cloudsignal')"
+    return subprocess.run(
+        [sys.executable, "-c", code, *words, "--config", "gateway.yaml"],
+        cwd=folder,
+        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
