@@ -84,6 +84,13 @@ async def test_a_gateway_keeps_house_by_the_clock_that_is_behind(
     (tmp_path / "gateway.yaml").write_text(CONFIG.replace("PATH", str(tmp_path)))
     await with_store(tmp_path, lambda store: take(store, 12, 5))
     monkeypatch.setattr(housekeeping, "FIRST", 0)
+    cleaned, clean_up = asyncio.Event(), housekeeping.clean_up
+
+    async def tell(store: Store, before: float) -> None:
+        await clean_up(store, before)
+        cleaned.set()
+
+    monkeypatch.setattr(housekeeping, "clean_up", tell)
     wall = [NOW]
     clock = Clock(wall=lambda: wall[0], steady=lambda: 0.0)
     wall[0] += ahead
@@ -92,8 +99,7 @@ async def test_a_gateway_keeps_house_by_the_clock_that_is_behind(
     stop = asyncio.Event()
     serving = asyncio.ensure_future(service.serve(stop))
     try:
-        while len(await service.store.signals(Filter(), 10)) > kept:
-            await asyncio.sleep(0)
+        await cleaned.wait()
         assert len(await service.store.signals(Filter(), 10)) == kept
     finally:
         stop.set()
