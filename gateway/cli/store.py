@@ -9,8 +9,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import click
+
 from gateway.config import Config, load_config
-from gateway.store import open_store
+from gateway.store import missing_file, open_store
 from gateway.store.contract import Store
 
 T = TypeVar("T")
@@ -23,6 +25,10 @@ def with_store(config_path: Path, work: Callable[[Store], Awaitable[T]]) -> T:
 
 def run_on_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
     """What `work` gives, run on the config's store; the history names who runs the command."""
+    missing = missing_file(config.store)
+    if missing and not missing.parent.exists():
+        # In another working directory than the gateway's, "No dead letters." would be true and mislead.
+        click.echo(f"note: there was no store at {missing.absolute()}; an empty one was made", err=True)
 
     async def run() -> T:
         store = open_store(dataclasses.replace(config.store, actor=operator()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +12,7 @@ from gateway.store import sqlite
 from gateway.store.contract import Settings, Store
 from gateway.store.lock import holder_of
 
-__all__ = ["Settings", "Store", "open_store", "serving_process"]
+__all__ = ["Settings", "Store", "missing_file", "open_store", "serving_process"]
 
 
 def open_store(settings: Settings, *, exclusive: bool = False, loop: asyncio.AbstractEventLoop | None = None) -> Store:
@@ -39,6 +40,14 @@ def find_postgres() -> Any:
             "store.url: PostgreSQL needs its driver: install cloudsignal-gateway with the extra postgres"
         ) from error
     return postgres
+
+
+def missing_file(settings: Settings) -> Path | None:
+    """The file that the store is to be in, where it is not there yet; None where it is, or a server keeps the store."""
+    if urlsplit(settings.url).scheme != "sqlite":
+        return None
+    path = sqlite.path_of(settings.url)
+    return None if path.exists() else path
 
 
 def serving_process(settings: Settings) -> int | None:

@@ -38,6 +38,16 @@ def test_nothing_yet_is_said_so(folder: Folder) -> None:
     assert folder.run("replay", "--dead").output == "Nothing matches.\n"
 
 
+def test_a_store_that_was_not_there_is_told(folder: Folder) -> None:
+    """As it is where a command runs in another folder than the gateway."""
+    config = folder.path / "gateway.yaml"
+    config.write_text(config.read_text().replace("gateway.db", "data/gateway.db"))
+    first = folder.run("dead")
+    assert first.stdout == "No dead letters.\n"
+    assert first.stderr == f"note: there was no store at {folder.path}/data/gateway.db; an empty one was made\n"
+    assert folder.run("dead").stderr == ""
+
+
 def test_signals_are_listed_newest_first_and_filtered(folder: Folder) -> None:
     ids = folder.fill(fill)
     assert [row["id"] for row in lines(folder.run("signals", "--json").output)] == ids[::-1]
