@@ -62,7 +62,9 @@ class Server:
     def run(self, program: str, *words: str) -> None:
         """Run one of the server's programs as its user."""
         user = USER if os.geteuid() == 0 else None
-        subprocess.run([BINARIES / program, *words], user=user, check=True, capture_output=True, cwd=self.folder)
+        command = [BINARIES / program, *words]
+        done = subprocess.run(command, user=user, check=False, capture_output=True, text=True, cwd=self.folder)
+        assert not done.returncode, done.stdout + done.stderr
 
     # -- life
 
