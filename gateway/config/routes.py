@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-import voluptuous as vol
-
 from gateway.config.check import validate
 from gateway.config.document import BROKEN, Document, Place, leaves
 from gateway.config.schema import ROUTE_SCHEMA
@@ -105,7 +103,7 @@ def read_options(document: Document, sink: type[Sink], raw: Any, place: Place) -
     """The options as the sink's schema makes them, None after errors."""
     if not isinstance(raw, dict | None):
         return None  # the route's schema has said so
-    options: dict[str, Any] | None = validate(document, vol.Schema(dict(sink.options)), raw or {}, place, foreign=True)
+    options: dict[str, Any] | None = validate(document, sink.schema(), raw or {}, place, foreign=True)
     return options
 
 

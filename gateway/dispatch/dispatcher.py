@@ -76,6 +76,8 @@ class Dispatcher:
         self._loop = asyncio.create_task(self._run())
         if self._store.shared:
             self._heart = asyncio.create_task(self._renew())
+        for runner in self.runners.values():
+            runner.open_early()
 
     def wake(self, account: str, routes: Iterable[str]) -> None:
         """Something was committed for these routes."""
@@ -155,6 +157,8 @@ class Dispatcher:
         self._leaving.clear()
         if self._coming:
             self.runners |= {runner.key: runner for runner in self._coming}
+            for runner in self._coming:
+                runner.open_early()
             self._coming.clear()
             self._polled_at = float("-inf")  # what they have to follow, and to do, is in the store
 

@@ -152,6 +152,20 @@ class Runner:
 
     # -- attempts
 
+    def open_early(self) -> None:
+        """Open the sink, where it has work of its own to do."""
+        if self.sink_class.opens_early(self.route.options):
+            task = asyncio.create_task(self._open_early())
+            for tasks in (self._attempts, self._calls):
+                tasks.add(task)
+                task.add_done_callback(tasks.discard)
+
+    async def _open_early(self) -> None:
+        try:
+            await self._opened()
+        except Exception as error:  # the first delivery meets it again, and is answerable for it
+            self._log.warning("route.not_opened", reason=self._redact(str(error)))
+
     def start(self, deliveries: Sequence[Delivery], finished: Callable[[Runner, int], None]) -> None:
         """Run an attempt of each delivery, as the sink takes them: one by one, or in batches."""
         size = self.sink_class.batch
@@ -257,7 +271,8 @@ class Runner:
 
     async def _record(self, results: Sequence[Result]) -> None:
         """Save results, and keep at it while the store is away: what was delivered must not come again."""
-        changes = {self.key: self._sink.state.take_changes()} if self._sink else {}
+        sink = self._sink
+        changes = {self.key: sink.state.take_changes()} if sink else {}
         wait = 0.1
         while True:
             try:
@@ -270,6 +285,8 @@ class Runner:
                 self._log.warning("delivery.record_failed", reason=str(error))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 5.0)
+        if sink:
+            sink.state.confirm(changes[self.key])
         if taken < len(results):
             self._log.warning("delivery.lease_lost", results=len(results) - taken)
 

@@ -2,7 +2,7 @@
 
 from gateway.errors import Misconfigured, Permanent, RetryLater, SinkError, Skip
 from gateway.model import ALERTS, ALL, Delivery, SecretValue, Signal
-from gateway.sink.api import Check, Context, Sink, State
+from gateway.sink.api import Check, Context, FileFormat, Sink, State
 from gateway.sink.http import HttpSink, Response
 from gateway.sink.options import Secret, Url
 
@@ -12,6 +12,7 @@ __all__ = [
     "Check",
     "Context",
     "Delivery",
+    "FileFormat",
     "HttpSink",
     "Misconfigured",
     "Permanent",

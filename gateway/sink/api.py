@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import orjson
 import structlog
+import voluptuous as vol
 
-from gateway.model import ALL, Delivery, Order
+from gateway.model import ALL, Delivery, Order, Signal
 
 
 class State:
     """A route's key-value store: JSON values that live as long as the route.
 
     What a delivery `set`s is committed in one transaction with that delivery's result, so a sink can keep its
-    position exactly in step with what it has delivered. `get` sees what was set, committed or not.
+    position exactly in step with what it has delivered. `get` sees what was set, committed or not; `committed` what
+    a crash would leave.
     """
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
         self._values = dict(values or {})
+        self._committed = dict(self._values)
         self._changed: dict[str, Any] = {}
 
     def get(self, key: str, default: Any = None) -> Any:
         return self._values.get(key, default)
+
+    def committed(self, key: str, default: Any = None) -> Any:
+        return self._committed.get(key, default)
 
     def set(self, key: str, value: Any) -> None:
         """Raises TypeError, here and not at the commit, for what JSON does not have."""
@@ -36,6 +42,10 @@ class State:
         """For the dispatcher: what was set since the last call."""
         changed, self._changed = self._changed, {}
         return changed
+
+    def confirm(self, changes: Mapping[str, Any]) -> None:
+        """For the dispatcher: these changes are committed."""
+        self._committed.update(changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +68,18 @@ class Check:
     details: tuple[str, ...] = ()
 
 
+class FileFormat(Protocol):
+    """How a sink's files are written. The same signals give the same bytes."""
+
+    def header(self) -> bytes:
+        """What a file begins with."""
+        ...
+
+    def rows(self, signals: Iterable[Signal]) -> bytes:
+        """What follows, for some signals after others."""
+        ...
+
+
 class Sink:
     """A destination of signals. One instance serves one route; the gateway calls it from one event loop.
 
@@ -74,6 +96,8 @@ class Sink:
     """"lane": one order's deliveries come one after the other; "none": as they come."""
     options: ClassVar[Mapping[Any, Any]] = {}
     """The voluptuous schema of the route's options."""
+    file_options: ClassVar[Mapping[Any, Any]] = {}
+    """For a sink with a `file_format`: those of the options that shape a file."""
     timeout: ClassVar[float] = 30.0
     """Seconds an attempt may take."""
     concurrency: ClassVar[int] = 4
@@ -86,6 +110,30 @@ class Sink:
         self.context = context
         self.state = context.state
         self.log = context.log
+
+    @classmethod
+    def agree(cls, options: Mapping[str, Any]) -> None:
+        """Whether options that are right alone go together: else raise voluptuous.Invalid, with the path of one."""
+
+    @classmethod
+    def schema(cls) -> vol.Schema:
+        """What a route's options must pass."""
+
+        def agreed(options: dict[str, Any]) -> dict[str, Any]:
+            cls.agree(options)
+            return options
+
+        return vol.Schema(vol.All(dict(cls.options), agreed))
+
+    @classmethod
+    def file_format(cls, options: Mapping[str, Any]) -> FileFormat | None:
+        """For `cloudsignal export`, how files with these options are written; None where a sink writes none."""
+        return None
+
+    @classmethod
+    def opens_early(cls, options: Mapping[str, Any]) -> bool:
+        """Whether it is opened with the gateway and not with its first delivery, having work of its own to do."""
+        return False
 
     async def open(self) -> None:
         """Get ready; called once, before the first delivery. May raise what `deliver` may."""

@@ -67,6 +67,6 @@ def check_sink_class(name: str, sink: object) -> None:
     if sink.deliver is Sink.deliver and sink.deliver_batch is Sink.deliver_batch:
         raise PluginError("the class has neither deliver nor deliver_batch")
     try:
-        vol.Schema(dict(sink.options))
+        sink.schema()
     except (vol.SchemaError, TypeError, ValueError) as error:
         raise PluginError(f"the options are no schema: {error}") from error

@@ -1,6 +1,10 @@
 """A sink's base: its state and its defaults."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
+import voluptuous as vol
 
 from gateway.sink import Check, Context, Delivery, Permanent, Sink, State
 from tests.support.factory import make_delivery
@@ -13,6 +17,15 @@ def test_state_is_read_as_it_was_set_and_handed_over_once() -> None:
     assert state.take_changes() == {"position": 5}
     assert state.take_changes() == {}
     assert state.get("position") == 5
+
+
+def test_state_knows_what_a_crash_would_leave() -> None:
+    state = State({"position": 1})
+    state.set("position", 2)
+    changes = state.take_changes()
+    assert (state.get("position"), state.committed("position"), state.committed("none", 0)) == (2, 1, 0)
+    state.confirm(changes)
+    assert state.committed("position") == 2
 
 
 def test_state_refuses_what_is_no_json() -> None:
@@ -42,8 +55,25 @@ async def test_a_batch_goes_one_by_one_unless_the_sink_says_otherwise() -> None:
         await sink.deliver_batch([make_delivery(route="bad")])
 
 
+def test_options_that_are_right_alone_must_go_together() -> None:
+    class Picky(Collecting):
+        options = {vol.Optional("low", default=1): int, vol.Optional("high", default=2): int}
+
+        @classmethod
+        def agree(cls, options: Mapping[str, Any]) -> None:
+            if options["low"] > options["high"]:
+                raise vol.Invalid("expected less than high", path=["low"])
+
+    assert Picky.schema()({"low": 2}) == {"low": 2, "high": 2}
+    with pytest.raises(vol.Invalid, match="expected less than high") as caught:
+        Picky.schema()({"low": 3})
+    assert caught.value.path == ["low"]
+
+
 @pytest.mark.gen_test
 async def test_the_defaults_do_nothing() -> None:
+    assert Collecting.schema()({}) == {}
+    assert Collecting.file_format({}) is None
     sink = Collecting({}, Context("shop", "acme", "erp"))
     await sink.open()
     assert await sink.check() == Check(True)
