@@ -60,6 +60,7 @@ setup(
         "slack_sdk>=3.27",
         "structlog>=24.1",
         "tornado>=6.5",
+        "tzdata",  # time zones by name, where the system has none, as in slim images
         "voluptuous>=0.15",
     ],
     extras_require=EXTRAS,

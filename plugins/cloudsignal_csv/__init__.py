@@ -1,4 +1,4 @@
-"""One CSV file a route, one row a signal, each exactly once. See README.md."""
+"""CSV files, one row a signal, each exactly once. See README.md."""
 
 from cloudsignal_csv.sink import CsvSink
 

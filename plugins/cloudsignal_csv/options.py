@@ -3,33 +3,61 @@
 from __future__ import annotations
 
 import re
+import zoneinfo
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import voluptuous as vol
 
-from cloudsignal_csv.rows import COLUMNS, Format
+from cloudsignal_csv.names import Names, Rotation
+from cloudsignal_csv.rows import COLUMNS, ENCODINGS, USUAL, Format
 from gateway.sink import Context
 
 DELIMITERS = {",": ",", ";": ";", "|": "|", "\t": "\t", "tab": "\t"}
+UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
+WORDS = re.compile(r"\{(account|tenant|route)\}")
 
 
 def directory(value: object) -> str:
+    """A path; `{account}`, `{tenant}` and `{route}` stand for the route's, each a single name within it."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise vol.Invalid("expected the path of a directory")
-    return value
+    return braced(value)
 
 
 def filename(value: object) -> str:
-    """A name within the directory; `{account}` and `{route}` stand for the route's."""
+    """A name within the directory; the same words may stand in it."""
     if not isinstance(value, str) or not value.isprintable() or not value.strip() or re.search(r"[/\\]", value):
         raise vol.Invalid("expected a file name without a directory")
     if value != value.strip(" .") or len(value.encode()) > 120:
         raise vol.Invalid("expected a file name of at most 120 bytes, with no dot or space at its ends")
-    if re.search(r"[{}]", value.replace("{account}", "").replace("{route}", "")):
-        raise vol.Invalid("expected no braces but those of {account} and {route}")
+    return braced(value)
+
+
+def braced(value: str) -> str:
+    if re.search(r"[{}]", WORDS.sub("", value)):
+        raise vol.Invalid("expected no braces but those of {account}, {tenant} and {route}")
     return value
+
+
+def rotation(value: object) -> Rotation:
+    """`never`, `daily`, a size such as 10MB, or a list of both."""
+    parts = [value] if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or not parts or len(parts) > 2:
+        raise vol.Invalid("expected never, daily, a size such as 10MB, or a list of daily and a size")
+    sizes = [size_of(part) for part in parts if part not in ("never", "daily")]
+    words = [part for part in parts if part in ("never", "daily")]
+    if len(sizes) > 1 or len(words) > 1 or ("never" in words and sizes):
+        raise vol.Invalid("expected never, daily, a size such as 10MB, or a list of daily and a size")
+    return Rotation("daily" in words, sizes[0] if sizes else None)
+
+
+def size_of(value: object) -> int:
+    match = re.fullmatch(r"(\d{1,6}) ?(KB|MB|GB)", value) if isinstance(value, str) else None
+    size = int(match[1]) * UNITS[match[2]] if match else 0
+    if not 10**3 <= size <= 10**9:
+        raise vol.Invalid("expected never, daily, or a size from 1KB to 1GB")
+    return size
 
 
 def delimiter(value: object) -> str:
@@ -38,13 +66,38 @@ def delimiter(value: object) -> str:
     return DELIMITERS[value]
 
 
-def columns(value: object) -> tuple[str, ...]:
-    names = value if isinstance(value, (list, tuple)) else ()
-    if not names or not all(isinstance(name, str) and name in COLUMNS for name in names):
+def columns(value: object) -> tuple[tuple[str, str], ...]:
+    """Columns in their order: a name, or `{name: what the header calls it}`."""
+    entries = value if isinstance(value, (list, tuple)) else ()
+    if not entries:
         raise vol.Invalid(f"expected a list of columns, of: {', '.join(COLUMNS)}")
-    if len(set(names)) < len(names):
-        raise vol.Invalid("expected each column once")
-    return tuple(names)
+    pairs = tuple(column(entry) for entry in entries)
+    if any(len(set(names)) < len(pairs) for names in zip(*pairs, strict=True)):
+        raise vol.Invalid("expected each column once, and each by a name of its own")
+    return pairs
+
+
+def column(entry: object) -> tuple[str, str]:
+    pair = dict.fromkeys([entry], entry) if isinstance(entry, str) else entry
+    if not isinstance(pair, Mapping) or len(pair) != 1 or not set(pair) <= set(COLUMNS):
+        raise vol.Invalid(f"expected columns, each a name or name: title, of: {', '.join(COLUMNS)}")
+    [(name, title)] = pair.items()
+    if not isinstance(title, str) or not title.strip() or not title.isprintable() or len(title) > 100:
+        raise vol.Invalid("expected a column's title to be text of at most 100 printable characters")
+    return name, title
+
+
+def encoding(value: object) -> str:
+    if not isinstance(value, str) or value not in ENCODINGS:
+        raise vol.Invalid(f"expected one of {', '.join(ENCODINGS)}")
+    return value
+
+
+def time_zone(value: object) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(value if isinstance(value, str) else "")
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
+        raise vol.Invalid("expected a time zone such as UTC or Europe/Berlin") from None
 
 
 def flag(value: object) -> bool:
@@ -53,22 +106,41 @@ def flag(value: object) -> bool:
     return value
 
 
+FORMAT: Mapping[Any, Any] = {
+    vol.Optional("columns", default=list(USUAL)): columns,
+    vol.Optional("delimiter", default=","): delimiter,
+    vol.Optional("encoding", default="utf-8"): encoding,
+    vol.Optional("timezone", default="UTC"): time_zone,
+    vol.Optional("formula_safe", default=True): flag,
+}
+"""Those that shape a file."""
+
 OPTIONS: Mapping[Any, Any] = {
     vol.Required("directory"): directory,
     vol.Optional("filename", default="{account}.{route}.csv"): filename,
-    vol.Optional("delimiter", default=","): delimiter,
-    vol.Optional("columns", default=list(COLUMNS)): columns,
-    vol.Optional("formula_safe", default=True): flag,
+    vol.Optional("rotate", default="never"): rotation,
+    vol.Optional("gzip", default=False): flag,
+    **FORMAT,
 }
 
 
-def path_of(options: Mapping[str, Any], context: Context) -> Path:
-    """The file of a route: in its directory, whatever the account's name."""
-    name = options["filename"]
-    for word, text in (("{account}", context.account), ("{route}", context.route)):
-        name = name.replace(word, re.sub(r"[^\w.-]|^\.+", "_", text))
-    return Path(options["directory"], name)
+def agree(options: Mapping[str, Any]) -> None:
+    """What no option can tell alone."""
+    if options["gzip"] and not options["rotate"]:
+        raise vol.Invalid("a file is compressed when it is finished, so gzip needs rotate too", path=["gzip"])
+
+
+def names_of(options: Mapping[str, Any], context: Context) -> Names:
+    """Where the files of a route are: in its directory, whatever the account's name."""
+    words = {"account": context.account, "tenant": context.tenant, "route": context.route}
+
+    def fill(template: str) -> str:
+        return WORDS.sub(lambda match: re.sub(r"[^\w.-]|^\.+", "_", words[match[1]]) or "_", template)
+
+    return Names(fill(options["directory"]), fill(options["filename"]), options["rotate"], options["gzip"])
 
 
 def format_of(options: Mapping[str, Any]) -> Format:
-    return Format(tuple(options["columns"]), options["delimiter"], options["formula_safe"])
+    return Format(
+        options["columns"], options["delimiter"], options["encoding"], options["timezone"], options["formula_safe"]
+    )

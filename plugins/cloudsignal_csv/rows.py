@@ -2,45 +2,74 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import hashlib
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
+
+import orjson
 
 from gateway.sink import Signal
 
+Getter = Callable[[Signal, tzinfo], str]
 
-def field(name: str) -> Callable[[Signal], str]:
+
+def field(name: str) -> Getter:
     """A payload field, as sent."""
-    return lambda signal: signal.text(name)
+    return lambda signal, zone: signal.text(name)
 
 
-def to_text(moment: datetime | None) -> str:
-    """ISO 8601 in UTC to the millisecond, of one width so that text sorts as time does; "" for None."""
-    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z" if moment else ""
+def to_text(moment: datetime | None, zone: tzinfo) -> str:
+    """ISO 8601 to the millisecond, with Z for UTC; "" for None. Of one width for each offset, so that text sorts as
+    time does."""
+    if moment is None:
+        return ""
+    try:
+        text = moment.astimezone(zone).isoformat(timespec="milliseconds")
+    except OverflowError:  # the first and last day that a datetime can have
+        text = moment.isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text
 
 
-COLUMNS: Mapping[str, Callable[[Signal], str]] = {
-    "received_at": lambda signal: to_text(signal.received_at),
-    "occurred_at": lambda signal: to_text(signal.occurred_at),
-    "type": lambda signal: signal.type,
-    "account": lambda signal: signal.account,
-    "order": lambda signal: signal.order,
-    "order_reference": lambda signal: signal.order_reference,
-    "item": lambda signal: signal.item or "",
-    "item_reference": lambda signal: signal.item_reference or "",
+COLUMNS: Mapping[str, Getter] = {
+    "received_at": lambda signal, zone: to_text(signal.received_at, zone),
+    "occurred_at": lambda signal, zone: to_text(signal.occurred_at, zone),
+    "type": lambda signal, zone: signal.type,
+    "account": lambda signal, zone: signal.account,
+    "order": lambda signal, zone: signal.order,
+    "order_reference": lambda signal, zone: signal.order_reference,
+    "item": lambda signal, zone: signal.item or "",
+    "item_reference": lambda signal, zone: signal.item_reference or "",
     "tracking": field("tracking"),
     "shipping_option": field("shipping_option"),
     "cause": field("cause"),
     "message": field("message"),
     "delay": field("delay"),
     "url": field("url"),
-    "signal": lambda signal: str(signal.id),
-    "identity": lambda signal: signal.identity,
+    "signal": lambda signal, zone: str(signal.id),
+    "identity": lambda signal, zone: signal.identity,
+    "cause_in_words": lambda signal, zone: signal.cause,
+    "payload": lambda signal, zone: orjson.dumps(signal.payload, option=orjson.OPT_SORT_KEYS).decode(),
 }
-"""The columns in their order, and what each holds of a signal. `signal` is the gateway's own number."""
+"""What each column holds of a signal. `signal` is the gateway's own number; `payload` is JSON, of all that was sent but
+the key."""
+
+USUAL = tuple(COLUMNS)[:16]
+"""The columns where a route names none."""
+
+ENCODINGS: Mapping[str, tuple[bytes, str]] = {
+    "utf-8": (b"", "utf-8"),
+    "utf-8-sig": (codecs.BOM_UTF8, "utf-8"),
+    "utf-16": (codecs.BOM_UTF16_LE, "utf-16-le"),
+    "windows-1252": (b"", "cp1252"),
+    "iso-8859-1": (b"", "iso-8859-1"),
+    "iso-8859-15": (b"", "iso-8859-15"),
+}
+"""The mark that a file begins with, and Python's name of how the rest is written."""
 
 FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x20\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 """What a spreadsheet may run: OWASP's "CSV Injection", full-width forms and leading white space included."""
@@ -53,18 +82,26 @@ def guard(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How rows are written. NUL, which most readers of CSV refuse, becomes U+FFFD."""
+    """How a file is written. `columns` are pairs of a column and what the header calls it.
 
-    columns: Sequence[str] = tuple(COLUMNS)
+    NUL, which most readers of CSV refuse, becomes U+FFFD; what the encoding lacks becomes a question mark.
+    """
+
+    columns: Sequence[tuple[str, str]] = tuple((name, name) for name in USUAL)
     delimiter: str = ","
+    encoding: str = "utf-8"
+    zone: tzinfo = UTC
     formula_safe: bool = True
 
     def header(self) -> bytes:
-        return self.encode([self.columns])
+        """What a file begins with."""
+        mark, _ = ENCODINGS[self.encoding]
+        return mark + self.encode([[title for _, title in self.columns]])
 
     def rows(self, signals: Iterable[Signal]) -> bytes:
-        getters = [COLUMNS[name] for name in self.columns]
-        return self.encode([self.value(get(signal)) for get in getters] for signal in signals)
+        """A row each."""
+        getters = [COLUMNS[name] for name, _ in self.columns]
+        return self.encode([self.value(get(signal, self.zone)) for get in getters] for signal in signals)
 
     def value(self, text: str) -> str:
         text = text.replace("\0", "\ufffd")
@@ -74,4 +111,9 @@ class Format:
         """CRLF ends a row; values with a delimiter, quote or line break are quoted."""
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=self.delimiter).writerows(rows)
-        return text.getvalue().encode("utf-8", "replace")
+        return text.getvalue().encode(ENCODINGS[self.encoding][1], "replace")
+
+    def digest(self) -> str:
+        """Names the format: files of two formats are not continued in one another."""
+        told = repr((self.columns, self.delimiter, self.encoding, str(self.zone), self.formula_safe))
+        return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()

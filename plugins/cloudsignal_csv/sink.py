@@ -8,11 +8,14 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cloudsignal_csv.options import OPTIONS, format_of, path_of
+from cloudsignal_csv.options import FORMAT, OPTIONS, agree, format_of, names_of
 from cloudsignal_csv.output import Mark, Output
+from cloudsignal_csv.rows import Format
 from gateway.sink import ALL, Check, Context, Delivery, Misconfigured, RetryLater, Signal, Sink
 
 T = TypeVar("T")
@@ -36,37 +39,61 @@ FOR_A_PERSON = frozenset(
 MOST_RECENT = 2000
 """Deliveries remembered at the most."""
 
+LOOK_EVERY = 20.0
+"""Seconds between looks at whether the day is over."""
+
 
 class CsvSink(Sink):
-    """Appends a row a signal to the route's file, exactly once.
+    """Appends a row a signal to the route's open file, exactly once, and finishes files by day or size.
 
-    `state` has the file's mark and which deliveries the last batch held; it is committed with their results. Rows
+    `state` has the files' mark and which deliveries the last batch held; it is committed with their results. Rows
     after the committed mark are cut: their deliveries were not recorded, and come again. Should deliveries come
-    again though the state went ahead, as when their results could not be saved, they are known by `recent`.
+    again though the state went ahead, as when their results could not be saved, they are known by `recent`. A file
+    is finished once all that is in it is committed, so no consumer ever sees a row that is written again elsewhere.
     """
 
     name = "csv"
-    summary = "one row a signal in a CSV file, each exactly once"
+    summary = "one row a signal in CSV files, each exactly once"
     signals = ALL
     order = "lane"
     options = OPTIONS
+    file_options = FORMAT
     batch = 500
     concurrency = 1
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         super().__init__(options, context)
         self.format = format_of(options)
-        self.output = Output(path_of(options, context), self.format.header(), self.log)
+        self.output = Output(names_of(options, context), self.format.header(), self.format.digest(), self.log)
+        self.sleep = asyncio.sleep
         kept = self.state.get("mark")
         self._mark = Mark(*kept) if kept else None
+        self._watch: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
         # A thread of its own, so that a directory that hangs holds up nobody else; one, so that an append that
         # was cancelled ends before the next begins.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="csv")
 
+    @classmethod
+    def agree(cls, options: Mapping[str, Any]) -> None:
+        """Whether the options go together."""
+        agree(options)
+
+    @classmethod
+    def file_format(cls, options: Mapping[str, Any]) -> Format:
+        """How the files are written, for `cloudsignal export`."""
+        return format_of(options)
+
+    @classmethod
+    def opens_early(cls, options: Mapping[str, Any]) -> bool:
+        """The day may have ended while the gateway was down."""
+        return bool(options["rotate"].daily)
+
     async def open(self) -> None:
-        """Find the file in order, or begin it."""
-        self._mark = await self._in_thread(self.output.prepare, self._mark)
+        """Find the files in order, or begin them."""
+        self._mark = await self._in_thread(self.output.find, self._mark)
+        if self.settings["rotate"].daily:
+            self._watch = asyncio.create_task(self._watch_the_day())
 
     async def deliver_batch(self, deliveries: Sequence[Delivery]) -> None:
         """Append the batch; on the disk when this returns."""
@@ -74,26 +101,61 @@ class CsvSink(Sink):
             recent: list[str] = self.state.get("recent", [])
             known = set(recent)
             fresh = {stamp(delivery): delivery.signal for delivery in deliveries if stamp(delivery) not in known}
-            self._mark = at = await self._in_thread(self.output.prepare, self._mark)
             # Cancelled here, the mark stays: the next batch cuts what the thread still writes.
-            self._mark = end = await self._in_thread(self._append, at, fresh.values())
+            self._mark = end = await self._in_thread(self._write, fresh.values(), self._mark, self._is_committed())
             again = len(fresh) < len(deliveries)
-            self.state.set("mark", [end.size, end.tail])
+            self.state.set("mark", astuple(end))
             self.state.set("recent", [*(recent if again else ()), *fresh][-MOST_RECENT:])
 
-    def _append(self, mark: Mark, signals: Iterable[Signal]) -> Mark:
-        rows = self.format.rows(signals)
-        return self.output.append(rows, mark) if rows else mark
+    def _write(self, signals: Iterable[Signal], mark: Mark | None, committed: bool) -> Mark:
+        rows, today = self.format.rows(signals), self._today()
+        at = self.output.prepare(mark, rows)
+        if not rows:
+            return at
+        if committed and at == mark and self.output.is_due(at, today, len(rows)):
+            at = self.output.roll(at)
+        return self.output.append(rows, at, today)
+
+    def _is_committed(self) -> bool:
+        return self._mark is not None and tuple(self.state.committed("mark", ())) == astuple(self._mark)
+
+    # -- the day's end
+
+    async def _watch_the_day(self) -> None:
+        """Finish a day's file soon after midnight, also where no signal comes."""
+        while True:
+            try:
+                await self._finish_day()
+            except (Misconfigured, RetryLater) as error:
+                self.log.warning("csv.day_not_finished", reason=str(error))
+            await self.sleep(LOOK_EVERY)
+
+    async def _finish_day(self) -> None:
+        async with self._turn:
+            if self._mark and self.output.is_due(self._mark, self._today()) and self._is_committed():
+                self._mark = await self._in_thread(self._finish, self._mark)
+
+    def _finish(self, mark: Mark) -> Mark:
+        at = self.output.prepare(mark)
+        return self.output.roll(at) if at == mark else at
+
+    def _today(self) -> str:
+        return datetime.fromtimestamp(self.context.now(), self.format.zone).date().isoformat()
+
+    # -- the rest
 
     async def check(self) -> Check:
         """Whether the directory can be written, by writing to it."""
         try:
-            return Check(True, (await self._in_thread(probe, self.output.path),))
+            return Check(True, (await self._in_thread(probe, self.output.names.open(1)),))
         except (Misconfigured, RetryLater) as error:
             return Check(False, (str(error),))
 
     async def close(self) -> None:
         """Wait for what is being written, then let go of the file."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
         await self._in_thread(self.output.close)
         self._thread.shutdown(wait=False)
 
@@ -101,7 +163,7 @@ class CsvSink(Sink):
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
         except OSError as error:
-            reason = f"{error.strerror or type(error).__name__}: {error.filename or self.output.path}"
+            reason = f"{error.strerror or type(error).__name__}: {error.filename or self.output.names.directory}"
             raise (Misconfigured if error.errno in FOR_A_PERSON else RetryLater)(reason) from error
 
 
@@ -118,7 +180,7 @@ def probe(path: Path) -> str:
             file.write(b"\n")
             file.flush()
             os.fsync(file.fileno())
-        return f"{path}: {path.stat().st_size} bytes" if path.exists() else f"{path}: will be made"
+        return f"{path}: {path.stat().st_size} bytes" if path.exists() else f"{directory}: can be written"
     above = next(parent for parent in directory.absolute().parents if parent.exists())
     if not above.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import gzip
+import io
 import random
 import time
 from collections import Counter, defaultdict
@@ -15,7 +17,8 @@ from pathlib import Path
 
 import orjson
 
-from gateway.model import SecretValue, identity_of
+from cloudsignal_csv.rows import Format
+from gateway.model import SecretValue, Signal, identity_of
 from gateway.simulate import Answer, Patience, Sender, Target, disturb, order_lives
 from gateway.store import open_store
 from gateway.store.contract import Filter, Settings
@@ -34,6 +37,7 @@ accounts:
     keys: [{key}]
     routes:
       export: {{sink: csv, options: {{directory: exports}}}}
+      rotated: {{sink: csv, options: {{directory: "{{account}}", rotate: 4KB, gzip: true}}}}
       erp: {{sink: recorder, options: {{file: erp.jsonl}}}}
       alerts: {{sink: recorder, signals: [ItemError, ItemCanceled], order: none, options: {{file: alerts.jsonl}}}}
 """
@@ -49,6 +53,7 @@ class Stock:
     disordered: list[str] = field(default_factory=list)
     doubled: dict[str, int] = field(default_factory=dict)
     csv_rows: int = 0
+    csv_files: int = 0
     csv_wrong: list[str] = field(default_factory=list)
     ledger: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
 
@@ -56,8 +61,8 @@ class Stock:
         kills = ", ".join(f"{point} {count}" for point, count in sorted(self.kills.items()))
         return (
             f"{self.answered} signals answered 200 or 204; {self.kills.total()} kills ({kills}); "
-            f"{len(self.lost)} lost, {len(self.disordered)} out of order, {self.csv_rows} rows in the file, "
-            f"{len(self.csv_wrong)} of them wrong; came again: {self.doubled}"
+            f"{len(self.lost)} lost, {len(self.disordered)} out of order, {self.csv_rows} rows in "
+            f"{self.csv_files} files, {len(self.csv_wrong)} of them wrong; came again: {self.doubled}"
         )
 
 
@@ -166,7 +171,9 @@ class CrashRun:
         alerts = {identity for identity, signal in signals.items() if signal.type in ("ItemError", "ItemCanceled")}
         self._check_recorded("erp", set(signals))
         self._check_recorded("alerts", alerts)
-        self._check_csv(signals)
+        self._check_csv("export", (self.folder / "exports").glob("*.csv"), signals)
+        rotated = self.folder / "bookshop"
+        self._check_csv("rotated", [*rotated.glob("*.csv.gz"), *rotated.glob("*.csv.part")], signals)
 
     def _check_recorded(self, route: str, wanted: set[str]) -> None:
         arrivals = [orjson.loads(line) for line in (self.folder / f"{route}.jsonl").read_bytes().splitlines()]
@@ -180,12 +187,16 @@ class CrashRun:
                 self.stock.disordered.append(f"{arrival['key']} at {route}")
             newest[arrival["order"]] = max(newest[arrival["order"]], arrival["id"])
 
-    def _check_csv(self, signals: Mapping[str, object]) -> None:
-        rows: list[dict[str, str]] = []
-        for path in sorted((self.folder / "exports").rglob("*.csv")):
-            with path.open(newline="", encoding="utf-8") as file:
-                rows += csv.DictReader(file)
-        self.stock.csv_rows = len(rows)
-        counts = Counter(row["identity"] for row in rows)
-        self.stock.csv_wrong += [f"{key}: {count} times" for key, count in counts.items() if count > 1]
-        self.stock.lost += [f"{key}: not in the file" for key in set(signals) - set(counts)]
+    def _check_csv(self, route: str, paths: Iterable[Path], signals: Mapping[str, Signal]) -> None:
+        """Byte for byte: each file is what the store's own signals make, and each signal is in one of them, once."""
+        form, counts = Format(), Counter[str]()
+        for path in paths:
+            data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+            found = [row["identity"] for row in csv.DictReader(io.StringIO(data.decode(), newline=""))]
+            if data != form.header() + form.rows(signals[key] for key in found if key in signals):
+                self.stock.csv_wrong.append(f"{path.name}: other bytes than the signals make")
+            counts.update(found)
+            self.stock.csv_files += 1
+        self.stock.csv_rows += counts.total()
+        self.stock.csv_wrong += [f"{key}: {count} times at {route}" for key, count in counts.items() if count > 1]
+        self.stock.lost += [f"{key}: not at {route}" for key in set(signals) - set(counts)]

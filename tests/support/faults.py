@@ -14,6 +14,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from cloudsignal_csv.output import Output
 from gateway.dispatch.runner import Runner
 from gateway.ingest import Ingest
 from gateway.store import lanes, writes
@@ -40,6 +41,9 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "after-delivery": (Runner, "_call", "after"),
     "judged": (Runner, "_record", "before"),
     "recorded": (Runner, "_record", "after"),
+    "rows-appended": (Output, "append", "after"),
+    "file-packed": (Output, "_pack", "after"),
+    "file-finished": (Output, "_publish", "after"),
     **{name.replace("_", "-"): (module, name, "after") for module, names in STATEMENTS.items() for name in names},
 }
 """Each point: the function, and whether it lies before or after it."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
+import gzip
+import io
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import voluptuous as vol
 
 from cloudsignal_csv import CsvSink
 from gateway.sink import Context, State
@@ -19,14 +21,40 @@ class Case:
 
     def __init__(self, directory: Path, **options: Any) -> None:
         self.directory = directory
-        self.options = vol.Schema(dict(CsvSink.options))({"directory": str(directory), **options})
+        self.options = CsvSink.schema()({"directory": str(directory), **options})
         self.committed: dict[str, Any] = {}
+        self.now = factory.AT.timestamp()
+        self.asleep, self.go_on = asyncio.Event(), asyncio.Event()
         self.path = directory / options.get("filename", "bookshop.export.csv")
         self.sink = self.make()
 
     def make(self, route: str = "export") -> CsvSink:
-        context = Context(account="bookshop", tenant="acme", route=route, state=State(self.committed))
-        return CsvSink(self.options, context)
+        context = Context("bookshop", "acme", route, State(self.committed), now=lambda: self.now)
+        sink = CsvSink(self.options, context)
+        sink.sleep = self.sleep
+        return sink
+
+    async def sleep(self, seconds: float) -> None:
+        """Lasts until `look`."""
+        self.asleep.set()
+        await self.go_on.wait()
+        self.go_on.clear()
+
+    async def look(self) -> None:
+        """Have the sink look whether the day is over."""
+        await self._until_asleep()
+        self.asleep.clear()
+        self.go_on.set()
+        await self._until_asleep()
+
+    async def _until_asleep(self) -> None:
+        """Raises what the watch has ended with, if it has."""
+        asleep, watch = asyncio.ensure_future(self.asleep.wait()), self.sink._watch
+        assert watch
+        await asyncio.wait({asleep, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if watch.done():
+            asleep.cancel()
+            watch.result()
 
     async def open(self) -> None:
         self.sink = self.make()
@@ -37,7 +65,9 @@ class Case:
         assert await self.sink.deliver_batch(deliveries) is None
 
     def commit(self) -> None:
-        self.committed |= self.sink.state.take_changes()
+        changes = self.sink.state.take_changes()
+        self.committed |= json.loads(json.dumps(changes))
+        self.sink.state.confirm(changes)
 
     async def deliver(self, *deliveries: Any) -> None:
         await self.write(*deliveries)
@@ -48,12 +78,18 @@ class Case:
         await self.sink.close()
         await self.open()
 
-    def rows(self) -> list[dict[str, str]]:
-        with self.path.open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file, strict=True, delimiter=self.options["delimiter"]))
+    def rows(self, name: str = "") -> list[dict[str, str]]:
+        """The rows of the sink's file, or of another in its directory."""
+        data = (self.directory / name if name else self.path).read_bytes()
+        text = (gzip.decompress(data) if name.endswith((".gz", ".gz.part")) else data).decode()
+        return list(csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=self.options["delimiter"]))
 
-    def orders(self) -> list[str]:
-        return [row["order"] for row in self.rows()]
+    def orders(self, name: str = "") -> list[str]:
+        return [row["order"] for row in self.rows(name)]
+
+    def files(self) -> dict[str, list[str]]:
+        """The orders in each file, by name."""
+        return {path.name: self.orders(path.name) for path in sorted(self.directory.iterdir())}
 
     def others(self) -> list[str]:
         """Files beside the sink's."""

@@ -2,19 +2,18 @@
 
 import csv
 import io
-import re
+import json
 from datetime import UTC, datetime
-from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudsignal_csv.rows import COLUMNS, Format, guard, to_text
+from cloudsignal_csv.rows import COLUMNS, ENCODINGS, USUAL, Format, guard, to_text
 from gateway import model
-from tests.support.factory import make_signal
+from tests.support.factory import make_payload, make_signal
 
-README = Path(__file__).parents[3] / "plugins" / "cloudsignal_csv" / "README.md"
 FORMULAS = [
     "=1+1",
     "+1",
@@ -42,7 +41,11 @@ def read(data: bytes, delimiter: str = ",") -> list[list[str]]:
 
 def row(signal, **kwargs):
     form = Format(**kwargs)
-    return dict(zip(form.columns, read(form.rows([signal]), form.delimiter)[0], strict=True))
+    return dict(zip((name for name, _ in form.columns), read(form.rows([signal]), form.delimiter)[0], strict=True))
+
+
+def named(*names):
+    return tuple((name, name) for name in names)
 
 
 def test_every_column_of_a_shipment():
@@ -81,17 +84,56 @@ def test_an_unknown_type_with_little_in_it_is_a_row():
 
 
 def test_times_are_of_one_width():
-    assert to_text(datetime(2026, 1, 2, 3, 4, 5, 678999, UTC)) == "2026-01-02T03:04:05.678Z"
-    assert to_text(None) == ""
+    assert to_text(datetime(2026, 1, 2, 3, 4, 5, 678999, UTC), UTC) == "2026-01-02T03:04:05.678Z"
+    assert to_text(None, UTC) == ""
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"),
+    [
+        ("UTC", "2026-11-20T10:11:12.000Z"),
+        ("Europe/Berlin", "2026-11-20T11:11:12.000+01:00"),
+        ("Asia/Kolkata", "2026-11-20T15:41:12.000+05:30"),
+        ("America/New_York", "2026-11-20T05:11:12.000-05:00"),
+    ],
+)
+def test_times_are_in_the_zone_with_its_offset(zone, shown):
+    found = row(make_signal(), zone=ZoneInfo(zone))
+    assert found["received_at"] == found["occurred_at"] == shown
+
+
+def test_summer_time_has_its_own_offset():
+    moment = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    assert to_text(moment, ZoneInfo("Europe/Berlin")) == "2026-07-01T14:00:00.000+02:00"
+
+
+@pytest.mark.parametrize("year", [1, 9999])
+def test_the_ends_of_time_are_rows_too(year):
+    moment = datetime(year, 1 if year == 1 else 12, 1 if year == 1 else 31, 12, tzinfo=UTC)
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):
+        assert to_text(moment, ZoneInfo(zone))[4:5] == "-"
 
 
 def test_the_header_names_the_columns_once():
-    assert Format().header().decode() == ",".join(COLUMNS) + "\r\n"
-    assert Format(("item", "order"), ";").header() == b"item;order\r\n"
+    assert Format().header().decode() == ",".join(USUAL) + "\r\n"
+    assert Format(named("item", "order"), ";").header() == b"item;order\r\n"
+
+
+def test_the_header_may_call_them_otherwise():
+    form = Format((("order", "Auftrag Nr."), ("item", "Teil, Nr.")))
+    assert form.header() == b'Auftrag Nr.,"Teil, Nr."\r\n'
+    assert form.rows([make_signal()]) == b"21034900000000,21034901040001\r\n"
+
+
+def test_more_columns_than_the_usual():
+    found = row(make_signal(model.ITEM_CANCELED), columns=named("cause_in_words", "payload"))
+    assert found["cause_in_words"] == "wrong cover spine width (CancelCoverSpine)"
+    assert json.loads(found["payload"]) == make_payload(model.ITEM_CANCELED)
+    assert set(COLUMNS) == {*USUAL, *found}
 
 
 def test_chosen_columns_come_in_the_order_chosen():
-    assert Format(("item_reference", "order"), ";").rows([make_signal()]) == b"1;21034900000000\r\n"
+    assert Format(named("item_reference", "order"), ";").rows([make_signal()]) == b"1;21034900000000\r\n"
 
 
 @pytest.mark.parametrize("delimiter", DELIMITERS)
@@ -131,13 +173,51 @@ def test_nul_is_replaced():
     assert found["message"] == "a\ufffdb"
 
 
+# -- encodings
+
+
+@pytest.mark.parametrize(
+    ("encoding", "python"),
+    [("utf-8", "utf-8"), ("utf-8-sig", "utf-8-sig"), ("utf-16", "utf-16"), ("windows-1252", "cp1252")],
+)
+def test_a_file_written_in_parts_reads_as_one(encoding, python):
+    form = Format(named("message"), encoding=encoding)
+    parts = [form.rows([make_signal(model.ITEM_CANCELED, message=text)]) for text in ("Größe", "é")]
+    data = form.header() + b"".join(parts)
+    assert data.decode(python) == "message\r\nGröße\r\né\r\n"
+    assert data.startswith(ENCODINGS[encoding][0])
+
+
+def test_excel_knows_utf_8_by_its_mark():
+    assert Format(named("order"), encoding="utf-8-sig").header() == b"\xef\xbb\xbforder\r\n"
+
+
+@pytest.mark.parametrize("encoding", ["windows-1252", "iso-8859-1", "iso-8859-15"])
+def test_what_an_encoding_lacks_is_a_question_mark(encoding):
+    form = Format(named("message"), encoding=encoding)
+    assert form.rows([make_signal(model.ITEM_CANCELED, message="日 \0")]) == b"? ?\r\n"
+
+
+def test_every_part_of_a_format_is_in_its_digest():
+    formats = [
+        Format(),
+        Format(named("order")),
+        Format(delimiter=";"),
+        Format(encoding="utf-16"),
+        Format(zone=ZoneInfo("Asia/Tokyo")),
+        Format(formula_safe=False),
+    ]
+    assert len({form.digest() for form in formats}) == len(formats)
+    assert Format().digest() == Format().digest()
+
+
 @given(
     messages=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=5),
     delimiter=st.sampled_from(DELIMITERS),
     safe=st.booleans(),
 )
 def test_any_text_comes_back(messages, delimiter, safe):
-    form = Format(("message", "signal"), delimiter, safe)
+    form = Format(named("message", "signal"), delimiter, formula_safe=safe)
     signals = [make_signal(model.ITEM_CANCELED, message=text) for text in messages]
     found = [message for message, _ in read(form.rows(signals), delimiter)]
     expected = [text.replace("\0", "\ufffd") for text in messages]
@@ -150,13 +230,3 @@ def test_no_guarded_value_begins_as_a_formula(text):
     assert not guarded.strip().startswith(tuple("=+-@＝＋－＠"))
     assert not guarded.startswith(("\t", "\r", "\n"))
     assert guarded in (text, "'" + text)
-
-
-def test_the_readme_shows_the_first_rows():
-    sample = re.search(r"```csv\n(.*?)```", README.read_text(), re.DOTALL)
-    signals = [
-        make_signal(model.ITEM_SHIPPED, id=1),
-        make_signal(model.ITEM_CANCELED, id=2, message='Spine "too wide",\nsee proof'),
-        make_signal(model.ITEM_ERROR, id=3, cause="=1+1"),
-    ]
-    assert sample[1] == (Format().header() + Format().rows(signals)).decode().replace("\r\n", "\n")

@@ -11,13 +11,13 @@ import structlog.testing
 import voluptuous as vol
 
 from cloudsignal_csv import CsvSink
-from cloudsignal_csv.rows import COLUMNS
+from cloudsignal_csv.rows import USUAL
 from gateway.sink import ALL, Context, Misconfigured, RetryLater
 from tests.support.factory import make_delivery
 from tests.unit.plugins.csv_case import Case, deliveries
 
 pytestmark = pytest.mark.gen_test
-HEADER = ",".join(COLUMNS).encode() + b"\r\n"
+HEADER = ",".join(USUAL).encode() + b"\r\n"
 
 
 def fail(code):
@@ -116,15 +116,27 @@ async def test_what_a_crash_tore_is_cut(tmp_path, torn):
     assert case.orders() == ["1", "2"]
 
 
-async def test_rows_of_before_the_first_commit_are_kept_aside(tmp_path):
+async def test_rows_of_before_the_first_commit_are_cut_where_they_come_again(tmp_path):
+    case = Case(tmp_path)
+    await case.open()
+    await case.write(*deliveries("1", "2"))
+    await case.restart()
+    assert case.orders() == ["1", "2"]
+    await case.deliver(*deliveries("1", "2", "3"))
+    assert case.orders() == ["1", "2", "3"]
+    assert case.others() == []
+
+
+@pytest.mark.parametrize("first", [("1",), ("3",), ("2", "1")])
+async def test_rows_of_before_the_first_commit_that_do_not_come_again_are_kept_aside(tmp_path, first):
     """No commit says whose they are; they may as well be those of a store that was lost."""
     case = Case(tmp_path)
     await case.open()
-    await case.write(*deliveries("1"))
+    await case.write(*deliveries("1", "2"))
     await case.restart()
-    await case.deliver(*deliveries("1"))
-    assert case.orders() == ["1"]
-    assert case.others() == ["bookshop.export.csv.1"]
+    await case.deliver(*deliveries(*first))
+    assert case.orders() == [*first]
+    assert case.orders("bookshop.export.csv.1") == ["1", "2"]
 
 
 async def test_a_batch_that_comes_again_though_its_rows_stand_is_not_written_again(tmp_path):
@@ -330,7 +342,7 @@ async def test_other_columns_begin_a_new_file(tmp_path):
     await case.open()
     await case.deliver(*deliveries("1"))
     await case.sink.close()
-    case.options["columns"] = ("order",)
+    case.options["columns"] = (("order", "order"),)
     await case.open()
     await case.deliver(*deliveries("2"))
     assert case.path.read_bytes() == b"order\r\n2\r\n"
@@ -429,7 +441,7 @@ async def test_the_check_writes_to_the_directory_and_leaves_nothing(tmp_path):
     case = Case(tmp_path)
     found = await case.sink.check()
     assert found.ok
-    assert found.details == (f"{case.path}: will be made",)
+    assert found.details == (f"{tmp_path}: can be written",)
     assert case.others() == []
     await case.open()
     assert (await case.sink.check()).details == (f"{case.path}: {len(HEADER)} bytes",)
@@ -457,7 +469,7 @@ async def test_the_check_finds_what_may_not_be_written(tmp_path, monkeypatch, th
 
 
 def options(**given):
-    return vol.Schema(dict(CsvSink.options))({"directory": "exports", **given})
+    return CsvSink.schema()({"directory": "exports", **given})
 
 
 def test_the_sink_takes_every_signal_in_batches():
@@ -468,11 +480,27 @@ def test_the_sink_takes_every_signal_in_batches():
 @pytest.mark.parametrize("account", ["..", "../up", "a/b", "/etc/passwd", ".hidden", "a\\b", "a\0b", "a b"])
 def test_no_name_leaves_the_directory(tmp_path, account):
     context = Context(account=account, tenant="acme", route="../export")
-    path = CsvSink(options(directory=str(tmp_path)), context).output.path
+    path = CsvSink(options(directory=str(tmp_path)), context).output.names.open(1)
     assert path.parent == tmp_path
     assert path.resolve().parent == tmp_path.resolve()
     assert path.suffix == ".csv"
     assert not path.name.startswith(".")
+
+
+@pytest.mark.parametrize("name", ["..", ".", "../up", "a/b", "/etc", ".hidden", "a\\b", "a\0b", "", "{route}"])
+def test_a_directory_per_account_is_below_the_one_given(tmp_path, name):
+    context = Context(account=name, tenant=name, route="export")
+    made = options(directory=f"{tmp_path}/{{tenant}}/of-{{account}}")
+    path = CsvSink(made, context).output.names.open(1)
+    assert path.parent.parent.parent == tmp_path
+    assert path.resolve().parent.parent.parent == tmp_path.resolve()
+    assert not path.parent.parent.name.startswith(".")
+
+
+def test_accounts_have_a_directory_each():
+    made = options(directory="exports/{account}", filename="{tenant}.csv")
+    paths = [CsvSink(made, Context(name, "acme", "export")).output.names.open(1) for name in ("bookshop", "posters")]
+    assert [str(path) for path in paths] == ["exports/bookshop/acme.csv", "exports/posters/acme.csv"]
 
 
 @pytest.mark.parametrize(
@@ -490,7 +518,8 @@ def test_no_name_leaves_the_directory(tmp_path, account):
         "a\n",
         ".a",
         "a.csv ",
-        "{tenant}.csv",
+        "{order}.csv",
+        "{account",
         "x" * 121,
     ]
     + [7, None],
@@ -514,6 +543,32 @@ def test_a_bad_file_name_is_refused(filename):
         {"columns": ["apikey"]},
         {"columns": ["type", "type"]},
         {"columns": "type"},
+        {"columns": [{"type": "Type", "order": "Order"}]},
+        {"columns": [{"apikey": "Key"}]},
+        {"columns": [{"type": ""}]},
+        {"columns": [{"type": 7}]},
+        {"columns": [{"type": "a\nb"}]},
+        {"columns": [{"type": "Same"}, {"order": "Same"}]},
+        {"columns": [{"type": "order"}, "order"]},
+        {"columns": [["type"]]},
+        {"encoding": "utf-7"},
+        {"encoding": None},
+        {"timezone": "Mars/Olympus"},
+        {"timezone": "../../etc/passwd"},
+        {"timezone": ""},
+        {"timezone": None},
+        {"directory": "exports/{order}"},
+        {"rotate": "weekly"},
+        {"rotate": "10"},
+        {"rotate": "0KB"},
+        {"rotate": "2GB"},
+        {"rotate": 10},
+        {"rotate": []},
+        {"rotate": ["never", "10MB"]},
+        {"rotate": ["daily", "daily"]},
+        {"rotate": ["1MB", "2MB"]},
+        {"rotate": None},
+        {"gzip": "yes", "rotate": "daily"},
         {"formula_safe": "yes"},
         {"colums": ["type"]},
     ],
@@ -523,10 +578,33 @@ def test_bad_options_are_refused(given):
         options(**given)
 
 
+def test_gzip_needs_rotation():
+    with pytest.raises(vol.Invalid, match="gzip needs rotate") as caught:
+        options(gzip=True)
+    assert caught.value.path == ["gzip"]
+    assert options(gzip=True, rotate="daily")["gzip"]
+
+
+@pytest.mark.parametrize(
+    ("given", "daily", "size"),
+    [
+        ("never", False, None),
+        ("daily", True, None),
+        ("10MB", False, 10_000_000),
+        ("64 KB", False, 64_000),
+        (["daily", "1GB"], True, 1_000_000_000),
+    ],
+)
+def test_rotation(given, daily, size):
+    found = options(rotate=given)["rotate"]
+    assert (found.daily, found.size) == (daily, size)
+
+
 async def test_the_state_is_plain_json(tmp_path):
     case = Case(tmp_path)
     await case.open()
     await case.deliver(make_delivery(route="export"))
-    size, tail = case.committed["mark"]
-    assert size == case.path.stat().st_size
+    number, day, size, tail, form = case.committed["mark"]
+    assert (number, day, size) == (1, "2026-11-20", case.path.stat().st_size)
     assert isinstance(tail, str)
+    assert form == case.sink.format.digest()

@@ -1,0 +1,56 @@
+"""The plugin's page tells the truth."""
+
+import re
+from pathlib import Path
+
+import voluptuous as vol
+
+from cloudsignal_csv import CsvSink
+from cloudsignal_csv.names import Names, Rotation
+from cloudsignal_csv.rows import COLUMNS, ENCODINGS, USUAL, Format
+from gateway import model
+from tests.support.factory import make_signal
+
+PAGE = (Path(__file__).parents[3] / "plugins" / "cloudsignal_csv" / "README.md").read_text()
+
+
+def section(title: str) -> str:
+    return PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
+
+
+def test_the_options_table_is_the_schema() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", section("Options"), re.MULTILINE)
+    assert [name for name, _ in rows] == [str(marker) for marker in CsvSink.options]
+    for (name, shown), marker in zip(rows, CsvSink.options, strict=True):
+        if isinstance(marker, vol.Required):
+            assert shown == "required"
+        elif name == "columns":
+            assert shown == f"the first {len(USUAL)} below"
+        else:
+            default = marker.default()
+            assert shown == f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+def test_the_page_names_every_column_in_order_and_every_encoding() -> None:
+    table = section("What each signal does").partition("| column |")[2].partition("\n\n")[0]
+    first_cells = [line.split(" | ")[0] for line in table.splitlines()]
+    assert re.findall(r"`(\w+)`", "".join(first_cells)) == list(COLUMNS)
+    for encoding in ENCODINGS:
+        assert f"`{encoding}`" in PAGE
+
+
+def test_the_page_shows_the_first_rows() -> None:
+    sample = re.search(r"```csv\n(.*?)```", PAGE, re.DOTALL)
+    signals = [
+        make_signal(model.ITEM_SHIPPED, id=1),
+        make_signal(model.ITEM_CANCELED, id=2, message='Spine "too wide",\nsee proof'),
+        make_signal(model.ITEM_ERROR, id=3, cause="=1+1"),
+    ]
+    assert sample
+    assert sample[1] == (Format().header() + Format().rows(signals)).decode().replace("\r\n", "\n")
+
+
+def test_the_page_shows_the_files_names() -> None:
+    names = Names("exports", "bookshop.export.csv", Rotation(daily=True))
+    for path in (names.open(7), names.finished(6, "2026-11-20", False)):
+        assert f"    {path.name} " in PAGE
