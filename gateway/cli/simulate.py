@@ -6,13 +6,10 @@ import asyncio
 import contextlib
 import random
 import sys
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gateway.cli import render
 from gateway.cli.options import json_option
@@ -63,7 +60,7 @@ def simulate(
         hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC
     )
     events = list(disturb(order_lives(rng, day, timedelta(days=1), orders), rng, late, duplicates))
-    with progress_bar(len(events), hidden=as_json) as advance:
+    with render.progress_bar("sending", len(events), hidden=as_json) as advance:
 
         def on_answer(answer: Answer) -> None:
             if answer.last:
@@ -94,15 +91,6 @@ def make_target(url: str, key: str) -> Target:
         return Target(url, SecretValue(key))
     except GatewayError as error:
         raise click.BadParameter(str(error), param_hint="URL") from None
-
-
-@contextlib.contextmanager
-def progress_bar(total: int, hidden: bool) -> Iterator[Callable[[], None]]:
-    """A bar on stderr; what it gives moves it on by one."""
-    columns = (TextColumn("sending"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
-        task = progress.add_task("sending", total=total)
-        yield lambda: progress.advance(task)
 
 
 COMMANDS = (simulate,)

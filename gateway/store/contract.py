@@ -282,6 +282,14 @@ class Store(Protocol):
         """Newest first."""
         ...
 
+    async def signals_after(self, which: Filter, after: int, limit: int) -> Sequence[Signal]:
+        """Those with an id above `after`, in the order of their ids: any window in pages, each from where one ended."""
+        ...
+
+    async def count_signals(self, which: Filter) -> int:
+        """How many match."""
+        ...
+
     async def deliveries(self, which: Filter, limit: int) -> Sequence[DeliveryRow]:
         """Newest first."""
         ...

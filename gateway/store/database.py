@@ -207,6 +207,12 @@ class DatabaseStore:
     async def signals(self, which: Filter, limit: int) -> Sequence[SignalRow]:
         return await self._readers.run(queries.list_signals, which, limit)
 
+    async def signals_after(self, which: Filter, after: int, limit: int) -> Sequence[Signal]:
+        return await self._readers.run(queries.list_signals_after, which, after, limit)
+
+    async def count_signals(self, which: Filter) -> int:
+        return await self._readers.run(queries.count_signals, which)
+
     async def deliveries(self, which: Filter, limit: int) -> Sequence[DeliveryRow]:
         return await self._readers.run(queries.list_deliveries, which, limit)
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from peewee import SQL, Database, Expression, Tuple, fn
 
-from gateway.model import Attempt, Kind
+from gateway.model import Attempt, Kind, Signal
 from gateway.store import sql
 from gateway.store.contract import Backlog, DeliveryRow, Event, Filter, QuarantineRow, RouteState, SignalRow
 from gateway.store.rows import SIGNAL_COLUMNS, dumps, make_signal, micros, seconds
@@ -73,14 +73,34 @@ def replayable(which: Filter) -> Expression:
 
 def list_signals(db: Database, which: Filter, limit: int) -> list[SignalRow]:
     """Newest first."""
-    columns = [getattr(Signals, name) for name in SIGNAL_COLUMNS]
-    query = Signals.select(*columns, Signals.deliveries, Signals.unrouted)
+    query = Signals.select(*signal_columns(), Signals.deliveries, Signals.unrouted)
+    rows = matching(query, which).order_by(Signals.id.desc()).limit(limit).tuples().execute(db)
+    return [make_signal_row(row) for row in rows]
+
+
+def list_signals_after(db: Database, which: Filter, after: int, limit: int) -> list[Signal]:
+    """In the order of their ids, each page from where the last one ended."""
+    query = matching(Signals.select(*signal_columns()), which).where(Signals.id > after)
+    return [make_signal(row) for row in query.order_by(Signals.id).limit(limit).tuples().execute(db)]
+
+
+def count_signals(db: Database, which: Filter) -> int:
+    """How many match."""
+    count: int = matching(Signals.select(fn.COUNT(Signals.id)), which).scalar(db)
+    return count
+
+
+def signal_columns() -> list[Any]:
+    return [getattr(Signals, name) for name in SIGNAL_COLUMNS]
+
+
+def matching(query: Any, which: Filter) -> Any:
+    """A query of signals, of those alone that match."""
     if terms := of_signals(which):
         query = query.where(*terms)
     if which.route is not None or which.state is not None:
         query = query.where(Signals.id.in_(Deliveries.select(Deliveries.signal_id).where(*of_deliveries(which))))
-    rows = query.order_by(Signals.id.desc()).limit(limit).tuples().execute(db)
-    return [make_signal_row(row) for row in rows]
+    return query
 
 
 def make_signal_row(row: Sequence[Any]) -> SignalRow:

@@ -63,6 +63,8 @@ async def test_filters(backend: Backend, which: dict[str, Any], found: list[int]
         signals = [row.signal.id for row in await store.signals(Filter(**which), 100)]
         deliveries = [row.signal_id for row in await store.deliveries(Filter(**which), 100)]
         assert signals == found
+        assert [signal.id for signal in await store.signals_after(Filter(**which), 0, 100)] == found[::-1]
+        assert await store.count_signals(Filter(**which)) == len(found)
         assert list(dict.fromkeys(deliveries)) == found
 
 
@@ -72,6 +74,18 @@ async def test_listings_end_at_the_limit_newest_first(backend: Backend) -> None:
         assert [row.signal.id for row in await store.signals(Filter(), 2)] == [6, 5]
         rows = await store.deliveries(Filter(ids=[1, 2]), 3)
         assert [(row.signal_id, row.route) for row in rows] == [(2, "erp"), (2, "export"), (1, "erp")]
+
+
+async def test_pages_follow_one_another_whatever_comes_meanwhile(backend: Backend) -> None:
+    async with backend.open() as store:
+        await fill(store)
+        which = Filter(account=ACCOUNT, until=NOW + 240)
+        first = await store.signals_after(which, 0, 3)
+        await accept(store, numbered(99))
+        second = await store.signals_after(which, first[-1].id, 3)
+        assert [signal.id for signal in (*first, *second)] == [1, 2, 3, 4, 7]
+        assert list(first) == [row.signal for row in await store.signals(Filter(ids=[1, 2, 3]), 3)][::-1]
+        assert await store.signals_after(which, 7, 3) == []
 
 
 async def test_a_delivery_as_listed(backend: Backend) -> None:

@@ -1,14 +1,17 @@
 """The plugin's page tells the truth."""
 
 import re
+import shlex
 from pathlib import Path
 
 import voluptuous as vol
 
 from cloudsignal_csv import CsvSink
 from cloudsignal_csv.names import Names, Rotation
+from cloudsignal_csv.options import FORMAT
 from cloudsignal_csv.rows import COLUMNS, ENCODINGS, USUAL, Format
 from gateway import model
+from gateway.cli import main
 from tests.support.factory import make_signal
 
 PAGE = (Path(__file__).parents[3] / "plugins" / "cloudsignal_csv" / "README.md").read_text()
@@ -54,3 +57,13 @@ def test_the_page_shows_the_files_names() -> None:
     names = Names("exports", "bookshop.export.csv", Rotation(daily=True))
     for path in (names.open(7), names.finished(6, "2026-11-20", False)):
         assert f"    {path.name} " in PAGE
+
+
+def test_the_pages_commands_are_commands() -> None:
+    lines = re.findall(r"^    cloudsignal (.*)$", section("Any window of the past"), re.MULTILINE)
+    assert len(lines) == 2
+    for line in lines:
+        name, *words = shlex.split(line)
+        main.commands[name].make_context(name, words)
+        for option in re.findall(r"--set (\w+)", line):
+            assert option in FORMAT
