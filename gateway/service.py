@@ -7,6 +7,7 @@ import contextlib
 import os
 import random
 import ssl
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ from gateway.ingest import Ingest
 from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route
-from gateway.sink.api import Context
+from gateway.sink.api import Context, Shared
 from gateway.store import open_store
 from gateway.store.contract import Store
 from gateway.web import app
@@ -67,6 +68,7 @@ class Service:
         self._tls: ssl.SSLContext | None = None
         self._stack = AsyncExitStack()
         self._started = False
+        self._shared: defaultdict[str, Shared] = defaultdict(Shared)
         self._stopping = False
 
     async def start(self) -> None:
@@ -200,8 +202,16 @@ class Service:
     def _make_runner(self, route: Route, redact: Redactor) -> Runner:
         sink = self.config.loaded[route.sink].sink
         assert sink is not None
-        observer = guard(self.observer)
-        return Runner(route, sink, self.store, now=self._now, rng=self._rng, observer=observer, redact=redact)
+        return Runner(
+            route,
+            sink,
+            self.store,
+            now=self._now,
+            rng=self._rng,
+            observer=guard(self.observer),
+            redact=redact,
+            shared=self._shared[route.sink],
+        )
 
     def _make_public_app(self) -> HTTPServerConnectionDelegate:
         return app.public_app(

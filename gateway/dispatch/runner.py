@@ -14,7 +14,7 @@ from gateway import policy
 from gateway.errors import GatewayError, Misconfigured, Permanent, RetryLater, Skip, StoreError
 from gateway.metrics import Observer
 from gateway.model import Attempt, Decision, Delivery, Kind, Outcome, RetryAt, Route
-from gateway.sink.api import Context, Sink, State
+from gateway.sink.api import Context, Shared, Sink, State
 from gateway.store.contract import Result, RouteState, Store
 
 log = structlog.get_logger()
@@ -41,6 +41,7 @@ class Runner:
         rng: random.Random,
         observer: Observer,
         redact: Callable[[str], str],
+        shared: Shared | None = None,
     ) -> None:
         self.route = route
         self.sink_class = sink_class
@@ -54,6 +55,7 @@ class Runner:
         self._rng = rng
         self._observer = observer
         self._redact = redact
+        self._shared = shared or Shared()
         self._rate = policy.Bucket(route.rate) if route.rate else None
         self._sink: Sink | None = None
         self._opening = asyncio.Lock()
@@ -243,6 +245,7 @@ class Runner:
             state=state,
             log=self._log,
             now=self._now,
+            shared=self._shared,
         )
         return self.sink_class(self.route.options, context)
 

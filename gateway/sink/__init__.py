@@ -2,7 +2,7 @@
 
 from gateway.errors import Misconfigured, Permanent, RetryLater, SinkError, Skip
 from gateway.model import ALERTS, ALL, Delivery, SecretValue, Signal
-from gateway.sink.api import Check, Context, FileFormat, Sink, State
+from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
 from gateway.sink.http import HttpSink, Response
 from gateway.sink.options import Secret, Url
 
@@ -20,6 +20,7 @@ __all__ = [
     "RetryLater",
     "Secret",
     "SecretValue",
+    "Shared",
     "Signal",
     "Sink",
     "SinkError",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import orjson
 import structlog
 import voluptuous as vol
 
 from gateway.model import ALL, Delivery, Order, Signal
+
+T = TypeVar("T")
 
 
 class State:
@@ -48,6 +50,20 @@ class State:
         self._committed.update(changes)
 
 
+class Shared:
+    """What the routes of one plugin share while the gateway runs, such as the pace of a target they have in common."""
+
+    def __init__(self) -> None:
+        self._kept: dict[Hashable, Any] = {}
+
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What is kept by this key, made by the first who asks. No secret may be in the key."""
+        if key not in self._kept:
+            self._kept[key] = make()
+        kept: T = self._kept[key]
+        return kept
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What a sink is told of the route it serves."""
@@ -58,6 +74,7 @@ class Context:
     state: State = field(default_factory=State)
     log: Any = field(default_factory=structlog.get_logger)
     now: Callable[[], float] = time.time
+    shared: Shared = field(default_factory=Shared)
 
 
 @dataclass(frozen=True, slots=True)

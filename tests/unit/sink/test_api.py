@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import voluptuous as vol
 
-from gateway.sink import Check, Context, Delivery, Permanent, Sink, State
+from gateway.sink import Check, Context, Delivery, Permanent, Shared, Sink, State
 from tests.support.factory import make_delivery
 
 
@@ -53,6 +53,13 @@ async def test_a_batch_goes_one_by_one_unless_the_sink_says_otherwise() -> None:
     assert sink.collect() == ["a", "b"]
     with pytest.raises(Permanent):
         await sink.deliver_batch([make_delivery(route="bad")])
+
+
+def test_what_is_shared_is_made_once() -> None:
+    shared = Shared()
+    first = shared.get(("host", "team"), list)
+    assert shared.get(("host", "team"), list) is first
+    assert shared.get(("host", "other"), list) is not first
 
 
 def test_options_that_are_right_alone_must_go_together() -> None:
