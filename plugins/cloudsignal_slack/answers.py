@@ -1,12 +1,13 @@
-"""What Slack's answer to a webhook's message means.
+"""What Slack's answers mean.
 
-Sources: Slack's "Sending messages using incoming webhooks" and its changelog of 2016-05-17 (codes and statuses),
-"Rate limits" (429 with Retry-After).
+Sources: Slack's "Sending messages using incoming webhooks" and its changelog of 2016-05-17 (codes and statuses of
+webhooks); the error tables of chat.postMessage, chat.update and auth.test; "Rate limits" (429 with Retry-After).
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from gateway.sink import Misconfigured, Permanent, Response, RetryLater
 
@@ -23,20 +24,80 @@ TO_MEND = {
     "no_team": "there is no such workspace: look at webhook_url",
     "team_disabled": "the workspace is disabled",
 }
-"""Codes that stay until a person acts, and how."""
+"""Codes of webhooks that stay until a person acts, and how."""
 
 NOTHING_TO_POST = frozenset({"no_text", "missing_text", "missing_text_or_fallback_or_attachments"})
-"""How Slack refuses a message with nothing in it."""
+"""How Slack refuses a webhook's message with nothing in it."""
+
+BOT_TO_MEND = {
+    **dict.fromkeys(("invalid_auth", "not_authed"), "the token is not right"),
+    **dict.fromkeys(
+        ("account_inactive", "token_revoked", "token_expired"), "the token has ended: install the app again"
+    ),
+    "missing_scope": "the app needs the scope chat:write",
+    "not_allowed_token_type": "the token must be a bot's: xoxb-…",
+    "channel_not_found": "there is no such channel, or the bot is not in it: /invite it, or give the channel's id",
+    "not_in_channel": "the bot is not in the channel: /invite it, or give the app chat:write.public",
+    "is_archived": "the channel is archived: unarchive it, or choose another",
+    **dict.fromkeys(
+        ("restricted_action", "restricted_action_read_only_channel", "restricted_action_non_threadable_channel"),
+        "the workspace's admins do not allow the app to post there",
+    ),
+    **dict.fromkeys(
+        ("no_permission", "access_denied", "team_access_not_granted", "ekm_access_denied", "org_login_required"),
+        "the app has no access to the workspace",
+    ),
+    **dict.fromkeys(("enterprise_is_restricted", "two_factor_setup_required"), "the workspace restricts the app"),
+    **dict.fromkeys(("method_deprecated", "deprecated_endpoint", "unknown_method"), "look at api_url"),
+}
+"""The same of the Web API."""
+
+REFUSED = frozenset(
+    {
+        "invalid_blocks",
+        "invalid_blocks_format",
+        "invalid_arguments",
+        "invalid_arg_name",
+        "invalid_array_arg",
+        "invalid_charset",
+        "invalid_json",
+        "json_not_object",
+        "msg_blocks_too_long",
+        "msg_too_long",
+        "no_text",
+    }
+)
+"""Codes of the Web API that stay with the message."""
+
+THREAD_GONE = frozenset(
+    {
+        "cannot_reply_to_message",
+        "cant_update_message",
+        "edit_window_closed",
+        "message_not_found",
+        "restricted_action_thread_locked",
+        "thread_not_found",
+    }
+)
+"""Somebody deleted or locked the thread's root, or it is too old to edit."""
+
+
+class ThreadGone(Exception):
+    """The thread can't be used any more."""
 
 
 def code_of(response: Response) -> str:
-    """The error code that Slack answers as plain text; "" where the body is anything else."""
-    text = response.text.strip()
-    return text if re.fullmatch(r"[a-z]+(_[a-z]+){1,7}", text) else ""
+    """The error code that Slack answers a webhook as plain text; "" where the body is anything else."""
+    return as_code(response.text.strip())
+
+
+def as_code(value: object) -> str:
+    """A value that is shaped as Slack's codes are; "" for anything else, which may be a secret sent back."""
+    return value if isinstance(value, str) and re.fullmatch(r"[a-z]+(_[a-z]+){0,7}", value) else ""
 
 
 def judge(response: Response, now: float) -> None:
-    """Return where the message was taken; else raise RetryLater, Permanent or Misconfigured.
+    """Return where the webhook's message was taken; else raise RetryLater, Permanent or Misconfigured.
 
     `now` is in seconds since the epoch, for a Retry-After that is a date.
     """
@@ -46,13 +107,37 @@ def judge(response: Response, now: float) -> None:
         return
     if code in TO_MEND:
         raise Misconfigured(f"{answered}: {TO_MEND[code]}")
-    response.raise_for_retry(now)
-    if status >= 500:
-        raise RetryLater(answered, response.retry_after(now))
-    if status < 300:
-        raise Misconfigured(f"answered {status}, but not as Slack does: look at webhook_url")
-    if status < 400:
-        raise Misconfigured(f"answered {status}, a redirect: look at webhook_url")
+    judge_status(response, now, answered, "webhook_url")
     if status in (400, 413):
         raise Permanent(answered)
     raise Misconfigured(f"{answered}: look at webhook_url")
+
+
+def judge_call(response: Response, now: float) -> dict[str, Any]:
+    """What the Web API answered a call that went well; else raise as `judge` does, or ThreadGone."""
+    if response.status == 200 and response.is_json:
+        body = response.json()
+        if isinstance(body, dict) and body.get("ok") is True:
+            return body
+        code = as_code(body.get("error")) if isinstance(body, dict) else ""
+        answered = f"Slack answered {code or 'no code'}"
+        if code in BOT_TO_MEND:
+            raise Misconfigured(f"{answered}: {BOT_TO_MEND[code]}")
+        if code in THREAD_GONE:
+            raise ThreadGone(answered)
+        # What is not known may pass, and is given up in time; a route must not be held up for ever by one message.
+        raise (Permanent if code in REFUSED else RetryLater)(answered)
+    answered = f"Slack answered {response.status}"
+    judge_status(response, now, answered, "api_url")
+    raise Misconfigured(f"{answered}: look at api_url and token")
+
+
+def judge_status(response: Response, now: float, answered: str, option: str) -> None:
+    """Raise for a status that says it all."""
+    response.raise_for_retry(now)
+    if response.status >= 500:
+        raise RetryLater(answered, response.retry_after(now))
+    if response.status < 300:
+        raise Misconfigured(f"answered {response.status}, but not as Slack does: look at {option}")
+    if response.status < 400:
+        raise Misconfigured(f"answered {response.status}, a redirect: look at {option}")

@@ -1,4 +1,5 @@
-"""A signal as a message: Block Kit, with a plain text for notifications."""
+"""A signal as a message, and an order's state as the root of its thread: Block Kit, with a plain text for
+notifications."""
 
 from __future__ import annotations
 
@@ -17,7 +18,7 @@ from slack_sdk.models.blocks import (
 
 from cloudsignal_slack.text import escape, one_line
 from gateway import model
-from gateway.sink import ALERTS, Delivery, Signal
+from gateway.sink import Delivery, Signal
 
 TITLES = {
     model.ORDER_VALIDATED: "Order validated",
@@ -45,22 +46,57 @@ SECTION = SectionBlock.text_max_length
 FIELD = 600
 """Of the 2000 characters that a section's field may have: more is no overview."""
 FALLBACK = 1000
+Message = dict[str, Any]
 
 
-def build_message(delivery: Delivery, mentions: Sequence[str] = ()) -> dict[str, Any]:
-    """The webhook's payload. `mentions` are in Slack's syntax and stand on top of an alert.
+def build_message(delivery: Delivery, mentions: Sequence[str] = (), link: str = "") -> Message:
+    """What is said of a signal. `mentions` are in Slack's syntax, `link` is the order's page.
 
     Raises slack_sdk's SlackObjectFormationError where a block were beyond Slack's limits.
     """
     signal = delivery.signal
-    blocks: list[Block] = [HeaderBlock(text=PlainTextObject(text=escape(headline(signal), HEADER), emoji=False))]
-    if mentions and signal.type in ALERTS:
-        blocks.append(SectionBlock(text=markdown(" ".join(mentions))))
+    blocks = [heading(headline(signal)), *mentioned(mentions)]
     blocks.append(SectionBlock(fields=[markdown(f"*{name}*\n{text}") for name, text in fields(signal)]))
     blocks.extend(SectionBlock(text=markdown(text)) for text in told(signal))
-    footer = escape(f"CloudSignal · {signal.account} · {delivery.route} · signal {signal.id}", FIELD)
-    blocks.append(ContextBlock(elements=[markdown(footer)]))
-    return {"text": escape(summary(signal), FALLBACK), "blocks": [block.to_dict() for block in blocks]}
+    late = "came late" if delivery.overtaken else ""
+    blocks.append(footer(f"{signal.account} · {delivery.route} · signal {signal.id}", link, late))
+    return as_message(summary(signal), blocks)
+
+
+def build_root(delivery: Delivery, mentions: Sequence[str] = (), link: str = "") -> Message:
+    """How far the order is, on top of its thread: as its furthest signal says, whichever came last."""
+    signal = delivery.signal
+    line = titled(delivery.furthest, signal)
+    known = {"Account": signal.account, "Order reference": signal.order_reference, "Order": signal.order}
+    shown = [(name, escape(one_line(text), FIELD)) for name, text in known.items() if one_line(text)]
+    blocks = [heading(line), *mentioned(mentions)]
+    blocks.append(
+        SectionBlock(fields=[markdown(f"*{name}*\n{text}") for name, text in [*shown, ("Last", when(signal))]])
+    )
+    if not delivery.overtaken:
+        blocks.extend(SectionBlock(text=markdown(text)) for text in told(signal))
+    blocks.append(footer(f"{signal.account} · {delivery.route} · every signal is in the thread", link))
+    return as_message(f"{line} ({signal.account})", blocks)
+
+
+def as_message(text: str, blocks: Sequence[Block]) -> Message:
+    return {"text": escape(text, FALLBACK), "blocks": [block.to_dict() for block in blocks]}
+
+
+# -- blocks
+
+
+def heading(text: str) -> Block:
+    return HeaderBlock(text=PlainTextObject(text=escape(text, HEADER), emoji=False))
+
+
+def mentioned(mentions: Sequence[str]) -> list[Block]:
+    return [SectionBlock(text=markdown(" ".join(mentions)))] if mentions else []
+
+
+def footer(text: str, link: str = "", note: str = "") -> Block:
+    told = " · ".join(["CloudSignal", escape(text, FIELD), *filter(None, [note])])
+    return ContextBlock(elements=[markdown(f"{told} · <{link}|Open in the console>" if link else told)])
 
 
 def markdown(text: str) -> MarkdownTextObject:
@@ -68,22 +104,35 @@ def markdown(text: str) -> MarkdownTextObject:
     return MarkdownTextObject(text=text, verbatim=True)
 
 
-def title(signal: Signal) -> str:
-    return TITLES.get(signal.type) or one_line(signal.type)
+# -- texts
+
+
+def title(type: str) -> str:
+    return TITLES.get(type) or one_line(type)
+
+
+def marked(type: str) -> str:
+    return f"{TROUBLE[type]} {title(type)}" if type in TROUBLE else title(type)
 
 
 def headline(signal: Signal) -> str:
     """What happened to which order, in a line."""
+    return titled(signal.type, signal)
+
+
+def titled(type: str, signal: Signal) -> str:
     reference = one_line(signal.order_reference or signal.order)
-    marked = f"{TROUBLE[signal.type]} {title(signal)}" if signal.type in TROUBLE else title(signal)
-    return f"{marked}: {reference}" if reference else marked
+    return f"{marked(type)}: {reference}" if reference else marked(type)
 
 
 def summary(signal: Signal) -> str:
     """What a notification says."""
-    why = one_line(signal.cause or signal.text("message"))
     line = f"{headline(signal)} ({signal.account})"
-    return f"{line}: {why}" if why else line
+    return f"{line}: {why(signal)}" if why(signal) else line
+
+
+def why(signal: Signal) -> str:
+    return one_line(signal.cause or signal.text("message"))
 
 
 def fields(signal: Signal) -> Iterator[tuple[str, str]]:

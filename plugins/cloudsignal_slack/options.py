@@ -1,4 +1,4 @@
-"""The route's options: their schema."""
+"""The route's options: their schema, and the values that the rest of the plugin reads."""
 
 from __future__ import annotations
 
@@ -6,16 +6,29 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import voluptuous as vol
 
-from gateway.sink import Secret, Url
+from gateway import model
+from gateway.sink import Context, Delivery, Secret, Signal, Url
 
 EVERYONE = ("here", "channel", "everyone")
+SEVERITIES: Mapping[str, str] = {
+    model.ITEM_ERROR: "error",
+    model.ITEM_DELIVERY_FAILED: "error",
+    model.ITEM_CANCELED: "canceled",
+    model.ORDER_CANCELED: "canceled",
+}
+"""How bad each type is; any other is "other"."""
+WORDS = re.compile(r"\{(account|tenant)\}")
 
 
-def webhook_url(value: object) -> str:
+def severity(signal: Signal) -> str:
+    return SEVERITIES.get(signal.type, "other")
+
+
+def safe_url(value: object) -> str:
     """An https URL; plain http is for a stand-in on this machine only."""
     url = Url()(value)
     if urlsplit(url).scheme == "http" and not is_loopback(urlsplit(url).hostname or ""):
@@ -30,8 +43,39 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def mentions(value: object) -> tuple[str, ...]:
-    """Whom to mention, one or a list, as Slack writes it: `<!here>`, `<@U012ABCDE>`, `<!subteam^S012ABCDE>`."""
+def token(value: str) -> str:
+    if not re.fullmatch(r"xox[a-z]-[A-Za-z0-9-]+", value):
+        raise vol.Invalid("expected a bot's token: xoxb-…")
+    return value
+
+
+def channel(value: object) -> str:
+    """A channel's id, or a public channel's name, in which `{tenant}` and `{account}` stand for the route's."""
+    name = value.removeprefix("#") if isinstance(value, str) else ""
+    if not re.fullmatch(r"[CGD][A-Z0-9]{5,20}|[\w.-]{1,80}", WORDS.sub("x", name)):
+        raise vol.Invalid("expected a channel's id (C…) or name")
+    return name
+
+
+def channels(value: object) -> dict[str, str]:
+    """A channel for each of some types."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) and key for key in value):
+        raise vol.Invalid("expected a channel for each of some signal types, as in ItemError: C012ABCDE")
+    if not set(value) <= set(model.STAGES):
+        raise vol.Invalid(f"expected signal types, of: {', '.join(model.STAGES)}")
+    return {key: channel(name) for key, name in value.items()}
+
+
+def mentions(value: object) -> dict[str, tuple[str, ...]]:
+    """Whom to mention, as Slack writes it, by severity; one or a list is for errors and cancellations."""
+    if not isinstance(value, Mapping):
+        return dict.fromkeys(("error", "canceled"), people(value))
+    if not set(value) <= {"error", "canceled", "other"}:
+        raise vol.Invalid("expected whom to mention for error, canceled or other")
+    return {name: people(names) for name, names in value.items()}
+
+
+def people(value: object) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)) or len(names) > 20:
         raise vol.Invalid("expected whom to mention, or a list of at most 20")
@@ -39,6 +83,7 @@ def mentions(value: object) -> tuple[str, ...]:
 
 
 def mention(value: object) -> str:
+    """`<!here>`, `<@U012ABCDE>` or `<!subteam^S012ABCDE>`."""
     name = re.sub(r"^<?(@|!subteam\^|!)?|>$", "", value) if isinstance(value, str) else ""
     if name in EVERYONE:
         return f"<!{name}>"
@@ -49,7 +94,58 @@ def mention(value: object) -> str:
     raise vol.Invalid("expected here, channel, everyone, a user's id (U…) or a user group's (S…)")
 
 
+def console_url(value: object) -> str:
+    url = Url()(value)
+    if re.search(r"[<>|&?#]", url):
+        raise vol.Invalid("expected the console's URL, without a query")
+    return url
+
+
+def digest(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 60:
+        raise vol.Invalid("expected a number of messages a minute from 1 to 60, or 0 for no digests")
+    return value
+
+
 OPTIONS: Mapping[Any, Any] = {
-    vol.Required("webhook_url"): Secret(webhook_url),
-    vol.Optional("mention", default=()): mentions,
+    vol.Optional("webhook_url"): Secret(safe_url),
+    vol.Optional("token"): Secret(token),
+    vol.Optional("channel"): channel,
+    vol.Optional("channels", default={}): channels,
+    vol.Optional("mention", default=[]): mentions,
+    vol.Optional("digest", default=20): digest,
+    vol.Optional("console_url"): console_url,
+    vol.Optional("api_url", default="https://slack.com/api"): safe_url,
 }
+
+
+def agree(options: Mapping[str, Any]) -> None:
+    """A webhook has its channel; a token needs one."""
+    if ("webhook_url" in options) == ("token" in options):
+        raise vol.Invalid("expected either webhook_url or token", path=["webhook_url"])
+    if "token" in options and "channel" not in options:
+        raise vol.Invalid("required with token", path=["channel"])
+    if "webhook_url" in options and ("channel" in options or options["channels"]):
+        name = "channel" if "channel" in options else "channels"
+        raise vol.Invalid("a webhook posts to its own channel; this goes with token", path=[name])
+
+
+def channel_of(options: Mapping[str, Any], context: Context, signal: Signal) -> str:
+    """Where a bot tells of a signal; "" for a webhook."""
+    name = str(options["channels"].get(signal.type, options.get("channel", "")))
+    words = {"account": context.account, "tenant": context.tenant}
+    return WORDS.sub(lambda match: words[match[1]], name)
+
+
+def mentions_of(options: Mapping[str, Any], *deliveries: Delivery) -> tuple[str, ...]:
+    """Whom messages of these mention, each once."""
+    found = [name for each in deliveries for name in options["mention"].get(severity(each.signal), ())]
+    return tuple(dict.fromkeys(found))
+
+
+def link_of(options: Mapping[str, Any], signal: Signal) -> str:
+    """The order's page in the console; "" where there is none."""
+    order = signal.order or signal.order_reference
+    if "console_url" not in options or not order:
+        return ""
+    return f"{options['console_url']}/orders/{quote(signal.account, safe='')}/{quote(order[:300], safe='')}"

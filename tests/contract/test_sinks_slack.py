@@ -10,7 +10,7 @@ from typing import Any
 from cloudsignal_slack import SlackSink
 from gateway.sink import Context, Sink
 from gateway.testing import Answer, HttpSinkContract, HttpTarget
-from tests.support.fake_slack import FakeSlack
+from tests.support.fake_slack import CHANNEL, FakeSlack, failure
 
 
 class Workspace(HttpTarget):
@@ -28,19 +28,49 @@ class Workspace(HttpTarget):
         return self.slack.messages
 
 
+class Bot(Workspace):
+    rejects = failure("invalid_blocks")
+    refuses = failure("invalid_auth")
+
+    def options(self) -> Mapping[str, Any]:
+        return {"token": self.slack.token, "channel": CHANNEL, "api_url": self.slack.api_url}
+
+    def seen(self) -> Sequence[Any]:
+        """Of a thread only whether a message is in one: a second root has another name."""
+        return [{**message, "thread_ts": "thread_ts" in message} for message in self.slack.messages]
+
+
 class TestSlack(HttpSinkContract):
     sink = SlackSink
-    repeats = "an incoming webhook can't tell that a message comes twice"
+    repeats = "Slack can't tell that a message comes twice"
 
     def make_target(self, folder: Path) -> HttpTarget:
         return Workspace()
 
     def make_sink(self, options: Mapping[str, Any], context: Context) -> Sink:
-        sink = SlackSink(options, context)
-        sink.clock = context.now
-        sink.sleep = no_sleep  # type: ignore[assignment]
+        sink, passing = SlackSink(options, context), Passing(context)
+        sink.clock = passing.clock
+        sink.sleep = passing.sleep  # type: ignore[assignment]
         return sink
 
 
-async def no_sleep(seconds: float) -> None:
-    await asyncio.sleep(0)
+class TestSlackBot(TestSlack):
+    """The same with threads."""
+
+    def make_target(self, folder: Path) -> HttpTarget:
+        return Bot()
+
+
+class Passing:
+    """Time that passes at once where the sink sleeps."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.slept = 0.0
+
+    def clock(self) -> float:
+        return self.context.now() + self.slept
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept += seconds
+        await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""A fake of Slack's incoming webhooks, with its documented limits and errors. By hand, to see what is sent:
+"""A fake of Slack's incoming webhooks and Web API, with its documented limits and errors. By hand, to see what is sent:
 
 python -m tests.support.fake_slack --port 8090
 """
@@ -11,6 +11,7 @@ import html
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -18,6 +19,8 @@ import orjson
 from tests.support.stub import Answer, Request, Stub
 
 PATH = "/services/T0/B0/demo"
+TOKEN = "xoxb-0-0-demo"
+CHANNEL, OTHER = "C0ALERTS1", "C0ERRORS1"
 MAX_BLOCKS = 50
 MAX_HEADER = 150
 MAX_SECTION = 3000
@@ -25,21 +28,45 @@ MAX_FIELD = 2000
 MAX_FIELDS = 10
 MAX_ELEMENTS = 10
 MAX_ID = 255
+MAX_TEXT = 40_000
 
 Block = dict[str, Any]
+Message = dict[str, Any]
+
+
+@dataclass
+class Channel:
+    """A channel of the Web API. `posts` are its messages by `ts`, and what deleted ones left."""
+
+    name: str
+    archived: bool = False
+    member: bool = True
+    posts: dict[str, Message] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
+
+    def delete(self, ts: str) -> None:
+        """A message with replies leaves its place to them; another one is gone."""
+        self.deleted.add(ts)
+        if not any(post.get("thread_ts") == ts for post in self.posts.values()):
+            del self.posts[ts]
 
 
 class FakeSlack(Stub):
-    """`messages` are those posted. `paths` are the webhooks there are; `refusals` maps some to an error's answer.
+    """`messages` are those posted, as they are now. `paths` are the webhooks there are; `refusals` maps a webhook's
+    path or a method of the Web API to an error's answer.
 
-    `rate_limited` allows one message a second to each webhook, by `clock`, after `burst` more.
+    `rate_limited` allows one message a second to each channel, by `clock`, after `burst` more.
     """
 
     def __init__(self, rate_limited: bool = False, burst: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self.messages: list[dict[str, Any]] = []
+        self.messages: list[Message] = []
         self.paths = {PATH}
+        self.token = TOKEN
+        self.scopes = {"chat:write"}
+        self.channels = {CHANNEL: Channel("print-alerts"), OTHER: Channel("print-errors")}
         self.refusals: dict[str, Answer] = {}
+        self.calls: list[tuple[str, Message]] = []
         self.rate_limited = rate_limited
         self.burst = burst
         self.clock = clock
@@ -50,38 +77,125 @@ class FakeSlack(Stub):
     def webhook(self) -> str:
         return self.url + PATH
 
+    @property
+    def api_url(self) -> str:
+        return f"{self.url}/api"
+
     def refuse(self, status: int, code: str) -> None:
         """Answer each message to the webhook with an error, until it is taken out of `refusals`."""
         self.refusals[PATH] = Answer(status, code)
 
+    def refuse_call(self, method: str, code: str) -> None:
+        """The same of a method of the Web API."""
+        self.refusals[method] = failure(code)
+
     def answer(self, request: Request) -> Answer:
+        if request.path.startswith("/api/"):
+            return self.call(request.path.removeprefix("/api/"), request)
         if request.path not in self.paths:
             return Answer(404, "no_service")
         if request.method != "POST":
             return Answer(400, "invalid_payload")
-        try:
-            message = orjson.loads(request.body)
-        except orjson.JSONDecodeError:
-            return Answer(400, "invalid_payload")
+        message = parsed(request)
         if code := fault_of(message):
             return Answer(400, code)
-        return self.refusals.get(request.path) or self.throttle(request.path) or self.post(message)
+        refused = self.refusals.get(request.path) or self.throttle(request.path, Answer(429, "rate_limited"))
+        return refused or self.post(message)
 
-    def throttle(self, path: str) -> Answer | None:
-        """429 with the seconds to wait, where the webhook's last message is too close."""
+    def throttle(self, channel: str, refusal: Answer) -> Answer | None:
+        """429 with the seconds to wait, where the channel's last message is too close."""
         if not self.rate_limited:
             return None
         now = self.clock()
-        free_at = max(now, self._free_at.get(path, now))
+        free_at = max(now, self._free_at.get(channel, now))
         if free_at - now > self.burst:
-            return Answer(429, "rate_limited", {"Retry-After": str(max(1, round(free_at - now)))})
-        self._free_at[path] = free_at + 1
+            return replace(refusal, headers={"Retry-After": str(max(1, round(free_at - now)))})
+        self._free_at[channel] = free_at + 1
         return None
 
-    def post(self, message: dict[str, Any]) -> Answer:
+    def post(self, message: Message) -> Answer:
         self.messages.append(message)
         self.say(render(message))
         return Answer(200, "ok")
+
+    # -- the Web API (docs: chat.postMessage, chat.update, auth.test)
+
+    def call(self, method: str, request: Request) -> Answer:
+        message = parsed(request)
+        if code := self.fault_of_request(method, request.headers.get("Authorization", ""), message):
+            return failure(code)
+        if method in self.refusals:
+            return self.refusals[method]
+        if method == "auth.test":
+            granted = {"X-OAuth-Scopes": ",".join(sorted(self.scopes))}
+            return Answer(200, {"ok": True, "team_id": "T0", "user_id": "U0"}, granted)
+        self.calls.append((method, message))
+        return self.update(message) if method == "chat.update" else self.post_message(message)
+
+    def fault_of_request(self, method: str, authorization: str, message: Any) -> str:
+        faults = {
+            "not_authed": not authorization,
+            "invalid_auth": authorization != f"Bearer {self.token}",
+            "unknown_method": method not in ("auth.test", "chat.postMessage", "chat.update"),
+            "invalid_json": not isinstance(message, dict),
+            "missing_scope": method != "auth.test" and "chat:write" not in self.scopes,
+        }
+        return next((code for code, wrong in faults.items() if wrong), "")
+
+    def post_message(self, message: Message) -> Answer:
+        id, channel = self.find_channel(message.get("channel"))
+        root = message.get("thread_ts")
+        if code := self.fault_of_call(channel, message):
+            return failure(code)
+        assert channel
+        if root is not None and root not in channel.posts:
+            message.pop("thread_ts")  # no error: it goes to the channel
+        if refused := self.throttle(id, Answer(429, {"ok": False, "error": "ratelimited"})):
+            return refused
+        ts = f"1763633472.{len(self.messages):06}"
+        channel.posts[ts] = message
+        self.post(message)
+        return Answer(200, {"ok": True, "channel": id, "ts": ts, "message": message})
+
+    def update(self, message: Message) -> Answer:
+        """The id of a channel is wanted here: a name will not do."""
+        channel = self.channels.get(str(message.get("channel")))
+        if code := self.fault_of_call(channel, message):
+            return failure(code)
+        assert channel
+        if message.get("ts") not in channel.posts or message["ts"] in channel.deleted:
+            return failure("message_not_found")
+        post = channel.posts[message["ts"]]
+        post.update({name: message[name] for name in ("text", "blocks") if name in message})
+        self.say(render(post))
+        return Answer(200, {"ok": True, "channel": message["channel"], "ts": message["ts"], "text": post["text"]})
+
+    def find_channel(self, name: Any) -> tuple[str, Channel | None]:
+        found = [(id, c) for id, c in self.channels.items() if name in (id, c.name, f"#{c.name}")]
+        return found[0] if found else ("", None)
+
+    def fault_of_call(self, channel: Channel | None, message: Message) -> str:
+        if channel is None:
+            return "channel_not_found"
+        if channel.archived:
+            return "is_archived"
+        if not channel.member and "chat:write.public" not in self.scopes:
+            return "not_in_channel"
+        if len(message.get("text", "")) > MAX_TEXT:
+            return "msg_too_long"
+        return fault_of(message)
+
+
+def failure(code: str) -> Answer:
+    """How the Web API says no: with status 200."""
+    return Answer(200, {"ok": False, "error": code})
+
+
+def parsed(request: Request) -> Any:
+    try:
+        return orjson.loads(request.body)
+    except orjson.JSONDecodeError:
+        return None
 
 
 # -- limits (docs: Block Kit reference)
@@ -165,6 +279,7 @@ def pings(message: dict[str, Any]) -> list[str]:
 def read(text: str) -> str:
     """A text as it is read: without markup, entities resolved."""
     text = re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", text)
+    text = re.sub(r"<https?://[^>|]*\|([^>]*)>", r"\1", text)
     text = re.sub(r"<(?:[@!#](?:subteam\^)?)([^>|]*)(?:\|[^>]*)?>", r"@\1", text)
     return html.unescape(re.sub(r"^\*([^*\n]+)\*\n", r"\1: ", text))
 
@@ -173,7 +288,8 @@ def render(message: dict[str, Any]) -> str:
     """The message in plain text, a line a text."""
     blocks = message.get("blocks", [])
     lines = list(texts(message))[1 if blocks else 0 :]
-    return "\n".join(["-- a message", *(f"   {read(line)}" for line in lines)])
+    place = f" in the thread of {message['thread_ts']}" if "thread_ts" in message else ""
+    return "\n".join([f"-- a message{place}", *(f"   {read(line)}" for line in lines)])
 
 
 async def main() -> None:
@@ -185,6 +301,7 @@ async def main() -> None:
     fake.say = lambda line: print(line, flush=True)
     fake.start(chosen.port)
     print(f"Slack's webhook: {fake.webhook}", flush=True)
+    print(f"Slack's Web API: {fake.api_url}, token {fake.token}, channel {CHANNEL}", flush=True)
     await asyncio.Event().wait()
 
 

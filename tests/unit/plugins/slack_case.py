@@ -2,37 +2,39 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-import voluptuous as vol
-
 from cloudsignal_slack import SlackSink
 from gateway import model
-from gateway.sink import Context
+from gateway.sink import Context, Delivery, Shared, State
 from tests.support import factory
-from tests.support.fake_slack import FakeSlack
+from tests.support.fake_slack import CHANNEL, FakeSlack
 
 NOW = factory.AT.timestamp() + 60
 
 
 class Case:
-    """`async with Case(**options) as case`: `case.fake` has the messages. `case.slept` are the waits, which pass."""
+    """`async with Case(**options) as case`: `case.fake` has the messages. `case.slept` are the waits, which pass.
 
-    def __init__(self, fake: FakeSlack | None = None, **options: Any) -> None:
+    `kept` is the state that a restart finds.
+    """
+
+    def __init__(self, fake: FakeSlack | None = None, *, bot: bool = False, **options: Any) -> None:
         self.fake = fake or FakeSlack()
+        self.bot = bot
         self.options = options
+        self.shared = Shared()
+        self.kept: dict[str, Any] = {}
         self.time = 100.0
         self.slept: list[float] = []
 
     async def __aenter__(self) -> Self:
         self.fake.start()
         self.fake.clock = lambda: self.time
-        options = vol.Schema(dict(SlackSink.options))({"webhook_url": self.fake.webhook, **self.options})
-        context = Context(account="bookshop", tenant="acme", route="alerts", now=lambda: NOW)
-        self.sink = SlackSink(options, context)
-        self.sink.clock = lambda: self.time
-        self.sink.sleep = self.sleep
+        self.sink = self.make()
         await self.sink.open()
         return self
 
@@ -42,9 +44,52 @@ class Case:
         await self.sink.close()
         await self.fake.stop()
 
+    def make(self, route: str = "alerts", **options: Any) -> SlackSink:
+        """A sink of this route, or of another one beside it."""
+        target: dict[str, Any] = {"webhook_url": self.fake.webhook}
+        if self.bot:
+            target = {"token": self.fake.token, "api_url": self.fake.api_url, "channel": CHANNEL}
+        given = SlackSink.schema()({**target, **self.options, **options})
+        context = Context("bookshop", "acme", route, State(self.kept), now=lambda: NOW, shared=self.shared)
+        sink = SlackSink(given, context)
+        sink.clock = lambda: self.time
+        sink.sleep = self.sleep  # type: ignore[assignment]
+        return sink
+
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
         self.time += seconds
 
-    async def deliver(self, type: str = model.ITEM_ERROR, **fields: Any) -> None:
-        await self.sink.deliver(factory.make_delivery(type, route="alerts", **fields))
+    def commit(self) -> None:
+        self.kept |= json.loads(json.dumps(self.sink.state.take_changes()))
+
+    async def restart(self) -> None:
+        """What was not committed is forgotten, as after SIGKILL."""
+        await self.sink.close()
+        self.sink = self.make()
+
+    async def deliver(self, type: str = model.ITEM_ERROR, furthest: str = "", **fields: Any) -> None:
+        await self.sink.deliver(make(type, furthest, **fields))
+
+    async def deliver_all(self, deliveries: Sequence[Delivery]) -> Sequence[Exception | None]:
+        return await self.sink.deliver_batch(deliveries)
+
+    def heads(self) -> list[str]:
+        """The heading of each message, as it is now; indented where it stands in a thread."""
+        return [
+            ("  " if "thread_ts" in message else "") + message["blocks"][0]["text"]["text"]
+            for message in self.fake.messages
+        ]
+
+
+def make(type: str = model.ITEM_ERROR, furthest: str = "", **fields: Any) -> Delivery:
+    signal = factory.make_signal(type, **fields)
+    return Delivery(signal, "alerts", 1, factory.AT.timestamp(), furthest=furthest)
+
+
+def many(count: int, type: str = model.ITEM_ERROR, first: int = 0, **fields: Any) -> list[Delivery]:
+    """Of an order each."""
+    return [
+        make(type, order=str(number), order_reference=f"PO-{number}", id=number + 1, **fields)
+        for number in range(first, first + count)
+    ]

@@ -120,10 +120,6 @@ def test_an_alert_mentions_whom_the_route_names():
     assert sent["blocks"][1]["text"]["text"] == "<!here> <@U012ABCDE>"
 
 
-def test_what_is_no_alert_mentions_nobody():
-    assert pings(message(model.ITEM_SHIPPED, mentions=("<!here>",))) == []
-
-
 @pytest.mark.parametrize("nasty", NASTY)
 @pytest.mark.parametrize("field", FREE)
 def test_no_field_pings_anybody_or_makes_a_link(field, nasty):

@@ -10,7 +10,7 @@ import voluptuous as vol
 from cloudsignal_slack import SlackSink
 from gateway import model
 from gateway.sink import ALERTS, Misconfigured, Permanent, RetryLater
-from tests.support.fake_slack import PATH, FakeSlack
+from tests.support.fake_slack import PATH, FakeSlack, pings
 from tests.support.stub import Answer, Fault
 from tests.unit.plugins.slack_case import NOW, Case
 
@@ -35,7 +35,11 @@ TO_MEND = [
 
 
 def options(**given):
-    return vol.Schema(dict(SlackSink.options))({"webhook_url": "https://hooks.slack.com/services/T/B/x", **given})
+    return SlackSink.schema()({"webhook_url": "https://hooks.slack.com/services/T/B/x", **given})
+
+
+def bot_options(**given):
+    return SlackSink.schema()({"token": "xoxb-1-2-a", "channel": "C012ABCDE", **given})
 
 
 # -- answers
@@ -106,13 +110,13 @@ async def test_no_slack_at_all_is_tried_again():
 @pytest.mark.gen_test
 async def test_messages_are_a_second_apart():
     async with Case(FakeSlack(rate_limited=True)) as case:
-        await case.deliver()
+        await case.deliver(order="1")
         case.time += 0.25
-        await case.deliver()
-        await case.deliver()
+        await case.deliver(order="2")
+        await case.deliver(order="3")
         assert case.slept == [0, 0.75, 1.0]
         case.time += 5
-        await case.deliver()
+        await case.deliver(order="4")
         assert case.slept[-1] == 0
         assert len(case.fake.messages) == 4
 
@@ -265,13 +269,99 @@ def test_plain_http_is_for_this_machine_only(url):
     ],
 )
 def test_mentions(given, mentions):
-    assert options(mention=given)["mention"] == mentions
+    assert options(mention=given)["mention"] == {"error": mentions, "canceled": mentions}
 
 
-@pytest.mark.parametrize("given", ["@anna", "<!date^1^x|y>", "C012ABCDE", "u012abcde", "", 7, [None], ["here"] * 21])
+def test_mentions_by_severity():
+    given = options(mention={"error": "here", "other": ["U012ABCDE"]})
+    assert given["mention"] == {"error": ("<!here>",), "other": ("<@U012ABCDE>",)}
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("type", "pinged"),
+    [
+        (model.ITEM_ERROR, ["!here"]),
+        (model.ITEM_DELIVERY_FAILED, ["!here"]),
+        (model.ITEM_CANCELED, ["@U012ABCDE"]),
+        (model.ORDER_CANCELED, ["@U012ABCDE"]),
+        (model.ITEM_SHIPPED, []),
+        ("New", []),
+    ],
+)
+async def test_who_is_mentioned_depends_on_how_bad_it_is(type, pinged):
+    async with Case(mention={"error": "here", "canceled": "U012ABCDE"}) as case:
+        await case.deliver(type)
+        assert pings(case.fake.messages[0]) == pinged
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "@anna",
+        "<!date^1^x|y>",
+        "C012ABCDE",
+        "u012abcde",
+        "",
+        7,
+        [None],
+        ["here"] * 21,
+        {"bad": "here"},
+        {"error": "anna"},
+    ],
+)
 def test_a_mention_of_nobody_is_refused(given):
     with pytest.raises(vol.Invalid, match="expected"):
         options(mention=given)
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"webhook_url": "https://hooks.slack.com/services/T/B/x", "token": "xoxb-1"}, "webhook_url"),
+        ({}, "webhook_url"),
+        ({"token": "xoxb-1"}, "channel"),
+        ({"webhook_url": "https://hooks.slack.com/services/T/B/x", "channel": "C012ABCDE"}, "channel"),
+        ({"webhook_url": "https://hooks.slack.com/services/T/B/x", "channels": {"ItemError": "C012ABCDE"}}, "channels"),
+    ],
+)
+def test_a_route_has_a_webhook_or_a_token_with_its_channel(given, path):
+    with pytest.raises(vol.Invalid) as caught:
+        SlackSink.schema()(given)
+    assert caught.value.path == [path]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"token": "secret"},
+        {"token": 7},
+        {"channel": ""},
+        {"channel": "a b"},
+        {"channel": "#print-{order}"},
+        {"channel": None},
+        {"channels": ["C012ABCDE"]},
+        {"channels": {"ItemEror": "C012ABCDE"}},
+        {"channels": {"ItemError": ""}},
+        {"digest": -1},
+        {"digest": 61},
+        {"digest": True},
+        {"digest": "10"},
+        {"console_url": "gw.example"},
+        {"console_url": "https://gw.example/?a=b"},
+        {"console_url": "https://gw.example/|x>"},
+        {"api_url": "http://slack.com/api"},
+        {"api_url": None},
+    ],
+)
+def test_bad_options_are_refused(given):
+    with pytest.raises(vol.Invalid):
+        bot_options(**given)
+
+
+def test_a_channel_is_an_id_or_a_name():
+    for name in ("C012ABCDE", "#alerts", "print-{tenant}", "{account}.errors"):
+        assert bot_options(channel=name)["channel"] == name.removeprefix("#")
 
 
 # -- secrets
