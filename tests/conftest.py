@@ -8,12 +8,17 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.support.postgres import Server
 
 # Else the first IOLoop of a test has asyncio make a loop to fall back to, which nobody closes.
 asyncio.set_event_loop(None)
+
+# How long an example takes is the machine's matter, which has other work too.
+settings.register_profile("gateway", deadline=None)
+settings.load_profile("gateway")
 
 
 @cache
