@@ -9,8 +9,14 @@ from tests.acceptance.tryton_case import SHIPPED, Case, delivery_of, new_referen
 pytestmark = pytest.mark.gen_test(timeout=60)
 
 
+@pytest.fixture
+def transport(tryton):
+    """The better one that the server has."""
+    return "rest" if tryton.series >= "8" else "jsonrpc"
+
+
 @pytest.fixture(params=["rest", "jsonrpc"])
-def transport(request, tryton):
+def each_transport(request, tryton):
     if request.param == "rest" and tryton.series < "8":
         pytest.skip("REST is there from 8.0 on")
     return request.param
@@ -41,8 +47,8 @@ async def test_trouble_leaves_one_note(tryton, transport, type):
         assert note.endswith(f" [{delivery_of(type, reference, cause=cause).key}]")
 
 
-async def test_shipped_puts_the_tracking_number_on_the_shipment(tryton, transport):
-    async with Case(tryton, transport) as case:
+async def test_shipped_puts_the_tracking_number_on_the_shipment(tryton, each_transport):
+    async with Case(tryton, each_transport) as case:
         reference = new_reference()
         order = tryton.sell(reference, ("BOOK", 2))
         [line] = tryton.lines(order)
@@ -88,8 +94,8 @@ async def test_marking_an_order_waits_for_its_last_line(tryton, transport):
         assert shipments == [("done", ["TRK1", "TRK2"], [("BOOK", 2.0), ("POSTER", 1.0)])]
 
 
-async def test_marking_a_line_ships_it_alone_and_leaves_a_shipment_of_the_rest(tryton, transport):
-    async with Case(tryton, transport, mark_delivered="line") as case:
+async def test_marking_a_line_ships_it_alone_and_leaves_a_shipment_of_the_rest(tryton, each_transport):
+    async with Case(tryton, each_transport, mark_delivered="line") as case:
         reference = new_reference()
         order = tryton.sell(reference, ("BOOK", 2), ("POSTER", 3))
         first, second = tryton.lines(order)
@@ -101,8 +107,8 @@ async def test_marking_a_line_ships_it_alone_and_leaves_a_shipment_of_the_rest(t
         assert shipments == [("done", ["TRK1"], [("BOOK", 2.0)]), ("done", ["TRK2"], [("POSTER", 3.0)])]
 
 
-async def test_a_drop_shipment_is_shipped_and_done_with_its_number_as_reference(tryton, transport):
-    async with Case(tryton, transport, mark_delivered="order") as case:
+async def test_a_drop_shipment_is_shipped_and_done_with_its_number_as_reference(tryton, each_transport):
+    async with Case(tryton, each_transport, mark_delivered="order") as case:
         reference = new_reference()
         order = tryton.sell(reference, ("DROPPED", 2))
         [line] = tryton.lines(order)
@@ -116,6 +122,17 @@ async def test_a_drop_shipment_is_shipped_and_done_with_its_number_as_reference(
         assert tryton.shipments(order)[0]["model"] == "stock.shipment.drop"
 
 
+async def test_a_drop_shipment_of_two_orders_waits_for_both(tryton, transport):
+    async with Case(tryton, transport, mark_delivered="line") as case:
+        references = [new_reference(), new_reference()]
+        orders = [tryton.sell(reference, ("DROPPED", 1)) for reference in references]
+        tryton.purchase()
+        assert tryton.shipments(orders[0])[0]["id"] == tryton.shipments(orders[1])[0]["id"]
+        for reference, order, state in zip(references, orders, ("waiting", "done"), strict=True):
+            _, _, shipments, _ = await twice(case, SHIPPED, reference, tryton.lines(order)[0])
+            assert [found for found, _, _ in shipments] == [state]
+
+
 async def test_a_warehouse_that_ships_from_where_it_stores_picks_nothing(tryton, transport):
     async with Case(tryton, transport, mark_delivered="order") as case:
         reference = new_reference()
@@ -124,8 +141,8 @@ async def test_a_warehouse_that_ships_from_where_it_stores_picks_nothing(tryton,
         assert shipments == [("done", ["TRK1"], [("BOOK", 1.0)])]
 
 
-async def test_on_cancel_cancels_the_open_shipments(tryton, transport):
-    async with Case(tryton, transport, on_cancel="cancel") as case:
+async def test_on_cancel_cancels_the_open_shipments(tryton, each_transport):
+    async with Case(tryton, each_transport, on_cancel="cancel") as case:
         reference = new_reference()
         tryton.sell(reference, ("BOOK", 1), ("POSTER", 1))
         state, sent, shipments, notes = await twice(case, model.ORDER_CANCELED, reference)
@@ -257,8 +274,8 @@ async def test_an_order_of_services_gets_a_note(tryton, transport):
 # -- rights
 
 
-async def test_the_preflight_of_a_user_that_may_all_it_needs(tryton, transport):
-    async with Case(tryton, transport, mark_delivered="line", order_match=["number"]) as case:
+async def test_the_preflight_of_a_user_that_may_all_it_needs(tryton, each_transport):
+    async with Case(tryton, each_transport, mark_delivered="line", order_match=["number"]) as case:
         check = await case.sink.check()
         assert check.ok, check.details
         assert check.details[0].startswith(f"Tryton {tryton.series}")
@@ -280,25 +297,25 @@ async def test_the_preflight_of_a_user_that_may_all_it_needs(tryton, transport):
         ("gateway", {"application_key": "wrong", "password": "wrong"}, "401"),
     ],
 )
-async def test_the_preflight_names_what_is_missing(tryton, transport, user, options, told):
-    async with Case(tryton, transport, user=user, **options) as case:
+async def test_the_preflight_names_what_is_missing(tryton, each_transport, user, options, told):
+    async with Case(tryton, each_transport, user=user, **options) as case:
         check = await case.sink.check()
         assert not check.ok
         assert told in check.details[-1].replace("answered 404: no such database", "other")
         assert "wrong" not in str(check)
 
 
-async def test_a_user_without_rights_stops_the_route(tryton, transport):
-    async with Case(tryton, transport, user="nobody") as case:
+async def test_a_user_without_rights_stops_the_route(tryton, each_transport):
+    async with Case(tryton, each_transport, user="nobody") as case:
         with pytest.raises(Misconfigured, match='You are not allowed to access "Sale"'):
             await case.deliver(SHIPPED, new_reference())
-    async with Case(tryton, transport, application_key="wrong", password="wrong") as case:
+    async with Case(tryton, each_transport, application_key="wrong", password="wrong") as case:
         with pytest.raises(Misconfigured, match="401"):
             await case.deliver(SHIPPED, new_reference())
 
 
-async def test_an_unknown_field_is_an_error_of_the_servers_own(tryton, transport):
-    async with Case(tryton, transport, order_match="x_print_order") as case:
+async def test_an_unknown_field_is_an_error_of_the_servers_own(tryton, each_transport):
+    async with Case(tryton, each_transport, order_match="x_print_order") as case:
         with pytest.raises(RetryLater, match="x_print_order"):
             await case.deliver(SHIPPED, "PO-0")
         case.now += 24 * 3600
