@@ -7,11 +7,12 @@ it is done, so an attempt that ended anywhere is simply repeated.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from cloudsignal_tryton import texts
-from cloudsignal_tryton.client import Client
+from cloudsignal_tryton.client import Timed
 from cloudsignal_tryton.options import Settings
-from cloudsignal_tryton.orders import Line, Order, Orders
+from cloudsignal_tryton.orders import Line, Move, Order, Orders
 from cloudsignal_tryton.shipping import Shipping
 from gateway import model
 from gateway.sink import Delivery, Permanent, RetryLater, Signal
@@ -23,11 +24,12 @@ CANCELLATIONS = frozenset({model.ITEM_CANCELED, model.ORDER_CANCELED})
 class Actions:
     """`now` gives seconds since the epoch."""
 
-    def __init__(self, settings: Settings, client: Client, now: Callable[[], float]) -> None:
+    def __init__(self, settings: Settings, client: Timed, now: Callable[[], float], log: Any) -> None:
         self.settings = settings
         self.orders = Orders(client)
         self.shipping = Shipping(settings, client, self.orders)
         self.now = now
+        self.log = log
 
     async def apply(self, delivery: Delivery) -> None:
         """Bring the signal to its order, once. Raises what a sink may."""
@@ -76,25 +78,38 @@ class Actions:
 
     async def ship(self, order: Order, line: Line | None, delivery: Delivery) -> list[str]:
         """Put the tracking number on the shipment and, where the options say so, mark it shipped. Remarks."""
-        signal = delivery.signal
+        # Shipped before the printer cancelled it is only late; after it, one of the two is wrong.
+        overtaken = delivery.furthest in CANCELLATIONS
         if order.state == "cancelled":
-            raise Permanent(f"shipped, but order {order.name} is cancelled: look into it")
-        # Shipped before it was cancelled is only late; after it, one of the two is wrong, and a replay says which.
-        if delivery.furthest in CANCELLATIONS and not (signal.late or delivery.replayed):
-            raise Permanent(f"shipped, but the printer had cancelled it: look into order {order.name}, then replay")
+            self.park(delivery, f"order {order.name} is cancelled: look into it")
+        if overtaken and not delivery.signal.late:
+            self.park(delivery, f"the printer had cancelled it: look into order {order.name}")
         marking = self.settings.mark_delivered != "none"
         if marking and line is None and self.settings.line_match != "none":
             raise Permanent(f"no line of order {order.name} is the signal's item ({self.settings.line_match})")
+        moves = await self.find_moves(order, line, delivery)
+        if marking and not moves:
+            raise Permanent(f"order {order.name} has no shipment for this item to mark as shipped")
+        remarks = await self.shipping.track(moves, line, texts.clean(delivery.signal.text("tracking")))
+        if marking and overtaken:
+            return [*remarks, "Not marked as shipped: the printer has cancelled it since"]
+        return [*remarks, *await self.shipping.mark(moves, line)] if marking else remarks
+
+    async def find_moves(self, order: Order, line: Line | None, delivery: Delivery) -> list[Move]:
+        """The line's moves with a shipment, or all of the order's. RetryLater where they are still to be made."""
         moves = [move for move in await self.orders.moves(order) if line is None or move.line == line.id]
         live = [move for move in moves if move.live]
+        if not live and any(move.state == "cancelled" for move in moves):
+            self.park(delivery, f"the shipment of order {order.name} is cancelled: look into it")
         if not live:
-            if any(move.state == "cancelled" for move in moves):
-                raise Permanent(f"shipped, but the shipment of order {order.name} is cancelled: look into it")
             await self.expect_shipment(order, line, delivery)
-            if marking:
-                raise Permanent(f"order {order.name} has no shipment for this item to mark as shipped")
-        remarks = await self.shipping.track(live, line, texts.clean(signal.text("tracking")))
-        return [*remarks, *await self.shipping.mark(live, line)] if marking else remarks
+        return live
+
+    def park(self, delivery: Delivery, reason: str) -> NoReturn:
+        """Permanent for what is shipped though it is cancelled, and a warning."""
+        reason = f"shipped, but {reason}"
+        self.log.warning("tryton.shipped_though_canceled", **delivery.log_context(), reason=reason)
+        raise Permanent(reason)
 
     async def expect_shipment(self, order: Order, line: Line | None, delivery: Delivery) -> None:
         """RetryLater where Tryton is still to make the shipment, as it does after a while or once it is purchased."""

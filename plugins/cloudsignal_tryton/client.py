@@ -254,6 +254,36 @@ class Client:
         return version
 
 
+class Timed:
+    """The client within one attempt: no write begins later than `latest`, a time of the clock's.
+
+    An attempt that runs out of time in the middle of a write leaves Tryton at it, and the next one could overtake it.
+    """
+
+    def __init__(self, client: Client, latest: float) -> None:
+        self.client = client
+        self.latest = latest
+        self.search = client.search
+        self.series = client.series
+
+    async def create(self, model: str, values: Row) -> None:
+        self.require_time(f"{model}/create")
+        await self.client.create(model, values)
+
+    async def write(self, model: str, id: int, values: Row) -> None:
+        self.require_time(f"{model}/write")
+        await self.client.write(model, id, values)
+
+    async def press(self, model: str, id: int, button: str) -> None:
+        self.require_time(f"{model}/{button}")
+        await self.client.press(model, id, button)
+
+    def require_time(self, what: str) -> None:
+        """RetryLater where a write could not be waited for."""
+        if self.client.wire.now() > self.latest:
+            raise RetryLater(f"{what}: Tryton is too slow for another write in this attempt")
+
+
 async def settled(writing: Awaitable[None]) -> None:
     """A write without an answer may be committed later: it is not repeated before it has surely ended."""
     try:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import voluptuous as vol
 
@@ -35,6 +36,15 @@ NOTABLE = (
 """The types that get a note when `notes` names them."""
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def address(value: object) -> str:
+    """The server's URL. A path is refused: the pages it is copied from have one, and nothing answers below it."""
+    url = Url()(value)
+    parts = urlsplit(url)
+    if parts.path or parts.query or parts.fragment:
+        raise vol.Invalid("expected the server's address, without a path")
+    return url
 
 
 def duration(value: object) -> float:
@@ -89,7 +99,7 @@ def one_of(*words: str) -> Any:
 
 
 OPTIONS: Mapping[Any, Any] = {
-    vol.Required("url"): Url(),
+    vol.Required("url"): address,
     vol.Required("database"): database,
     vol.Optional("application_key"): Secret(application_key),
     vol.Optional("user"): login,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudsignal_tryton import texts
-from cloudsignal_tryton.client import Client, Row
+from cloudsignal_tryton.client import Row, Timed
 from gateway.sink import Delivery
 
 OUT, DROP = "stock.shipment.out", "stock.shipment.drop"
@@ -76,7 +76,7 @@ class Shipment:
 class Orders:
     """Each method is one or two calls of Tryton."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Timed) -> None:
         self.client = client
 
     # -- sales

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from cloudsignal_tryton import texts
-from cloudsignal_tryton.client import Client
+from cloudsignal_tryton.client import Timed
 from cloudsignal_tryton.options import Settings
 from cloudsignal_tryton.orders import DROP, OUT, Line, Move, Orders, Ref, Shipment
 from gateway.sink import Permanent
@@ -23,7 +23,7 @@ MOST_STEPS = 10
 class Shipping:
     """The steps on shipments that Actions puts together."""
 
-    def __init__(self, settings: Settings, client: Client, orders: Orders) -> None:
+    def __init__(self, settings: Settings, client: Timed, orders: Orders) -> None:
         self.settings = settings
         self.client = client
         self.orders = orders
@@ -177,8 +177,10 @@ class Shipping:
             return f"it is {shipment.state}"
         if shipment.tracking:
             return "it has a tracking number"
-        content = await self.orders.content(shipment.ref)
-        return "it holds other lines too" if any(move.line not in own for move in content if move.quantity) else ""
+        content = [move for move in await self.orders.content(shipment.ref) if move.quantity]
+        if any(move.line not in own for move in content):
+            return "it holds other lines too"
+        return "a note says that it is shipped" if await self.orders.noted_lines(own) else ""
 
     async def cancel_one(self, shipment: Shipment) -> None:
         await self.orders.press(shipment.ref, "cancel")

@@ -8,7 +8,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from cloudsignal_tryton.actions import Actions
-from cloudsignal_tryton.client import Client
+from cloudsignal_tryton.client import Client, Timed
 from cloudsignal_tryton.faults import Failed, Patience
 from cloudsignal_tryton.options import ACTED_ON, OPTIONS, Settings
 from cloudsignal_tryton.preflight import Preflight
@@ -23,7 +23,7 @@ class TrytonSink(HttpSink):
     signals = ACTED_ON
     order = "lane"
     options = OPTIONS
-    timeout = 300.0
+    timeout = 600.0
     # Whoever waits longer than a server or proxy in between knows what became of it.
     read_timeout = 150.0
 
@@ -31,7 +31,6 @@ class TrytonSink(HttpSink):
         super().__init__(options, context)
         self.tryton = Settings.of(options)
         self.client = Client(self.request, self.tryton, context.now)
-        self.actions = Actions(self.tryton, self.client, context.now)
         self.patience = Patience(context.now)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -44,10 +43,12 @@ class TrytonSink(HttpSink):
         wanted = ACTED_ON.union(self.tryton.notes)
         if delivery.signal.type not in wanted:
             raise Skip(f"nothing to do in Tryton for {delivery.signal.type[:60]}: name it in notes for a note")
+        latest = self.context.now() + self.timeout - self.read_timeout
+        actions = Actions(self.tryton, Timed(self.client, latest), self.context.now, self.log)
         # Two print orders may share a reference, and so a sale: reading and writing must not interleave.
         async with self.lock(delivery.signal.order_reference):
             try:
-                await self.actions.apply(delivery)
+                await actions.apply(delivery)
             except Failed as error:
                 self.patience.bear(delivery.key, error)
                 raise

@@ -166,7 +166,7 @@ class TrytonModel:
         name = "do" if button == "done" and self.series < "7.2" else button
         states, after = TRANSITIONS[model].get(name, (set(), ""))
         if model == OUT and name == "pack" and row["warehouse_storage"] == row["warehouse_output"]:
-            states = {"assigned"}
+            states = {"waiting" if self.series < "7.2" else "assigned"}
         if row["state"] not in states:
             raise TrytonError("UserError", f'You can not call "{button}" on "{row["number"]}" of "{model}".')
         if name == "pack":

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import pytest
+import structlog
 
 from gateway import model
 from gateway.sink import Permanent, RetryLater, Skip
@@ -47,8 +48,6 @@ async def run(series, type, options, sale, at=None, after=False):
 @pytest.mark.parametrize(("type", "options", "sale"), SCENARIOS)
 @pytest.mark.parametrize("after", [False, True], ids=["before the work", "after the work"])
 async def test_a_cut_at_any_request_leaves_no_trace(series, type, options, sale, after):
-    if series < "8" and sale.get("direct"):
-        pytest.skip("7.0 packs what is not assigned: the fake knows 8.0's way only")
     requests, expected = await run(series, type, options, sale)
     assert requests >= 5
     for at in range(requests):
@@ -97,24 +96,56 @@ async def test_a_split_that_another_print_order_left_behind_is_put_right():
 # -- late, contradicted, out of the ordinary
 
 
+@pytest.mark.parametrize("replayed", [False, True])
 @pytest.mark.parametrize("cancellation", [model.ITEM_CANCELED, model.ORDER_CANCELED])
-async def test_shipped_after_the_printer_cancelled_it_is_parked_until_a_replay(cancellation):
+async def test_shipped_after_the_printer_cancelled_it_is_parked_and_told_of(cancellation, replayed):
     async with Case(mark_delivered="line") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
-        delivery = replace(make_delivery(model.ITEM_SHIPPED), furthest=cancellation)
-        with pytest.raises(Permanent, match="the printer had cancelled it"):
+        delivery = replace(make_delivery(model.ITEM_SHIPPED), furthest=cancellation, replayed=replayed)
+        with (
+            structlog.testing.capture_logs() as logged,
+            pytest.raises(Permanent, match="shipped, but the printer had cancelled it: look into order S00001"),
+        ):
             await case.sink.deliver(delivery)
+        assert [line["event"] for line in logged] == ["tryton.shipped_though_canceled"]
         assert case.tryton.notes(order) == []
-        await case.sink.deliver(replace(delivery, replayed=True))
-        assert [each["state"] for each in case.tryton.shipments(order)] == ["done"]
+        assert [each["state"] for each in case.tryton.shipments(order)] == ["waiting"]
 
 
-async def test_shipped_before_it_was_cancelled_is_only_late():
+async def test_shipped_before_it_was_cancelled_is_only_late_and_moves_no_state():
     async with Case(mark_delivered="line") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
         delivery = make_delivery(model.ITEM_SHIPPED)
         late = replace(delivery, signal=replace(delivery.signal, late=True), furthest=model.ORDER_CANCELED)
         await case.sink.deliver(late)
+        [shipment] = case.tryton.shipments(order)
+        assert (shipment["state"], shipment["shipping_reference"]) == ("waiting", "TRK1")
+        assert "Not marked as shipped: the printer has cancelled it since" in case.tryton.notes(order)[0]
+
+
+async def test_what_a_note_says_is_shipped_is_not_cancelled():
+    async with Case(on_cancel="cancel") as case:
+        order = case.tryton.sell("PO-1001", ("BOOK", 1))
+        await case.deliver(model.ITEM_SHIPPED, tracking="")
+        await case.deliver(model.ORDER_CANCELED)
+        assert [each["state"] for each in case.tryton.shipments(order)] == ["waiting"]
+        assert "Shipment 1 was not cancelled: a note says that it is shipped" in case.tryton.notes(order)[1]
+
+
+async def test_no_write_begins_that_the_attempt_can_t_wait_for():
+    async with Case(mark_delivered="line") as case:
+        order = case.tryton.sell("PO-1001", ("BOOK", 1))
+        search = case.tryton.search
+
+        def search_slowly(*args):
+            case.now += 100
+            return search(*args)
+
+        case.tryton.search = search_slowly
+        with pytest.raises(RetryLater, match="too slow for another write"):
+            await case.deliver(model.ITEM_SHIPPED)
+        case.tryton.search = search
+        await case.deliver(model.ITEM_SHIPPED)
         assert [each["state"] for each in case.tryton.shipments(order)] == ["done"]
 
 

@@ -49,6 +49,7 @@ def test_options_are_normalised(option, value, expected):
     ("option", "value", "message"),
     [
         ("url", "erp.example", "expected a URL"),
+        ("url", "https://erp.example/tryton", "without a path"),
         ("database", "a/../b", "expected the name of a database"),
         ("database", 7, "expected the name of a database"),
         ("application_key", "abc\ndef", "expected a user application's key: one line"),
