@@ -22,12 +22,16 @@ ENV = {
     "OLD_KEY": "old-key-55aa66bb77cc",
     "SLACK_URL": "http://127.0.0.1:{slack}/services/T0/B0/slack-s3cret-path",
     "ODOO_KEY": "odoo-api-key-0f1e2d3c",
+    "HOOK_URL": "http://127.0.0.1:{slack}/hook/webhook-s3cret-path",
+    "HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "PEOPLE_PASSWORD": "apprise-s3cret-pass",
+    "PEOPLE_URL": "json://gateway:apprise-s3cret-pass@127.0.0.1:{slack}/apprise-t0ken-path",
 }
 CONFIG = """\
 server: {listen: 127.0.0.1:0}
 store: {url: "sqlite:///gateway.db"}
 log: {format: json, level: debug}
-plugins: [csv, slack, odoo]
+plugins: [csv, slack, odoo, webhook, apprise]
 tenant: acme
 accounts:
   shop:
@@ -36,6 +40,8 @@ accounts:
       export: {sink: csv, options: {directory: exports}}
       alerts: {sink: slack, signals: ['*'], options: {webhook_url: !env SLACK_URL}}
       erp: {sink: odoo, options: {url: "http://127.0.0.1:ODOO", database: demo, api_key: !env ODOO_KEY}}
+      forward: {sink: webhook, options: {url: !env HOOK_URL, secrets: !env HOOK_SECRET, allow_private: true}}
+      people: {sink: apprise, options: {urls: !env PEOPLE_URL}}
 """
 
 
@@ -75,7 +81,7 @@ def bodies(key: str) -> list[bytes]:
     ]
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test(timeout=120)
 async def test_no_secret_is_anywhere(tmp_path: Path) -> None:
     slack, odoo = Echo(), FakeOdoo(key="another-key")
     slack.start()
@@ -86,7 +92,8 @@ async def test_no_secret_is_anywhere(tmp_path: Path) -> None:
     seen = await asyncio.to_thread(use_it, tmp_path, env)
     await slack.stop()
     await odoo.stop()
-    assert slack.requests, "Slack was never asked, so its errors prove nothing"
+    asked = {request.path.split("/")[1] for request in slack.requests}
+    assert asked == {"services", "hook", "apprise-t0ken-path"}, "who was never asked proves nothing"
     assert odoo.requests, "Odoo was never asked, so its errors prove nothing"
     written = {
         str(path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".yaml"
@@ -113,7 +120,8 @@ def use_it(folder: Path, env: dict[str, str]) -> str:
             ]
         gateway.wait_for_log('"outcome":"delivered"', 2)
         gateway.wait_for_log('"route":"alerts"', 2)
-        gateway.wait_for_log('"route":"erp"', 1)
+        for route in ("erp", "forward", "people"):
+            gateway.wait_for_log(f'"route":"{route}"', 1)
         assert gateway.terminate() == 0
     for words in (
         ["check"],
