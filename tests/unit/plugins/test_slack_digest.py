@@ -8,10 +8,12 @@ import pytest
 import voluptuous as vol
 from hypothesis import given
 from hypothesis import strategies as st
+from slack_sdk.models.blocks import Block
 
 from cloudsignal_slack import SlackSink
 from cloudsignal_slack.answers import BOT_TO_MEND, REFUSED, THREAD_GONE, TO_MEND
 from cloudsignal_slack.digest import build_digest
+from cloudsignal_slack.message import build_message, build_root
 from gateway import model
 from gateway.sink import Misconfigured, RetryLater
 from tests.support.fake_slack import FakeSlack, fault_of, pings, read, texts
@@ -130,6 +132,21 @@ def test_any_signals_make_a_good_digest_that_pings_nobody(given) -> None:
 def test_a_digest_of_long_texts_stays_within_the_limits(character) -> None:
     long = [make(f"{n}" + character * 900, cause=f"{n}" + character * 900, order=str(n)) for n in range(40)]
     assert fault_of(build_digest(long, ("<!here>",), "https://gw.example")) == ""
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        build_message(make(model.ITEM_CANCELED, message="x" * 9000), ("<!here>",), "https://gw.example/orders/a/1"),
+        build_root(make(model.ITEM_ERROR, cause="<" * 9000, furthest=model.ITEM_SHIPPED), ("<!here>",)),
+        build_digest(many(500), ("<!here>",), "https://gw.example"),
+    ],
+    ids=["message", "root", "digest"],
+)
+def test_slacks_own_models_find_the_blocks_right(message) -> None:
+    assert len(message["blocks"]) <= 50
+    for block in Block.parse_all(message["blocks"]):
+        block.validate_json()
 
 
 def samples():
