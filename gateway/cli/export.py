@@ -17,8 +17,8 @@ import voluptuous as vol
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from gateway.cli import render
 from gateway.cli.options import config_option, filter_options, make_filter
+from gateway.cli.progress import progress_bar
 from gateway.cli.store import run_on_store
 from gateway.config import Config, load_config
 from gateway.errors import GatewayError
@@ -60,13 +60,13 @@ def export(
 async def write_signals(store: Store, which: Filter, file_format: FileFormat, file: Writable) -> int:
     """Write the header and those that match, page by page; how many."""
     after = written = 0
-    with render.progress_bar("writing", await store.count_signals(which)) as advance:
+    with progress_bar("writing", await store.count_signals(which)) as bar:
         file.write(file_format.header())
         while page := await store.signals_after(which, after, PAGE):
             file.write(file_format.rows(page))
             after = page[-1].id
             written += len(page)
-            advance(len(page))
+            bar.advance(len(page))
     return written
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Mapping
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.cli import render
+from gateway.cli import progress, render
 from gateway.cli.options import config_option, filter_options, json_option, make_filter
 from gateway.cli.store import with_store
 from gateway.config import load_config
@@ -23,31 +25,51 @@ from gateway.store.contract import Filter, Store
 @config_option
 @filter_options
 @click.option("--dead", "only_dead", is_flag=True, help="Only dead letters.")
+@click.option("--after", type=int, help="Only signals with a higher id than this, to go on where a replay stopped.")
 @click.option("--dry-run", is_flag=True, help="Say what would be replayed, per route, and change nothing.")
 @json_option
 def replay(
     signal_ids: tuple[int, ...], config_path: Path, only_dead: bool, dry_run: bool, as_json: bool, **filters: Any
 ) -> None:
-    """Deliver again what has ended: by signal id, or by the filters. A running gateway takes it up at once."""
+    """Deliver again what has ended: by signal id, or by the filters. A running gateway takes it up within seconds.
+
+    What is pending already is left alone. Live signals go first: replays get a quarter of a route. Ctrl-C ends it in
+    order, and says where it stopped.
+    """
     if not (signal_ids or only_dead or any(value is not None for value in filters.values())):
         raise click.UsageError("say what to replay: signal ids, --dead, or a filter such as --account")
     which = make_filter(signal_ids, state="dead" if only_dead else None, **filters)
-    counts = with_store(config_path, lambda store: count_or_replay(store, which, dry_run))
-    rows = [{"account": account, "route": route, "deliveries": n} for (account, route), n in sorted(counts.items())]
+    done = with_store(config_path, lambda store: replay_pages(store, which, dry_run, hidden=as_json))
+    rows = [{"account": account, "route": route, "deliveries": n} for (account, route), n in sorted(done.found.items())]
     if as_json:
         render.print_json({**row, "replayed": not dry_run} for row in rows)
-        return
-    render.print_table(rows, "Nothing matches.")
-    if rows:
-        total = sum(counts.values())
+    else:
+        render.print_table(rows, "Nothing matches.")
+    total = done.found.total()
+    if rows and not as_json:
         click.echo(f"{total} would be replayed; nothing was changed." if dry_run else f"{total} to be delivered again.")
+    if done.stopped_at is not None:
+        click.echo(f"Interrupted after signal {done.stopped_at}; to go on: --after {done.stopped_at}", err=True)
+        sys.exit(progress.INTERRUPTED)
 
 
-async def count_or_replay(store: Store, which: Filter, dry_run: bool) -> Mapping[tuple[str, str], int]:
-    counts = await store.count_replay(which)
-    if not dry_run and counts:
-        await store.replay(which, time.time())
-    return counts
+@dataclass
+class Done:
+    """How many deliveries were or would be replayed, per (account, route), and where it was interrupted: a signal."""
+
+    found: Counter[tuple[str, str]]
+    stopped_at: int | None = None
+
+
+async def replay_pages(store: Store, which: Filter, dry_run: bool, hidden: bool) -> Done:
+    done = Done(Counter())
+    pages = store.count_replay(which) if dry_run else store.replay(which, time.time())
+    with progress.interruptible() as asked, progress.progress_bar("replaying", 1, hidden) as bar:
+        async for page in progress.until(asked, pages, yielding=not dry_run):
+            done.found.update(page.found)
+            done.stopped_at = page.reached if page.reached < page.last else None
+            bar.follow(page)
+    return done
 
 
 @click.command()

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import click
 import orjson
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -77,12 +75,3 @@ def age(seconds: float) -> str:
 def iso(seconds: float | None) -> str | None:
     """A time as programs read it."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-@contextlib.contextmanager
-def progress_bar(doing: str, total: int, hidden: bool = False) -> Iterator[Callable[..., None]]:
-    """A bar on stderr; what it gives moves it on, by one or by the number it is told."""
-    columns = (TextColumn(doing), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
-        task = progress.add_task(doing, total=total)
-        yield lambda steps=1: progress.advance(task, steps)

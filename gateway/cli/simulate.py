@@ -13,6 +13,7 @@ import click
 
 from gateway.cli import render
 from gateway.cli.options import json_option
+from gateway.cli.progress import progress_bar
 from gateway.errors import GatewayError
 from gateway.model import SecretValue
 from gateway.simulate import Answer, Patience, Sender, Target, disturb, order_lives
@@ -60,11 +61,11 @@ def simulate(
         hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC
     )
     events = list(disturb(order_lives(rng, day, timedelta(days=1), orders), rng, late, duplicates))
-    with render.progress_bar("sending", len(events), hidden=as_json) as advance:
+    with progress_bar("sending", len(events), hidden=as_json) as bar:
 
         def on_answer(answer: Answer) -> None:
             if answer.last:
-                advance()
+                bar.advance()
 
         sender = Sender(
             targets,

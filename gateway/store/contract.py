@@ -20,7 +20,7 @@ Times are seconds since the epoch, exact to the microsecond, given by the caller
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -127,10 +127,13 @@ class QuarantineRow:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which signals or deliveries to list or replay; None asks for any. `ids` are signals' ids, `order` is an id or a
-    reference. Received from `since` on and before `until`. Signals match by `route` and `state` of a delivery."""
+    """Which signals or deliveries to list or replay; None asks for any. `ids` are signals' ids; they are above `after`
+    and up to `upto`. `order` is an id or a reference. Received from `since` on and before `until`. Signals match by
+    `route` and `state` of a delivery."""
 
     ids: Sequence[int] | None = None
+    after: int | None = None
+    upto: int | None = None
     account: str | None = None
     route: str | None = None
     type: str | None = None
@@ -138,6 +141,17 @@ class Filter:
     state: State | None = None
     since: float | None = None
     until: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a long work: of the signals from `first` to `last`, those up to `reached` are done with. `found` is how
+    many deliveries this part had, by (account, route)."""
+
+    first: int
+    reached: int
+    last: int
+    found: Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,14 +273,18 @@ class Store(Protocol):
 
     # -- looking and mending
 
-    async def replay(self, which: Filter, now: float) -> int:
-        """Make matching deliveries that have ended (dead, delivered or filtered) pending again; how many. They are due
-        now or wait in their lanes by the rule above. Attempts count from 1 again and the time to give up starts
-        `now`; the failed attempts of before stay listed."""
+    def replay(self, which: Filter, now: float) -> AsyncIterator[Page]:
+        """Make matching deliveries that have ended (dead, delivered or filtered) pending again. They are due now or
+        wait in their lanes by the rule above. Attempts count from 1 again and the time to give up starts `now`; the
+        failed attempts of before stay listed.
+
+        Page by page, oldest signals first: each is a short transaction of its own, so that a replay of any size stands
+        in nobody's way. Who takes no further page leaves the rest as it is. What is accepted meanwhile is not looked
+        at, and no delivery is replayed twice, though it may have ended again."""
         ...
 
-    async def count_replay(self, which: Filter) -> Mapping[tuple[str, str], int]:
-        """What `replay` would do, per (account, route)."""
+    def count_replay(self, which: Filter) -> AsyncIterator[Page]:
+        """What `replay` would do, page by page."""
         ...
 
     async def add_orders(self, account: str, orders: Sequence[str], now: float) -> int:

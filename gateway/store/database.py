@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import queue
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
@@ -14,7 +14,7 @@ from peewee import Database, PeeweeException
 
 from gateway.errors import StoreError
 from gateway.model import Attempt, Delivery, Signal
-from gateway.store import lanes, purge, queries, writes
+from gateway.store import lanes, purge, queries, spans, writes
 from gateway.store.contract import (
     Accepted,
     Backlog,
@@ -22,6 +22,7 @@ from gateway.store.contract import (
     DeliveryRow,
     Event,
     Filter,
+    Page,
     Purged,
     QuarantineRow,
     Refused,
@@ -192,11 +193,21 @@ class DatabaseStore:
 
     # -- looking and mending
 
-    async def replay(self, which: Filter, now: float) -> int:
-        return self._spread(await self._count(lanes.replay_deliveries, lanes.Replay(which, now)))
+    async def replay(self, which: Filter, now: float) -> AsyncIterator[Page]:
+        whole = left = await self._readers.run(spans.whole, which)
+        while left:
+            ids, reached = await self._readers.run(spans.find_replayable, which, left)
+            # Of a signal nothing changes: what the filter asks of it holds still.
+            again = Filter(ids, account=which.account, route=which.route, state=which.state)
+            found = await self._writer.submit(lanes.replay_deliveries, lanes.Replay(again, now)) if ids else {}
+            self._spread(len(found))
+            yield Page(whole.first, reached, whole.last, found)
+            left = left.beyond(reached)
 
-    async def count_replay(self, which: Filter) -> Mapping[tuple[str, str], int]:
-        return await self._readers.run(queries.count_replayable, which)
+    async def count_replay(self, which: Filter) -> AsyncIterator[Page]:
+        whole = await self._readers.run(spans.whole, which)
+        for step in whole.steps():
+            yield Page(whole.first, step.last, whole.last, await self._readers.run(spans.count_replayable, which, step))
 
     async def add_orders(self, account: str, orders: Sequence[str], now: float) -> int:
         return self._spread(await self._count(writes.add_orders, writes.AddOrders(account, orders, now)))

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from peewee import Case, Database
 
 from gateway.model import TYPE_AT, Attempt, Dead, Delivery, Done, RetryAt
-from gateway.store import queries, sql
+from gateway.store import queries, spans, sql
 from gateway.store.contract import Claim, Filter, Result, Want
 from gateway.store.rows import SIGNAL_COLUMNS, clean, dumps, make_signal, micros
 from gateway.store.tables import Deliveries
 
+Route = tuple[str, str]
+"""Account and route."""
 Lane = tuple[str, str, str | None]
 """Account, route and lane."""
-NEWEST = 2**63 - 1
-"""Above any signal's id."""
 ClaimedRow = tuple[Any, ...]
 """The route, the signal's columns, attempts, created_at, replayed."""
 
@@ -198,7 +199,7 @@ def make_deliveries(db: Database, rows: Sequence[ClaimedRow], lease: str) -> lis
     width = len(SIGNAL_COLUMNS)
     signals = [make_signal(row[1 : width + 1]) for row in rows]
     replayed = [bool(row[width + 3]) for row in rows]
-    newest = [NEWEST if again else signal.id for signal, again in zip(signals, replayed, strict=True)]
+    newest = [queries.NEWEST if again else signal.id for signal, again in zip(signals, replayed, strict=True)]
     asked = [(s.account, s.order, s.item, last) for s, last in zip(signals, newest, strict=True)]
     stages = dict(sql.run(db, sql.FURTHEST, dumps(asked))) if asked else {}
     return [
@@ -241,12 +242,12 @@ def pull_due(db: Database, items: Sequence[PullDue]) -> list[int]:
 # -- replays
 
 
-def replay_deliveries(db: Database, items: Sequence[Replay]) -> list[int]:
-    """Ended deliveries start anew."""
-    return [replay_one(db, *item) for item in items]
+def replay_deliveries(db: Database, items: Sequence[Replay]) -> list[Counter[Route]]:
+    """Ended deliveries start anew; how many, by account and route."""
+    return [replay_some(db, *item) for item in items]
 
 
-def replay_one(db: Database, which: Filter, now: float) -> int:
+def replay_some(db: Database, which: Filter, now: float) -> Counter[Route]:
     at = micros(now)
     anew = {
         "state": "pending",
@@ -258,8 +259,7 @@ def replay_one(db: Database, which: Filter, now: float) -> int:
         "reason": "",
         "replayed": 1,
     }
-    query = Deliveries.update(anew).where(queries.replayable(which))
-    lanes = query.returning(Deliveries.account, Deliveries.route, Deliveries.lane).tuples().execute(db)
-    replayed = list(lanes)
-    promote_heads(db, replayed, at)
-    return len(replayed)
+    query = Deliveries.update(anew).where(*spans.replayable(which))
+    lanes = list(query.returning(Deliveries.account, Deliveries.route, Deliveries.lane).tuples().execute(db))
+    promote_heads(db, lanes, at)
+    return Counter((account, route) for account, route, _ in lanes)

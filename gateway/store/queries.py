@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections import defaultdict
 from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
@@ -17,7 +15,8 @@ from gateway.store.contract import Backlog, DeliveryRow, Event, Filter, Quaranti
 from gateway.store.rows import SIGNAL_COLUMNS, dumps, make_signal, micros, seconds
 from gateway.store.tables import Attempts, Audit, Deliveries, Quarantine, Routes, Signals, SinkState
 
-REPLAYABLE = ("delivered", "dead", "filtered")
+NEWEST = 2**63 - 1
+"""Above any signal's id."""
 STATES = ("delivered", "pending", "dead", "filtered")
 ALL = SQL("*")
 
@@ -31,6 +30,7 @@ def of_signals(which: Filter) -> list[Expression]:
     terms = [field == value for field, value in asked.items() if value is not None]
     if which.ids is not None:
         terms.append(Signals.id.in_(ids_of(which)))
+    terms += between(Signals.id, which)
     if which.order is not None:
         terms.append(Signals.id.in_(of_order(which.order)))
     if which.since is not None:
@@ -50,6 +50,7 @@ def of_deliveries(which: Filter) -> list[Expression]:
     """What the filter asks of a delivery; of its signal only where a delivery does not know it."""
     asked = {Deliveries.account: which.account, Deliveries.route: which.route, Deliveries.state: which.state}
     terms = [field == value for field, value in asked.items() if value is not None]
+    terms += between(Deliveries.signal_id, which)
     if any(value is not None for value in (which.ids, which.type, which.order, which.since, which.until)):
         # With the account, which the ids go by in the key.
         keys = Signals.select(Signals.account, Signals.id).where(*of_signals(which))
@@ -57,15 +58,19 @@ def of_deliveries(which: Filter) -> list[Expression]:
     return terms
 
 
+def between(field: Any, which: Filter) -> list[Expression]:
+    """Ids as the filter bounds them, cut to what a database takes."""
+    terms = []
+    if which.after is not None:
+        terms.append(field > max(-1, min(which.after, NEWEST)))
+    if which.upto is not None:
+        terms.append(field <= max(-1, min(which.upto, NEWEST)))
+    return terms
+
+
 def ids_of(which: Filter) -> list[int]:
     """Without those that no signal can have, and no database take."""
-    return [number for number in which.ids or () if 0 < number < 2**63]
-
-
-def replayable(which: Filter) -> Expression:
-    """The deliveries that a replay starts anew: those that match and have ended."""
-    terms = [Deliveries.state.in_(REPLAYABLE), *of_deliveries(which)]
-    return functools.reduce(operator.and_, terms)
+    return [number for number in which.ids or () if 0 < number <= NEWEST]
 
 
 # -- listings
@@ -175,13 +180,6 @@ def read_backlog(db: Database) -> dict[tuple[str, str], Backlog]:
     """What each route has pending."""
     rows = sql.run(db, sql.BACKLOG)
     return {(account, route): Backlog(pending, due, seconds(at)) for account, route, pending, due, at in rows}
-
-
-def count_replayable(db: Database, which: Filter) -> dict[tuple[str, str], int]:
-    """How many deliveries a replay would start anew, per account and route."""
-    route = (Deliveries.account, Deliveries.route)
-    query = Deliveries.select(*route, fn.COUNT(ALL)).where(replayable(which)).group_by(*route)
-    return {(account, name): count for account, name, count in query.tuples().execute(db)}
 
 
 def list_events(db: Database, action: str | None, limit: int) -> list[Event]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -79,6 +80,19 @@ def result_of(delivery: Delivery, decision: Decision, now: float = NOW) -> Resul
     kind = {RetryAt: Kind.RETRY, Dead: Kind.PERMANENT}.get(type(decision))
     attempt = Attempt(delivery.attempt, now, 0.25, kind, decision.reason) if kind else None
     return Result(delivery, decision, attempt, now)
+
+
+async def replay_all(store: Store, which: Filter, now: float = NOW) -> int:
+    """Replay all that matches; how many deliveries."""
+    return sum([sum(page.found.values()) async for page in store.replay(which, now)])
+
+
+async def count_replay(store: Store, which: Filter) -> Counter[tuple[str, str]]:
+    """What a replay would do, per account and route."""
+    found: Counter[tuple[str, str]] = Counter()
+    async for page in store.count_replay(which):
+        found.update(page.found)
+    return found
 
 
 def ids(deliveries: Iterable[Delivery]) -> list[int]:

@@ -9,7 +9,7 @@ import pytest
 from gateway import model
 from gateway.model import Dead
 from gateway.store.contract import Filter, Store
-from tests.contract.store_case import NOW, Backend, accept, claim, finish
+from tests.contract.store_case import NOW, Backend, accept, claim, finish, replay_all
 from tests.support.factory import make_signal
 
 pytestmark = pytest.mark.gen_test
@@ -105,6 +105,6 @@ async def test_a_replay_knows_all_that_came_since(backend: Backend) -> None:
         await finish(store, await claim(store), Dead("gone"))
         await take(store, model.ITEM_SHIPPED, 11)
         assert await furthest(store) == [model.ITEM_SHIPPED]
-        await store.replay(Filter(state="dead"), NOW)
+        await replay_all(store, Filter(state="dead"), NOW)
         [replay] = await claim(store)
         assert (replay.signal.type, replay.furthest, replay.overtaken) == (model.ITEM_PRODUCE, model.ITEM_SHIPPED, True)

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from gateway.model import Dead, Done, RetryAt
-from gateway.store.contract import Filter, Want
-from tests.contract.store_case import NOW, Backend, accept, claim, finish, ids, numbered, states
+from gateway.store import spans
+from gateway.store.contract import Filter, Store, Want
+from tests.contract.store_case import (
+    NOW,
+    Backend,
+    accept,
+    claim,
+    count_replay,
+    finish,
+    ids,
+    numbered,
+    replay_all,
+    states,
+)
 from tests.support.factory import ACCOUNT
 
 pytestmark = pytest.mark.gen_test
@@ -20,8 +36,8 @@ async def test_a_replayed_delivery_starts_anew(backend: Backend) -> None:
         await accept(store, numbered(1))
         await finish(store, await claim(store), RetryAt(NOW, "down"))
         await finish(store, await claim(store), Dead("gone"))
-        assert await store.count_replay(DEAD) == {(ACCOUNT, "erp"): 1}
-        assert await store.replay(DEAD, LATER) == 1
+        assert await count_replay(store, DEAD) == {(ACCOUNT, "erp"): 1}
+        assert await replay_all(store, DEAD, LATER) == 1
         [row] = await store.deliveries(Filter(), 10)
         assert (row.state, row.attempts, row.reason, row.ended_at) == ("pending", 0, "", None)
         assert (row.created_at, row.due_at) == (LATER, LATER)
@@ -35,9 +51,9 @@ async def test_a_second_replay_finds_nothing(backend: Backend) -> None:
         for number in range(3):
             await accept(store, numbered(number), lane=False)
         await finish(store, await claim(store), Dead("gone"))
-        assert await store.replay(DEAD, LATER) == 3
-        assert await store.replay(DEAD, LATER) == 0
-        assert await store.count_replay(Filter()) == {}
+        assert await replay_all(store, DEAD, LATER) == 3
+        assert await replay_all(store, DEAD, LATER) == 0
+        assert await count_replay(store, Filter()) == {}
         assert len(await claim(store, LATER)) == 3
         assert await claim(store, LATER) == []
 
@@ -51,9 +67,9 @@ async def test_each_way_to_end_can_be_replayed_and_what_is_pending_is_left_alone
             deliveries, (Dead("gone"), Done("delivered"), Done("filtered", "skip"), RetryAt(LATER, "down")), strict=True
         ):
             await finish(store, [delivery], decision)
-        assert await store.replay(Filter(state="pending"), NOW) == 0
-        assert await store.replay(Filter(state="filtered"), NOW) == 1
-        assert await store.replay(Filter(), NOW) == 2
+        assert await replay_all(store, Filter(state="pending"), NOW) == 0
+        assert await replay_all(store, Filter(state="filtered"), NOW) == 1
+        assert await replay_all(store, Filter(), NOW) == 2
         assert sorted(ids(await claim(store))) == [1, 2, 3, 5]
 
 
@@ -68,10 +84,92 @@ async def test_a_replay_goes_by_its_filter(backend: Backend) -> None:
             Filter(account="printery"),
             Filter(ids=[]),
         ):
-            expected = await store.count_replay(which)
-            assert await store.replay(which, NOW) == sum(expected.values())
+            expected = await count_replay(store, which)
+            assert await replay_all(store, which, NOW) == expected.total()
         pending = [key for key, state in (await states(store)).items() if state == "pending"]
         assert sorted(pending) == [(2, "erp"), (3, "export")]
+
+
+@pytest.fixture
+def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spans, "IDS", 7)
+    monkeypatch.setattr(spans, "SIGNALS", 3)
+
+
+async def bury(store: Store, signals: int, routes: Sequence[str] = ("erp",)) -> None:
+    """Make dead letters, each of an order of its own."""
+    for number in range(signals):
+        await accept(store, numbered(number, order=str(number)), routes)
+    await finish(store, await claim(store, limit=10 * signals, routes=routes), Dead("gone"))
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_a_replay_goes_page_by_page_and_tells_how_far_it_is(backend: Backend) -> None:
+    async with backend.open() as store:
+        await bury(store, 10, ("erp", "export"))
+        erp = Filter(state="dead", route="erp")
+        pages = [page async for page in store.replay(erp, NOW)]
+        assert [(page.first, page.reached, page.last) for page in pages] == [(1, at, 10) for at in (3, 6, 9, 10)]
+        assert [page.found for page in pages] == [{(ACCOUNT, "erp"): n} for n in (3, 3, 3, 1)]
+        assert set((await states(store, route="export")).values()) == {"dead"}
+        looked = [(page.reached, page.found) async for page in store.count_replay(DEAD)]
+        assert looked == [(7, {(ACCOUNT, "export"): 7}), (10, {(ACCOUNT, "export"): 3})]
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_who_takes_no_further_page_leaves_the_rest_and_can_go_on(backend: Backend) -> None:
+    async with backend.open() as store:
+        await bury(store, 10)
+        page = await anext(store.replay(DEAD, NOW))
+        assert await count_replay(store, DEAD) == {(ACCOUNT, "erp"): 7}
+        assert await replay_all(store, replace(DEAD, after=page.reached, upto=5), NOW) == 2
+        assert await replay_all(store, replace(DEAD, after=2**70), NOW) == 0
+        assert await replay_all(store, replace(DEAD, after=-(2**70)), NOW) == 5
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_what_ends_or_comes_in_during_a_replay_is_not_replayed_by_it(backend: Backend) -> None:
+    async with backend.open() as store:
+        await bury(store, 8)
+        replayed = 0
+        async for page in store.replay(Filter(), NOW):
+            replayed += sum(page.found.values())
+            await accept(store, numbered(100 + replayed, order="new"))
+            await finish(store, await claim(store), Dead("gone again"))
+        assert replayed == 8
+        assert [row.attempts for row in await store.deliveries(Filter(upto=8), 10)] == [1] * 8
+
+
+@pytest.mark.usefixtures("small_pages")
+@pytest.mark.parametrize(
+    ("which", "found"),
+    [
+        ({"ids": [2, 9]}, 2),
+        ({"ids": []}, 0),
+        ({"order": "4"}, 1),
+        ({"order": "PO-4"}, 1),
+        ({"order": "none such"}, 0),
+        ({"type": "ItemShipped"}, 10),
+        ({"type": "ItemError"}, 0),
+        ({"since": NOW}, 10),
+        ({"until": NOW}, 0),
+        ({"account": ACCOUNT, "route": "erp", "state": "dead", "after": 4, "since": NOW, "upto": 9}, 5),
+    ],
+)
+async def test_each_filter_finds_what_matches_over_all_pages(
+    backend: Backend, which: dict[str, Any], found: int
+) -> None:
+    async with backend.open() as store:
+        await bury(store, 10)
+        assert (await count_replay(store, Filter(**which))).total() == found
+        assert await replay_all(store, Filter(**which), NOW) == found
+        assert await replay_all(store, Filter(**which), NOW) == 0
+
+
+async def test_there_is_nothing_to_replay_in_an_empty_store(backend: Backend) -> None:
+    async with backend.open() as store:
+        assert [page async for page in store.replay(Filter(), NOW)] == []
+        assert [page async for page in store.count_replay(Filter())] == []
 
 
 async def test_a_replayed_delivery_comes_after_the_live_ones_of_its_lane(backend: Backend) -> None:
@@ -80,7 +178,7 @@ async def test_a_replayed_delivery_comes_after_the_live_ones_of_its_lane(backend
             await accept(store, numbered(number))
         await finish(store, await claim(store), Dead("gone"))
         [second] = await claim(store)
-        assert await store.replay(DEAD, NOW) == 1
+        assert await replay_all(store, DEAD, NOW) == 1
         assert await claim(store) == []
         await finish(store, [second])
         [third] = await claim(store)
@@ -94,7 +192,7 @@ async def test_a_replay_gives_way_to_what_comes_in(backend: Backend) -> None:
     async with backend.open() as store:
         await accept(store, numbered(1))
         await finish(store, await claim(store), Dead("gone"))
-        await store.replay(DEAD, NOW)
+        await replay_all(store, DEAD, NOW)
         await accept(store, numbered(2))
         [live] = await claim(store)
         assert live.signal.id == 2
@@ -111,7 +209,7 @@ async def test_a_replay_gives_way_to_what_is_freed(backend: Backend) -> None:
         await accept(store, numbered(1))
         await accept(store, numbered(2), hold=True)
         await finish(store, await claim(store), Dead("gone"))
-        await store.replay(DEAD, NOW)
+        await replay_all(store, DEAD, NOW)
         await store.add_orders(ACCOUNT, ["1"], NOW)
         assert ids(await claim(store)) == [2]
 
@@ -121,7 +219,7 @@ async def test_replays_get_no_more_than_their_share(backend: Backend) -> None:
         for number in range(8):
             await accept(store, numbered(number, order=str(number)))
         await finish(store, await claim(store, limit=6), Dead("gone"))
-        assert await store.replay(DEAD, NOW) == 6
+        assert await replay_all(store, DEAD, NOW) == 6
         claimed = await store.claim([Want(ACCOUNT, "erp", 4, replays=1)], NOW, LATER)
         assert [(d.signal.id, d.replayed) for d in claimed.deliveries] == [(7, False), (8, False), (1, True)]
         assert claimed.next_due == {(ACCOUNT, "erp"): LATER}  # the replays that are left would get no room
@@ -133,7 +231,7 @@ async def test_listings_tell_replays(backend: Backend) -> None:
         for number in range(2):
             await accept(store, numbered(number, order=str(number)))
         await finish(store, await claim(store, limit=1), Dead("gone"))
-        await store.replay(DEAD, NOW)
+        await replay_all(store, DEAD, NOW)
         rows = await store.deliveries(Filter(), 10)
         assert {row.signal_id: row.replayed for row in rows} == {1: True, 2: False}
 
@@ -144,7 +242,7 @@ async def test_a_replayed_lane_is_played_in_its_order(backend: Backend) -> None:
             await accept(store, numbered(number))
         while claimed := await claim(store):
             await finish(store, claimed)
-        assert await store.replay(Filter(), LATER) == 3
+        assert await replay_all(store, Filter(), LATER) == 3
         played = []
         while claimed := await claim(store, LATER):
             played += ids(claimed)

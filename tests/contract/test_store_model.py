@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gateway.model import Dead, Decision, Delivery, Done, RetryAt
 from gateway.store.contract import Filter, Store
 from tests.contract.lane_model import LaneModel
-from tests.contract.store_case import LEASE, NOW, Backend, accept, claim, finish, numbered
+from tests.contract.store_case import LEASE, NOW, Backend, accept, claim, count_replay, finish, numbered, replay_all
 from tests.support.factory import ACCOUNT
 from tests.support.postgres import Server
 
@@ -69,8 +69,8 @@ class Run:
 
     async def replay(self, state: Any) -> None:
         expected = self.model.replay(state, self.now)
-        assert sum((await self.store.count_replay(Filter(state=state))).values()) == expected
-        assert await self.store.replay(Filter(state=state), self.now) == expected
+        assert (await count_replay(self.store, Filter(state=state))).total() == expected
+        assert await replay_all(self.store, Filter(state=state), self.now) == expected
 
     async def add_order(self, order: str) -> None:
         assert await self.store.add_orders(ACCOUNT, [order], self.now) == self.model.add_order(order, self.now)

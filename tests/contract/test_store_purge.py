@@ -10,7 +10,7 @@ import pytest
 
 from gateway.model import Dead, Decision, Done, RetryAt
 from gateway.store.contract import Filter, Purged, Refused, Store
-from tests.contract.store_case import DELIVERED, NOW, Backend, accept, claim, finish, numbered, states
+from tests.contract.store_case import DELIVERED, NOW, Backend, accept, claim, finish, numbered, replay_all, states
 from tests.support.factory import ACCOUNT, AT
 
 pytestmark = pytest.mark.gen_test
@@ -94,7 +94,7 @@ async def test_what_was_replayed_since_stays(backend: Backend) -> None:
     async with backend.open() as store:
         signal = await take(store, 1, 100)
         await end(store)
-        await store.replay(Filter(ids=[signal]), NOW)
+        await replay_all(store, Filter(ids=[signal]), NOW)
         await purge_all(store)
         assert await states(store) == {(signal, "erp"): "pending"}
         await end(store, at=NOW)

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.model import Dead, Delivery
 from gateway.store.contract import Filter, Store
-from tests.contract.store_case import LEASE, NOW, Backend, accept, claim, finish, ids, numbered, states
+from tests.contract.store_case import LEASE, NOW, Backend, accept, claim, finish, ids, numbered, replay_all, states
 from tests.support.factory import ACCOUNT
 from tests.support.postgres import Server
 
@@ -88,7 +88,7 @@ async def test_what_is_held_and_what_is_replayed_find_their_heads_too(shared: Ba
             await accept(one, numbered(number, order=str(number)))
         await finish(one, await claim(one), Dead("gone"))
         await asyncio.gather(
-            one.replay(Filter(state="dead"), NOW),
+            replay_all(one, Filter(state="dead"), NOW),
             *(accept(two, numbered(100 + n, order=str(n)), hold=True) for n in range(10)),
             *(three.add_orders(ACCOUNT, [str(n)], NOW) for n in range(10)),
             *(accept(three, numbered(200 + n, order=str(n))) for n in range(10)),
@@ -131,7 +131,7 @@ async def test_a_commit_is_heard_of_by_the_others(shared: Backend) -> None:
         await accept(one, numbered(1), ("erp", "export"))
         assert await heard.get() == [(ACCOUNT, "erp"), (ACCOUNT, "export")]
         await finish(one, await claim(one), Dead("gone"))
-        await one.replay(Filter(state="dead"), NOW)
+        await replay_all(one, Filter(state="dead"), NOW)
         assert await heard.get() == []
     assert set(map(tuple, own)) == {()}
 

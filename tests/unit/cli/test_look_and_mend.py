@@ -35,7 +35,7 @@ def test_nothing_yet_is_said_so(folder: Folder) -> None:
     assert folder.run("deliveries").output == "No deliveries.\n"
     assert folder.run("dead").output == "No dead letters.\n"
     assert folder.run("quarantine").output == "Nothing in quarantine.\n"
-    assert folder.run("replay", "--dead").output == "Nothing matches.\n"
+    assert folder.run("replay", "--dead").stdout == "Nothing matches.\n"
 
 
 def test_a_store_that_was_not_there_is_told(folder: Folder) -> None:
@@ -110,7 +110,7 @@ def test_a_dry_run_changes_nothing_and_a_replay_is_not_doubled(folder: Folder) -
     assert len(lines(folder.run("dead", "--json").output)) == 1
     assert "1 to be delivered again" in folder.run("replay", "--dead").output
     assert folder.run("dead").output == "No dead letters.\n"
-    assert folder.run("replay", "--dead").output == "Nothing matches.\n"
+    assert folder.run("replay", "--dead").stdout == "Nothing matches.\n"
 
 
 def test_replay_by_id_takes_what_was_delivered_too(folder: Folder) -> None:

@@ -220,7 +220,8 @@ async def test_the_store_knows_what_is_late_and_what_is_cancelled(tmp_path):
             moment = f"2026-11-20T{hour:02}:00:00+00:00"
             await run.accept(order=order, order_reference=f"PO-{order}", type=type, datetime=moment)
         await run.settle("delivered", "filtered", "dead")
-        await run.store.replay(Filter(state="dead"), run.clock.at)
+        async for _ in run.store.replay(Filter(state="dead"), run.clock.at):
+            pass
         run.advance(1)
         await run.settle("delivered", "filtered", "dead")
         [dead] = await run.store.deliveries(Filter(state="dead"), 10)

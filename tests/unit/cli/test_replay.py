@@ -1,0 +1,83 @@
+"""Replays of many deliveries: page by page, interrupted in order, and gone on with."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from gateway.cli import progress
+from gateway.model import Attempt, Dead, Kind
+from gateway.store import spans
+from gateway.store.contract import Page, Result, Store, Target, Want
+from tests.support.factory import make_signal
+from tests.unit.cli.conftest import Folder
+
+NOW = 1_800_000_000.0
+
+
+async def bury(store: Store) -> None:
+    """Ten dead letters on two routes each."""
+    for order in range(10):
+        sent = make_signal("ItemError", account="bookshop", order=str(order))
+        await store.accept(sent, [Target("export", sent.order), Target("alerts", None)], [], False)
+    for route in ("export", "alerts"):
+        claim = await store.claim([Want("bookshop", route, 100)], NOW, NOW + 60)
+        attempt = Attempt(1, NOW, 0.5, Kind.PERMANENT, "no")
+        await store.record([Result(delivery, Dead("no"), attempt, NOW) for delivery in claim.deliveries], {})
+
+
+@pytest.fixture
+def buried(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    monkeypatch.setattr(spans, "SIGNALS", 3)
+    folder.fill(bury)
+    return folder
+
+
+@pytest.fixture
+def impatient() -> Iterator[pytest.MonkeyPatch]:
+    """Someone who presses Ctrl-C after the first page, until undone."""
+    follow = progress.Bar.follow
+
+    def press(bar: progress.Bar, page: Page) -> None:
+        follow(bar, page)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.MonkeyPatch.context() as patience:
+        patience.setattr(progress.Bar, "follow", press)
+        yield patience
+
+
+def pending(folder: Folder) -> int:
+    return int(folder.rows("SELECT count(*) FROM deliveries WHERE state = 'pending'")[0][0])
+
+
+def test_all_pages_are_replayed_and_counted_per_route(buried: Folder) -> None:
+    output = buried.run("replay", "--dead").output
+    assert "20 to be delivered again" in output
+    assert "10/10" in output
+    assert pending(buried) == 20
+
+
+def test_a_dry_run_tells_the_routes(buried: Folder) -> None:
+    output = buried.run("replay", "--type", "ItemError", "--route", "alerts", "--dry-run").output
+    assert "10 would be replayed; nothing was changed." in output
+    assert "export" not in output
+    assert pending(buried) == 0
+
+
+def test_ctrl_c_ends_it_between_pages_and_says_how_to_go_on(buried: Folder, impatient: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    output = buried.run("replay", "--dead", code=130).output
+    assert "6 to be delivered again" in output
+    assert "Interrupted after signal 3; to go on: --after 3" in output
+    assert pending(buried) == 6
+    assert signal.getsignal(signal.SIGINT) == before
+    impatient.undo()
+    assert "14 to be delivered again" in buried.run("replay", "--dead", "--after", "3").output
+    assert pending(buried) == 20
+
+
+@pytest.mark.usefixtures("impatient")
+def test_ctrl_c_after_the_last_page_interrupts_nothing(buried: Folder) -> None:
+    assert "6 to be delivered again" in buried.run("replay", "1", "2", "3").output
