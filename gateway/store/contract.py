@@ -155,6 +155,25 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Wrong:
+    """Something that an audit found wrong: with a signal, or with its delivery on `route`."""
+
+    signal_id: int
+    account: str
+    route: str | None
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Audited(Page):
+    """A part of an audit: how many signals it had, their ledger as `Store.ledger` has it, and what is wrong."""
+
+    signals: int
+    ledger: Mapping[tuple[str, str], Mapping[str, int]]
+    wrong: Sequence[Wrong]
+
+
+@dataclass(frozen=True, slots=True)
 class RouteState:
     """What the store remembers of a route: the fields of its breaker (see gateway.policy.Breaker), and whether people
     have paused it, since when and why."""
@@ -323,6 +342,12 @@ class Store(Protocol):
     async def ledger(self) -> Mapping[tuple[str, str], Mapping[str, int]]:
         """Per (account, route): `accepted`, `delivered`, `pending`, `dead`, `filtered` (with those it did not ask
         for), counted in one snapshot."""
+        ...
+
+    def audit(self, after: int = 0) -> AsyncIterator[Audited]:
+        """Check custody, page by page and beside whoever writes: each signal above the id `after` has as many
+        deliveries as it was given, each delivery its signal and exactly one state that all its fields agree with, and
+        where any waits in a lane, unheld, the lane has exactly one head. What is accepted meanwhile is left out."""
         ...
 
     async def note(self, action: str, detail: Mapping[str, Any], now: float) -> None:

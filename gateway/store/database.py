@@ -14,9 +14,10 @@ from peewee import Database, PeeweeException
 
 from gateway.errors import StoreError
 from gateway.model import Attempt, Delivery, Signal
-from gateway.store import lanes, purge, queries, spans, writes
+from gateway.store import custody, lanes, purge, queries, spans, writes
 from gateway.store.contract import (
     Accepted,
+    Audited,
     Backlog,
     Claim,
     DeliveryRow,
@@ -235,6 +236,11 @@ class DatabaseStore:
 
     async def ledger(self) -> Mapping[tuple[str, str], Mapping[str, int]]:
         return await self._readers.run(queries.read_ledger)
+
+    async def audit(self, after: int = 0) -> AsyncIterator[Audited]:
+        whole = await self._readers.run(custody.whole, after)
+        for step in whole.steps():
+            yield await self._readers.run(custody.audit, whole, step)
 
     async def note(self, action: str, detail: Mapping[str, Any], now: float) -> None:
         await self._writer.submit(writes.note_events, writes.Note(now, self._actor, action, detail))

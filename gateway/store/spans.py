@@ -64,15 +64,15 @@ def whole(db: Database, which: Filter) -> Span:
     else:
         terms = [] if which.order is None else [Signals.id.in_(of_order(which.order))]
         # Asked one by one, as each alone is one seek.
-        first, last = (end_of(db, end, terms) for end in (fn.MIN, fn.MAX))
+        first, last = (end_of(db, end, Signals.id, terms) for end in (fn.MIN, fn.MAX))
     after = -1 if which.after is None else which.after
     upto = last if which.upto is None else which.upto
     return Span(max(first, after + 1), min(last, upto))
 
 
-def end_of(db: Database, end: Any, terms: Sequence[Expression]) -> int:
-    """An end of the signals' ids; -1 where there are none."""
-    query = Signals.select(end(Signals.id))
+def end_of(db: Database, end: Any, field: Any, terms: Sequence[Expression] = ()) -> int:
+    """An end of the ids in a field; -1 where there are none."""
+    query = field.model.select(end(field))
     found: int | None = (query.where(*terms) if terms else query).scalar(db)
     return -1 if found is None else found
 

@@ -103,6 +103,7 @@ async def play(backend: Backend, steps: Example) -> None:
             run.now += seconds
             await getattr(run, name)(*arguments)
             await run.compare()
+        assert [wrong async for page in store.audit() for wrong in page.wrong] == []
 
 
 @settings(max_examples=60, deadline=None)

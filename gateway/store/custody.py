@@ -1,0 +1,133 @@
+"""The audit of custody: each signal has the deliveries it was given, and each delivery is wholly in one state.
+
+By spans of ids. Each query reads one in a snapshot of its own, so that an audit of any size keeps nobody from writing;
+nothing compares what two queries have read, as a gateway may be at work between them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import orjson
+from peewee import JOIN, SQL, Case, Database, Value, fn
+
+from gateway.store.contract import Audited, Wrong
+from gateway.store.queries import STATES
+from gateway.store.spans import Span, end_of
+from gateway.store.tables import Deliveries, Signals
+
+NOTHING = dict.fromkeys(("accepted", *STATES), 0)
+COUNT = fn.COUNT(SQL("*"))
+Given = Deliveries.alias("given")
+Head = Deliveries.alias("head")
+
+
+def whole(db: Database, after: int) -> Span:
+    """All ids above one: those of deliveries too, which may have lost their signals."""
+    fields = (Signals.id, Deliveries.signal_id)
+    firsts = [first for field in fields if (first := end_of(db, fn.MIN, field)) >= 0]
+    return Span(max(min(firsts, default=0), after + 1), max(end_of(db, fn.MAX, field) for field in fields))
+
+
+def audit(db: Database, whole: Span, span: Span) -> Audited:
+    """What is in the span, and what is wrong there."""
+    ledger: defaultdict[tuple[str, str], Counter[str]] = defaultdict(lambda: Counter(NOTHING))
+    for account, route, state, count in count_deliveries(db, span):
+        ledger[account, route].update({"accepted": count, **({state: count} if state in STATES else {})})
+    found = {key: counts["accepted"] for key, counts in ledger.items()}
+    wrong = [*find_miscounted(db, span), *find_inconsistent(db, span)]
+    signals = 0
+    for account, unrouted, count in count_signals(db, span):
+        signals += count
+        names = read_names(unrouted)
+        if names is None:
+            wrong += find_unreadable(db, span, unrouted)
+        for name in names or ():
+            ledger[account, name].update({"accepted": count, "filtered": count})
+    return Audited(whole.first, span.last, whole.last, found, signals, ledger, wrong)
+
+
+# -- signals
+
+
+def count_signals(db: Database, span: Span) -> Iterable[tuple[str, str, int]]:
+    """By account and the routes that did not ask for them; the lists are few and repeat."""
+    group = (Signals.account, Signals.unrouted)
+    query = Signals.select(*group, COUNT).where(Signals.id.between(span.first, span.last)).group_by(*group)
+    return list(query.tuples().execute(db))
+
+
+def read_names(unrouted: str) -> list[str] | None:
+    """The routes in a list as the column has it; None where it is no list."""
+    try:
+        names = orjson.loads(unrouted) if unrouted else []
+    except orjson.JSONDecodeError:
+        return None
+    return names if isinstance(names, list) else None
+
+
+def find_unreadable(db: Database, span: Span, unrouted: str) -> Iterator[Wrong]:
+    query = Signals.select(Signals.id, Signals.account)
+    rows = query.where(Signals.id.between(span.first, span.last), Signals.unrouted == unrouted)
+    for id, account in rows.tuples().execute(db):
+        yield Wrong(id, account, None, "its list of the routes that did not ask for it can't be read")
+
+
+def find_miscounted(db: Database, span: Span) -> Iterator[Wrong]:
+    """Signals that have other than the deliveries they were given when they were accepted."""
+    has = Given.select(COUNT).where(Given.signal_id == Signals.id)
+    query = Signals.select(Signals.id, Signals.account, Signals.deliveries, has)
+    rows = query.where(Signals.id.between(span.first, span.last), Signals.deliveries != has)
+    for id, account, given, found in rows.tuples().execute(db):
+        yield Wrong(id, account, None, f"was given {given} deliveries and has {found}")
+
+
+# -- deliveries
+
+PENDING = Deliveries.state == "pending"
+DUE = Deliveries.due_at.is_null(False)
+WAITS = PENDING & ~DUE & (Deliveries.held == 0)
+LEASED = Deliveries.lease.is_null(False)
+HEADS = Head.select(COUNT).where(
+    Head.account == Deliveries.account,
+    Head.route == Deliveries.route,
+    Head.lane == Deliveries.lane,
+    # Literally, as else the index of heads, which is a partial one, may not be seen to have them.
+    SQL("head.state = 'pending' AND head.due_at IS NOT NULL AND head.lane IS NOT NULL"),
+)
+NAMED = fn.REPLACE(Signals.unrouted, Value('"').concat(Deliveries.route).concat('"'), "")
+"""Another text than the list where the route is in it."""
+RULES: Mapping[str, Any] = {
+    "its signal is not in the store": Signals.id.is_null(),
+    "its account is not its signal's": Deliveries.account != Signals.account,
+    "its state is none that there is": Deliveries.state.not_in(STATES),
+    "its signal says that the route did not ask for it": Signals.unrouted != NAMED,
+    "is pending, but says when it ended": PENDING & Deliveries.ended_at.is_null(False),
+    "is held, but due": PENDING & (Deliveries.held == 1) & DUE,
+    "is leased, but not due": PENDING & LEASED & ~DUE,
+    "waits, but neither for its order nor behind another": WAITS & Deliveries.lane.is_null(),
+    "waits in a lane that has no head, or several": WAITS & Deliveries.lane.is_null(False) & (HEADS != 1),
+    "has ended, but does not say when": ~PENDING & Deliveries.ended_at.is_null(),
+    "has ended, but is due": ~PENDING & DUE,
+    "has ended, but is leased": ~PENDING & LEASED,
+    "has ended, but is held": ~PENDING & (Deliveries.held == 1),
+}
+"""What must be of no delivery. That a lane has not several heads with nobody behind them, a unique index sees to."""
+
+
+def find_inconsistent(db: Database, span: Span) -> Iterator[Wrong]:
+    """Deliveries that break a rule; the first that each breaks."""
+    broken = Case(None, [(rule, what) for what, rule in RULES.items()])
+    query = Deliveries.select(Deliveries.signal_id, Deliveries.account, Deliveries.route, broken)
+    query = query.join(Signals, JOIN.LEFT_OUTER, on=Signals.id == Deliveries.signal_id)
+    rows = query.where(Deliveries.signal_id.between(span.first, span.last), broken.is_null(False))
+    for row in rows.order_by(Deliveries.signal_id, Deliveries.route).tuples().execute(db):
+        yield Wrong(*row)
+
+
+def count_deliveries(db: Database, span: Span) -> Iterable[tuple[str, str, str, int]]:
+    group = (Deliveries.account, Deliveries.route, Deliveries.state)
+    query = Deliveries.select(*group, COUNT).where(Deliveries.signal_id.between(span.first, span.last))
+    return list(query.group_by(*group).tuples().execute(db))
