@@ -1,4 +1,4 @@
-"""Commands that look: signals, show, deliveries, dead, quarantine, plugins."""
+"""Commands that look: signals, show, deliveries, dead, plugins."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.config import load_enabled
 from gateway.errors import GatewayError
 from gateway.model import Attempt
 from gateway.sink.registry import describe_plugin, installed_plugins
-from gateway.store.contract import DeliveryRow, Filter, QuarantineRow, SignalRow, Store
+from gateway.store.contract import DeliveryRow, Filter, SignalRow, Store
 
 
 @click.command()
@@ -100,20 +100,6 @@ def list_deliveries(config_path: Path, which: Filter, limit: int, as_json: bool,
         render.print_json(delivery_json(row) for row in rows)
     else:
         render.print_table([delivery_line(row) for row in rows], empty)
-
-
-@click.command()
-@config_option
-@click.option("--account", help="An account's name.")
-@limit_option
-@json_option
-def quarantine(config_path: Path, account: str | None, limit: int, as_json: bool) -> None:
-    """List requests that had a right key but were no valid signal, with what was wrong."""
-    rows = with_store(config_path, lambda store: store.quarantined(account, limit))
-    if as_json:
-        render.print_json(quarantine_json(row) for row in rows)
-    else:
-        render.print_table([quarantine_line(row) for row in rows], "Nothing in quarantine.")
 
 
 @click.command()
@@ -232,25 +218,4 @@ def attempt_line(attempt: Attempt) -> dict[str, object]:
     }
 
 
-def quarantine_json(row: QuarantineRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "account": row.account,
-        "received_at": render.iso(row.received_at),
-        "errors": row.errors,
-        "body": row.body,
-    }
-
-
-def quarantine_line(row: QuarantineRow) -> dict[str, object]:
-    wrong = "; ".join(f"{name}: {error}" for name, error in row.errors.items())
-    return {
-        "id": row.id,
-        "received (UTC)": render.moment(row.received_at),
-        "account": row.account,
-        "wrong": wrong,
-        "body": row.body[:80],
-    }
-
-
-COMMANDS = (signals, show, deliveries, dead, quarantine, plugins)
+COMMANDS = (signals, show, deliveries, dead, plugins)

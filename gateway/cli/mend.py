@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections import Counter
@@ -69,7 +70,15 @@ async def replay_pages(store: Store, which: Filter, dry_run: bool, hidden: bool)
             done.found.update(page.found)
             done.stopped_at = page.reached if page.reached < page.last else None
             bar.follow(page)
+    if done.found and not dry_run:
+        await store.note("replay", replay_note(which, done), time.time())
     return done
+
+
+def replay_note(which: Filter, done: Done) -> dict[str, object]:
+    """What the history tells of a replay: what was asked for, and how many deliveries it was."""
+    asked = {name: value for name, value in dataclasses.asdict(which).items() if value is not None}
+    return {**asked, "deliveries": done.found.total()}
 
 
 @click.command()

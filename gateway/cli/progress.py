@@ -31,6 +31,10 @@ class Bar:
         """So many more are done."""
         self._progress.advance(self._task, steps)
 
+    def grow(self, done: int) -> None:
+        """So many more are done, of nobody knows how many."""
+        self._progress.update(self._task, advance=done, total=None)
+
     def follow(self, page: Page) -> None:
         """Show how far a work is that goes page by page."""
         total = page.last - page.first + 1

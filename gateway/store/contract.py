@@ -336,7 +336,17 @@ class Store(Protocol):
         ...
 
     async def quarantined(self, account: str | None, limit: int) -> Sequence[QuarantineRow]:
-        """Newest first."""
+        """What is in quarantine, newest first."""
+        ...
+
+    async def quarantined_oldest(self, which: Filter, limit: int) -> Sequence[QuarantineRow]:
+        """The same, oldest first. Of the filter count `ids`, `after` and `upto`, here of quarantine, `account`, `since`
+        and `until`."""
+        ...
+
+    async def release_quarantined(self, quarantine_id: int, signal: Signal, now: float) -> bool:
+        """Take a request out of quarantine that was accepted after all, as the signal of that identity; noted in the
+        history. It is kept, marked. False where it was not in quarantine."""
         ...
 
     async def ledger(self) -> Mapping[tuple[str, str], Mapping[str, int]]:

@@ -14,12 +14,12 @@ import orjson
 from peewee import JOIN, SQL, Case, Database, Value, fn
 
 from gateway.store.contract import Audited, Wrong
-from gateway.store.queries import STATES
+from gateway.store.queries import ALL, STATES
 from gateway.store.spans import Span, end_of
 from gateway.store.tables import Deliveries, Signals
 
 NOTHING = dict.fromkeys(("accepted", *STATES), 0)
-COUNT = fn.COUNT(SQL("*"))
+COUNT = fn.COUNT(ALL)
 Given = Deliveries.alias("given")
 Head = Deliveries.alias("head")
 

@@ -234,6 +234,13 @@ class DatabaseStore:
     async def quarantined(self, account: str | None, limit: int) -> Sequence[QuarantineRow]:
         return await self._readers.run(queries.list_quarantined, account, limit)
 
+    async def quarantined_oldest(self, which: Filter, limit: int) -> Sequence[QuarantineRow]:
+        return await self._readers.run(queries.list_quarantined_oldest, which, limit)
+
+    async def release_quarantined(self, quarantine_id: int, signal: Signal, now: float) -> bool:
+        release = writes.Release(quarantine_id, signal, now, self._actor)
+        return bool(await self._writer.submit(writes.release_quarantined, release))
+
     async def ledger(self) -> Mapping[tuple[str, str], Mapping[str, int]]:
         return await self._readers.run(queries.read_ledger)
 

@@ -33,10 +33,16 @@ def of_signals(which: Filter) -> list[Expression]:
     terms += between(Signals.id, which)
     if which.order is not None:
         terms.append(Signals.id.in_(of_order(which.order)))
+    return [*terms, *received(Signals.received_at, which)]
+
+
+def received(field: Any, which: Filter) -> list[Expression]:
+    """The filter's time window."""
+    terms = []
     if which.since is not None:
-        terms.append(Signals.received_at >= micros(which.since))
+        terms.append(field >= micros(which.since))
     if which.until is not None:
-        terms.append(Signals.received_at < micros(which.until))
+        terms.append(field < micros(which.until))
     return terms
 
 
@@ -141,13 +147,28 @@ def list_attempts(db: Database, signal_id: int) -> dict[str, list[Attempt]]:
 
 def list_quarantined(db: Database, account: str | None, limit: int) -> list[QuarantineRow]:
     """Newest first."""
-    query = Quarantine.select().order_by(Quarantine.id.desc()).limit(limit)
-    if account is not None:
-        query = query.where(Quarantine.account == account)
-    return [
-        QuarantineRow(row["id"], row["account"], row["received_at"] / 1e6, row["body"], orjson.loads(row["errors"]))
-        for row in query.dicts().execute(db)
-    ]
+    query = in_quarantine(Filter(account=account)).order_by(Quarantine.id.desc()).limit(limit)
+    return [make_quarantine_row(row) for row in query.dicts().execute(db)]
+
+
+def list_quarantined_oldest(db: Database, which: Filter, limit: int) -> list[QuarantineRow]:
+    query = in_quarantine(which).order_by(Quarantine.id).limit(limit)
+    return [make_quarantine_row(row) for row in query.dicts().execute(db)]
+
+
+def in_quarantine(which: Filter) -> Any:
+    """Requests that are still there and match."""
+    terms = [Quarantine.accepted_at.is_null(), *between(Quarantine.id, which)]
+    if which.ids is not None:
+        terms.append(Quarantine.id.in_(ids_of(which)))
+    if which.account is not None:
+        terms.append(Quarantine.account == which.account)
+    return Quarantine.select().where(*terms, *received(Quarantine.received_at, which))
+
+
+def make_quarantine_row(row: dict[str, Any]) -> QuarantineRow:
+    errors = orjson.loads(row["errors"])
+    return QuarantineRow(row["id"], row["account"], row["received_at"] / 1e6, row["body"], errors)
 
 
 # -- the rest

@@ -54,13 +54,17 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "replace").decode().replace("\0", "")
 
 
+def occurred_at(signal: Signal) -> int:
+    """As the signals' key has it."""
+    return UNKNOWN_TIME if signal.occurred_at is None else micros_of(signal.occurred_at)
+
+
 def signal_row(signal: Signal, deliveries: int, unrouted: Sequence[str]) -> list[Any]:
     """A signal in the order of `SIGNAL_COLUMNS`, but for the id and `late`, then the columns that none of it needs."""
-    occurred = UNKNOWN_TIME if signal.occurred_at is None else micros_of(signal.occurred_at)
     return [
         signal.account,
         signal.identity,
-        occurred,
+        occurred_at(signal),
         clean(signal.type),
         clean(signal.order),
         clean(signal.order_reference),

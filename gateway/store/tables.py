@@ -73,7 +73,8 @@ class Attempts(Model):
 
 
 class Quarantine(Model):
-    """Requests with a right key that were no valid signals. `digest` is the body's, once per account."""
+    """Requests with a right key that were no valid signals. `digest` is the body's, once per account. Those that were
+    accepted after all have `accepted_at`, and the signal's id; they are listed no more."""
 
     id = AutoField()
     account = TextField()
@@ -81,6 +82,8 @@ class Quarantine(Model):
     received_at = BigIntegerField()
     body = TextField()
     errors = TextField()
+    accepted_at = BigIntegerField(null=True)
+    signal_id = BigIntegerField(null=True)
 
     class Meta:
         table_name = "quarantine"

@@ -11,8 +11,8 @@ from peewee import Database
 from gateway.model import Signal
 from gateway.store import lanes, purge, sql
 from gateway.store.contract import Accepted, Refused, RouteState, Target
-from gateway.store.rows import clean, dumps, micros, micros_of, signal_row
-from gateway.store.tables import Audit, Quarantine
+from gateway.store.rows import clean, dumps, micros, micros_of, occurred_at, signal_row
+from gateway.store.tables import Audit, Quarantine, Signals
 
 
 class Accept(NamedTuple):
@@ -34,6 +34,13 @@ class Pause(NamedTuple):
     paused: bool
     now: float
     why: str
+    actor: str
+
+
+class Release(NamedTuple):
+    quarantine_id: int
+    signal: Signal
+    now: float
     actor: str
 
 
@@ -127,6 +134,24 @@ def quarantine_one(db: Database, refused: Refused) -> int:
     return kept
 
 
+def release_quarantined(db: Database, items: Sequence[Release]) -> list[bool]:
+    """Requests that were accepted after all."""
+    return [release_one(db, item) for item in items]
+
+
+def release_one(db: Database, release: Release) -> bool:
+    signal = release.signal
+    same = (Signals.account == signal.account, Signals.identity == signal.identity)
+    signal_id = Signals.select(Signals.id).where(*same, Signals.occurred_at == occurred_at(signal)).scalar(db)
+    marks = {"accepted_at": micros(release.now), "signal_id": signal_id}
+    still = (Quarantine.id == release.quarantine_id, Quarantine.accepted_at.is_null())
+    if not Quarantine.update(marks).where(*still).execute(db):
+        return False
+    detail = {"account": signal.account, "quarantine": release.quarantine_id, "signal": signal_id}
+    note(db, release.now, release.actor, "release", detail)
+    return True
+
+
 def add_orders(db: Database, items: Sequence[AddOrders]) -> list[int]:
     """Orders become known, and what was held for them is freed."""
     return [add_orders_of(db, *item) for item in items]
@@ -197,6 +222,7 @@ STEPS = (
     save_route_states,
     pause_routes,
     note_events,
+    release_quarantined,
     lanes.record_results,
     lanes.renew_leases,
     lanes.replay_deliveries,

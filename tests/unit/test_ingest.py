@@ -380,3 +380,36 @@ def test_whatever_is_sent_the_key_is_not_kept(name: str, changes: dict[str, Any]
     kept += [refused.body + str(refused.errors) for refused in desk.store.refused]
     assert KEY not in "".join(kept)
     assert '"apikey":' not in "".join(kept).lower()
+
+
+# -- out of quarantine
+
+
+async def test_what_was_refused_is_taken_in_as_any_signal_once_the_settings_allow() -> None:
+    strict = Desk(make_accounts(unknown_types="reject"))
+    await strict.refused(InvalidSignal, {**example(), "type": "Unheard"})
+    (kept,) = strict.store.refused
+    desk = Desk()
+    receipt = await desk.ingest.readmit("bookshop", kept.body, NOW)
+    (write,) = desk.store.writes
+    assert write.signal.payload == {**example(), "type": "Unheard"}
+    assert write.signal.received_at == NOW
+    assert [target.route for target in write.targets] == ["erp"]
+    assert (receipt.id, receipt.known_type) == (1, False)
+    assert desk.woken == [("bookshop", ["erp"])]
+
+
+async def test_a_readmission_has_the_identity_of_the_senders_own_retry() -> None:
+    desk = Desk()
+    await desk.post({**example(), "type": "Unheard"})
+    again = await desk.ingest.readmit("bookshop", orjson.dumps({**example(), "type": "Unheard"}).decode(), NOW)
+    assert again.duplicate
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{", '{"type": "ItemPacked"}', '{"a":' * 300 + "1" + "}" * 300])
+async def test_what_is_no_valid_signal_stays_refused(body: str) -> None:
+    desk = Desk()
+    with pytest.raises(InvalidSignal) as caught:
+        await desk.ingest.readmit("bookshop", body, NOW)
+    assert caught.value.fields
+    assert desk.store.writes == desk.store.refused == []

@@ -59,6 +59,15 @@ def test_all_pages_are_replayed_and_counted_per_route(buried: Folder) -> None:
     assert pending(buried) == 20
 
 
+def test_the_history_tells_of_a_replay_and_of_no_dry_run(buried: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "ada")
+    for words in (["--dry-run"], [], []):
+        buried.run("replay", "--dead", "--route", "alerts", *words)
+    assert buried.rows("SELECT actor, action, detail FROM audit") == [
+        ("ada", "replay", '{"route":"alerts","state":"dead","deliveries":10}')
+    ]
+
+
 def test_a_dry_run_tells_the_routes(buried: Folder) -> None:
     output = buried.run("replay", "--type", "ItemError", "--route", "alerts", "--dry-run").output
     assert "10 would be replayed; nothing was changed." in output

@@ -158,7 +158,22 @@ def test_of_two_that_start_at_once_one_makes_the_schema(tmp_path: Path) -> None:
             await store.close()
 
     asyncio.run(both())
-    assert execute(tmp_path / "gateway.db", "SELECT count(*) FROM schema_migration") == [(1,)]
+    steps = [(path.stem,) for path in sorted(FOLDER.glob("[0-9]*.py"))]
+    assert execute(tmp_path / "gateway.db", "SELECT name FROM schema_migration ORDER BY name") == steps
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date_and_keeps_what_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    run(f"sqlite:///{path}")
+    for column in ("accepted_at", "signal_id"):
+        execute(path, f"ALTER TABLE quarantine DROP COLUMN {column}")
+    execute(path, "DELETE FROM schema_migration WHERE name > '0002'")
+    execute(
+        path, "INSERT INTO quarantine (account, digest, received_at, body, errors) VALUES ('a', 'd', 1, '{}', '{}')"
+    )
+    run(f"sqlite:///{path}")
+    kept = execute(path, "SELECT account, body, accepted_at, signal_id FROM quarantine")
+    assert kept == [("a", "{}", None, None)]
 
 
 def test_a_folder_that_can_not_be_written_is_named() -> None:

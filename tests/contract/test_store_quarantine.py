@@ -1,0 +1,92 @@
+"""The store's contract: what is in quarantine, and how it leaves it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.store.contract import Filter, Refused, Store
+from tests.contract.store_case import NOW, Backend, accept, numbered
+from tests.support.factory import ACCOUNT, make_signal
+
+pytestmark = pytest.mark.gen_test
+
+
+async def fill(store: Store) -> list[int]:
+    """Four requests, a minute from each other, the last of another account; their ids."""
+    accounts = [ACCOUNT] * 3 + ["printery"]
+    return [
+        await store.quarantine(Refused(account, NOW + 60 * number, f"body {number}", {"body": "no JSON"}))
+        for number, account in enumerate(accounts)
+    ]
+
+
+async def numbers(store: Store, which: Filter, limit: int = 100) -> list[int]:
+    return [int(row.body.removeprefix("body ")) for row in await store.quarantined_oldest(which, limit)]
+
+
+@pytest.mark.parametrize(
+    ("which", "found"),
+    [
+        ({}, [0, 1, 2, 3]),
+        ({"account": ACCOUNT}, [0, 1, 2]),
+        ({"since": NOW + 60}, [1, 2, 3]),
+        ({"until": NOW + 60}, [0]),
+        ({"account": "printery", "until": NOW + 180}, []),
+        ({"ids": []}, []),
+        ({"ids": [2**70, -1]}, []),
+        ({"after": 2**70}, []),
+    ],
+)
+async def test_filters_oldest_first(backend: Backend, which: dict[str, Any], found: list[int]) -> None:
+    async with backend.open() as store:
+        await fill(store)
+        assert await numbers(store, Filter(**which)) == found
+
+
+async def test_pages_are_told_by_ids(backend: Backend) -> None:
+    async with backend.open() as store:
+        kept = await fill(store)
+        assert await numbers(store, Filter(), 2) == [0, 1]
+        assert await numbers(store, Filter(after=kept[1]), 2) == [2, 3]
+        assert await numbers(store, Filter(after=kept[0], upto=kept[2])) == [1, 2]
+        assert await numbers(store, Filter(ids=[kept[3], kept[1]])) == [1, 3]
+
+
+async def test_what_is_released_is_kept_and_listed_no_more(backend: Backend) -> None:
+    async with backend.open(actor="ada") as store:
+        kept = await fill(store)
+        await accept(store, numbered(1))
+        assert await store.release_quarantined(kept[1], numbered(1), NOW + 3600)
+        assert not await store.release_quarantined(kept[1], numbered(1), NOW + 7200)
+        assert not await store.release_quarantined(99, numbered(1), NOW)
+        assert await numbers(store, Filter()) == [0, 2, 3]
+        assert [row.body for row in await store.quarantined(ACCOUNT, 10)] == ["body 2", "body 0"]
+        assert rows(store, "SELECT body, accepted_at, signal_id FROM quarantine WHERE accepted_at IS NOT NULL") == [
+            ("body 1", round((NOW + 3600) * 1e6), 1)
+        ]
+        told = f'{{"account":"{ACCOUNT}","quarantine":{kept[1]},"signal":1}}'
+        assert rows(store, "SELECT actor, action, detail FROM audit") == [("ada", "release", told)]
+
+
+async def test_the_signal_is_found_without_a_time_too(backend: Backend) -> None:
+    timeless = make_signal("Unheard", datetime=None, id=0)
+    async with backend.open() as store:
+        kept = await fill(store)
+        await accept(store, numbered(1))
+        await accept(store, timeless)
+        await store.release_quarantined(kept[0], timeless, NOW)
+        assert rows(store, "SELECT signal_id FROM quarantine WHERE accepted_at IS NOT NULL") == [(2,)]
+
+
+async def test_the_history_tells_what_was_done_by_hand(backend: Backend) -> None:
+    async with backend.open(actor="ada") as store:
+        await store.note("replay", {"route": "erp", "deliveries": 3}, NOW)
+        told = '{"route":"erp","deliveries":3}'
+        assert rows(store, "SELECT at, actor, action, detail FROM audit") == [(round(NOW * 1e6), "ada", "replay", told)]
+
+
+def rows(store: Any, query: str) -> list[Any]:
+    """What is in the database, as it is."""
+    return [tuple(row) for row in store._writer._db.execute_sql(query).fetchall()]
