@@ -154,6 +154,7 @@ def signal_line(row: SignalRow) -> dict[str, object]:
         "order": signal.order,
         "reference": signal.order_reference,
         "item": signal.item,
+        "late": "late" if signal.late else "",
         "deliveries": row.deliveries,
     }
 
@@ -170,6 +171,8 @@ def delivery_json(row: DeliveryRow) -> dict[str, Any]:
         "due_at": render.iso(row.due_at),
         "ended_at": render.iso(row.ended_at),
         "held": row.held,
+        "late": row.late,
+        "replayed": row.replayed,
         "reason": row.reason,
     }
 
@@ -182,6 +185,7 @@ def delivery_line(row: DeliveryRow) -> dict[str, object]:
         "state": row.state,
         "attempts": row.attempts,
         "since (UTC)": render.moment(row.ended_at or row.created_at),
+        "marks": ", ".join(mark for mark in ("late", "replayed") if getattr(row, mark)),
         "next": next_step(row),
         "reason": row.reason,
     }

@@ -88,7 +88,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """A delivery as listed."""
+    """A delivery as listed; `late` is its signal's."""
 
     signal_id: int
     account: str
@@ -103,6 +103,7 @@ class DeliveryRow:
     held: bool = False
     leased: bool = False
     replayed: bool = False
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +330,10 @@ class Store(Protocol):
 
     async def deliveries(self, which: Filter, limit: int) -> Sequence[DeliveryRow]:
         """Newest first."""
+        ...
+
+    async def heads(self, signal_id: int) -> Mapping[str, DeliveryRow]:
+        """The heads of the lanes in which deliveries of a signal wait, by route."""
         ...
 
     async def attempts(self, signal_id: int) -> Mapping[str, Sequence[Attempt]]:

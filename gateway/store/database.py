@@ -228,6 +228,9 @@ class DatabaseStore:
     async def deliveries(self, which: Filter, limit: int) -> Sequence[DeliveryRow]:
         return await self._readers.run(queries.list_deliveries, which, limit)
 
+    async def heads(self, signal_id: int) -> Mapping[str, DeliveryRow]:
+        return await self._readers.run(queries.find_heads, signal_id)
+
     async def attempts(self, signal_id: int) -> Mapping[str, Sequence[Attempt]]:
         return await self._readers.run(queries.list_attempts, signal_id)
 

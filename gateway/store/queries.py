@@ -121,16 +121,33 @@ def make_signal_row(row: Sequence[Any]) -> SignalRow:
 
 def list_deliveries(db: Database, which: Filter, limit: int) -> list[DeliveryRow]:
     """Newest first."""
-    query = Deliveries.select()
+    query = select_deliveries(Deliveries)
     if terms := of_deliveries(which):
         query = query.where(*terms)
     rows = query.order_by(Deliveries.signal_id.desc(), Deliveries.route).limit(limit).dicts().execute(db)
     return [make_delivery_row(row) for row in rows]
 
 
+def find_heads(db: Database, signal_id: int) -> dict[str, DeliveryRow]:
+    """The heads of the lanes in which deliveries of a signal wait, by route."""
+    head = Deliveries.alias("head")
+    lane = (Deliveries.account == head.account) & (Deliveries.route == head.route) & (Deliveries.lane == head.lane)
+    waits = Deliveries.due_at.is_null() & (Deliveries.held == 0) & (Deliveries.state == "pending")
+    query = select_deliveries(head).join(Deliveries, on=lane)
+    query = query.where(Deliveries.signal_id == signal_id, waits, head.state == "pending", head.due_at.is_null(False))
+    return {row.route: row for row in map(make_delivery_row, query.dicts().execute(db))}
+
+
+def select_deliveries(deliveries: Any) -> Any:
+    """Deliveries, or an alias of theirs, with what of their signals they are listed with."""
+    same = (Signals.account == deliveries.account, Signals.id == deliveries.signal_id)
+    columns = [getattr(deliveries, name) for name in Deliveries._meta.sorted_field_names]
+    return deliveries.select(*columns, Signals.select(Signals.late).where(*same).alias("late"))
+
+
 def make_delivery_row(row: dict[str, Any]) -> DeliveryRow:
     lease = row.pop("lease")
-    flags: dict[str, Any] = {name: bool(row.pop(name)) for name in ("held", "replayed")}
+    flags: dict[str, Any] = {name: bool(row.pop(name)) for name in ("held", "replayed", "late")}
     times: dict[str, Any] = {name: seconds(row.pop(name)) for name in ("created_at", "due_at", "ended_at")}
     return DeliveryRow(**row, **times, **flags, leased=lease is not None)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.model import ITEM_ERROR, ITEM_SHIPPED, Dead, Done
+from gateway.model import ITEM_ERROR, ITEM_SHIPPED, Dead, Done, RetryAt
 from gateway.store.contract import Filter, Store
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered
 from tests.support.factory import ACCOUNT, make_signal
@@ -115,3 +115,25 @@ async def test_the_ledger_counts_every_route(backend: Backend) -> None:
             ("printery", "erp"): none | {"accepted": 2, "pending": 2},
             ("printery", "alerts"): none | {"accepted": 2, "filtered": 2},
         }
+
+
+async def test_deliveries_are_listed_with_whether_their_signal_is_late(backend: Backend) -> None:
+    async with backend.open() as store:
+        for hour in (12, 11):
+            await accept(store, make_signal(ITEM_SHIPPED, id=0, order="1", datetime=f"2026-11-20T{hour}:00:00+00:00"))
+        assert [row.late for row in await store.deliveries(Filter(), 10)] == [True, False]
+
+
+async def test_the_heads_that_a_signal_waits_behind(backend: Backend) -> None:
+    async with backend.open() as store:
+        await accept(store, numbered(1), ("erp", "export"))
+        await accept(store, numbered(2), ("erp", "export"))
+        await accept(store, numbered(3), hold=True)
+        await finish(store, await claim(store, routes=("export",)), RetryAt(NOW + 60, "down"))
+        await finish(store, await claim(store, limit=1))
+        heads = await store.heads(2)
+        assert {route: (row.signal_id, row.due_at, row.reason) for route, row in heads.items()} == {
+            "export": (1, NOW + 60, "down")
+        }
+        for signal in (1, 3, 99):
+            assert await store.heads(signal) == {}

@@ -11,7 +11,7 @@ RANKS = [
     {"errors"},
     {"model"},
     {"clock", "protocol", "keys", "policy", "sink", "logs", "metrics", "store"},
-    {"config", "ingest", "dispatch", "housekeeping", "simulate"},
+    {"config", "ingest", "dispatch", "explain", "housekeeping", "simulate"},
     {"web", "testing"},
     {"service"},
     {"cli"},

@@ -1,0 +1,176 @@
+"""Why a signal did or did not reach a route, in each way that there is."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from gateway.explain import Explanation, Facts, explain
+from gateway.model import Account
+from gateway.store.contract import DeliveryRow, RouteState, SignalRow
+from tests.support.accounts import make_account, make_route
+from tests.support.factory import AT, make_signal
+
+NOW = AT.timestamp()
+SHOWN = "2026-11-20 10:11:12 UTC"
+LATER = "2026-11-20 10:12:12 UTC"
+
+PENDING = DeliveryRow(12, "bookshop", "erp", "1", "pending", 0, NOW, NOW, None, "")
+ENDED = replace(PENDING, state="delivered", due_at=None, attempts=1, ended_at=NOW)
+WAITS = replace(PENDING, due_at=None)
+RETRY = replace(PENDING, due_at=NOW + 60, attempts=2, reason="answered 500")
+HEAD = replace(RETRY, signal_id=7)
+
+
+def one(
+    delivery: DeliveryRow | None = None,
+    *,
+    head: DeliveryRow | None = None,
+    unrouted: tuple[str, ...] = (),
+    state: dict[str, Any] | None = None,
+    **route: Any,
+) -> Explanation:
+    """What is said of the one route of an account."""
+    account = make_account(routes={"erp": make_route("erp", **route)})
+    return the_one(account, delivery, head, unrouted, state)
+
+
+def the_one(
+    account: Account | None,
+    delivery: DeliveryRow | None = None,
+    head: DeliveryRow | None = None,
+    unrouted: tuple[str, ...] = (),
+    state: dict[str, Any] | None = None,
+) -> Explanation:
+    facts = Facts(
+        SignalRow(make_signal(id=12), 1, unrouted),
+        {"erp": delivery} if delivery else {},
+        {"erp": head} if head else {},
+        {"erp": RouteState("bookshop", "erp", **state)} if state else {},
+    )
+    (found,) = explain(facts, account, NOW)
+    assert (found.route, found.delivery) == ("erp", delivery)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("row", "why", "text"),
+    [
+        (ENDED, "delivered", f"delivered at {SHOWN}, by attempt 1"),
+        (replace(ENDED, replayed=True), "delivered", f"delivered at {SHOWN}, by attempt 1, in a replay"),
+        (
+            replace(ENDED, state="filtered", reason="no such order"),
+            "filtered",
+            f"the sink had nothing to do for it at {SHOWN}: no such order",
+        ),
+        (replace(ENDED, state="dead", reason="no"), "dead", f"given up at {SHOWN}: no"),
+        (replace(ENDED, state="dead", ended_at=None), "dead", "given up at an unknown time: "),
+        (PENDING, "due", f"is due since {SHOWN}"),
+        (
+            replace(RETRY, due_at=NOW),
+            "due",
+            f"is due since {SHOWN}, after 2 failed attempts; the last: answered 500",
+        ),
+        (RETRY, "retry", f"is tried again at {LATER}, after 2 failed attempts; the last: answered 500"),
+        (replace(PENDING, leased=True, due_at=NOW + 60), "running", "is being delivered, in attempt 1"),
+        (replace(PENDING, leased=True), "due", f"is due since {SHOWN}"),  # its lease has run out
+        (replace(WAITS, held=True), "held", "held until its order is known to the account"),
+        (WAITS, "behind", "waits behind another of its order"),
+    ],
+)
+def test_a_delivery_is_explained_by_its_state(row: DeliveryRow, why: str, text: str) -> None:
+    found = one(row)
+    assert (found.why, found.text, found.behind, found.sink) == (why, text, None, "fake")
+
+
+def test_what_waits_for_another_names_it_and_what_that_one_waits_for() -> None:
+    found = one(WAITS, head=HEAD)
+    assert (found.why, found.behind) == ("behind", 7)
+    assert found.text == (
+        f"waits behind signal 7 of its order, which is tried again at {LATER}, after 2 failed attempts; "
+        "the last: answered 500"
+    )
+
+
+@pytest.mark.parametrize(
+    ("state", "why", "text"),
+    [
+        ({"paused": True, "paused_at": NOW, "why": "new ERP"}, "paused", f"the route is paused since {SHOWN}: new ERP"),
+        ({"paused": True, "paused_at": NOW}, "paused", f"the route is paused since {SHOWN}"),
+        (
+            {"failures": 5, "opened": 1, "probe_at": NOW + 60, "reason": "answered 500"},
+            "open",
+            f"the route's target fails, and is probed at {LATER}: answered 500",
+        ),
+        (
+            {"opened": 1, "probe_at": NOW, "reason": "wrong api_key"},
+            "misconfigured",
+            "the target refuses the route's settings (wrong api_key): mend them",
+        ),
+    ],
+)
+def test_a_route_that_delivers_nothing_is_said(state: dict[str, Any], why: str, text: str) -> None:
+    found = one(PENDING, state=state)
+    assert (found.why, found.text) == (why, f"is due since {SHOWN}; {text}")
+    assert one(WAITS, head=HEAD, state=state).why == why
+    # It goes on, or would not go on, whatever the route does.
+    assert one(replace(PENDING, leased=True, due_at=NOW + 60), state=state).why == "running"
+    assert one(replace(WAITS, held=True), state=state).why == "held"
+    assert one(ENDED, state=state).text == f"delivered at {SHOWN}, by attempt 1"
+
+
+def test_what_waits_for_a_route_that_is_off_or_gone_is_said() -> None:
+    off = one(PENDING, enabled=False)
+    assert (off.why, off.text.partition("; ")[2]) == (
+        "off",
+        "the route is switched off, and it waits until it is on again",
+    )
+    for account in (make_account(routes={}), None):
+        gone = the_one(account, PENDING)
+        assert (gone.why, gone.sink) == ("unconfigured", None)
+        assert gone.text.endswith("the route is no longer configured, and it waits until it is")
+        assert the_one(account, ENDED).why == "delivered"
+
+
+@pytest.mark.parametrize(
+    ("route", "unrouted", "why", "text"),
+    [
+        (
+            {"signals": frozenset({"ItemError"})},
+            ("erp",),
+            "unrouted",
+            "the route did not ask for ItemShipped when the signal came",
+        ),
+        (
+            {},
+            ("erp",),
+            "unrouted",
+            "the route did not ask for ItemShipped when the signal came; it does by now, for signals still to come",
+        ),
+        ({"enabled": False}, (), "off", "the route is switched off"),
+        ({}, (), "later", "the route was added or switched on after the signal was accepted"),
+        (
+            {"signals": frozenset({"ItemError"})},
+            (),
+            "later",
+            "the route was added or switched on after the signal was accepted, and it does not ask for ItemShipped",
+        ),
+    ],
+)
+def test_why_there_is_no_delivery(route: dict[str, Any], unrouted: tuple[str, ...], why: str, text: str) -> None:
+    found = one(None, unrouted=unrouted, **route)
+    assert (found.why, found.text) == (why, text)
+
+
+def test_routes_come_in_the_configs_order_then_those_that_are_gone() -> None:
+    deliveries = {name: replace(ENDED, route=name) for name in ("zebra", "ant", "erp")}
+    facts = Facts(SignalRow(make_signal(id=12), 3, ("alerts", "lost")), deliveries, {}, {})
+    found = {explanation.route: explanation.why for explanation in explain(facts, make_account(), NOW)}
+    assert list(found.items()) == [
+        ("erp", "delivered"),
+        ("alerts", "unrouted"),
+        ("off", "off"),
+        ("ant", "delivered"),
+        ("zebra", "delivered"),
+        ("lost", "unrouted"),
+    ]
