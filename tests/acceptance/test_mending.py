@@ -1,0 +1,49 @@
+"""What operators mend beside a running gateway: dead letters, quarantine; and that custody holds all the while."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support.payloads import example, request
+from tests.support.scene import ERP, Scene, fetch, serving, wait_until
+from tests.support.stub import Answer, Stub
+
+
+def test_what_was_refused_is_delivered_after_the_config_is_mended(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, {"bookshop": {"erp": f"signals: ['*'], {ERP}"}})
+    config = tmp_path / "gateway.yaml"
+    mended = config.read_text()
+    config.write_text(mended.replace("    keys:", "    unknown_types: reject\n    keys:"))
+    with scene.running() as gateway:
+        for item in ("1", "2"):
+            sent = {**example("ItemPacked", item=item), "type": "ItemFolded"}
+            assert fetch(f"{gateway.url}/signals/bookshop", request(sent)).code == 400
+        assert "0 would be accepted" in scene.cli("quarantine", "replay", "--all", "--dry-run", code=1)
+        config.write_text(mended)
+        assert "2 would be accepted" in scene.cli("quarantine", "replay", "--all", "--dry-run")
+        assert "2 accepted" in scene.cli("quarantine", "replay", "--all")
+        assert scene.cli("quarantine") == "Nothing in quarantine.\n"
+        scene.wait_for_delivery()
+        assert sorted(scene.recorded()) == [1, 2]
+    assert "each is accounted for" in scene.cli("audit")
+
+
+def test_dead_letters_are_delivered_again_once_the_target_is_mended(tmp_path: Path) -> None:
+    target = Stub()
+    target.faults.extend([Answer(400)] * 4)
+    with serving(target):
+        shop = f'sink: post, options: {{url: "{target.url}"}}'
+        scene = Scene(tmp_path, {"bookshop": {"erp": ERP, "shop": shop}})
+        with scene.running():
+            for number in range(4):
+                scene.send(number, order=str(number // 2))
+            wait_until(lambda: scene.states()["dead"] == 4, 15, "the target to refuse all")
+            (dead, *_) = [row for row in scene.cli_json("explain", "1") if row["route"] == "shop"]
+            assert (dead["why"], dead["text"].endswith("answered 400")) == ("dead", True)
+            assert "4 would be replayed" in scene.cli("replay", "--route", "shop", "--dead", "--dry-run")
+            assert "4 to be delivered again" in scene.cli("replay", "--route", "shop", "--dead")
+            scene.check_custody()
+        assert sorted(request.json["id"] for request in target.requests) == [1, 1, 2, 2, 3, 3, 4, 4]
+        assert scene.recorded().total() == 4
+        assert {row["replayed"] for row in scene.cli_json("deliveries", "--route", "shop")} == {True}
+        assert "4 signals, and each is accounted for." in scene.cli("audit")
