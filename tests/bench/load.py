@@ -15,7 +15,7 @@ import re
 import time
 from array import array
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 from gateway.simulate import percentile
 from tests.bench import rig
@@ -76,8 +76,7 @@ class Connection(asyncio.Protocol):
         self.received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
         self.send()
 
     def send(self) -> None:

@@ -44,7 +44,7 @@ class Server:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *command],
                 cwd=directory,
-                env=environment({"PYTHONPATH": f"{ROOT}:{directory / 'path'}"}),
+                env=with_sinks(directory),
                 stdout=output,
                 stderr=output,
             )
@@ -97,6 +97,23 @@ def serving(command: Sequence[str], port: int, core: int, directory: Path) -> It
         yield server
     finally:
         server.stop()
+
+
+@contextmanager
+def running(*words: object, directory: Path = ROOT) -> Iterator[subprocess.Popen[bytes]]:
+    """Another process of a turn, which ends with it at the latest. It chooses its core itself."""
+    command = [sys.executable, "-m", *map(str, words)]
+    process = subprocess.Popen(command, cwd=directory, env=with_sinks(directory), stdout=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def with_sinks(directory: Path) -> dict[str, str]:
+    """The environment in which the sinks that `write_config` has put into the directory are known."""
+    return environment({"PYTHONPATH": f"{ROOT}:{directory / 'path'}"})
 
 
 def can_connect(port: int) -> bool:

@@ -1,0 +1,134 @@
+"""A sender of an even pace, and the target of its deliveries: how long its signals took to be answered, and to arrive.
+
+    python -m tests.bench.pulse --port 8080 --path /signals/healthy --target 8090 --rate 100
+
+Both in one process, so that one clock tells when a signal was sent and when it arrived. A signal's time counts from
+when it was to be sent: a gateway that keeps one waiting does not put off the next.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import time
+from collections import Counter
+from typing import Any
+
+import orjson
+
+from gateway.cli.run import find_loop_factory
+from gateway.simulate import percentile
+from tests.bench.load import Connection, Load
+from tests.bench.target import Target
+from tests.support import payloads
+
+WAIT = 10.0
+"""Seconds that answers and arrivals may come after the last signal was sent."""
+ORDER_LENGTH = 12
+
+
+class Pulse(Load):
+    """Signals sent, and what became of them. Times in seconds of `perf_counter`."""
+
+    def __init__(self, path: str, key: str) -> None:
+        super().__init__(path, key)
+        self.idle: list[Beat] = []
+        self.due: dict[int, float] = {}
+        self.answers: dict[int, float] = {}
+        self.arrivals: dict[int, float] = {}
+
+    def arrived(self, body: bytes) -> None:
+        """A delivery is here. Its signal is known by its order, of which each signal here is the only one."""
+        order = orjson.loads(body)["order"]
+        if len(order) == ORDER_LENGTH:  # else it is one of those that the store was filled with
+            self.arrivals.setdefault(int(order[:8]), time.perf_counter())
+
+    def next_request(self) -> bytes:
+        number, self.sent = self.sent, self.sent + 1
+        return self.templates[0].replace(b"########", b"%08d" % number)
+
+
+class Beat(Connection):
+    """Sends when told to, not when answered."""
+
+    load: Pulse
+    number = 0
+
+    def send(self) -> None:
+        """Idle: connected, or answered."""
+        self.load.idle.append(self)
+
+    def beat(self, due: float) -> None:
+        self.number = self.load.sent
+        self.load.due[self.number] = due
+        self.started = due
+        self.transport.write(self.load.next_request())
+
+    def data_received(self, data: bytes) -> None:
+        answered = self.load.codes.total()
+        super().data_received(data)
+        if self.load.codes.total() > answered:
+            self.load.answers[self.number] = time.perf_counter()
+
+
+async def run(port: int, path: str, rate: float, warm_up: float, seconds: float, target: int | None) -> dict[str, Any]:
+    """Figures of the signals after the warm-up; milliseconds."""
+    loop = asyncio.get_running_loop()
+    pulse = Pulse(path, payloads.KEY)
+    if target:
+        await loop.create_server(lambda: Target(pulse.arrived), "127.0.0.1", target)
+    began = time.perf_counter()
+    count, first = round(rate * (warm_up + seconds)), round(rate * warm_up)
+    for number in range(count):
+        due = began + number / rate
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        if not pulse.idle:
+            await loop.create_connection(lambda: Beat(pulse), "127.0.0.1", port)
+        pulse.idle.pop().beat(due)
+        if number == first:
+            pulse.codes.clear()
+    await wait_for_the_rest(pulse, count, target is not None)
+    return figures(pulse, range(first, count))
+
+
+async def wait_for_the_rest(pulse: Pulse, count: int, arrive: bool) -> None:
+    deadline = time.perf_counter() + WAIT
+    waited_for = pulse.arrivals if arrive else pulse.answers
+    while len(waited_for) < count and time.perf_counter() < deadline:
+        await asyncio.sleep(0.05)
+
+
+def figures(pulse: Pulse, numbers: range) -> dict[str, Any]:
+    acks = sorted((pulse.answers[n] - pulse.due[n]) * 1000 for n in numbers if n in pulse.answers)
+    delays = sorted((pulse.arrivals[n] - pulse.due[n]) * 1000 for n in numbers if n in pulse.arrivals)
+    return {
+        "ack p50": percentile(acks, 0.5),
+        "ack p99": percentile(acks, 0.99),
+        "delay p50": percentile(delays, 0.5),
+        "delay p99": percentile(delays, 0.99),
+        "missing": len(numbers) - len(delays),
+        "codes": dict(Counter(pulse.codes)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--path", default="/signals/healthy")
+    parser.add_argument("--target", type=int, help="the port on which to listen for deliveries")
+    parser.add_argument("--core", type=int, help="the core to run on")
+    parser.add_argument("--rate", type=float, default=100.0, help="signals a second")
+    parser.add_argument("--warm-up", type=float, default=2.0)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    given = parser.parse_args()
+    if given.core is not None:
+        os.sched_setaffinity(0, {given.core})
+    work = run(given.port, given.path, given.rate, given.warm_up, given.seconds, given.target)
+    with asyncio.Runner(loop_factory=find_loop_factory()) as runner:
+        print(json.dumps(runner.run(work)))
+
+
+if __name__ == "__main__":
+    main()
