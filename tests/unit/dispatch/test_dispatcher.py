@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.dispatch import dispatcher
+from gateway.dispatch import Runner, dispatcher
 from gateway.dispatch.dispatcher import REST
+from gateway.dispatch.runner import JUDGED
 from gateway.errors import Misconfigured, Permanent, RetryLater, Skip
 from gateway.model import Delivery, Kind, Retry
 from gateway.store.contract import Filter
@@ -307,6 +309,36 @@ async def test_a_batch_sink_gets_many_orders_in_one_call(tmp_path: Path) -> None
         states = await gateway.states()
     assert batches == [list("12345")]
     assert [states[accepted[order], "erp"] for order in "12345"] == ["delivered"] * 2 + ["dead"] + ["delivered"] * 2
+
+
+async def test_a_large_batch_lets_others_have_the_loop_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[Delivery] = []
+    seen: list[int] = []
+    tell = Runner._tell
+
+    def count(self: Runner, delivery: Delivery, *rest: Any) -> None:
+        judged.append(delivery)
+        tell(self, delivery, *rest)
+
+    def look() -> None:
+        seen.append(len(judged))
+        if len(judged) < 4 * JUDGED:
+            asyncio.get_running_loop().call_soon(look)
+
+    async def deliver_batch(self: object, deliveries: Sequence[Delivery]) -> None:
+        assert len(deliveries) == 4 * JUDGED
+        look()
+
+    monkeypatch.setattr(Runner, "_tell", count)
+    sink = make_sink(deliver_batch=deliver_batch, batch=4 * JUDGED)
+    async with dispatching(tmp_path, [(make_route(concurrency=1), sink)], start=False) as gateway:
+        for n in range(4 * JUDGED):
+            await gateway.accept(order=str(n))
+        gateway.dispatcher.start()
+        await gateway.settle("delivered")
+    assert {JUDGED, 2 * JUDGED, 3 * JUDGED} <= set(seen)
 
 
 async def test_under_a_rush_of_senders_deliveries_rest_but_go_on(
