@@ -12,7 +12,7 @@ from gateway.store import sqlite
 from gateway.store.contract import Settings, Store
 from gateway.store.lock import holder_of
 
-__all__ = ["Settings", "Store", "missing_file", "open_store", "serving_process"]
+__all__ = ["Settings", "Store", "migrate_store", "missing_file", "open_store", "serving_process"]
 
 
 def open_store(settings: Settings, *, exclusive: bool = False, loop: asyncio.AbstractEventLoop | None = None) -> Store:
@@ -29,6 +29,14 @@ def open_store(settings: Settings, *, exclusive: bool = False, loop: asyncio.Abs
         opened: Store = find_postgres().open_postgres(settings, loop)
         return opened
     raise GatewayError("store.url: expected sqlite:///path/of/a/file.db or postgresql://user@host/database")
+
+
+def migrate_store(settings: Settings, contract: bool) -> list[str]:
+    """Bring the store to this version's schema; the steps applied. A file is brought to it whenever it is opened."""
+    if urlsplit(settings.url).scheme == "sqlite":
+        return sqlite.migrate_sqlite(settings, contract)
+    steps: list[str] = find_postgres().migrate_postgres(settings, contract)
+    return steps
 
 
 def find_postgres() -> Any:

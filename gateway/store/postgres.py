@@ -15,7 +15,7 @@ from gateway.errors import GatewayError, StoreError
 from gateway.store.bell import NotifyBell
 from gateway.store.contract import Settings, Store
 from gateway.store.database import DatabaseStore, Ways
-from gateway.store.migrations import migrate
+from gateway.store.migrations import APPLICATION, migrate, open_schema
 from gateway.store.orders import lock_orders
 from gateway.store.writer import describe_failure
 
@@ -26,7 +26,7 @@ REACH: dict[str, Any] = {
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
-    "application_name": "cloudsignal",
+    "application_name": APPLICATION,
 }
 """Where the URL does not say otherwise. A network that is cut says nothing: without these the writer would wait for it
 for a quarter of an hour."""
@@ -48,13 +48,27 @@ def open_postgres(settings: Settings, loop: asyncio.AbstractEventLoop) -> Store:
     with contextlib.ExitStack() as opened:
         try:
             databases = [connect(parameters, settings, opened) for _ in range(1 + READERS)]
-            migrate(databases[0])
+            open_schema(databases[0])
         except PeeweeException as error:
-            raise StoreError(f"can't open the store {name_of(parameters)}: {describe_failure(error)}") from error
+            raise cant_open(parameters, error) from error
         opened.pop_all()
     bell = None if settings.pooler else NotifyBell(parameters, loop)
     ways = Ways(shared=True, prepare=lock_orders, revive=Reconnecting.revive, bell=bell)
     return DatabaseStore(databases[0], databases[1:], settings.queue, loop, None, settings.actor, ways)
+
+
+def migrate_postgres(settings: Settings, contract: bool) -> list[str]:
+    """Bring the database to this version's schema; the steps applied. See gateway.store.migrations."""
+    parameters = parameters_of(settings)
+    with contextlib.ExitStack() as opened:
+        try:
+            return migrate(connect(parameters, settings, opened), contract)
+        except PeeweeException as error:
+            raise cant_open(parameters, error) from error
+
+
+def cant_open(parameters: dict[str, Any], error: PeeweeException) -> StoreError:
+    return StoreError(f"can't open the store {name_of(parameters)}: {describe_failure(error)}")
 
 
 def parameters_of(settings: Settings) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from gateway.store.contract import Settings, Store
 from gateway.store.database import DatabaseStore
 from gateway.store.integrity import IntegrityCheck, damaged, is_corrupt
 from gateway.store.lock import Serving, ServingLock
-from gateway.store.migrations import migrate
+from gateway.store.migrations import migrate, open_schema
 from gateway.store.writer import describe_failure
 
 READERS = 2
@@ -42,7 +42,7 @@ def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: 
             serving = serve_alone(path, opened) if exclusive else None
             with one_at_a_time(path.parent):
                 databases = [connect(path, timeout, WRITER_PRAGMAS, opened, "IMMEDIATE")]
-                migrate(databases[0])
+                open_schema(databases[0])
             databases += [connect(path, timeout, READER_PRAGMAS, opened) for _ in range(READERS)]
             if serving:
                 serving.begin()
@@ -54,6 +54,20 @@ def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: 
             raise StoreError(f"can't open the store {path}: {error.strerror}") from error
         opened.pop_all()
     return DatabaseStore(databases[0], databases[1:], settings.queue, loop, serving, settings.actor)
+
+
+def migrate_sqlite(settings: Settings, contract: bool) -> list[str]:
+    """Bring the file to this version's schema; the steps applied. Raises StoreInUse where a gateway has it."""
+    path = path_of(settings.url)
+    with contextlib.ExitStack() as opened:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            opened.callback(ServingLock(path).release)
+            return migrate(connect(path, BUSY_TIMEOUT, WRITER_PRAGMAS, opened, "IMMEDIATE"), contract)
+        except (PeeweeException, sqlite3.Error) as error:
+            raise StoreError(f"can't open the store {path}: {describe_failure(error)}") from error
+        except OSError as error:
+            raise StoreError(f"can't open the store {path}: {error.strerror}") from error
 
 
 def path_of(url: str) -> Path:

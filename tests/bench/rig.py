@@ -31,10 +31,11 @@ SERVE = ("gateway", "serve", "--config", "gateway.yaml")
 Tenants = Mapping[str, Mapping[str, Routes]]
 """Accounts by tenant, routes by account."""
 STARTED = '"gateway.started"'
+ANY_CORE = -1
 
 
 class Server:
-    """A process on one core, from when it is spawned. What it writes is in `server.log` of its directory."""
+    """A process on one core, or ANY_CORE, from when it is spawned. `server.log` of its directory has what it writes."""
 
     def __init__(self, command: Sequence[str], core: int, directory: Path) -> None:
         self._log = directory / "server.log"
@@ -48,7 +49,8 @@ class Server:
                 stdout=output,
                 stderr=output,
             )
-        os.sched_setaffinity(self.pid, {core})  # before it has threads; those it makes inherit it
+        if core != ANY_CORE:
+            os.sched_setaffinity(self.pid, {core})  # before it has threads; those it makes inherit it
 
     @property
     def pid(self) -> int:
@@ -136,6 +138,13 @@ class Ports:
 
     def __init__(self) -> None:
         self.public, self.admin = free_port(), free_port()
+
+    @classmethod
+    def of(cls, public: int, admin: int) -> Ports:
+        """Those of a gateway that was configured otherwise."""
+        ports = cls()
+        ports.public, ports.admin = public, admin
+        return ports
 
     @property
     def url(self) -> str:

@@ -24,7 +24,7 @@ HEADS = """
 SELECT lane, count(*) FILTER (WHERE due_at IS NOT NULL) FROM deliveries
 WHERE state = 'pending' AND held = 0 GROUP BY route, lane
 """
-BREAK = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cloudsignal'"
+BREAK = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'cloudsignal/%'"
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ async def test_all_goes_on_after_the_connections_broke(shared: Backend, postgres
         await accept(store, numbered(1))
         assert len(await states(store)) == 1
         postgres.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'cloudsignal'"
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'cloudsignal/%'"
         )
         assert len(await states(store)) == 1
         answers = await asyncio.gather(*(accept(store, numbered(n)) for n in range(2, 8)), return_exceptions=True)

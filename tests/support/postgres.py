@@ -32,8 +32,10 @@ class Server:
     """A server in a folder of its own, with its socket there; it ends with this process. `folder` may have a copy of
     another's data in `data` already."""
 
-    def __init__(self, settings: Mapping[str, str] | None = None, copy_of: Server | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="pg-"))
+    def __init__(
+        self, settings: Mapping[str, str] | None = None, copy_of: Server | None = None, parent: Path | None = None
+    ) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=parent))
         atexit.register(self._remove)
         self.folder.chmod(0o755)
         self._settings = {**SETTINGS, "unix_socket_directories": str(self.folder), **(settings or {})}
@@ -58,6 +60,11 @@ class Server:
     @property
     def socket(self) -> str:
         return str(self.folder / ".s.PGSQL.5432")
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     def run(self, program: str, *words: str) -> None:
         """Run one of the server's programs as its user."""
@@ -113,6 +120,9 @@ class Server:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []
+
+    def connect(self, url: str) -> psycopg.Connection:
+        return psycopg.connect(url, autocommit=True)
 
     def execute_at(self, url: str, statement: str) -> list[tuple[object, ...]]:
         """What a statement gives in the place at the URL."""

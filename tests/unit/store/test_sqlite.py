@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from playhouse.schema_diff import diff_models
 
+from gateway import __version__
 from gateway.errors import GatewayError, StoreError, StoreInUse
 from gateway.store import Settings, open_store
 from gateway.store.database import DatabaseStore
@@ -131,7 +132,7 @@ def test_a_schema_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -
     path = tmp_path / "gateway.db"
     run(f"sqlite:///{path}")
     execute(path, "INSERT INTO schema_migration (name, applied) VALUES ('0999_teleport', '2030-01-01')")
-    with pytest.raises(GatewayError, match=rf"0999_teleport.*up to {NEWEST}"):
+    with pytest.raises(GatewayError, match=rf"0999_teleport.*this version, {__version__}, knows up to {NEWEST}"):
         run(f"sqlite:///{path}")
     execute(path, "DELETE FROM schema_migration WHERE name = '0999_teleport'")
     run(f"sqlite:///{path}")

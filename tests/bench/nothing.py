@@ -1,0 +1,28 @@
+"""A sink that takes everything at once: what is left is the gateway's own work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gateway.sink import Delivery, Sink
+
+ENTRY_POINT = "[cloudsignal.sinks]\nnothing = tests.bench.nothing:NothingSink\n"
+
+
+class NothingSink(Sink):
+    """Takes what comes."""
+
+    name = "nothing"
+    summary = "takes what comes"
+    concurrency = 64
+
+    async def deliver(self, delivery: Delivery) -> None:
+        return
+
+
+def install(folder: Path) -> None:
+    """Make the sink known to a process that has `folder` on its path, as an installed package would."""
+    info = folder / "nothing_for_benches-1.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: nothing-for-benches\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINT)
