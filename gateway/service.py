@@ -57,8 +57,10 @@ class Service:
         clock: Clock | None = None,
         rng: random.Random | None = None,
         redact: Redactor | None = None,
+        worker: int | None = None,
     ) -> None:
         self.config = config
+        self._worker = worker
         self.observer = PrometheusObserver()
         self.url = ""
         self.admin_url = ""
@@ -226,10 +228,14 @@ class Service:
         server = self.config.server
         self._tls = tls_context(self.config)
         http = self._http = app.make_server(self._make_public_app(), self._tls, server.max_body)
-        self.url = listen(http, server.listen, "https" if server.tls else "http", stack)
+        scheme = "https" if server.tls else "http"
+        self.url = listen(http, server.listen, scheme, stack, share=self._worker is not None)
         if self.config.admin:
             admin = app.make_server(app.admin_app(self.ready, self.observer))
-            self.admin_url = listen(admin, self.config.admin.listen, "http", stack)
+            host, port = self.config.admin.listen
+            # Each worker has figures of its own, so each has a port of its own.
+            own = port + (self._worker or 0) if port else 0
+            self.admin_url = listen(admin, (host, own), "http", stack)
 
 
 def tls_context(config: Config) -> ssl.SSLContext | None:
@@ -253,11 +259,13 @@ def load_certificate(context: ssl.SSLContext, config: Config) -> None:
         raise ConfigError([Problem(config.path.name, 0, "server.tls", message)]) from error
 
 
-def listen(server: HTTPServer, address: tuple[str, int], scheme: str, stack: AsyncExitStack) -> str:
-    """Listen on (host, port), port 0 being any; the base URL. The stack ends it."""
+def listen(
+    server: HTTPServer, address: tuple[str, int], scheme: str, stack: AsyncExitStack, share: bool = False
+) -> str:
+    """Listen on (host, port), port 0 being any, with others if it may `share`; the base URL. The stack ends it."""
     host, port = address
     try:
-        sockets = bind_sockets(port, host)
+        sockets = bind_sockets(port, host, reuse_port=share)
     except OSError as error:
         raise GatewayError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
     server.add_sockets(sockets)

@@ -16,6 +16,7 @@ import click
 
 from gateway.cli import render
 from gateway.cli.options import config_option, json_option
+from gateway.cli.workers import serve_with_workers
 from gateway.config import Config, load_config, write_starter
 from gateway.errors import ConfigError, GatewayError
 from gateway.logs import Redactor, set_up_logs
@@ -24,19 +25,26 @@ from gateway.service import Service, check_routes, tls_context
 
 @click.command()
 @config_option
-def serve(config_path: Path) -> None:
+@click.option("--workers", type=click.IntRange(1, 64), default=1, help="Processes on one port; needs PostgreSQL.")
+@click.option("--worker", type=int, hidden=True)
+def serve(config_path: Path, workers: int, worker: int | None) -> None:
     """Take signals and deliver them, until SIGTERM or SIGINT."""
     config = load_config(config_path)
     redact = Redactor(config.secrets)
     set_up_logs(config.log.format, config.log.level, redact)
+    if workers > 1:
+        serve_with_workers(config, workers)
+        return
     loop_factory = find_loop_factory()
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(run_service(config, redact))
+        runner.run(run_service(config, redact, worker))
 
 
-async def run_service(config: Config, redact: Redactor) -> None:
-    service = Service(config, redact=redact)
+async def run_service(config: Config, redact: Redactor, worker: int | None = None) -> None:
+    service = Service(config, redact=redact, worker=worker)
     asked_to_stop = stop_on_signals()
+    if worker is not None:
+        asyncio.get_running_loop().add_reader(sys.stdin, asked_to_stop.set)  # it ends with the process that made us
     asked_to_reload = reload_on_signal(asked_to_stop)
     reloading = None
     try:

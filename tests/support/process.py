@@ -51,7 +51,7 @@ def environment(extra: Mapping[str, str] | None) -> dict[str, str]:
 
 class Gateway:
     """`cloudsignal serve` in `directory`, on the `gateway.yaml` there. `log` is all that its runs have written.
-    `program` is what stands between `python -m` and `serve`."""
+    `program` is what stands between `python -m` and `serve`, `words` what stands after."""
 
     def __init__(
         self,
@@ -59,7 +59,9 @@ class Gateway:
         env: Mapping[str, str] | None = None,
         program: Sequence[str] = ("gateway",),
         python: str = sys.executable,
+        words: Sequence[str] = (),
     ) -> None:
+        self._words = words
         self._program = program
         self._python = python
         self.log = directory / "gateway.log"
@@ -74,7 +76,7 @@ class Gateway:
     def start(self, fault: tuple[str, int] | None = None) -> None:
         """Start, and wait until it takes signals. With a `fault`, see tests.support.faults, it may die before that."""
         program = ["tests.support.faults", fault[0], str(fault[1])] if fault else self._program
-        command = [self._python, "-m", *program, "serve", "--config", "gateway.yaml"]
+        command = [self._python, "-m", *program, "serve", "--config", "gateway.yaml", *self._words]
         self._process = subprocess.Popen(
             command, cwd=self._directory, env=self._env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )
@@ -107,7 +109,7 @@ class Gateway:
                     log.write(line)
                     log.flush()
                     self._logged.notify_all()
-                if '"gateway.started"' in line:
+                if '"gateway.started"' in line and not started.done():
                     started.set_result(json.loads(line))
         if not started.done():
             started.set_result({})
