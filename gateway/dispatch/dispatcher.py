@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import heapq
 import itertools
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
 from gateway.dispatch.places import Places
-from gateway.dispatch.runner import Runner
+from gateway.dispatch.runner import NEVER, Runner
 from gateway.dispatch.turns import Turns
 from gateway.errors import StoreError
 from gateway.model import Delivery
@@ -50,6 +51,7 @@ class Dispatcher:
         now: Callable[[], float],
         crowded: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._id = uuid.uuid4().hex
         self.runners = {runner.key: runner for runner in runners}
         self._store = store
         self._now = now
@@ -75,6 +77,8 @@ class Dispatcher:
         """Begin to dispatch what is due, and what an earlier run left."""
         self._loop = asyncio.create_task(self._run())
         if self._store.shared:
+            for runner in self.runners.values():
+                self._wait_to_hold(runner)
             self._heart = asyncio.create_task(self._renew())
         for runner in self.runners.values():
             runner.open_early()
@@ -96,6 +100,10 @@ class Dispatcher:
             self._polled_at = float("-inf")
             self._woken.set()
 
+    def _wait_to_hold(self, runner: Runner) -> None:
+        if self._store.shared and runner.sink_class.alone:
+            runner.held_until = NEVER
+
     async def stop(self, grace: float) -> None:
         """Start nothing more; let what runs end within `grace` seconds, then give it back; close the sinks."""
         self._stopping = True
@@ -108,6 +116,7 @@ class Dispatcher:
         await asyncio.gather(*(runner.end(grace) for runner in {*self.runners.values(), *self._ending}))
         if self._heart is not None:
             self._heart.cancel()
+            await self._give_back_alone()
 
     async def change(self, gone: Iterable[tuple[str, str]], new: Iterable[Runner], grace: float) -> None:
         """Take routes away and bring new ones in. One that is in both is replaced when what it runs has ended within
@@ -158,6 +167,7 @@ class Dispatcher:
         if self._coming:
             self.runners |= {runner.key: runner for runner in self._coming}
             for runner in self._coming:
+                self._wait_to_hold(runner)
                 runner.open_early()
             self._coming.clear()
             self._polled_at = float("-inf")  # what they have to follow, and to do, is in the store
@@ -250,10 +260,39 @@ class Dispatcher:
             return now + SHARED_LEASE
         return now + max(self.runners[want.account, want.route].timeout for want in wants) + LEASE
 
+    async def _keep_alone(self) -> None:
+        """Keep the routes whose sinks work alone, or get those that are nobody's any more."""
+        alone = [runner for runner in self.runners.values() if runner.sink_class.alone]
+        if not alone:
+            return
+        now = self._now()
+        until = now + SHARED_LEASE
+        try:
+            kept = await self._store.hold([runner.key for runner in alone], self._id, now, until)
+        except StoreError as error:
+            log.warning("dispatch.routes_not_kept", reason=str(error))  # they end when their time runs out
+            return
+        for runner in alone:
+            if runner.key in kept and not (runner.held_until == NEVER and runner.running):
+                gained, runner.held_until = runner.held_until == NEVER, until
+                if gained:
+                    runner.open_early()
+                self.wake(runner.route.account, [runner.route.name])
+            else:
+                await runner.let_go()
+
+    async def _give_back_alone(self) -> None:
+        """Have others take over at once what only this gateway worked on."""
+        held = [runner.key for runner in self.runners.values() if runner.sink_class.alone]
+        with contextlib.suppress(StoreError):
+            await self._store.hold(held, self._id, self._now(), self._now())
+
     async def _renew(self) -> None:
         """Keep the leases of what runs, as long as it takes."""
+        await self._keep_alone()
         while True:
             await asyncio.sleep(BEAT)
+            await self._keep_alone()
             runners = {*self.runners.values(), *self._ending}
             held = [delivery for runner in runners for delivery in runner.in_hand()]
             try:

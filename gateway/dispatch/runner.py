@@ -26,6 +26,7 @@ JUDGED = 25
 """Results judged in one go, about half a millisecond's work: a sender must not wait for a whole batch of them."""
 QUIET = frozenset({Kind.DELIVERED, Kind.SKIPPED, Kind.RELEASED})
 """Outcomes that nobody need look at."""
+NEVER = float("-inf")
 REPLAY_SHARE = 0.25
 """Of what a route may have in hand, how much may be replays: live signals always find the rest free of them."""
 
@@ -65,6 +66,8 @@ class Runner:
         self._attempts: set[asyncio.Task[None]] = set()
         self._retired = False
         self._batches: dict[int, Sequence[Delivery]] = {}
+        self.held_until = float("inf")
+        """Until when this gateway may work on the route; NEVER where it waits for that."""
         self._stopping = False
         self._log: Any = log.bind(**route.log_context())
         self._kept: policy.Breaker | None = None
@@ -91,7 +94,7 @@ class Runner:
 
     def slots(self, now: float) -> int:
         """How many more deliveries may be claimed now."""
-        if self.paused or self._retired:
+        if self.paused or self._retired or now >= self.held_until:
             return 0
         calls = self.breaker.slots(self.route.concurrency, self.running, now)
         room = calls if not self.breaker.closed else calls * self.sink_class.batch
@@ -111,6 +114,13 @@ class Runner:
         if self._rate and self._rate.available(now) < 1:
             return now + (1 - self._rate.available(now)) / self._rate.rate
         return None
+
+    async def let_go(self) -> None:
+        """Another gateway works on the route now: let go of the sink, which must not go on from what it remembers. The
+        next one, should the route come back, reads its state anew."""
+        self.held_until = NEVER
+        if not self.running:
+            await self._close()
 
     # -- state
 
@@ -158,7 +168,7 @@ class Runner:
 
     def open_early(self) -> None:
         """Open the sink, where it has work of its own to do."""
-        if self.sink_class.opens_early(self.route.options):
+        if self.held_until != NEVER and self.sink_class.opens_early(self.route.options):
             task = asyncio.create_task(self._open_early())
             for tasks in (self._attempts, self._calls):
                 tasks.add(task)
@@ -204,6 +214,8 @@ class Runner:
             self.running -= 1
             self.replaying -= count_replays(deliveries)
             finished(self, len(deliveries))
+        if self.held_until == NEVER:
+            await self.let_go()
 
     async def _outcomes(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """What the sink makes of the deliveries, within its time. Never raises."""
@@ -322,12 +334,15 @@ class Runner:
             call.cancel()
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=2 * CANCEL_WITHIN)
-        sink, self._sink = self._sink, None
-        if sink is not None:
-            await quietly(sink.close(), self.route)
+        await self._close()
         if self._told is not None:
             self._told = None
             self._observer.route_gone(*self.key, self.route.sink)
+
+    async def _close(self) -> None:
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            await quietly(sink.close(), self.route)
 
 
 def count_replays(deliveries: Iterable[Delivery]) -> int:

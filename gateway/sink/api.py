@@ -121,6 +121,8 @@ class Sink:
     """How many attempts a route runs at once where its config does not say."""
     batch: ClassVar[int] = 1
     """How many deliveries `deliver_batch` takes at the most."""
+    alone: ClassVar[bool] = False
+    """Whether, of gateways that share a store, one at a time may work on a route: a file has one writer."""
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         self.settings = options

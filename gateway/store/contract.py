@@ -260,6 +260,13 @@ class Store(Protocol):
         """Have the leases of claimed deliveries last longer, of those that are still the holder's; how many."""
         ...
 
+    async def hold(
+        self, routes: Sequence[tuple[str, str]], holder: str, now: float, until: float
+    ) -> set[tuple[str, str]]:
+        """Keep routes for one gateway until then, again and again; those that are its own now. Others get a route once
+        its holder's time has run out, at once where that ended it with `until` at `now`."""
+        ...
+
     async def next_due(self, routes: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
         """When each route can next be claimed from; routes with nothing waiting are left out."""
         ...

@@ -167,6 +167,13 @@ class DatabaseStore:
     async def renew(self, deliveries: Sequence[Delivery], lease_until: float) -> int:
         return await self._count(lanes.renew_leases, lanes.Renew(deliveries, lease_until))
 
+    async def hold(
+        self, routes: Sequence[tuple[str, str]], holder: str, now: float, until: float
+    ) -> set[tuple[str, str]]:
+        item = writes.Hold(routes, holder, now, until)
+        held: set[tuple[str, str]] = await self._writer.submit(writes.hold_routes, item)
+        return held
+
     async def next_due(self, routes: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
         return await self._readers.run(queries.next_due, list(routes))
 

@@ -67,6 +67,10 @@ def refused(item: Refused) -> Iterable[Name]:
     yield "quarantine", item.account, item.body
 
 
+def held(item: writes.Hold) -> Iterable[Name]:
+    yield from (("route", *route) for route in item.routes)
+
+
 def of_route(item: RouteState | writes.Pause) -> Iterable[Name]:
     yield "route", item.account, item.route
 
@@ -77,6 +81,7 @@ NAMES: Mapping[Step, Callable[[Any], Iterable[Name]]] = {
     writes.quarantine_refused: refused,
     writes.save_route_states: of_route,
     writes.pause_routes: of_route,
+    writes.hold_routes: held,
 }
 """Steps, and what an operation of each changes that others may change too. All others take the lock for all, but for
 those that wait for nobody."""

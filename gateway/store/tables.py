@@ -119,6 +119,20 @@ class Routes(Model):
         primary_key = CompositeKey("account", "route")
 
 
+class Holders(Model):
+    """Which gateway works on a route of a sink that works alone, and until when it may."""
+
+    account = TextField()
+    route = TextField()
+    holder = TextField()
+    until = BigIntegerField()
+    taken_at = BigIntegerField()
+
+    class Meta:
+        table_name = "holders"
+        primary_key = CompositeKey("account", "route")
+
+
 class Orders(Model):
     """Orders that an account knows, by id or reference."""
 
@@ -143,4 +157,4 @@ class Audit(Model):
         table_name = "audit"
 
 
-TABLES: tuple[type[Model], ...] = (Signals, Deliveries, Attempts, Quarantine, SinkState, Routes, Orders, Audit)
+TABLES: tuple[type[Model], ...] = (Signals, Deliveries, Attempts, Quarantine, SinkState, Routes, Holders, Orders, Audit)

@@ -51,6 +51,13 @@ class Note(NamedTuple):
     detail: Mapping[str, object]
 
 
+class Hold(NamedTuple):
+    routes: Sequence[tuple[str, str]]
+    holder: str
+    now: float
+    until: float
+
+
 # -- custody
 
 
@@ -200,6 +207,18 @@ def pause_route(db: Database, pause: Pause) -> None:
     note(db, pause.now, pause.actor, "pause" if pause.paused else "resume", detail)
 
 
+def hold_routes(db: Database, items: Sequence[Hold]) -> list[set[tuple[str, str]]]:
+    """Routes that one gateway works on alone."""
+    return [hold_some(db, *item) for item in items]
+
+
+def hold_some(
+    db: Database, routes: Sequence[tuple[str, str]], holder: str, now: float, until: float
+) -> set[tuple[str, str]]:
+    rows = dumps([(account, route, holder, micros(until), micros(now)) for account, route in sorted(routes)])
+    return {(account, route) for account, route in sql.run(db, sql.HOLD_ROUTES, rows)} if routes else set()
+
+
 def note(db: Database, now: float, actor: str, action: str, detail: Mapping[str, object]) -> None:
     """Keep who changed what by hand."""
     Audit.insert(at=micros(now), actor=clean(actor), action=action, detail=dumps(detail)).execute(db)
@@ -221,6 +240,7 @@ STEPS = (
     probe,
     save_route_states,
     pause_routes,
+    hold_routes,
     note_events,
     release_quarantined,
     lanes.record_results,

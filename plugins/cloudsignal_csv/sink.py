@@ -60,6 +60,7 @@ class CsvSink(Sink):
     file_options = FORMAT
     batch = 500
     concurrency = 1
+    alone = True
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         super().__init__(options, context)

@@ -251,3 +251,16 @@ async def test_many_results_at_once(backend: Backend) -> None:
             done += ids(claimed)
         assert sorted(done) == list(range(1, 61))
         assert all(done.index(n) < done.index(n + 20) for n in range(1, 41))
+
+
+async def test_a_route_is_kept_for_one_gateway_until_its_time_runs_out_or_it_gives_it_back(backend: Backend) -> None:
+    other = (ACCOUNT, "export")
+    async with backend.open() as store:
+        assert await store.hold([ROUTE], "one", NOW, NOW + 30) == {ROUTE}
+        assert await store.hold([ROUTE, other], "two", NOW, NOW + 30) == {other}
+        assert await store.hold([ROUTE], "one", NOW + 20, NOW + 50) == {ROUTE}
+        assert await store.hold([ROUTE], "two", NOW + 49, NOW + 80) == set()
+        assert await store.hold([ROUTE], "two", NOW + 50, NOW + 80) == {ROUTE}
+        assert await store.hold([ROUTE], "two", NOW + 51, NOW + 51) == {ROUTE}
+        assert await store.hold([ROUTE, other], "one", NOW + 51, NOW + 90) == {ROUTE, other}
+        assert await store.hold([], "one", NOW, NOW) == set()

@@ -108,6 +108,15 @@ CREATE TABLE routes (
     PRIMARY KEY (account, route)
 ) WITHOUT ROWID;
 
+CREATE TABLE holders (
+    account TEXT NOT NULL,
+    route TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    until BIGINT NOT NULL,
+    taken_at BIGINT NOT NULL,
+    PRIMARY KEY (account, route)
+) WITHOUT ROWID;
+
 CREATE TABLE orders (
     account TEXT NOT NULL,
     ref TEXT NOT NULL,
@@ -219,6 +228,15 @@ CREATE TABLE routes (
     reason TEXT NOT NULL DEFAULT '',
     paused_at BIGINT,
     why TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (account, route)
+) WITH (fillfactor = 50);
+
+CREATE TABLE holders (
+    account TEXT NOT NULL,
+    route TEXT NOT NULL,
+    holder TEXT NOT NULL,
+    until BIGINT NOT NULL,
+    taken_at BIGINT NOT NULL,
     PRIMARY KEY (account, route)
 ) WITH (fillfactor = 50);
 

@@ -245,5 +245,14 @@ INSERT INTO routes (account, route, paused_at, why) VALUES (%s, %s, %s, %s)
 ON CONFLICT (account, route) DO UPDATE SET paused_at = excluded.paused_at, why = excluded.why
 """
 
+HOLD_ROUTES = """
+INSERT INTO holders (account, route, holder, until, taken_at)
+SELECT r ->> 0, r ->> 1, r ->> 2, (r ->> 3)::bigint, (r ->> 4)::bigint FROM jsonb_array_elements(%s::jsonb) r
+ON CONFLICT (account, route) DO UPDATE SET
+    holder = excluded.holder, until = excluded.until, taken_at = excluded.taken_at
+WHERE holders.holder = excluded.holder OR holders.until <= excluded.taken_at
+RETURNING account, route
+"""
+
 # A message in the log of writes that nobody reads: it is synced like any other, and fails on a server that only reads.
 PROBE = "SELECT pg_logical_emit_message(true, 'cloudsignal', '')"

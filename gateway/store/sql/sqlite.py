@@ -237,5 +237,16 @@ INSERT INTO routes (account, route, paused_at, why) VALUES (?, ?, ?, ?)
 ON CONFLICT (account, route) DO UPDATE SET paused_at = excluded.paused_at, why = excluded.why
 """
 
+# Fields: account, route, holder, until, now. Another's is taken once its time has run out; so that the update can tell,
+# it is compared with the new row's `taken_at`.
+HOLD_ROUTES = """
+INSERT INTO holders (account, route, holder, until, taken_at)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) WHERE true
+ON CONFLICT (account, route) DO UPDATE SET
+    holder = excluded.holder, until = excluded.until, taken_at = excluded.taken_at
+WHERE holders.holder = excluded.holder OR holders.until <= excluded.taken_at
+RETURNING account, route
+"""
+
 # Writes one page, with nothing new in it: user_version is ours to use, and not used.
 PROBE = "PRAGMA user_version = 0"

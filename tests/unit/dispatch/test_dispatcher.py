@@ -417,3 +417,37 @@ async def test_where_the_store_is_shared_leases_are_short_and_last_as_long_as_th
         release.set()
         await gateway.settle("delivered")
     assert len(sink.arrived) == 1
+
+
+async def test_a_sink_that_works_alone_waits_for_the_route_and_begins_anew_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher, "BEAT", 0.0)
+    route = make_route()
+    sink = make_sink(alone=True)
+    async with dispatching(tmp_path, [(route, sink)], start=False) as gateway:
+        gateway.store.shared = True
+        await gateway.store.hold([(route.account, route.name)], "another", gateway.clock.at, gateway.clock.at + 100)
+        gateway.dispatcher.start()
+        await gateway.accept()
+        [runner] = gateway.dispatcher.runners.values()
+        for _ in range(50):
+            await gateway.store.probe()
+        assert (sink.arrived, runner.slots(gateway.clock.at)) == ([], 0)
+        gateway.advance(100)
+        await gateway.settle("delivered")
+        gateway.advance(1000)  # its time ran out, and another is quicker
+        key = (route.account, route.name)
+        while key not in await gateway.store.hold([key], "another", gateway.clock.at, gateway.clock.at + 100):
+            gateway.advance(1000)
+
+        async def closed() -> bool:
+            await gateway.store.probe()
+            return sink.events == ["open", "close"]
+
+        await until(closed)
+        gateway.advance(100)
+        await gateway.accept(type="Another")
+        await gateway.settle("delivered")
+        assert sink.events == ["open", "close", "open"]
+    assert sink.events == ["open", "close"] * 2
