@@ -44,7 +44,8 @@ def assert_operators_see_it(scene: Scene) -> None:
     assert scene.metric("cloudsignal_store_failures_total") >= 1
     assert scene.metric("cloudsignal_request_seconds_count", code="503") >= 1
     assert scene.metric("cloudsignal_request_seconds_count", code="500") == 0
-    assert scene.logged("store.write_failed", level="error")
+    # What the gateway writes comes here by way of a thread of ours.
+    wait_until(lambda: scene.logged("store.write_failed", level="error"), 5, "the log to tell")
     assert scene.logged("signal.refused", code=503)
 
 
