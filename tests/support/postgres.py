@@ -38,7 +38,7 @@ class Server:
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=parent))
         atexit.register(self._remove)
         self.folder.chmod(0o755)
-        self._settings = {**SETTINGS, "unix_socket_directories": str(self.folder), **(settings or {})}
+        self.settings = {**SETTINGS, "unix_socket_directories": str(self.folder), **(settings or {})}
         self._numbers = itertools.count(1)
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:
@@ -59,12 +59,20 @@ class Server:
 
     @property
     def socket(self) -> str:
-        return str(self.folder / ".s.PGSQL.5432")
+        return str(self.folder / f".s.PGSQL.{self.settings.get('port', 5432)}")
 
     @property
     def pid(self) -> int:
         assert self._process is not None
         return self._process.pid
+
+    def add_file(self, name: str, content: bytes) -> None:
+        """Put a file of the server's own into its data."""
+        path = Path(self.data) / name
+        path.write_bytes(content)
+        path.chmod(0o600)
+        if os.geteuid() == 0:
+            shutil.chown(path, USER)
 
     def run(self, program: str, *words: str) -> None:
         """Run one of the server's programs as its user."""
@@ -77,7 +85,7 @@ class Server:
 
     def start(self) -> None:
         """Start, and wait until it answers."""
-        options = [word for name, value in self._settings.items() for word in ("-c", f"{name}={value}")]
+        options = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [BINARIES / "postgres", "-D", self.data, *options],
@@ -113,7 +121,10 @@ class Server:
     # -- use
 
     def url(self, database: str = "postgres", **options: str) -> str:
-        query = "&".join(f"{name}={value}" for name, value in {"host": str(self.folder), **options}.items())
+        query = "&".join(
+            f"{name}={value}"
+            for name, value in {"host": str(self.folder), "port": self.settings.get("port", "5432"), **options}.items()
+        )
         return f"postgresql://postgres@/{database}?{query}"
 
     def execute(self, statement: str, database: str = "postgres") -> list[tuple[object, ...]]:

@@ -182,9 +182,7 @@ def test_a_shared_schema_is_expanded_on_demand_and_contracted_when_nobody_needs_
     assert place.run("migrate", "--contract", "--json", url=postgres_url).output == '{"step":"0999_contract_note"}\n'
     (steps / "0998_note.py").unlink()
     (steps / "0999_contract_note.py").unlink()
-    with pytest.raises(
-        GatewayError, match=rf"has 0998_note, made by a newer version.*{__version__}, knows up to 000"
-    ):
+    with pytest.raises(GatewayError, match=rf"has 0998_note, made by a newer version.*{__version__}, knows up to 000"):
         at(postgres_url, look)
 
 
