@@ -321,3 +321,17 @@ async def test_an_unknown_field_is_an_error_of_the_servers_own(tryton, each_tran
         case.now += 24 * 3600
         with pytest.raises(Permanent, match="given up after 24 hours"):
             await case.deliver(SHIPPED, "PO-0")
+
+
+async def test_a_key_is_refused_until_its_user_validates_it(tryton):
+    """As the sink's page has it, from the request for a key on."""
+    if tryton.series < "8":
+        pytest.skip("REST is there from 8.0 on")
+    key = tryton.ask_for_key("gateway")
+    async with Case(tryton, "rest", application_key=key) as case:
+        check = await case.sink.check()
+        assert not check.ok
+        assert "401: Tryton does not know this key or login, or the key is not validated" in check.details[-1]
+        [application] = tryton.search("res.user.application", [["key", "=", key]])
+        tryton.press("res.user.application", [application["id"]], "validate_")
+        assert (await case.sink.check()).ok

@@ -193,6 +193,13 @@ class Tryton:
                     raise
                 self.call("model.res.user.warning.skip", told[0], False, {})
 
+    def ask_for_key(self, login: str) -> str:
+        """A user application's key, not validated yet."""
+        body, headers = {"user": login, "application": "rest"}, {"Content-Type": "application/json"}
+        url = f"{self.url}/{DATABASE}/user/application/"
+        with urllib.request.urlopen(urllib.request.Request(url, orjson.dumps(body), headers), timeout=60) as answer:
+            return str(orjson.loads(answer.read()))
+
     # -- sales
 
     def facts(self) -> dict[str, Any]:
