@@ -218,10 +218,13 @@ class Dispatcher:
         wants: list[Want] = []
         room = CLAIM
         while room > 0 and (runner := self._turns.take()) is not None:
-            slots = min(runner.slots(now), room)
-            places = self._places.room(runner)
-            if slots > 0 and places > 0:
-                wants.append(Want(*runner.key, min(slots, places), runner.replay_slots()))
+            slots, places = runner.slots(now), self._places.room(runner)
+            limit = min(slots, places)
+            if limit > room and wants:
+                self._turns.put_back(runner)  # rather than give it a remainder, which makes for small batches
+                break
+            if limit > 0:
+                wants.append(Want(*runner.key, min(limit, room), runner.replay_slots()))
                 self._places.take(runner, wants[-1].limit)
                 room -= wants[-1].limit
             elif slots > 0:

@@ -38,5 +38,10 @@ class Turns(Generic[T]):
             self._tenants[tenant] = waiting
         return item
 
+    def put_back(self, item: T) -> None:
+        """Let one that was taken be the next again."""
+        waiting = {item: None, **self._tenants.pop(item.tenant, {})}
+        self._tenants = {item.tenant: waiting, **self._tenants}
+
     def __bool__(self) -> bool:
         return bool(self._tenants)

@@ -1,8 +1,9 @@
 """What the gateway sees of its store, and what the store promises. One suite, tests/contract, holds each backend to it.
 
 Atomicity. Each write below is one transaction, wholly on disk (fsync) when its awaitable resolves, or not at all when
-it raises. Writes that wait together share a transaction and an fsync; one that fails, fails alone. Writes run in the
-order of the calls that made them, within a kind. Cancelling an awaitable does not undo the write.
+it raises. Writes that wait together share a transaction and an fsync, those that senders wait for apart from the rest;
+one that fails, fails alone. Writes run in the order of the calls that made them, within a kind. Cancelling an awaitable
+does not undo the write.
 
 States. A delivery is in exactly one: `pending` (due, waiting for its lane's head, leased or held), `delivered`,
 `dead` or `filtered`.

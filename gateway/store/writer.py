@@ -49,11 +49,12 @@ NO_CONNECTION = (OperationalError, InterfaceError)
 
 @dataclass(slots=True, eq=False)
 class Operation:
-    """One call of the store."""
+    """One call of the store; `awaited` by a sender, who is to be answered."""
 
     step: Step
     item: Any
     future: asyncio.Future[Any]
+    awaited: bool
 
 
 class Writer:
@@ -88,7 +89,7 @@ class Writer:
             raise StoreError("the store is closed")
         if bounded and self._queue.qsize() >= self._limit:
             raise StoreBusy
-        operation = Operation(step, item, self._loop.create_future())
+        operation = Operation(step, item, self._loop.create_future(), awaited=bounded)
         self._queue.put(operation)
         return operation.future
 
@@ -104,7 +105,10 @@ class Writer:
     def _run(self) -> None:
         for operations in self._batches():
             operations.sort(key=lambda operation: self._rank[operation.step])
-            self._write(operations)
+            # What senders wait for has a transaction of its own: those of deliveries may be long.
+            for awaited in (True, False):
+                if part := [operation for operation in operations if operation.awaited is awaited]:
+                    self._write(part)
         self._db.close()
 
     def _batches(self) -> Iterator[list[Operation]]:

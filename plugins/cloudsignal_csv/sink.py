@@ -58,7 +58,7 @@ class CsvSink(Sink):
     order = "lane"
     options = OPTIONS
     file_options = FORMAT
-    batch = 500
+    batch = 250
     concurrency = 1
     alone = True
 

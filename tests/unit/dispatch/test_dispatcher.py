@@ -13,6 +13,7 @@ from gateway.dispatch.dispatcher import REST
 from gateway.dispatch.runner import JUDGED
 from gateway.errors import Misconfigured, Permanent, RetryLater, Skip
 from gateway.model import Delivery, Kind, Retry
+from gateway.sink.api import Sink
 from gateway.store.contract import Filter
 from tests.unit.dispatch.harness import Harness, dispatching, make_route, make_sink, orders_of, until
 
@@ -451,3 +452,27 @@ async def test_a_sink_that_works_alone_waits_for_the_route_and_begins_anew_with_
         await gateway.settle("delivered")
         assert sink.events == ["open", "close", "open"]
     assert sink.events == ["open", "close"] * 2
+
+
+async def test_a_batch_is_not_cut_to_what_others_leave_of_a_claim(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+
+    async def deliver_batch(self: Sink, deliveries: Sequence[Delivery]) -> None:
+        sizes.append(len(deliveries))
+
+    monkeypatch.setattr(dispatcher, "CLAIM", 100)
+    sink = make_sink(batch=60, deliver_batch=deliver_batch)
+
+    async def all_taken() -> bool:
+        return sum(sizes) == 180
+
+    routes = [(make_route(name, tenant=name, account=name, concurrency=1, order="none"), sink) for name in "abc"]
+    async with dispatching(tmp_path, routes, start=False) as gateway:
+        for account in "abc":
+            await asyncio.gather(*(gateway.accept(account, order=str(n)) for n in range(60)))
+        with capture_logs():
+            gateway.dispatcher.start()
+            await until(all_taken)
+    assert sizes == [60] * 3

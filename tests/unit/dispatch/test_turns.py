@@ -42,3 +42,13 @@ def test_who_had_a_turn_queues_up_behind_the_others() -> None:
     turns.add(Item("a", "a1"))
     assert drain(turns) == ["b1", "a1"]
     assert not turns
+
+
+def test_one_that_is_put_back_is_the_next() -> None:
+    turns: Turns[Item] = Turns()
+    for name in ("a1", "a2", "b1"):
+        turns.add(Item(name[0], name))
+    taken = turns.take()
+    assert taken == Item("a", "a1")
+    turns.put_back(taken)
+    assert drain(turns) == ["a1", "b1", "a2"]

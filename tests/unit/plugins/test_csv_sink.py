@@ -474,7 +474,7 @@ def options(**given):
 
 def test_the_sink_takes_every_signal_in_batches():
     assert CsvSink.signals == ALL
-    assert (CsvSink.batch, CsvSink.concurrency, CsvSink.order) == (500, 1, "lane")
+    assert (CsvSink.batch, CsvSink.concurrency, CsvSink.order) == (250, 1, "lane")
 
 
 @pytest.mark.parametrize("account", ["..", "../up", "a/b", "/etc/passwd", ".hidden", "a\\b", "a\0b", "a b"])

@@ -231,3 +231,16 @@ async def test_all_of_a_batch_are_answered_in_one_hop_and_the_cancelled_skipped(
         assert waiting[2].done()
         assert waiting[1].cancelled()
     assert rows(tmp_path) == ["0", "1", "2"]
+
+
+async def test_what_senders_wait_for_is_written_before_the_rest_and_apart(tmp_path: Path) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        held = await hold(writer, steps)
+        waiting = [writer.submit(steps.first, "result"), writer.submit(steps.second, "signal", bounded=True)]
+        writer.events.clear()
+        steps.gate.set()
+        await asyncio.gather(held, *waiting)
+        assert steps.calls == [("second", ["signal"]), ("first", ["result"])]
+        assert writer.events == ["commit", *["begin", "commit"] * 2]  # the first is of what held the thread
+    assert rows(tmp_path) == ["signal", "result"]
