@@ -17,7 +17,7 @@ import pytest
 import structlog
 import voluptuous as vol
 
-from gateway.dispatch.runner import CANCEL_WITHIN, batch_outcomes, open_sink, outcome_of
+from gateway.dispatch.calls import CANCEL_WITHIN, batch_outcomes, open_sink, outcome_of
 from gateway.model import Delivery, Kind, Outcome, Route
 from gateway.sink import Context, Sink, State
 from gateway.testing import samples
