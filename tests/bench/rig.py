@@ -115,7 +115,7 @@ def running(*words: object, directory: Path = ROOT) -> Iterator[subprocess.Popen
 
 def with_sinks(directory: Path) -> dict[str, str]:
     """The environment in which the sinks that `write_config` has put into the directory are known."""
-    return environment({"PYTHONPATH": f"{ROOT}:{directory / 'path'}"})
+    return environment({"PYTHONPATH": f"{ROOT}:{directory.resolve() / 'path'}"})
 
 
 def can_connect(port: int) -> bool:
