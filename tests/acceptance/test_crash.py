@@ -26,6 +26,7 @@ def test_nothing_is_lost_by_kills(
         assert stock.lost == []
         assert stock.disordered == []
         assert stock.csv_wrong == []
+        assert stock.audit[0] == 0, stock.audit[1]
         assert stock.csv_files > 3
         for route, counts in stock.ledger.items():
             ended = {name: counts[name] for name in ("delivered", "pending", "dead", "filtered")}

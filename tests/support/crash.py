@@ -24,7 +24,7 @@ from gateway.store import open_store
 from gateway.store.contract import Filter, Settings
 from tests.support import recorder
 from tests.support.faults import POINTS
-from tests.support.process import Gateway, free_port
+from tests.support.process import Gateway, free_port, run_cli
 
 KEY = "13b37bb1ed6d3403e158abe719b4f6d0"
 CONFIG = """\
@@ -45,7 +45,8 @@ accounts:
 
 @dataclass(slots=True)
 class Stock:
-    """What was found after a run. `doubled` counts arrivals that came more than once, per route."""
+    """What was found after a run. `doubled` counts arrivals that came more than once, per route; `audit` is how
+    `cloudsignal audit` ended, and what it printed."""
 
     answered: int = 0
     kills: Counter[str] = field(default_factory=Counter)
@@ -56,6 +57,7 @@ class Stock:
     csv_files: int = 0
     csv_wrong: list[str] = field(default_factory=list)
     ledger: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
+    audit: tuple[int, str] = (-1, "")
 
     def __str__(self) -> str:
         kills = ", ".join(f"{point} {count}" for point, count in sorted(self.kills.items()))
@@ -85,6 +87,7 @@ class CrashRun:
         recorder.install(folder / "path")
         (folder / "gateway.yaml").write_text(CONFIG.format(port=self._port, key=KEY, store=self.store))
         environ = {"PYTHONPATH": f"{Path.cwd()}:{folder / 'path'}", "TEST_LEASE": "3"}
+        self._environ = environ
         self._gateway = Gateway(folder, environ)
 
     async def run(self) -> Stock:
@@ -98,6 +101,10 @@ class CrashRun:
         await self._drain()
         assert await asyncio.to_thread(self._gateway.terminate) == 0
         await self._take_stock()
+        audit = await asyncio.to_thread(
+            run_cli, "audit", "--config", "gateway.yaml", cwd=self.folder, env=self._environ
+        )
+        self.stock.audit = (audit.returncode, audit.stdout + audit.stderr)
         return self.stock
 
     # -- load
