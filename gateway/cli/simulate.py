@@ -62,8 +62,13 @@ def simulate(
     )
     events = list(disturb(order_lives(rng, day, timedelta(days=1), orders), rng, late, duplicates))
     with progress_bar("sending", len(events), hidden=as_json) as bar:
+        refused: set[str] = set()
 
         def on_answer(answer: Answer) -> None:
+            if answer.code == 401 and answer.url not in refused:
+                refused.add(answer.url)
+                hint = "no such account, or not its key; trying on, as the vendor does"
+                click.echo(f"{answer.url} answers 401: {hint}", err=True)
             if answer.last:
                 bar.advance()
 

@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from gateway.cli import main
+from tests.support.scene import serving
+from tests.support.stub import Answer, Stub
 from tests.unit.cli.conftest import CONFIG, Folder
 
 ENCRYPTED = ec.generate_private_key(ec.SECP256R1()).private_bytes(
@@ -131,6 +133,17 @@ def test_what_is_no_url_is_wrong_usage(folder: Folder) -> None:
     output = folder.run("simulate", "gateway.example/signals/bookshop", "--key", "k", code=2).output
     assert "expected an endpoint's URL" in output
     assert "sending" not in output
+
+
+def test_a_sender_with_a_wrong_key_is_told_at_once(folder: Folder) -> None:
+    stub = Stub()
+    stub.answer = lambda request: Answer(401)  # type: ignore[method-assign]
+    with serving(stub):
+        words = (f"{stub.url}/signals/bookshop", "--key", "wrong", "--orders", "1", "--attempts", "1")
+        result = folder.run("simulate", *words, code=1)
+    assert result.output.count("answers 401: no such account, or not its key") == 1
+    assert "0 accepted" in result.output
+    assert "wrong" not in result.output
 
 
 def test_the_list_of_commands_is_not_cut(folder: Folder) -> None:
