@@ -4,7 +4,7 @@ from gateway.errors import Misconfigured, Permanent, RetryLater, SinkError, Skip
 from gateway.model import ALERTS, ALL, Delivery, SecretValue, Signal
 from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
 from gateway.sink.http import HttpSink, Response
-from gateway.sink.options import Secret, Url
+from gateway.sink.options import Secret, Url, address, duration, flag, one_of
 
 __all__ = [
     "ALERTS",
@@ -27,4 +27,8 @@ __all__ = [
     "Skip",
     "State",
     "Url",
+    "address",
+    "duration",
+    "flag",
+    "one_of",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +10,8 @@ from urllib.parse import urlsplit
 import voluptuous as vol
 
 from gateway.model import SecretValue
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Url:
@@ -40,3 +43,34 @@ class Secret:
         if not isinstance(value, str) or not value:
             raise vol.Invalid("expected a secret (text)")
         return SecretValue(self.validator(value) if self.validator else value)
+
+
+def address(value: object) -> str:
+    """The server's URL. A path is refused: the pages it is copied from have one, and nothing answers below it."""
+    url = Url()(value)
+    parts = urlsplit(url)
+    if parts.path or parts.query or parts.fragment:
+        raise vol.Invalid("expected the server's address, without a path")
+    return url
+
+
+def duration(value: object) -> float:
+    """Seconds, from a number of them or from text such as `90s`, `30m`, `48h`, `7d`."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        return float(value)
+    match = re.fullmatch(r"(\d{1,9})([smhd])", value) if isinstance(value, str) else None
+    if match is None:
+        raise vol.Invalid("expected a time such as 30m, 48h or 7d")
+    return float(match[1]) * UNITS[match[2]]
+
+
+def flag(value: object) -> bool:
+    """True or false; a word or a number is neither."""
+    if not isinstance(value, bool):
+        raise vol.Invalid("expected true or false")
+    return value
+
+
+def one_of(*words: str) -> Any:
+    """One of these words."""
+    return vol.In(words, msg=f"expected one of {', '.join(words)}")

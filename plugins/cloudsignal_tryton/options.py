@@ -6,12 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import voluptuous as vol
 
 from gateway import model
-from gateway.sink import Misconfigured, Secret, SecretValue, Url
+from gateway.sink import Misconfigured, Secret, SecretValue, address, duration, flag, one_of
 
 ACTED_ON = frozenset(
     {
@@ -34,27 +33,6 @@ NOTABLE = (
     model.ITEM_DELIVERY_COMPLETED,
 )
 """The types that get a note when `notes` names them."""
-
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def address(value: object) -> str:
-    """The server's URL. A path is refused: the pages it is copied from have one, and nothing answers below it."""
-    url = Url()(value)
-    parts = urlsplit(url)
-    if parts.path or parts.query or parts.fragment:
-        raise vol.Invalid("expected the server's address, without a path")
-    return url
-
-
-def duration(value: object) -> float:
-    """Seconds, from a number of them or from text such as `90s`, `30m`, `48h`, `7d`."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):
-        return float(value)
-    match = re.fullmatch(r"(\d{1,9})([smhd])", value) if isinstance(value, str) else None
-    if match is None:
-        raise vol.Invalid("expected a time such as 30m, 48h or 7d")
-    return float(match[1]) * UNITS[match[2]]
 
 
 def field_names(value: object) -> tuple[str, ...]:
@@ -86,16 +64,6 @@ def login(value: object) -> str:
     if not isinstance(value, str) or not value.isprintable() or not value.strip() or ":" in value:
         raise vol.Invalid("expected a user's login, without a colon")
     return value.strip()
-
-
-def flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise vol.Invalid("expected true or false")
-    return value
-
-
-def one_of(*words: str) -> Any:
-    return vol.In(words, msg=f"expected one of {', '.join(words)}")
 
 
 OPTIONS: Mapping[Any, Any] = {

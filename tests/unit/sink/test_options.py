@@ -3,7 +3,7 @@
 import pytest
 import voluptuous as vol
 
-from gateway.sink import Secret, SecretValue, Url
+from gateway.sink import Secret, SecretValue, Url, address, duration, flag, one_of
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,35 @@ def test_a_wrong_secret_is_not_told() -> None:
     with pytest.raises(vol.Invalid) as raised:
         Secret(Url())("s3cret, no URL")
     assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"), [(0, 0), (1.5, 1.5), ("90s", 90), ("30m", 1800), ("48h", 172800), ("7d", 604800)]
+)
+def test_a_duration_is_seconds(given: object, seconds: float) -> None:
+    assert duration(given) == seconds
+
+
+@pytest.mark.parametrize("given", [True, -1, float("inf"), "", "90", "7 d", "7w", None])
+def test_what_is_no_duration_is_refused(given: object) -> None:
+    with pytest.raises(vol.Invalid, match="expected a time such as 30m, 48h or 7d"):
+        duration(given)
+
+
+def test_an_address_has_no_path() -> None:
+    assert address("https://erp.example:8069/") == "https://erp.example:8069"
+    for url in ("https://erp.example/web", "https://erp.example?x=1", "https://erp.example#x"):
+        with pytest.raises(vol.Invalid, match="without a path"):
+            address(url)
+
+
+def test_flags_and_words_are_taken_as_they_are() -> None:
+    assert flag(False) is False
+    assert one_of("a", "b")("a") == "a"
+    for check, wrong, said in (
+        (flag, "yes", "true or false"),
+        (flag, 1, "true or false"),
+        (one_of("a", "b"), "c", "a, b"),
+    ):
+        with pytest.raises(vol.Invalid, match=said):
+            check(wrong)
