@@ -95,7 +95,7 @@ def explain_wait(delivery: DeliveryRow, head: DeliveryRow | None, now: float) ->
 
 def explain_turn(delivery: DeliveryRow, due_at: float, now: float) -> tuple[str, str]:
     """What a delivery waits for whose turn it is."""
-    if delivery.leased and due_at > now:
+    if delivery.leased_until is not None and delivery.leased_until > now:
         return "running", f"is being delivered, in attempt {delivery.attempts + 1}"
     if due_at > now:
         return "retry", f"is tried again at {moment(due_at)}{failures(delivery)}"

@@ -13,7 +13,7 @@ Lanes. Of the pending deliveries of one (account, route, lane) that are not held
 replays. A live head stays the head until it ends: what joins the lane with a lower id waits behind it and comes next.
 A replay that is the head gives way to a live delivery, unless it is leased; then it does so when it is to be retried.
 
-Leases. A claim moves `due_at` to the lease's end; nobody else can claim the delivery before. A result is taken only
+Leases. What was claimed is leased, and nobody else can claim it before the lease ends. A result is taken only
 from the holder, also after the lease ran out as long as nobody else has claimed it.
 
 Times are seconds since the epoch, exact to the microsecond, given by the caller; the store reads no clock.
@@ -70,7 +70,8 @@ class Want:
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What a claim gave, in the order of the wants. `next_due` maps (account, route) to when more may be claimed, for
-    each route wanted that has something pending, leased or not; a time in the past means there is more right now. Where
+    each route wanted that has something pending, of what is leased when its lease ends; a time in the past means there
+    is more right now. Where
     the claim has used up the room for replays, those that are left do not count."""
 
     deliveries: Sequence[Delivery]
@@ -102,9 +103,14 @@ class DeliveryRow:
     ended_at: float | None
     reason: str
     held: bool = False
-    leased: bool = False
+    leased_until: float | None = None
     replayed: bool = False
     late: bool = False
+
+    @property
+    def leased(self) -> bool:
+        """Whether somebody delivers it, or did and was lost: until `leased_until`, nobody else can claim it."""
+        return self.leased_until is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,7 @@ RULES: Mapping[str, Any] = {
     "has ended, but is due": ~PENDING & DUE,
     "has ended, but is leased": ~PENDING & LEASED,
     "has ended, but is held": ~PENDING & (Deliveries.held == 1),
+    "is leased without end, or until a time by nobody": Deliveries.leased_until.is_null(False) != LEASED,
 }
 """What must be of no delivery. That a lane has not several heads with nobody behind them, a unique index sees to."""
 

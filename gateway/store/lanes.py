@@ -230,7 +230,7 @@ def renew_one(db: Database, deliveries: Sequence[Delivery], until: float) -> int
 
 
 def release_leases(db: Database, items: Sequence[float]) -> list[int]:
-    """What was leased is due at the times given."""
+    """What was leased is due again, at the times given at the latest."""
     return [len(sql.run(db, sql.RELEASE_LEASES, micros(now))) for now in items]
 
 
@@ -253,6 +253,7 @@ def replay_some(db: Database, which: Filter, now: float) -> Counter[Route]:
         "state": "pending",
         "due_at": Case(None, [(Deliveries.lane.is_null(), at)], None),
         "lease": None,
+        "leased_until": None,
         "attempts": 0,
         "created_at": at,
         "ended_at": None,

@@ -146,10 +146,12 @@ def select_deliveries(deliveries: Any) -> Any:
 
 
 def make_delivery_row(row: dict[str, Any]) -> DeliveryRow:
-    lease = row.pop("lease")
+    del row["lease"]
     flags: dict[str, Any] = {name: bool(row.pop(name)) for name in ("held", "replayed", "late")}
-    times: dict[str, Any] = {name: seconds(row.pop(name)) for name in ("created_at", "due_at", "ended_at")}
-    return DeliveryRow(**row, **times, **flags, leased=lease is not None)
+    times: dict[str, Any] = {
+        name: seconds(row.pop(name)) for name in ("created_at", "due_at", "leased_until", "ended_at")
+    }
+    return DeliveryRow(**row, **times, **flags)
 
 
 def list_attempts(db: Database, signal_id: int) -> dict[str, list[Attempt]]:
@@ -195,12 +197,11 @@ def next_due(
     db: Database, routes: Iterable[tuple[str, str]], full: Container[tuple[str, str]] = ()
 ) -> dict[tuple[str, str], float]:
     """When each route can next be claimed from; by its live deliveries alone where it is `full` of replays."""
-    due = {}
-    for account, route, live, replay in sql.run(db, sql.NEXT_DUE, dumps(list(routes))):
-        times = [live] if (account, route) in full else [live, replay]
-        if known := [at for at in times if at is not None]:
-            due[account, route] = min(known) / 1e6
-    return due
+    times: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
+    for account, route, replayed, *found in sql.run(db, sql.NEXT_DUE, dumps(list(routes))):
+        if not (replayed and (account, route) in full):
+            times[account, route] += [at for at in found if at is not None]
+    return {route: min(known) / 1e6 for route, known in times.items() if known}
 
 
 def read_route_states(db: Database) -> dict[tuple[str, str], RouteState]:

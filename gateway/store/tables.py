@@ -31,9 +31,9 @@ class Signals(Model):
 class Deliveries(Model):
     """One signal on one route.
 
-    Pending with `due_at`: may be claimed from then on; a claim moves it to the lease's end. Pending without: waits
-    behind its lane's head or, with `held`, until its order is known. In each lane at most one delivery has `due_at`,
-    which a unique index sees to, and where any waits unheld exactly one has.
+    Pending with `due_at`: may be claimed from then on, unless it is leased, which it is until `leased_until`. Pending
+    without: waits behind its lane's head or, with `held`, until its order is known. In each lane at most one delivery
+    has `due_at`, which a unique index sees to, and where any waits unheld exactly one has.
     """
 
     signal_id = BigIntegerField()
@@ -43,6 +43,7 @@ class Deliveries(Model):
     state = TextField()
     due_at = BigIntegerField(null=True)
     lease = TextField(null=True)
+    leased_until = BigIntegerField(null=True)
     attempts = IntegerField()
     created_at = BigIntegerField()
     ended_at = BigIntegerField(null=True)

@@ -17,6 +17,7 @@ class Entry:
     state: str = "pending"
     due_at: float | None = None
     holder: int | None = None
+    leased_until: float | None = None
     attempts: int = 0
     held: bool = False
     replayed: bool = False
@@ -24,6 +25,10 @@ class Entry:
     @property
     def waits(self) -> bool:
         return self.state == "pending" and self.due_at is None and not self.held
+
+    @property
+    def claimable_at(self) -> float | None:
+        return self.due_at if self.leased_until is None else self.leased_until
 
 
 @dataclass
@@ -59,12 +64,14 @@ class LaneModel:
     def claim(self, limit: int, replays: int, now: float, until: float) -> list[tuple[int, int, bool]]:
         """Ids, the numbers of their attempts, and whether they are replays."""
         self.claims += 1
-        due = [(e.due_at, number) for number, e in self.entries.items() if e.due_at is not None and e.due_at <= now]
+        due = [
+            (e.due_at, number) for number, e in self.entries.items() if e.due_at is not None and e.claimable_at <= now
+        ]
         live = [number for _, number in sorted(due) if not self.entries[number].replayed][:limit]
         again = [number for _, number in sorted(due) if self.entries[number].replayed]
         taken = live + again[: min(replays, limit - len(live))]
         for number in taken:
-            self.entries[number].due_at = until
+            self.entries[number].leased_until = until
             self.entries[number].holder = self.claims
         return [(number, self.entries[number].attempts + 1, self.entries[number].replayed) for number in taken]
 
@@ -72,7 +79,7 @@ class LaneModel:
         entry = self.entries[number]
         if entry.state != "pending" or entry.holder != holder:
             return 0
-        entry.holder = None
+        entry.holder = entry.leased_until = None
         match decision:
             case RetryAt(at, _, counted):
                 entry.due_at = at
@@ -104,5 +111,6 @@ class LaneModel:
     def release(self, now: float) -> int:
         leased = [entry for entry in self.entries.values() if entry.holder is not None]
         for entry in leased:
-            entry.holder, entry.due_at = None, now
+            entry.holder = entry.leased_until = None
+            entry.due_at = min(entry.due_at, now)
         return len(leased)

@@ -134,6 +134,14 @@ DAMAGES: dict[str, tuple[str, list[tuple[int, str | None, str]]]] = {
         f"UPDATE deliveries SET lease = 'x' WHERE signal_id = {DELIVERED}",
         [(DELIVERED, "erp", "has ended, but is leased")],
     ),
+    "leased without end": (
+        f"UPDATE deliveries SET lease = 'x' WHERE signal_id = {LANELESS}",
+        [(LANELESS, "erp", "is leased without end, or until a time by nobody")],
+    ),
+    "leased by nobody": (
+        f"UPDATE deliveries SET leased_until = 1 WHERE signal_id = {LANELESS}",
+        [(LANELESS, "erp", "is leased without end, or until a time by nobody")],
+    ),
     "ended and held": (
         f"UPDATE deliveries SET held = 1 WHERE signal_id = {DELIVERED}",
         [(DELIVERED, "erp", "has ended, but is held")],

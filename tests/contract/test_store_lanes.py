@@ -99,7 +99,22 @@ async def test_a_claimed_delivery_is_complete(backend: Backend) -> None:
         assert delivery.signal == dataclasses.replace(signal, id=1)
         assert (delivery.route, delivery.attempt, delivery.created_at) == ("erp", 1, NOW)
         [row] = await store.deliveries(Filter(), 10)
-        assert (row.state, row.leased, row.due_at, row.attempts) == ("pending", True, NOW + LEASE, 0)
+        assert (row.state, row.leased_until, row.due_at, row.attempts) == ("pending", NOW + LEASE, NOW, 0)
+
+
+INDEXES = {
+    "sqlite": "SELECT sql FROM sqlite_master WHERE tbl_name = 'deliveries' AND type = 'index' AND sql IS NOT NULL",
+    "postgresql": "SELECT indexdef FROM pg_indexes WHERE tablename = 'deliveries' AND schemaname = current_schema()",
+}
+
+
+async def test_a_lease_is_in_no_index(backend: Backend) -> None:
+    """To claim and to renew then moves nothing, and PostgreSQL changes the row in place."""
+    async with backend.open() as store:
+        query = INDEXES[backend.url.partition(":")[0]]
+        indexes = [text for (text,) in store._writer._db.execute_sql(query).fetchall()]
+    assert any("due_at" in text for text in indexes)
+    assert [text for text in indexes if "lease" in text] == []
 
 
 async def test_a_lease_that_runs_out_is_due_again_and_its_result_too_late(backend: Backend) -> None:

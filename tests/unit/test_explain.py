@@ -72,8 +72,8 @@ def the_one(
             f"is due since {SHOWN}, after 2 failed attempts; the last: answered 500",
         ),
         (RETRY, "retry", f"is tried again at {LATER}, after 2 failed attempts; the last: answered 500"),
-        (replace(PENDING, leased=True, due_at=NOW + 60), "running", "is being delivered, in attempt 1"),
-        (replace(PENDING, leased=True), "due", f"is due since {SHOWN}"),  # its lease has run out
+        (replace(PENDING, leased_until=NOW + 60), "running", "is being delivered, in attempt 1"),
+        (replace(PENDING, leased_until=NOW), "due", f"is due since {SHOWN}"),  # its lease has run out
         (replace(WAITS, held=True), "held", "held until its order is known to the account"),
         (WAITS, "behind", "waits behind another of its order"),
     ],
@@ -114,7 +114,7 @@ def test_a_route_that_delivers_nothing_is_said(state: dict[str, Any], why: str, 
     assert (found.why, found.text) == (why, f"is due since {SHOWN}; {text}")
     assert one(WAITS, head=HEAD, state=state).why == why
     # It goes on, or would not go on, whatever the route does.
-    assert one(replace(PENDING, leased=True, due_at=NOW + 60), state=state).why == "running"
+    assert one(replace(PENDING, leased_until=NOW + 60), state=state).why == "running"
     assert one(replace(WAITS, held=True), state=state).why == "held"
     assert one(ENDED, state=state).text == f"delivered at {SHOWN}, by attempt 1"
 

@@ -43,6 +43,7 @@ CREATE TABLE deliveries (
     state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'dead', 'filtered')),
     due_at BIGINT,
     lease TEXT,
+    leased_until BIGINT,
     attempts INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
     ended_at BIGINT,
@@ -51,7 +52,8 @@ CREATE TABLE deliveries (
     replayed SMALLINT NOT NULL DEFAULT 0,
     PRIMARY KEY (signal_id, route)
 ) WITHOUT ROWID;
--- A claim is two ranges of this one, live ones and replays, whatever the backlog.
+-- A claim is two ranges of this one, live ones and replays, whatever the backlog. A lease is in no index: to claim
+-- something, or to keep it, moves nothing.
 CREATE INDEX deliveries_due ON deliveries (account, route, replayed, due_at, signal_id)
     WHERE state = 'pending' AND due_at IS NOT NULL;
 -- One head a lane.
@@ -168,6 +170,7 @@ CREATE TABLE deliveries (
     state TEXT NOT NULL CHECK (state IN ('pending', 'delivered', 'dead', 'filtered')),
     due_at BIGINT,
     lease TEXT,
+    leased_until BIGINT,
     attempts INTEGER NOT NULL,
     created_at BIGINT NOT NULL,
     ended_at BIGINT,

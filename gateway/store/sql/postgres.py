@@ -81,14 +81,16 @@ JOIN orders known ON known.account = r ->> 0 AND known.ref = r ->> 1
 """
 
 # All wants at once: their place, account, route and limit. SKIP LOCKED passes what another gateway is about to claim or
-# to end; what it leaves is due still, for the next claim. The signals come after the locks, so only of those taken.
+# to end; what it leaves is due still, for the next claim. What another has claimed meanwhile is looked at again once it
+# is locked, and is leased then. The signals come after the locks, so only of those taken.
 SELECT_DUE = f"""
 WITH due AS MATERIALIZED (
     SELECT (want ->> 0)::integer AS place, d.*
-    FROM jsonb_array_elements(%s::jsonb) want CROSS JOIN LATERAL (
+    FROM (SELECT %s::jsonb AS wants, %s::smallint AS replayed, %s::bigint AS now) given
+    CROSS JOIN jsonb_array_elements(given.wants) want CROSS JOIN LATERAL (
         SELECT account, signal_id, route, due_at, attempts, created_at, replayed FROM deliveries
-        WHERE account = want ->> 1 AND route = want ->> 2 AND replayed = %s::smallint AND state = 'pending'
-          AND due_at <= %s::bigint
+        WHERE account = want ->> 1 AND route = want ->> 2 AND replayed = given.replayed AND state = 'pending'
+          AND due_at <= given.now AND (leased_until IS NULL OR leased_until <= given.now)
         ORDER BY due_at, signal_id LIMIT (want ->> 3)::bigint FOR UPDATE SKIP LOCKED) d)
 SELECT place, due.route, {", ".join(f"s.{name}" for name in SIGNAL_COLUMNS)}, attempts, created_at, replayed
 FROM due JOIN signals s ON s.account = due.account AND s.id = due.signal_id
@@ -97,7 +99,7 @@ ORDER BY place, due_at, signal_id
 
 LEASE_DUE = """
 WITH given AS (SELECT %s::bigint AS until, %s::text AS lease, %s::jsonb AS rows)
-UPDATE deliveries SET due_at = given.until, lease = given.lease
+UPDATE deliveries SET leased_until = given.until, lease = given.lease
 FROM given, jsonb_array_elements(given.rows) r
 WHERE deliveries.account = r ->> 0 AND deliveries.signal_id = (r ->> 1)::bigint AND deliveries.route = r ->> 2
 """
@@ -105,7 +107,7 @@ WHERE deliveries.account = r ->> 0 AND deliveries.signal_id = (r ->> 1)::bigint 
 # Rows that another transaction holds are left: it may be one that waits for what this one holds. They are being
 # recorded, or the lease is lost.
 RENEW_LEASES = """
-UPDATE deliveries SET due_at = taken.until
+UPDATE deliveries SET leased_until = taken.until
 FROM (
     SELECT d.account, d.signal_id, d.route, given.until
     FROM (SELECT %s::bigint AS until, %s::jsonb AS rows) given CROSS JOIN jsonb_array_elements(given.rows) r
@@ -117,14 +119,18 @@ RETURNING deliveries.signal_id
 """
 
 NEXT_DUE = """
-SELECT r ->> 0, r ->> 1, (
-    SELECT due_at FROM deliveries
-    WHERE account = r ->> 0 AND route = r ->> 1 AND replayed = 0 AND state = 'pending' AND due_at IS NOT NULL
-    ORDER BY due_at LIMIT 1), (
-    SELECT due_at FROM deliveries
-    WHERE account = r ->> 0 AND route = r ->> 1 AND replayed = 1 AND state = 'pending' AND due_at IS NOT NULL
-    ORDER BY due_at LIMIT 1)
-FROM jsonb_array_elements(%s::jsonb) r
+WITH asked AS MATERIALIZED (
+    SELECT r ->> 0 AS account, r ->> 1 AS route, kind AS replayed, (
+        SELECT due_at FROM deliveries d
+        WHERE d.account = r ->> 0 AND d.route = r ->> 1 AND d.replayed = kind
+          AND d.state = 'pending' AND d.due_at IS NOT NULL AND d.leased_until IS NULL
+        ORDER BY d.due_at LIMIT 1) AS free
+    FROM jsonb_array_elements(%s::jsonb) r CROSS JOIN (VALUES (0::smallint), (1::smallint)) kinds (kind))
+SELECT account, route, replayed, free, (
+    SELECT min(leased_until) FROM deliveries d
+    WHERE d.account = asked.account AND d.route = asked.route AND d.replayed = asked.replayed
+      AND d.state = 'pending' AND d.due_at < coalesce(asked.free, 9223372036854775807))
+FROM asked
 """
 
 # Locked, so that no claim can come between this look and the update: a gateway whose lease ran out while it was stopped
@@ -141,7 +147,7 @@ FOR UPDATE OF d
 UPDATE_RESULTS = """
 UPDATE deliveries
 SET state = r ->> 2, due_at = (r ->> 3)::bigint, attempts = attempts + (r ->> 4)::integer,
-    ended_at = (r ->> 5)::bigint, reason = r ->> 6, lease = NULL
+    ended_at = (r ->> 5)::bigint, reason = r ->> 6, lease = NULL, leased_until = NULL
 FROM jsonb_array_elements(%s::jsonb) r
 WHERE deliveries.account = r ->> 7 AND deliveries.signal_id = (r ->> 0)::bigint AND deliveries.route = r ->> 1
 """
@@ -204,7 +210,7 @@ RETURNING deliveries.account, route, lane
 """
 
 RELEASE_LEASES = """
-UPDATE deliveries SET due_at = %s, lease = NULL
+UPDATE deliveries SET due_at = least(due_at, %s), lease = NULL, leased_until = NULL
 WHERE state = 'pending' AND due_at IS NOT NULL AND lease IS NOT NULL
 RETURNING signal_id
 """

@@ -78,39 +78,46 @@ CROSS JOIN orders known ON known.account = asked.value ->> 0 AND known.ref = ask
 """
 
 # One index range, of live ones or of replays: those that wait behind a head have no due_at and are not in the index.
-# The signals come along, by their primary key; CROSS JOIN keeps the planner from starting with them.
+# To pass what is leased costs no more than a route has in flight, and nothing has to look for leases that run out. The
+# signals come along, by their primary key; CROSS JOIN keeps the planner from starting with them.
 SELECT_DUE = f"""
 SELECT {", ".join(f"s.{name}" for name in SIGNAL_COLUMNS)}, d.attempts, d.created_at, d.replayed
 FROM deliveries d CROSS JOIN signals s ON s.id = d.signal_id
-WHERE d.account = ? AND d.route = ? AND d.replayed = ? AND d.state = 'pending' AND d.due_at <= ?
-ORDER BY d.due_at, d.signal_id LIMIT ?
+WHERE d.account = ?1 AND d.route = ?2 AND d.replayed = ?3 AND d.state = 'pending' AND d.due_at <= ?4
+  AND (d.leased_until IS NULL OR d.leased_until <= ?4)
+ORDER BY d.due_at, d.signal_id LIMIT ?5
 """
 
-# A lease that runs out is simply due again: nothing has to look for it. Fields: account, signal, route.
+# Fields: account, signal, route.
 LEASE_DUE = """
-UPDATE deliveries SET due_at = ?1, lease = ?2
+UPDATE deliveries SET leased_until = ?1, lease = ?2
 FROM json_each(?3) r
 WHERE signal_id = r.value ->> 1 AND deliveries.route = r.value ->> 2
 """
 
 # Fields: account, signal, route, lease.
 RENEW_LEASES = """
-UPDATE deliveries SET due_at = ?1
+UPDATE deliveries SET leased_until = ?1
 FROM json_each(?2) r
 WHERE signal_id = r.value ->> 1 AND deliveries.route = r.value ->> 2 AND state = 'pending' AND lease = r.value ->> 3
 RETURNING signal_id
 """
 
-# Two seeks a route: live ones, replays.
+# Of each route's live ones and of its replays: when the first that is not leased is due, and when the first lease ends
+# of those before it. Leases behind it can be left out: what is leased has been due, and so is then what comes before.
 NEXT_DUE = """
-SELECT value ->> 0, value ->> 1, (
-    SELECT due_at FROM deliveries
-    WHERE account = value ->> 0 AND route = value ->> 1 AND replayed = 0 AND state = 'pending' AND due_at IS NOT NULL
-    ORDER BY due_at LIMIT 1), (
-    SELECT due_at FROM deliveries
-    WHERE account = value ->> 0 AND route = value ->> 1 AND replayed = 1 AND state = 'pending' AND due_at IS NOT NULL
-    ORDER BY due_at LIMIT 1)
-FROM json_each(?)
+WITH asked AS MATERIALIZED (
+    SELECT r.value ->> 0 AS account, r.value ->> 1 AS route, kind.value AS replayed, (
+        SELECT due_at FROM deliveries d
+        WHERE d.account = r.value ->> 0 AND d.route = r.value ->> 1 AND d.replayed = kind.value
+          AND d.state = 'pending' AND d.due_at IS NOT NULL AND d.leased_until IS NULL
+        ORDER BY d.due_at LIMIT 1) AS free
+    FROM json_each(?) r CROSS JOIN json_each('[0, 1]') kind)
+SELECT account, route, replayed, free, (
+    SELECT min(leased_until) FROM deliveries d
+    WHERE d.account = asked.account AND d.route = asked.route AND d.replayed = asked.replayed
+      AND d.state = 'pending' AND d.due_at < coalesce(asked.free, 9223372036854775807))
+FROM asked
 """
 
 # Which results come from the holder of the lease, by their place in the array. Asked before the update, since its
@@ -124,7 +131,7 @@ WHERE d.state = 'pending' AND d.lease = r.value ->> 2
 UPDATE_RESULTS = """
 UPDATE deliveries
 SET state = r.value ->> 2, due_at = r.value ->> 3, attempts = attempts + (r.value ->> 4), ended_at = r.value ->> 5,
-    reason = r.value ->> 6, lease = NULL
+    reason = r.value ->> 6, lease = NULL, leased_until = NULL
 FROM json_each(?) r
 WHERE deliveries.signal_id = r.value ->> 0 AND deliveries.route = r.value ->> 1
 """
@@ -192,7 +199,7 @@ RETURNING account, route, lane
 """
 
 RELEASE_LEASES = """
-UPDATE deliveries SET due_at = ?, lease = NULL
+UPDATE deliveries SET due_at = min(due_at, ?), lease = NULL, leased_until = NULL
 WHERE state = 'pending' AND due_at IS NOT NULL AND lease IS NOT NULL
 RETURNING signal_id
 """

@@ -410,7 +410,7 @@ async def test_where_the_store_is_shared_leases_are_short_and_last_as_long_as_th
 
         async def leased_until(seconds: float) -> bool:
             [row] = await gateway.store.deliveries(Filter(), 10)
-            return row.leased and row.due_at == gateway.clock.at + seconds
+            return row.leased_until == gateway.clock.at + seconds
 
         await until(lambda: leased_until(dispatcher.SHARED_LEASE))
         gateway.clock.at += 1000
