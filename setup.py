@@ -52,6 +52,7 @@ setup(
     install_requires=[
         "aiohttp>=3.10",
         "click>=8.1",
+        "httptools>=0.6.1",
         "orjson>=3.10",
         "peewee>=4.5",  # playhouse.migrations
         "prometheus_client>=0.20",

@@ -61,6 +61,10 @@ class InvalidSignal(GatewayError):
         super().__init__(message)
 
 
+class MalformedRequest(GatewayError):
+    """The request is no HTTP/1.1."""
+
+
 class TooLarge(GatewayError):
     """The body is too large."""
 

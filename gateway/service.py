@@ -16,7 +16,6 @@ from typing import Any
 
 import structlog
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPServerConnectionDelegate
 from tornado.netutil import bind_sockets
 
 from gateway import policy
@@ -46,7 +45,7 @@ CLOCK_JUMPED = 30.0
 class Service:
     """A running gateway. `start` returns once it takes signals, `stop` once all is on disk and let go."""
 
-    _http: HTTPServer
+    _http: app.PublicServer
     store: Store
     dispatcher: Dispatcher
     ingest: Ingest
@@ -142,7 +141,7 @@ class Service:
         old, self.config = self.config, config
         self.ingest.accounts = config.accounts
         self.ingest.bad_keys_per_minute = config.server.bad_keys_per_minute
-        self._http.request_callback = self._make_public_app()
+        self._http.app = self._make_public_app()
         gone, new = changed_routes(old, config)
         await self.dispatcher.change(gone, self._make_runners(new), config.server.grace)
 
@@ -215,7 +214,7 @@ class Service:
             shared=self._shared[route.sink],
         )
 
-    def _make_public_app(self) -> HTTPServerConnectionDelegate:
+    def _make_public_app(self) -> app.Listener:
         return app.public_app(
             self.ingest,
             max_body=self.config.server.max_body,
@@ -227,11 +226,11 @@ class Service:
     def _listen(self, stack: AsyncExitStack) -> None:
         server = self.config.server
         self._tls = tls_context(self.config)
-        http = self._http = app.make_server(self._make_public_app(), self._tls, server.max_body)
+        http = self._http = app.PublicServer(self._make_public_app(), self._tls)
         scheme = "https" if server.tls else "http"
         self.url = listen(http, server.listen, scheme, stack, share=self._worker is not None)
         if self.config.admin:
-            admin = app.make_server(app.admin_app(self.ready, self.observer))
+            admin = app.make_admin_server(app.admin_app(self.ready, self.observer))
             host, port = self.config.admin.listen
             # Each worker has figures of its own, so each has a port of its own.
             own = port + (self._worker or 0) if port else 0
@@ -260,7 +259,11 @@ def load_certificate(context: ssl.SSLContext, config: Config) -> None:
 
 
 def listen(
-    server: HTTPServer, address: tuple[str, int], scheme: str, stack: AsyncExitStack, share: bool = False
+    server: HTTPServer | app.PublicServer,
+    address: tuple[str, int],
+    scheme: str,
+    stack: AsyncExitStack,
+    share: bool = False,
 ) -> str:
     """Listen on (host, port), port 0 being any, with others if it may `share`; the base URL. The stack ends it."""
     host, port = address

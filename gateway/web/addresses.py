@@ -5,8 +5,6 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 
-from tornado.httputil import HTTPHeaders
-
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
@@ -16,13 +14,13 @@ class Addresses:
     def __init__(self, trusted: Sequence[str] = ()) -> None:
         self._trusted = tuple(ipaddress.ip_network(text, strict=False) for text in trusted)
 
-    def client(self, peer: str, headers: HTTPHeaders) -> str:
-        """The nearest address that is no trusted proxy. What stands before it in X-Forwarded-For anyone could have
-        written, so it is not looked at."""
+    def client(self, peer: str, forwarded: str) -> str:
+        """The nearest address that is no trusted proxy, by what X-Forwarded-For says. What stands before it there
+        anyone could have written, so it is not looked at."""
         if not self._trusted or not self._is_trusted(_parse(peer)):
             return peer
         nearest = peer
-        for hop in reversed(headers.get("X-Forwarded-For", "").split(",")):
+        for hop in reversed(forwarded.split(",")):
             address = _parse(hop.strip())
             if address is None:
                 break

@@ -1,28 +1,40 @@
-"""What each listener serves: the route tables, and the servers with their limits."""
+"""What each listener serves: the route tables, and the servers."""
 
 from __future__ import annotations
 
 import re
+import socket
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import cast
 
-from tornado import httputil, web
+from tornado import web
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
+from tornado.tcpserver import TCPServer
 
 from gateway.ingest import Ingest
-from gateway.metrics import NO_ACCOUNT, Observer, guard
+from gateway.metrics import Observer, guard
 from gateway.web import ops, signals
 from gateway.web.addresses import Addresses
 from gateway.web.base import make_application
+from gateway.web.connection import CHUNK, IDLE, Connection, Resource
 
 MAX_BODY = 64 * 1024
-MAX_HEADERS = 16 * 1024
-IDLE = 75.0
-"""Seconds that a connection may be idle, or take for its headers."""
-ABSOLUTE = re.compile(r"https?://[^/?]*", re.IGNORECASE)
+MAX_BUFFER = 4 * CHUNK
+"""Bytes that are read ahead of what is being answered, and that wait for a sender who does not read."""
+
+
+class Listener:
+    """The first resource whose pattern a path matches serves the request; the last must match any."""
+
+    def __init__(self, routes: Sequence[tuple[str, Resource]]) -> None:
+        self._routes = [(re.compile(pattern, re.DOTALL), resource) for pattern, resource in routes]
+        self.malformed = routes[-1][1]
+
+    def find(self, path: str) -> Resource:
+        """Who serves a path."""
+        return next(resource for pattern, resource in self._routes if pattern.fullmatch(path))
 
 
 def public_app(
@@ -31,18 +43,14 @@ def public_app(
     trusted_proxies: Sequence[str] = (),
     observer: Observer | None = None,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
-) -> httputil.HTTPServerConnectionDelegate:
-    """The public listener: the first that matches serves the request."""
+) -> Listener:
+    """The public listener."""
     told = guard(observer or Observer())
-    endpoint = signals.Signals(ingest, Addresses(trusted_proxies), max_body, told, now)
-    others = make_application(
-        [("/healthz", ops.Health, {"ingest": ingest})],
-        lambda code, seconds: told.signal_received(NO_ACCOUNT, code, seconds),
-    )
     return Listener(
         [
-            (r"/signals/[^/]+", endpoint),
-            (r".*", others),
+            (r"/signals/[^/]+", signals.Signals(ingest, Addresses(trusted_proxies), max_body, told, now)),
+            (r"/healthz", ops.Health(ingest)),
+            (r".*", ops.Nothing(max_body, told)),
         ]
     )
 
@@ -57,78 +65,31 @@ def admin_app(readiness: ops.Readiness, observer: Observer) -> web.Application:
     )
 
 
-def make_server(
-    app: httputil.HTTPServerConnectionDelegate, tls: ssl.SSLContext | None = None, max_body: int = MAX_BODY
-) -> HTTPServer:
-    """An HTTP server for one of the apps, with limits on sizes and times; it does not listen yet."""
-    return Server(
-        app,
-        ssl_options=tls,
-        max_body_size=max_body,
-        max_header_size=MAX_HEADERS,
-        idle_connection_timeout=IDLE,
-        body_timeout=signals.BODY_TIMEOUT,
-    )
+class PublicServer(TCPServer):
+    """The server of the public listener, whose `app` may be replaced at any time; it does not listen yet."""
 
+    def __init__(self, app: Listener, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(ssl_options=tls, max_buffer_size=MAX_BUFFER)
+        self.app = app
+        self._connections: set[Connection] = set()
 
-class Server(HTTPServer):
-    """Sends small answers at once. Tornado switches Nagle's algorithm off and on again around each answer, which costs
-    two system calls; here it stays off."""
-
-    def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
+    async def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
         """A connection was made."""
-        stream.set_nodelay(True)
-        stream.set_nodelay = leave_nodelay  # type: ignore[method-assign]
-        super().handle_stream(stream, address)
+        stream.set_nodelay(True)  # answers are small, and sent whole
+        named = stream.socket.family in (socket.AF_INET, socket.AF_INET6)
+        connection = Connection(stream, address[0] if named else "", lambda: self.app)
+        self._connections.add(connection)
+        try:
+            await connection.serve()
+        finally:
+            self._connections.discard(connection)
+
+    async def close_all_connections(self) -> None:
+        """Cut every connection."""
+        for connection in list(self._connections):
+            connection.close()
 
 
-def leave_nodelay(value: bool) -> None:
-    """It is on, and stays so."""
-
-
-class Listener(httputil.HTTPServerConnectionDelegate):
-    """Hands each request to the first delegate whose pattern its path matches; the last must match any."""
-
-    def __init__(self, routes: Sequence[tuple[str, httputil.HTTPServerConnectionDelegate]]) -> None:
-        self._routes = [(re.compile(pattern, re.DOTALL), app) for pattern, app in routes]
-
-    def start_request(self, server_conn: object, request_conn: httputil.HTTPConnection) -> httputil.HTTPMessageDelegate:
-        return _Routed(self, server_conn, request_conn)
-
-    def find(self, target: str) -> httputil.HTTPServerConnectionDelegate:
-        """Who serves a request's target; a query is no part of the path."""
-        path = target.partition("?")[0]
-        return next(app for pattern, app in self._routes if pattern.fullmatch(path))
-
-
-def in_origin_form(line: httputil.RequestStartLine) -> httputil.RequestStartLine:
-    """Proxies may ask for a whole URL (RFC 9112 3.2.2): the path and the query of it are what is asked for."""
-    if line.path.startswith("/"):
-        return line
-    return line._replace(path=ABSOLUTE.sub("", line.path) or "/")
-
-
-class _Routed(httputil.HTTPMessageDelegate):
-    """Stands for a request until its path is known."""
-
-    def __init__(self, listener: Listener, server_conn: object, connection: httputil.HTTPConnection) -> None:
-        self._listener = listener
-        self._server_conn = server_conn
-        self._connection = connection
-        self._target = httputil.HTTPMessageDelegate()
-
-    def headers_received(
-        self, start_line: httputil.RequestStartLine | httputil.ResponseStartLine, headers: httputil.HTTPHeaders
-    ) -> Awaitable[None] | None:
-        line = in_origin_form(cast(httputil.RequestStartLine, start_line))
-        self._target = self._listener.find(line.path).start_request(self._server_conn, self._connection)
-        return self._target.headers_received(line, headers)
-
-    def data_received(self, chunk: bytes) -> Awaitable[None] | None:
-        return self._target.data_received(chunk)
-
-    def finish(self) -> None:
-        self._target.finish()
-
-    def on_connection_close(self) -> None:
-        self._target.on_connection_close()
+def make_admin_server(app: web.Application) -> HTTPServer:
+    """The server of the admin listener; it does not listen yet."""
+    return HTTPServer(app, max_body_size=MAX_BODY, idle_connection_timeout=IDLE)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
@@ -20,6 +21,7 @@ log = structlog.get_logger()
 
 STATUS: Mapping[type[errors.GatewayError], int] = {
     errors.InvalidSignal: 400,
+    errors.MalformedRequest: 400,
     errors.Unauthorized: 401,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
@@ -36,10 +38,6 @@ class Answer:
     code: int
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def reason(self) -> str:
-        return HTTPStatus(self.code).phrase
 
 
 def answer_error(error: Exception, allow: str = "POST") -> Answer:
@@ -64,10 +62,22 @@ def _answer(code: int, error: Exception, allow: str) -> Answer:
     return Answer(code, orjson.dumps(body), headers)
 
 
-@functools.lru_cache(maxsize=1)
-def http_date(second: int) -> str:
-    """The Date header that every answer has (RFC 9110 6.6.1), made once a second."""
-    return formatdate(second, usegmt=True)
+def render(answer: Answer, method: str, last: bool) -> bytes:
+    """The answer as it goes over the wire; `last` says that the connection is closed after it."""
+    lines = [_begin(answer.code, int(time.time()))]
+    lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in answer.headers.items()]
+    if answer.code != 204:
+        lines.append(b"Content-Length: %d\r\n" % len(answer.body))
+    if last:
+        lines.append(b"Connection: close\r\n")
+    return b"".join((*lines, b"\r\n", b"" if method == "HEAD" else answer.body))
+
+
+@functools.lru_cache(maxsize=16)
+def _begin(code: int, second: int) -> bytes:
+    """The status line, and the Date header that every answer has (RFC 9110 6.6.1)."""
+    date = formatdate(second, usegmt=True)
+    return f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\nDate: {date}\r\n".encode()
 
 
 class Handler(web.RequestHandler):
@@ -96,28 +106,20 @@ class Handler(web.RequestHandler):
 
 
 class NothingHere(Handler):
-    """Whatever is not in a route table. `tell` is told of each answer: its status, and how many seconds it took."""
-
-    def initialize(self, tell: Callable[[int, float], None]) -> None:
-        self.tell = tell
+    """Whatever is not in a route table."""
 
     def prepare(self) -> None:
         raise errors.NotFound()
 
     def on_finish(self) -> None:
         log.info("request.refused", code=self.get_status(), path=self.request.path[:64], address=self.request.remote_ip)
-        self.tell(self.get_status(), self.request.request_time())
 
 
-def make_application(
-    routes: list[tuple[Any, ...]], tell: Callable[[int, float], None] = lambda code, seconds: None
-) -> web.Application:
-    """A Tornado application with these routes and nothing else, of which `tell` is told. The routes' requests are
-    logged by their handlers, if at all."""
+def make_application(routes: list[tuple[Any, ...]]) -> web.Application:
+    """A Tornado application with these routes and nothing else."""
     return web.Application(
         list(routes),
         default_handler_class=NothingHere,
-        default_handler_args={"tell": tell},
         log_function=lambda handler: None,
         compress_response=False,
     )

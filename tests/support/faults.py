@@ -19,7 +19,7 @@ from gateway.dispatch.runner import Runner
 from gateway.ingest import Ingest
 from gateway.store import lanes, writes
 from gateway.store.writer import Writer
-from gateway.web.signals import Exchange
+from gateway.web.connection import Connection
 
 STATEMENTS = {
     writes: ("insert_signals", "mark_late", "insert_deliveries"),
@@ -34,8 +34,8 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "rows-written": (Writer, "_run_steps", "after"),
     "committed": (Writer, "_commit", "after"),
     "resolved": (Writer, "_resolve", "after"),
-    "before-answer": (Exchange, "_write", "before"),
-    "after-answer": (Exchange, "_write", "after"),
+    "before-answer": (Connection, "_write", "before"),
+    "after-answer": (Connection, "_write", "after"),
     "claimed": (Runner, "start", "before"),
     "before-delivery": (Runner, "_call", "before"),
     "after-delivery": (Runner, "_call", "after"),

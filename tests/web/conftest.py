@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tornado import httputil
+from tornado import web
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
@@ -17,7 +17,7 @@ from gateway.ingest import Ingest
 from gateway.metrics import PrometheusObserver
 from gateway.store import open_store
 from gateway.store.contract import Settings, Store
-from gateway.web.app import make_server, public_app
+from gateway.web.app import Listener, PublicServer, make_admin_server, public_app
 from tests.support.accounts import make_accounts
 from tests.support.listener import NOW, Gateway
 
@@ -40,7 +40,7 @@ def ingest(store: Store, observer: PrometheusObserver) -> Ingest:
 
 
 @pytest.fixture
-def app(ingest: Ingest, observer: PrometheusObserver) -> httputil.HTTPServerConnectionDelegate:
+def app(ingest: Ingest, observer: PrometheusObserver) -> Listener:
     return public_app(ingest, trusted_proxies=["10.0.0.0/8", "127.0.0.1"], observer=observer, now=lambda: NOW)
 
 
@@ -52,12 +52,12 @@ def tls() -> ssl.SSLContext | None:
 @pytest.fixture
 def http_server(
     io_loop: IOLoop,
-    app: httputil.HTTPServerConnectionDelegate,
+    app: Listener | web.Application,
     tls: ssl.SSLContext | None,
     _unused_port: tuple[Any, int],
-) -> Iterator[HTTPServer]:
-    """Takes the place of pytest-tornado's, which knows nothing of our limits."""
-    server = make_server(app, tls)
+) -> Iterator[PublicServer | HTTPServer]:
+    """Takes the place of pytest-tornado's, which knows nothing of our servers."""
+    server = PublicServer(app, tls) if isinstance(app, Listener) else make_admin_server(app)
     server.add_socket(_unused_port[0])
     yield server
     server.stop()

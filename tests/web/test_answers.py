@@ -1,5 +1,6 @@
 """The answers of POST /signals/<account>, one by one, over real HTTP."""
 
+import asyncio
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 from tornado.httpclient import HTTPResponse
+from tornado.httputil import HTTPHeaders
 
 from gateway import protocol
 from gateway.errors import StoreBusy, StoreError
@@ -294,6 +296,26 @@ async def test_a_held_signal_is_told_as_held(gateway: Gateway) -> None:
     with capture_logs() as logs:
         await gateway.post(example())
     assert [(line["event"], line["code"]) for line in logs] == [("signal.held", 204)]
+
+
+async def test_headers_given_twice_are_read_in_order(gateway: Gateway) -> None:
+    headers = HTTPHeaders()
+    for hop in ("1.1.1.1", "203.0.113.9"):
+        headers.add("X-Forwarded-For", hop)
+    with capture_logs() as logs:
+        await gateway.post(example(), headers=headers)
+    assert [line["address"] for line in logs] == ["203.0.113.9"]
+
+
+async def test_what_is_no_http_is_told(gateway: Gateway, http_port: int) -> None:
+    with capture_logs() as logs:
+        reader, writer = await asyncio.open_connection("127.0.0.1", http_port)
+        writer.write(b"EHLO relay\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 400 Bad Request\r\n")
+        writer.close()
+    assert [(line["event"], line["code"], line["address"]) for line in logs] == [("request.refused", 400, "127.0.0.1")]
+    assert "Malformed HTTP" in logs[0]["error"]
+    assert b'cloudsignal_request_seconds_count{account="-",code="400"} 1.0' in gateway.observer.exposition()
 
 
 async def test_strangers_make_no_labels(gateway: Gateway) -> None:

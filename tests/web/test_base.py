@@ -2,7 +2,6 @@
 
 import orjson
 import pytest
-from tornado.httputil import HTTPHeaders
 
 from gateway import errors
 from gateway.web import base
@@ -10,6 +9,7 @@ from gateway.web.addresses import Addresses
 
 ANSWERED = {
     errors.InvalidSignal: 400,
+    errors.MalformedRequest: 400,
     errors.Unauthorized: 401,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
@@ -58,9 +58,8 @@ TRUSTED = ["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"]
 @pytest.mark.parametrize(
     ("peer", "forwarded", "client"),
     [
-        ("203.0.113.5", None, "203.0.113.5"),
+        ("203.0.113.5", "", "203.0.113.5"),
         ("203.0.113.5", "198.51.100.1", "203.0.113.5"),
-        ("127.0.0.1", None, "127.0.0.1"),
         ("127.0.0.1", "", "127.0.0.1"),
         ("127.0.0.1", "198.51.100.1", "198.51.100.1"),
         ("10.9.9.9", "198.51.100.1", "198.51.100.1"),
@@ -73,20 +72,12 @@ TRUSTED = ["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"]
         ("", "198.51.100.1", ""),
     ],
 )
-def test_the_nearest_address_that_is_no_proxy_of_ours(peer: str, forwarded: str | None, client: str) -> None:
-    headers = HTTPHeaders({} if forwarded is None else {"X-Forwarded-For": forwarded})
-    assert Addresses(TRUSTED).client(peer, headers) == client
-
-
-def test_headers_given_twice_are_read_in_order() -> None:
-    headers = HTTPHeaders()
-    headers.add("X-Forwarded-For", "1.1.1.1")
-    headers.add("X-Forwarded-For", "198.51.100.1")
-    assert Addresses(TRUSTED).client("127.0.0.1", headers) == "198.51.100.1"
+def test_the_nearest_address_that_is_no_proxy_of_ours(peer: str, forwarded: str, client: str) -> None:
+    assert Addresses(TRUSTED).client(peer, forwarded) == client
 
 
 def test_without_trusted_proxies_nobody_is_believed() -> None:
-    assert Addresses().client("127.0.0.1", HTTPHeaders({"X-Forwarded-For": "1.1.1.1"})) == "127.0.0.1"
+    assert Addresses().client("127.0.0.1", "1.1.1.1") == "127.0.0.1"
 
 
 def test_what_is_no_address_can_not_be_trusted() -> None:

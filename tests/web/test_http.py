@@ -5,11 +5,11 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 
+from gateway.metrics import PrometheusObserver
 from gateway.web import app as apps
-from gateway.web import signals
+from gateway.web import connection as connections
 from tests.support.accounts import make_account
 from tests.support.listener import Gateway
 from tests.support.payloads import example, request
@@ -112,14 +112,14 @@ async def test_one_byte_more_is_too_much(gateway: Gateway) -> None:
     assert await gateway.kept() == []
 
 
-async def test_the_limit_can_be_set(gateway: Gateway, http_server: HTTPServer) -> None:
-    http_server.request_callback = apps.public_app(gateway.ingest, max_body=1000)
+async def test_the_limit_can_be_set(gateway: Gateway, http_server: apps.PublicServer) -> None:
+    http_server.app = apps.public_app(gateway.ingest, max_body=1000)
     assert (await gateway.post(padded(1000))).code == 200
     assert (await gateway.post(padded(1001))).code == 413
 
 
 async def test_too_much_is_refused_before_it_is_sent(wire: Connect) -> None:
-    for length in (LIMIT + 1, 10**15, 10**30):
+    for length in (LIMIT + 1, 10**15, 10**19):
         async with wire() as connection:
             await connection.write(head(f"Content-Length: {length}"))
             assert await connection.code() == 413
@@ -200,6 +200,7 @@ async def test_no_target_breaks_the_gateway(wire: Connect, target: str) -> None:
         head("Content-Length: -5"),
         head("Content-Length: abc"),
         head("Content-Length: 5, 6"),
+        head(f"Content-Length: {10**30}"),
         head(CHUNKED, "Content-Length: 5"),
         head(CHUNKED) + b"zz\r\n",
     ],
@@ -288,17 +289,77 @@ async def test_a_body_that_never_comes_is_not_waited_for(
 ) -> None:
     async with wire() as connection:
         with monkeypatch.context() as patch:
-            patch.setattr(signals, "BODY_TIMEOUT", 0.01)
+            patch.setattr(connections, "BODY_TIMEOUT", 0.01)
             await connection.write(head("Content-Length: 100"), b"{")
             assert await connection.code() == 0
     assert (await gateway.post(example())).code == 200
 
 
-def test_slow_headers_and_idle_connections_have_a_limit() -> None:
-    parameters = apps.make_server(apps.admin_app(dict, None)).conn_params  # type: ignore[arg-type]
-    assert parameters.header_timeout == apps.IDLE
-    assert parameters.body_timeout == signals.BODY_TIMEOUT
-    assert parameters.max_header_size == apps.MAX_HEADERS
+@pytest.mark.parametrize("begun", [b"", b"\r\n", b"PO", b"POST /signals/bookshop HTTP/1.1\r\nHost: x\r\nX"])
+async def test_slow_heads_and_idle_connections_are_cut(
+    wire: Connect, monkeypatch: pytest.MonkeyPatch, begun: bytes
+) -> None:
+    monkeypatch.setattr(connections, "IDLE", 0.01)
+    async with wire() as connection:
+        await connection.write(begun)
+        assert await connection.code() == 0
+    async with wire() as connection:
+        await connection.write(head(method="GET", path="/healthz"))
+        assert await connection.code() == 200
+        assert await connection.closed()
+
+
+async def test_the_admin_listener_has_limits_too() -> None:
+    parameters = apps.make_admin_server(apps.admin_app(dict, PrometheusObserver())).conn_params
+    assert parameters.header_timeout == connections.IDLE
+    assert parameters.max_body_size == apps.MAX_BODY
+
+
+async def test_chunks_that_are_hardly_body_are_cut_off(wire: Connect, gateway: Gateway) -> None:
+    async with wire() as connection:
+        await connection.write(head(CHUNKED))
+        with pytest.raises(ConnectionError):
+            await connection.flood((b"1;" + b"x" * 99 + b"\r\n{\r\n") * 100)
+    assert await gateway.kept() == []
+
+
+async def test_a_header_behind_the_body_means_nothing(
+    wire: Connect, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(gateway.ingest, "receive", lambda account, body, address, now: seen.append(address))
+    async with wire() as connection:
+        tail = b"X-Forwarded-For: 203.0.113.9\r\n\r\n"
+        await connection.write(head(CHUNKED), chunks(b"{}", 2).removesuffix(b"\r\n"), tail)
+        await connection.code()
+    assert seen == ["127.0.0.1"]
+
+
+async def test_http_2_is_not_changed_to(wire: Connect, gateway: Gateway) -> None:
+    offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA")
+    async with wire() as connection:
+        for body in (request(example()), request(example(n=1))):
+            await connection.write(head(*offer, f"Content-Length: {len(body)}"), body)
+            assert await connection.code() == 200
+            await connection.write(head(*offer, CHUNKED), chunks(body, 10), head(*offer, method="GET", path="/healthz"))
+            assert [await connection.code() for _ in range(2)] == [200, 200]
+        await connection.write(head(*offer, f"Content-Length: {LIMIT + 1}"), b"{")
+        assert await connection.code() == 413
+    assert len(await gateway.kept()) == 2
+
+
+async def test_who_sends_and_never_reads_is_not_waited_for(
+    wire: Connect, gateway: Gateway, http_server: apps.PublicServer
+) -> None:
+    """Answers pile up no further than the buffers, and the connection ends with the server."""
+    many = head(method="GET", path="/healthz") * 1000
+    async with wire() as connection:
+        connection.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        writing = asyncio.ensure_future(connection.flood(many))
+        assert (await gateway.post(example())).code == 200
+        await http_server.close_all_connections()
+        with pytest.raises(ConnectionError):
+            await writing
 
 
 async def test_a_slow_request_keeps_no_other_waiting(
@@ -334,6 +395,8 @@ async def test_a_whole_url_may_be_asked_for(gateway: Gateway, wire: Connect, tar
         assert await connection.code() == 200
         await connection.write(head(method="GET", path="http://gateway/healthz"))
         assert await connection.code() == 200
-        for nothing in ("http://gateway", "ftp://gateway/healthz", "*", "gateway:80"):
+        for nothing in ("http://gateway", "ftp://gateway/healthz", "*"):
             await connection.write(head(method="GET", path=nothing))
             assert await connection.code() == 404
+        await connection.write(head(method="GET", path="gateway:80"))
+        assert await connection.code() == 400
