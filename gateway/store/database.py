@@ -7,7 +7,7 @@ import contextlib
 import queue
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from peewee import Database, PeeweeException
@@ -44,12 +44,13 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class Ways:
     """Where databases differ. `shared`: other gateways may serve from it too. `prepare` runs first in each of the
-    writer's transactions; `revive` makes a broken connection anew and says whether it had to; `bell`, where there is
-    one, wakes the others."""
+    writer's transactions; `revive` makes a broken connection anew and says whether it had to; `forms` are steps that it
+    has in a form of its own; `bell`, where there is one, wakes the others."""
 
     shared: bool
     prepare: Prepare
     revive: Callable[[Any], bool]
+    forms: Mapping[Step, Step] = field(default_factory=dict)
     bell: Bell | None = None
 
 
@@ -136,7 +137,7 @@ class DatabaseStore:
         self._bell = ways.bell
         self._actor = actor
         self._loop = loop
-        self._writer = Writer(writer, writes.STEPS, limit, loop, ways.prepare)
+        self._writer = Writer(writer, writes.STEPS, limit, loop, ways.prepare, ways.forms)
         self._readers = Readers(readers, loop, ways.revive)
         self._serving = serving
         self._closing: asyncio.Task[None] | None = None

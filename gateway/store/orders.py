@@ -22,7 +22,7 @@ from typing import Any
 from peewee import Database
 
 from gateway.model import Signal
-from gateway.store import lanes, writes
+from gateway.store import lanes, sql, writes
 from gateway.store.contract import Refused, RouteState
 from gateway.store.writer import Step
 
@@ -46,9 +46,9 @@ def lock_orders(db: Database, work: Sequence[tuple[Step, Any]]) -> None:
     keys = {key_of(name) for step, item in work if step in NAMES for name in NAMES[step](item)}
     wide = any(step not in NAMES and step not in ALONE for step, _ in work)
     if wide or len(keys) > MOST:
-        db.execute_sql(LOCK_ALL, (SHARED,))  # type: ignore[no-untyped-call]
+        sql.send(db, LOCK_ALL, SHARED)
     elif keys:
-        db.execute_sql(LOCK_SOME, (SHARED, sorted(keys)))  # type: ignore[no-untyped-call]
+        sql.send(db, LOCK_SOME, SHARED, sorted(keys))
 
 
 Name = tuple[str, ...]

@@ -8,8 +8,9 @@ import itertools
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -19,7 +20,10 @@ from gateway.errors import StoreBusy, StoreError
 
 log = structlog.get_logger()
 
-Step = Callable[[Database, Sequence[Any]], Sequence[Any]]
+Answers = Sequence[Any] | Callable[[], Sequence[Any]]
+"""One for each operation; or what reads them once the transaction has ended, of what was sent and not waited for."""
+
+Step = Callable[[Database, Sequence[Any]], Answers]
 """Writes all operations of one kind; given their items in the order of the calls, it answers each."""
 
 Prepare = Callable[[Database, Sequence[tuple[Step, Any]]], None]
@@ -60,8 +64,8 @@ class Operation:
 class Writer:
     """Group commit. `steps` are the kinds of operations, in the order in which a transaction runs them.
 
-    `prepare` runs first in each transaction. Futures belong to `loop`, on which every method is called, and
-    `on_failure` too, after a write that failed.
+    `prepare` runs first in each transaction. `forms` are steps as this database has them, in place of others. Futures
+    belong to `loop`, on which every method is called, and `on_failure` too, after a write that failed.
     """
 
     def __init__(
@@ -71,9 +75,11 @@ class Writer:
         limit: int,
         loop: asyncio.AbstractEventLoop,
         prepare: Prepare = lambda db, work: None,
+        forms: Mapping[Step, Step] = MappingProxyType({}),
     ) -> None:
         self._db = db
         self._prepare = prepare
+        self._forms = forms
         self._rank = {step: rank for rank, step in enumerate(steps)}
         self._limit = limit
         self._loop = loop
@@ -129,18 +135,20 @@ class Writer:
             answers = self._transact(operations)
         except Exception as error:
             if len(operations) == 1 or blames_environment(error):
-                failure = describe_failure(error)
-                log.error("store.write_failed", reason=failure, operations=len(operations))
-                self._resolve(operations, [failed(failure, error) for _ in operations])
-                self._tell(self.on_failure)
+                self._fail(operations, error)
                 return
             middle = len(operations) // 2
             self._write(operations[:middle])
             self._write(operations[middle:])
         else:
-            self._resolve(operations, answers)
+            try:
+                found = read(answers)
+            except Exception as error:  # they are committed: not to be written again
+                self._fail(operations, error)
+            else:
+                self._resolve(operations, found)
 
-    def _transact(self, operations: Sequence[Operation]) -> list[Any]:
+    def _transact(self, operations: Sequence[Operation]) -> list[Answers]:
         self._begin()
         try:
             self._prepare(self._db, [(operation.step, operation.item) for operation in operations])
@@ -154,11 +162,11 @@ class Writer:
     def _begin(self) -> None:
         self._db.begin()
 
-    def _run_steps(self, operations: Sequence[Operation]) -> list[Any]:
-        answers: list[Any] = []
-        for step, group in itertools.groupby(operations, key=lambda operation: operation.step):
-            answers += step(self._db, [operation.item for operation in group])
-        return answers
+    def _run_steps(self, operations: Sequence[Operation]) -> list[Answers]:
+        groups = itertools.groupby(operations, key=lambda operation: operation.step)
+        return [
+            self._forms.get(step, step)(self._db, [operation.item for operation in group]) for step, group in groups
+        ]
 
     def _commit(self) -> None:
         self._db.commit()
@@ -166,6 +174,12 @@ class Writer:
     def _rollback(self) -> None:
         with contextlib.suppress(PeeweeException):
             self._db.rollback()
+
+    def _fail(self, operations: Sequence[Operation], error: Exception) -> None:
+        failure = describe_failure(error)
+        log.error("store.write_failed", reason=failure, operations=len(operations))
+        self._resolve(operations, [failed(failure, error) for _ in operations])
+        self._tell(self.on_failure)
 
     def _resolve(self, operations: Sequence[Operation], answers: Sequence[Any]) -> None:
         """All in one hop to the loop; that it is gone is no harm, for the write stands."""
@@ -178,6 +192,11 @@ class Writer:
 
 def do_nothing() -> None:
     """Nobody cares."""
+
+
+def read(answers: Iterable[Answers]) -> list[Any]:
+    """Of all steps, one answer for each operation."""
+    return [answer for some in answers for answer in (some() if callable(some) else some)]
 
 
 def settle(operations: Sequence[Operation], answers: Sequence[Any]) -> None:

@@ -12,6 +12,7 @@ from gateway.model import Signal
 from gateway.store import lanes, purge, sql
 from gateway.store.contract import Accepted, Refused, RouteState, Target
 from gateway.store.rows import clean, dumps, micros, micros_of, occurred_at, signal_row
+from gateway.store.sql import sqlite
 from gateway.store.tables import Audit, Quarantine, Signals
 
 
@@ -79,14 +80,14 @@ def accept_signals(db: Database, items: Sequence[Accept]) -> list[Accepted]:
 def insert_signals(db: Database, items: Sequence[Accept]) -> dict[tuple[str, str], int]:
     """The ids of those that were new, by account and identity."""
     rows = [signal_row(item.signal, len(item.targets), item.unrouted) for item in items]
-    written = sql.run(db, sql.INSERT_SIGNALS, dumps(rows))
+    written = sql.execute(db, sqlite.INSERT_SIGNALS, dumps(rows))
     return {(account, identity): signal_id for signal_id, account, identity in written}
 
 
 def mark_late(db: Database, ids: Sequence[tuple[str, int]]) -> None:
     """Mark those of the signals just written that a later one of their order was accepted before."""
     if written := [key for key in ids if key[1]]:
-        sql.run(db, sql.MARK_LATE, dumps(written))
+        sql.execute(db, sqlite.MARK_LATE, dumps(written))
 
 
 def names_of(signal: Signal) -> tuple[tuple[str, str], tuple[str, str]]:
@@ -97,7 +98,7 @@ def names_of(signal: Signal) -> tuple[tuple[str, str], tuple[str, str]]:
 def find_orders(db: Database, items: Sequence[Accept]) -> set[tuple[str, str]]:
     """Which orders are known, of those that would be held."""
     asked = {name for item in items if item.hold for name in names_of(item.signal)}
-    return set(sql.run(db, sql.FIND_ORDERS, dumps(list(asked)))) if asked else set()
+    return set(sql.execute(db, sqlite.FIND_ORDERS, dumps(list(asked)))) if asked else set()
 
 
 def insert_deliveries(db: Database, items: Sequence[Accept], answers: Sequence[Accepted]) -> None:
@@ -114,7 +115,7 @@ def insert_deliveries(db: Database, items: Sequence[Accept], answers: Sequence[A
                 begun.add((signal.account, route, lane))
             rows.append((answer.signal_id, route, signal.account, lane and clean(lane), at, first, answer.held))
     if rows:
-        sql.run(db, sql.INSERT_DELIVERIES, dumps(rows))
+        sql.execute(db, sqlite.INSERT_DELIVERIES, dumps(rows))
         if lanes.has_replays(db):
             lanes.promote_heads(db, begun, max(row[4] for row in rows))
 

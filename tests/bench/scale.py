@@ -23,10 +23,11 @@ from typing import Any
 
 import psycopg
 
-from gateway.store import open_store
-from gateway.store.contract import Settings
-from gateway.store.rows import dumps, signal_row
-from gateway.store.sql import postgres as statements
+from gateway.store import open_store, pipeline
+from gateway.store.contract import Settings, Target
+from gateway.store.rows import dumps
+from gateway.store.sql import pipeline as statements
+from gateway.store.writes import Accept
 from tests.bench import nothing, rig
 from tests.support import payloads
 from tests.support.factory import make_signal
@@ -135,25 +136,20 @@ def table_stats(server: Server, url: str) -> list[dict[str, Any]]:
 
 
 def measure_statements(given: argparse.Namespace, server: Server, batch: int) -> dict[str, Any]:
-    """The inserts of a batch alone, again and again on one connection: what is left without a gateway."""
+    """The statement that accepts a batch alone, again and again on one connection: what is left without a gateway."""
     url = server.make_place()
 
     async def make_tables() -> None:
         await open_store(Settings(url)).close()
 
     asyncio.run(make_tables())
+    targets = [Target(f"route{n}", None) for n in range(given.routes)]
     taken, used, started = 0, database_cpu(server), time.perf_counter()
     with psycopg.connect(url, autocommit=True) as connection:
         while time.perf_counter() - started < given.seconds / 2:
-            rows = [signal_row(make_signal(order=str(taken + n), id=0), given.routes, ()) for n in range(batch)]
-            with connection.transaction():
-                written = connection.execute(statements.INSERT_SIGNALS.encode(), (dumps(rows),)).fetchall()
-                deliveries = [
-                    (number, f"route{n}", account, row[4], row[8], True, False)
-                    for (number, account, _), row in zip(written, rows, strict=True)
-                    for n in range(given.routes)
-                ]
-                connection.execute(statements.INSERT_DELIVERIES.encode(), (dumps(deliveries),))
+            signals = [make_signal(order=str(taken + n), id=0) for n in range(batch)]
+            rows = [pipeline.accept_row(Accept(signal, targets, (), False), {}) for signal in signals]
+            connection.execute(statements.ACCEPT.encode(), (dumps(rows),))
             taken += batch
         took = time.perf_counter() - started
     used = database_cpu(server) - used

@@ -23,7 +23,7 @@ from gateway.simulate import Answer, Patience, Sender, Target, disturb, order_li
 from gateway.store import open_store
 from gateway.store.contract import Filter, Settings
 from tests.support import recorder
-from tests.support.faults import POINTS
+from tests.support.faults import points_on
 from tests.support.process import Gateway, free_port, run_cli
 
 KEY = "13b37bb1ed6d3403e158abe719b4f6d0"
@@ -72,14 +72,12 @@ class CrashRun:
     """One run in a folder. Its moments are drawn from `seed`; `points` names the fault points to use beside plain
     kills at random answers. `store` is a URL; as a rule, a file in the folder."""
 
-    def __init__(
-        self, folder: Path, kills: int, seed: int, store: str = "", points: Iterable[str] = tuple(POINTS)
-    ) -> None:
+    def __init__(self, folder: Path, kills: int, seed: int, store: str = "", points: Iterable[str] = ()) -> None:
         self.folder = folder
         self.store = store or f"sqlite:///{folder}/gateway.db"
         self.stock = Stock()
         self._rng = random.Random(seed)
-        self._points = [*points]
+        self._points = [*points] or points_on(store)
         self._kills = kills
         self._answered: dict[str, Answer] = {}
         self._progress = asyncio.Event()

@@ -17,7 +17,7 @@ from typing import Any
 from cloudsignal_csv.output import Output
 from gateway.dispatch.runner import Runner
 from gateway.ingest import Ingest
-from gateway.store import lanes, writes
+from gateway.store import lanes, sql, writes
 from gateway.store.writer import Writer
 from gateway.web.connection import Connection
 
@@ -25,7 +25,10 @@ STATEMENTS = {
     writes: ("insert_signals", "mark_late", "insert_deliveries"),
     lanes: ("update_results", "insert_attempts", "update_state", "promote_heads", "lease_due"),
 }
-"""The writes of the path, each within a transaction."""
+"""The writes of the path, each within a transaction, as SQLite has them."""
+
+SENT = "statement-sent"
+"""The same of PostgreSQL: what is sent is not waited for."""
 
 POINTS: dict[str, tuple[Any, str, str]] = {
     "request-read": (Ingest, "_accept", "before"),
@@ -44,9 +47,17 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "rows-appended": (Output, "append", "after"),
     "file-packed": (Output, "_pack", "after"),
     "file-finished": (Output, "_publish", "after"),
+    SENT: (sql, "send", "after"),
     **{name.replace("_", "-"): (module, name, "after") for module, names in STATEMENTS.items() for name in names},
 }
 """Each point: the function, and whether it lies before or after it."""
+
+
+def points_on(store: str) -> list[str]:
+    """Those that a gateway on the store passes."""
+    if store.startswith("postgresql:"):
+        return [point for point, (owner, _, _) in POINTS.items() if owner not in STATEMENTS]
+    return [point for point in POINTS if point != SENT]
 
 
 def die_at_call(number: int) -> Callable[[], None]:

@@ -138,7 +138,8 @@ class Server:
     def execute_at(self, url: str, statement: str) -> list[tuple[object, ...]]:
         """What a statement gives in the place at the URL."""
         with psycopg.connect(url, autocommit=True) as connection:
-            return connection.execute(statement.encode()).fetchall()
+            cursor = connection.execute(statement.encode())
+            return cursor.fetchall() if cursor.description else []
 
     def make_place(self) -> str:
         """The URL of a schema with nothing in it: it stands for a database, which takes long to make."""

@@ -20,11 +20,13 @@ def at_socket(path: str) -> Connect:
 
 class Proxy:
     """Listens on a port of 127.0.0.1 and passes each connection to one of the targets, drawn by `rng`; where that does
-    not answer, to another. `delay` is in seconds for each piece that passes."""
+    not answer, to another. `delay` is in seconds for each piece that passes. `turns` has for each connection how
+    often an answer followed on what was sent."""
 
     def __init__(self, targets: Sequence[Connect], port: int, rng: random.Random | None = None) -> None:
         self.port = port
         self.delay = 0.0
+        self.turns: list[int] = []
         self._targets = targets
         self._rng = rng or random.Random(0)
         self._up = True
@@ -67,10 +69,11 @@ class Proxy:
             if self._up and (found := await self._connect()):
                 there, back = found
                 self._writers.add(back)
+                said = self._count_turns()
                 try:
                     async with asyncio.TaskGroup() as both:
-                        both.create_task(self._pump(reader, back))
-                        both.create_task(self._pump(there, writer))
+                        both.create_task(self._pump(reader, back, lambda: said(False)))
+                        both.create_task(self._pump(there, writer, lambda: said(True)))
                 finally:
                     self._writers.discard(back)
                     back.transport.abort()
@@ -86,8 +89,21 @@ class Proxy:
                 return await connect()
         return None
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _count_turns(self) -> Callable[[bool], None]:
+        """What is told, of a new connection, each time that one side has spoken: whether it is the one that answers."""
+        number, asked = len(self.turns), False
+        self.turns.append(0)
+
+        def said(answer: bool) -> None:
+            nonlocal asked
+            self.turns[number] += answer and asked
+            asked = not answer
+
+        return said
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: Callable[[], None]) -> None:
         while data := await reader.read(65536):
+            said()
             await asyncio.sleep(self.delay)
             await self._flows.wait()
             writer.write(data)

@@ -2,18 +2,22 @@
 of arrays: a statement a row would have the writer's thread and the event loop's pass the interpreter's lock to and fro
 for every row.
 
-What a statement is for, and why it is as it is, stands in `sqlite`; `postgres` says only what differs there.
+What a statement is for, and why it is as it is, stands in `sqlite`; `postgres` says only what differs there. Where
+PostgreSQL does a whole step with one statement, to save round trips, `pipeline` has it, and `sqlite` the others alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from peewee import Database, PostgresqlDatabase
 
 from gateway.store.rows import dumps
 from gateway.store.sql import postgres, sqlite
+
+Sent = Callable[[], list[Any]]
+"""Gives the rows of a statement that was sent."""
 
 
 class Statement(NamedTuple):
@@ -45,15 +49,18 @@ def execute(db: Database, text: str, *values: Any) -> list[Any]:
     return cursor.fetchall() if cursor.description else []
 
 
+def send(db: Database, text: str, *values: Any) -> Sent:
+    """Have PostgreSQL run a statement of its own, and go on meanwhile; the rows are there once the transaction has
+    ended."""
+    cursor = db.send(text, values)  # type: ignore[attr-defined]
+    return lambda: cursor.fetchall() if cursor.description else []
+
+
 def is_postgres(db: Database) -> bool:
     return isinstance(db, PostgresqlDatabase)
 
 
-INSERT_SIGNALS = Statement(sqlite.INSERT_SIGNALS, postgres.INSERT_SIGNALS)
-MARK_LATE = Statement(sqlite.MARK_LATE, postgres.MARK_LATE)
 FURTHEST = Statement(sqlite.FURTHEST, postgres.FURTHEST)
-INSERT_DELIVERIES = Statement(sqlite.INSERT_DELIVERIES, postgres.INSERT_DELIVERIES)
-FIND_ORDERS = Statement(sqlite.FIND_ORDERS, postgres.FIND_ORDERS)
 LEASE_DUE = Statement(sqlite.LEASE_DUE, postgres.LEASE_DUE)
 RENEW_LEASES = Statement(sqlite.RENEW_LEASES, postgres.RENEW_LEASES)
 NEXT_DUE = Statement(sqlite.NEXT_DUE, postgres.NEXT_DUE)

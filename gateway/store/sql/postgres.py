@@ -7,44 +7,8 @@ the account of what it looks for, so that a database in parts, by account, asks 
 
 from __future__ import annotations
 
-from gateway.store.rows import SIGNAL_COLUMNS, UNKNOWN_TIME
+from gateway.store.rows import SIGNAL_COLUMNS
 from gateway.store.sql.sqlite import LOOK_BACK
-
-# The look before the insert saves the ids that a retry would use up; the conflict is for two at once.
-INSERT_SIGNALS = """
-INSERT INTO signals (account, identity, occurred_at, type, order_id, order_reference, item, item_reference,
-                     received_at, payload, stage, deliveries, unrouted)
-SELECT r ->> 0, r ->> 1, (r ->> 2)::bigint, r ->> 3, r ->> 4, r ->> 5, r ->> 6, r ->> 7,
-       (r ->> 8)::bigint, r ->> 9, (r ->> 10)::smallint, (r ->> 11)::integer, r ->> 12
-FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS given (r, place)
-WHERE NOT EXISTS (
-    SELECT 1 FROM signals s
-    WHERE s.account = r ->> 0 AND s.occurred_at = (r ->> 2)::bigint AND s.identity = r ->> 1)
-ORDER BY place
-ON CONFLICT (account, occurred_at, identity) DO NOTHING
-RETURNING id, account, identity
-"""
-
-# Here `IS` would be IS NOT DISTINCT FROM, which no index serves; the second part takes in those without an item.
-MARK_LATE = f"""
-UPDATE signals SET late = 1
-FROM jsonb_array_elements(%s::jsonb) r
-WHERE signals.account = r ->> 0 AND signals.id = (r ->> 1)::bigint
-  AND signals.order_id <> '' AND signals.occurred_at <> {UNKNOWN_TIME} AND (
-    EXISTS (SELECT 1 FROM (
-        SELECT id FROM signals o
-        WHERE o.order_id = signals.order_id AND o.account = signals.account AND o.item = signals.item
-          AND o.occurred_at > signals.occurred_at LIMIT {LOOK_BACK}) o WHERE id < signals.id)
-    OR EXISTS (SELECT 1 FROM (
-        SELECT id FROM signals o
-        WHERE o.order_id = signals.order_id AND o.account = signals.account
-          AND o.item IS NULL AND o.occurred_at > signals.occurred_at LIMIT {LOOK_BACK}) o WHERE id < signals.id)
-    OR EXISTS (SELECT 1 FROM (
-        SELECT id, occurred_at FROM signals o
-        WHERE signals.item IS NULL AND o.order_id = signals.order_id AND o.account = signals.account
-          AND o.item IS NOT NULL LIMIT {LOOK_BACK}) o
-        WHERE o.occurred_at > signals.occurred_at AND o.id < signals.id))
-"""
 
 FURTHEST = f"""
 SELECT (place - 1)::integer, greatest(
@@ -61,23 +25,6 @@ SELECT (place - 1)::integer, greatest(
         WHERE r ->> 2 IS NULL AND o.order_id = r ->> 1 AND o.account = r ->> 0
           AND o.item IS NOT NULL LIMIT {LOOK_BACK}) o WHERE id <= (r ->> 3)::bigint), 0))
 FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS given (r, place)
-"""
-
-INSERT_DELIVERIES = """
-INSERT INTO deliveries (signal_id, route, account, lane, created_at, due_at, held, state, attempts, reason)
-SELECT (r ->> 0)::bigint, r ->> 1, r ->> 2, r ->> 3, (r ->> 4)::bigint,
-       CASE WHEN (r ->> 5)::boolean AND (r ->> 3 IS NULL OR NOT EXISTS (
-           SELECT 1 FROM deliveries head
-           WHERE head.account = r ->> 2 AND head.route = r ->> 1 AND head.lane = r ->> 3
-             AND head.state = 'pending' AND head.due_at IS NOT NULL AND head.lane IS NOT NULL))
-       THEN (r ->> 4)::bigint END,
-       (r ->> 6)::boolean::integer, 'pending', 0, ''
-FROM jsonb_array_elements(%s::jsonb) r
-"""
-
-FIND_ORDERS = """
-SELECT known.account, known.ref FROM jsonb_array_elements(%s::jsonb) r
-JOIN orders known ON known.account = r ->> 0 AND known.ref = r ->> 1
 """
 
 # All wants at once: their place, account, route and limit. SKIP LOCKED passes what another gateway is about to claim or

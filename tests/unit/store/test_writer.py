@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,10 +54,10 @@ class Steps:
 class CountingWriter(Writer):
     """`events` are the transactions' beginnings and ends."""
 
-    def __init__(self, *args: Any) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
         self.events: list[str] = []
         self.broken_commits: Iterator[bool] = itertools.repeat(False)
-        super().__init__(*args)
+        super().__init__(*args, **options)
 
     def _begin(self) -> None:
         self.events.append("begin")
@@ -75,13 +75,13 @@ class CountingWriter(Writer):
 
 
 @contextmanager
-def writing(folder: Path, steps: Steps, limit: int = 100) -> Iterator[CountingWriter]:
+def writing(folder: Path, steps: Steps, limit: int = 100, **options: Any) -> Iterator[CountingWriter]:
     """A writer on a table of one column, closed in the end."""
     db = SqliteDatabase(str(folder / "rows.db"), thread_safe=False, check_same_thread=False)
     db.connect()
     db.execute_sql("CREATE TABLE IF NOT EXISTS rows (name TEXT NOT NULL)")
     order = (steps.hold, steps.first, steps.second)
-    writer = CountingWriter(db, order, limit, asyncio.get_running_loop())
+    writer = CountingWriter(db, order, limit, asyncio.get_running_loop(), **options)
     try:
         yield writer
     finally:
@@ -180,6 +180,39 @@ async def test_a_commit_that_fails_is_no_commit(tmp_path: Path) -> None:
         assert writer.events == ["begin", "rollback"]
         assert await writer.submit(steps.first, "b") == "first b"
     assert rows(tmp_path) == ["b"]
+
+
+async def test_a_database_may_have_a_form_of_a_step_whose_answers_come_after_the_commit(tmp_path: Path) -> None:
+    steps = Steps()
+
+    def late(db: Database, items: Sequence[str]) -> Callable[[], list[str]]:
+        answers = steps.write(db, "late", items)
+        return lambda: [f"{answer}, {writer.events[-1]}" for answer in answers]
+
+    with writing(tmp_path, steps, forms={steps.first: late}) as writer:
+        held = await hold(writer, steps)
+        waiting = [writer.submit(step, name) for step, name in [(steps.first, "a"), (steps.second, "b")]]
+        steps.gate.set()
+        assert await asyncio.gather(held, *waiting) == ["", "late a, commit", "second b"]
+        assert steps.calls == [("late", ["a"]), ("second", ["b"])]
+
+
+async def test_what_is_committed_is_not_written_again_where_its_answers_cannot_be_read(tmp_path: Path) -> None:
+    steps = Steps()
+
+    def unreadable(db: Database, items: Sequence[str]) -> Callable[[], list[str]]:
+        steps.write(db, "unreadable", items)
+        return lambda: [items[len(items)]]
+
+    with writing(tmp_path, steps, forms={steps.first: unreadable}) as writer:
+        held = await hold(writer, steps)
+        waiting = [writer.submit(steps.first, name) for name in "abc"]
+        steps.gate.set()
+        await held
+        answers = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [str(answer) for answer in answers] == ["the store could not write: IndexError"] * 3
+        assert await writer.submit(steps.second, "d") == "second d"
+    assert rows(tmp_path) == ["a", "b", "c", "d"]
 
 
 async def test_an_error_that_may_hold_values_is_not_repeated(tmp_path: Path) -> None:

@@ -1,0 +1,130 @@
+"""A connection to PostgreSQL: made anew when it breaks, and one round trip for all that a transaction says.
+
+From its first transaction on a connection is in libpq's pipeline mode: what is sent is not waited for until something
+needs an answer. A transaction of which nothing does before its end is one message there and one back, COMMIT included.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any
+
+import peewee
+import psycopg
+from peewee import OperationalError, PeeweeException, PostgresqlDatabase
+from psycopg.pq import TransactionStatus
+
+FIRST_WAIT = 0.1
+LONGEST_WAIT = 2.0
+"""Seconds between tries to connect again; what is asked meanwhile fails at once, so that senders are told."""
+
+READ_ONLY = "25006"
+
+SETTINGS = """
+SELECT set_config(name, value, %s) FROM (VALUES
+    -- Each statement of ours is meant for its indexes, whatever the planner guesses of tables not counted yet.
+    ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('jit', 'off'),
+    -- A server may be set to answer before it has written; ours is to be waited for.
+    ('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' END)
+) given (name, value) WHERE value IS NOT NULL
+"""
+
+
+class Reconnecting(PostgresqlDatabase):
+    """A connection for one thread at a time, made anew when it is found broken, at growing intervals.
+
+    `pooled`: there is a transaction pooler between, which may give each transaction another session; so nothing is
+    prepared, and nothing set for longer.
+    """
+
+    def __init__(self, parameters: dict[str, Any], pooled: bool) -> None:
+        self._pooled = pooled
+        self._wait = FIRST_WAIT
+        self._next_try = 0.0
+        self._pipeline: psycopg.Pipeline | None = None
+        self._mode = contextlib.ExitStack()
+        given = {name: value for name, value in parameters.items() if name != "dbname"}
+        if pooled:
+            given["prepare_threshold"] = None
+        super().__init__(parameters.get("dbname", ""), thread_safe=False, prefer_psycopg3=True, **given)
+
+    def _initialize_connection(self, conn: Any) -> None:
+        if not self._pooled:
+            conn.execute(SETTINGS, (False,))
+
+    def close(self) -> bool:
+        self._pipeline = None
+        with contextlib.suppress(psycopg.Error):
+            self._mode.close()
+        closed: bool = super().close()
+        return closed
+
+    def revive(self) -> bool:
+        """See that there is a connection that is not known to be broken; whether a new one was made."""
+        if not self.is_closed() and not self._driver().closed:
+            return False
+        if time.monotonic() < self._next_try:
+            raise OperationalError("the database could not be reached; trying again soon")
+        with contextlib.suppress(PeeweeException):
+            self.close()
+        try:
+            self.connect()
+        except PeeweeException:
+            self._next_try = time.monotonic() + self._wait
+            self._wait = min(2 * self._wait, LONGEST_WAIT)
+            raise
+        self._wait = FIRST_WAIT
+        return True
+
+    def _driver(self) -> Any:
+        return self.connection()  # type: ignore[no-untyped-call]
+
+    # -- transactions
+
+    def begin(self, isolation_level: Any = None) -> None:
+        """Begin a transaction, on a new connection if need be. Raises OperationalError where there is none yet."""
+        self.revive()
+        if self._pipeline is None:
+            self._pipeline = self._mode.enter_context(self._driver().pipeline())
+        self.send(f"BEGIN ISOLATION LEVEL {isolation_level or 'READ COMMITTED'}")
+        if self._pooled:
+            self.send(SETTINGS, (True,))
+
+    def commit(self) -> None:
+        """Raises what the first of the statements failed with that was not waited for."""
+        self.execute_sql("COMMIT")
+
+    def rollback(self) -> None:
+        """Take the transaction back; where the server refused any of it, by ending the connection: psycopg takes a
+        statement for prepared, for good, that was to be in a pipeline that failed before it."""
+        with contextlib.suppress(PeeweeException):
+            self._settle()  # what was sent before, and after what failed
+            if self._driver().info.transaction_status is TransactionStatus.INTRANS:
+                self.execute_sql("ROLLBACK")
+                return
+        self._driver().close()
+
+    # -- statements
+
+    def send(self, sql: str, params: Any = None) -> Any:
+        """As `execute_sql`, but within a transaction nothing is waited for: the cursor has its rows, and what failed is
+        raised, at the next `execute_sql` or at the end."""
+        return super().execute_sql(sql, params)  # type: ignore[no-untyped-call]
+
+    def execute_sql(self, sql: Any, params: Any = None) -> Any:
+        """As the base has it; a server that only reads now was the primary once: the next connection finds the new."""
+        try:
+            cursor = self.send(sql, params)
+            self._settle()
+        except PeeweeException as error:
+            if getattr(getattr(error, "orig", None), "sqlstate", "") == READ_ONLY:
+                self._driver().close()
+            raise
+        return cursor
+
+    def _settle(self) -> None:
+        """Wait for the answers to all that was sent."""
+        if self._pipeline is not None:
+            with peewee.__exception_wrapper__:  # type: ignore[attr-defined]
+                self._pipeline.sync()

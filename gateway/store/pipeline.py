@@ -1,0 +1,77 @@
+"""The hot steps as PostgreSQL has them: each sends all it has to say, and reads the answers once the transaction has
+ended. So a batch is one round trip; what SQLite's form decides in between, the statements decide by themselves.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from peewee import Database
+
+from gateway.store import lanes, sql, writes
+from gateway.store.contract import Accepted
+from gateway.store.rows import UNKNOWN_TIME, clean, dumps, signal_row
+from gateway.store.sql import pipeline as statements
+from gateway.store.writer import Step
+
+# -- custody
+
+
+def accept_signals(db: Database, items: Sequence[writes.Accept]) -> Callable[[], list[Accepted]]:
+    """Signals that are new, with their deliveries."""
+    firsts: dict[tuple[str, str], writes.Accept] = {}
+    for item in items:
+        firsts.setdefault((item.signal.account, item.signal.identity), item)
+    touched: dict[lanes.Lane, int] = {}
+    rows = [accept_row(item, touched) for item in firsts.values()]
+    mark_late(rows)
+    written = sql.send(db, statements.ACCEPT, dumps(rows))
+    promote_heads(db, touched, max(row[8] for row in rows), only_replays=True)
+
+    def read() -> list[Accepted]:
+        given = list(firsts)
+        new = {given[place - 1]: Accepted(signal_id, False, held) for place, signal_id, held in written()}
+        # Popped, so that of two equal signals in a batch the first is the one that was written.
+        return [new.pop((item.signal.account, item.signal.identity), DUPLICATE) for item in items]
+
+    return read
+
+
+DUPLICATE = Accepted(0, True)
+
+
+def accept_row(item: writes.Accept, touched: dict[lanes.Lane, int]) -> list[Any]:
+    """See ACCEPT; not late until found to be. Each lane of the batch gets a number."""
+    signal = item.signal
+    targets = []
+    for target in item.targets:
+        lane = target.lane and clean(target.lane)
+        number = touched.setdefault((signal.account, target.route, lane), len(touched))
+        targets.append((target.route, lane, number))
+    return [*signal_row(signal, len(item.targets), item.unrouted), False, item.hold, targets]
+
+
+def mark_late(rows: Iterable[list[Any]]) -> None:
+    """Mark those that a later one of their order stands before in the batch; the table does not have it yet."""
+    latest: defaultdict[tuple[str, str], dict[str | None, int]] = defaultdict(dict)
+    for row in rows:
+        account, _, at, _, order, _, item, *_ = row
+        times = latest[account, order]
+        before = times.values() if item is None else (times.get(name, UNKNOWN_TIME) for name in (item, None))
+        row[13] = any(time > at for time in before)
+        times[item] = max(at, times.get(item, UNKNOWN_TIME))
+
+
+# -- the order of a lane
+
+
+def promote_heads(db: Database, touched: Iterable[lanes.Lane], now: int, only_replays: bool = False) -> None:
+    """As in gateway.store.lanes; with `only_replays`, heads can be lacking only for replays that give way."""
+    if named := [lane for lane in touched if lane[2] is not None]:
+        sql.send(db, statements.PROMOTE, dumps(named), not only_replays, now)
+
+
+FORMS: Mapping[Step, Step] = {writes.accept_signals: accept_signals}
+"""Steps, and what takes their place."""

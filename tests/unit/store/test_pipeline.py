@@ -1,0 +1,88 @@
+"""On PostgreSQL a batch is one round trip: all is sent, the end of the transaction too, before an answer is read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from gateway.errors import StoreError
+from gateway.store import open_store
+from gateway.store.contract import Settings, Store
+from tests.contract.store_case import Backend, accept, numbered, states
+from tests.support.postgres import Server
+from tests.support.process import free_port
+from tests.support.proxy import Proxy, at_socket
+
+pytestmark = pytest.mark.gen_test
+
+FULL = """
+CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'no room' USING ERRCODE = '53100'; END $$;
+CREATE TRIGGER full_disk BEFORE INSERT ON signals EXECUTE FUNCTION no_room();
+"""
+ROUTES = ("erp", "export", "slack")
+
+
+@asynccontextmanager
+async def behind_proxy(server: Server, pooler: bool = False) -> AsyncIterator[tuple[Store, Callable[[], int]]]:
+    """A store whose connections pass a proxy; and how many round trips its writer, which connects first, has made."""
+    proxy = Proxy([at_socket(server.socket)], free_port())
+    await proxy.start()
+    place = server.make_place().partition("options=")[2]
+    url = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres?options={place}"
+    loop = asyncio.get_running_loop()
+    store = await asyncio.to_thread(open_store, Settings(url, pooler=pooler), loop=loop)
+    try:
+        yield store, lambda: proxy.turns[0]
+    finally:
+        await store.close()
+        await proxy.stop()
+
+
+@pytest.mark.parametrize("pooler", [False, True])
+async def test_an_accept_is_one_round_trip(postgres: Server, pooler: bool) -> None:
+    async with behind_proxy(postgres, pooler) as (store, trips):
+        for number in range(10):  # beyond where the driver begins to prepare statements
+            before = trips()
+            assert not (await accept(store, numbered(number), ROUTES, hold=number % 2 > 0)).duplicate
+            assert trips() - before == 1
+        before = trips()
+        assert (await accept(store, numbered(1), ROUTES)).duplicate
+        assert trips() - before == 1
+
+
+async def test_a_bad_row_fails_alone_though_its_error_comes_last(postgres: Server, postgres_url: str) -> None:
+    async with Backend(postgres_url).open() as store:
+        postgres.execute_at(postgres_url, "ALTER TABLE signals ADD CHECK (item <> '7')")
+        calls = [accept(store, numbered(number), ROUTES) for number in range(20)]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert [n for n, answer in enumerate(answers) if isinstance(answer, Exception)] == [7]
+        assert str(answers[7]).startswith("the store could not write: CheckViolation: new row")
+        assert len(await states(store)) == 19 * len(ROUTES)
+        assert not (await accept(store, numbered(20), ROUTES)).duplicate
+
+
+async def test_where_the_server_is_to_blame_nothing_is_tried_twice(postgres: Server, postgres_url: str) -> None:
+    async with Backend(postgres_url).open() as store:
+        postgres.execute_at(postgres_url, FULL)
+        calls = [accept(store, numbered(number), ROUTES) for number in range(20)]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        assert {str(answer) for answer in answers} == {"the store could not write: DiskFull: no room"}
+        postgres.execute_at(postgres_url, "DROP TRIGGER full_disk ON signals")
+        assert not (await accept(store, numbered(1), ROUTES)).duplicate
+        assert len(await states(store)) == len(ROUTES)
+
+
+@pytest.mark.parametrize("uses", range(8))
+async def test_what_was_to_be_prepared_after_a_failure_is_not_taken_for_it(postgres_url: str, uses: int) -> None:
+    """The driver prepares a statement at its sixth use."""
+    async with Backend(postgres_url).open() as store:
+        for number in (0, uses):
+            for fine in range(number):
+                await accept(store, numbered(fine), ROUTES)
+            with pytest.raises(StoreError, match="UniqueViolation"):
+                await accept(store, numbered(100), ("erp", "erp"))
+        assert not (await accept(store, numbered(100), ROUTES)).duplicate
