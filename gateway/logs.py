@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import logging
 import re
 import sys
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TextIO, cast
@@ -91,8 +93,14 @@ def set_up_logs(
 
 
 def add_time(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
-    event["at"] = f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"
+    second, fraction = divmod(time.time_ns(), 10**9)
+    event["at"] = f"{utc_second(second)}.{fraction // 1000:06}Z"
     return event
+
+
+@functools.lru_cache(maxsize=1)  # lines come many a second
+def utc_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def open_stderr() -> TextIO:

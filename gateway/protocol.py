@@ -191,13 +191,17 @@ def parse(account: str, payload: Mapping[str, Any], received_at: datetime) -> mo
     kind = _check_type(payload)
     known = TYPES.get(kind)
     clean = (known.check(payload) or _check(SCHEMAS[kind], payload)) if known else _clean_ids(payload)
+    checked = known.required if known else ()
+    order, item, order_reference, item_reference = (
+        clean[name] if name in checked else _usable(ID, clean.get(name)) for name in IDS
+    )
     return model.Signal(
         account=account,
         type=kind,
-        order=_usable(ID, clean.get("order")) or "",
-        order_reference=_usable(ID, clean.get("order_reference")) or "",
-        item=_usable(ID, clean.get("item")),
-        item_reference=_usable(ID, clean.get("item_reference")),
+        order=order or "",
+        order_reference=order_reference or "",
+        item=item,
+        item_reference=item_reference,
         occurred_at=_moment(clean.get("datetime")),
         received_at=received_at,
         payload=payload,

@@ -23,23 +23,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from gateway.model import Attempt, Decision, Delivery, Signal
 
 State = Literal["pending", "delivered", "dead", "filtered"]
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """A route that a signal is to reach: its name and lane (None: no order to keep)."""
 
     route: str
     lane: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """`signal_id` grows from one to the next, not always by one; 0 for a duplicate, of which nothing was written."""
 
     signal_id: int

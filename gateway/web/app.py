@@ -13,6 +13,7 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
 from tornado.tcpserver import TCPServer
 
+from gateway.errors import NotFound
 from gateway.ingest import Ingest
 from gateway.metrics import Observer, guard
 from gateway.web import ops, signals
@@ -34,7 +35,10 @@ class Listener:
 
     def find(self, path: str) -> Resource:
         """Who serves a path."""
-        return next(resource for pattern, resource in self._routes if pattern.fullmatch(path))
+        for pattern, resource in self._routes:
+            if pattern.fullmatch(path):
+                return resource
+        raise NotFound()
 
 
 def public_app(
