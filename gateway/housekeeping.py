@@ -44,11 +44,21 @@ async def purge_quarantine(store: Store, before: float) -> AsyncIterator[int]:
         await asyncio.sleep(0)
 
 
+async def make_room(store: Store, now: float, retention: float) -> None:
+    """See that there are parts of the store for what comes. It may fail: without, all goes on as well."""
+    try:
+        if made := await store.make_parts(now, retention):
+            log.info("store.parts_made", parts=made)
+    except StoreError as error:
+        log.warning("store.parts_failed", reason=str(error))
+
+
 async def keep_house(store: Store, retention: Callable[[], float], now: Callable[[], float]) -> None:
     """Round after round, without end."""
     await asyncio.sleep(FIRST)
     while True:
         try:
+            await make_room(store, now(), retention())
             await clean_up(store, now() - retention())
         except StoreError as error:
             log.warning("store.purge_failed", reason=str(error))

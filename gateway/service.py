@@ -23,7 +23,7 @@ from gateway.clock import Clock
 from gateway.config import Config, changed_routes, enabled_routes, load_config, needs_restart
 from gateway.dispatch import Dispatcher, Runner
 from gateway.errors import ConfigError, GatewayError, Problem, StoreError
-from gateway.housekeeping import keep_house
+from gateway.housekeeping import keep_house, make_room
 from gateway.ingest import Ingest
 from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
@@ -79,6 +79,7 @@ class Service:
             stack.push_async_callback(self.store.close)
             self.store.on_failure(guard(self.observer).store_failed)
             released, pulled = await self._recover()
+            await make_room(self.store, self._earliest_now(), self.config.retention)
             runners = self._make_runners(enabled_routes(self.config))
             self.dispatcher = Dispatcher(runners, self.store, self._now, lambda: self.ingest.crowded)
             self.ingest = Ingest(

@@ -59,7 +59,8 @@ def move(config_path: Path, url: str, as_json: bool) -> None:
 
     What was interrupted goes on where it ended. The file is left as it is, but for leases, which are released.
     """
-    source = load_config(config_path).store
+    config = load_config(config_path)
+    source = config.store
     if not source.url.startswith("sqlite"):
         raise GatewayError("store.url: expected the SQLite store to move, sqlite:///path/of/a/file.db")
     find_postgres()
@@ -70,7 +71,7 @@ def move(config_path: Path, url: str, as_json: bool) -> None:
         def tell(done: int, total: int) -> None:
             progress.update(bar, completed=done, total=total)
 
-        moved = asyncio.run(move_store(source, Settings(url), tell))
+        moved = asyncio.run(move_store(source, Settings(url), config.retention, tell))
     if as_json:
         render.print_json([dataclasses.asdict(moved)])
     else:

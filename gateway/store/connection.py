@@ -20,6 +20,8 @@ LONGEST_WAIT = 2.0
 """Seconds between tries to connect again; what is asked meanwhile fails at once, so that senders are told."""
 
 READ_ONLY = "25006"
+REPLAN = 10.0
+"""Seconds after which statements are planned anew: a plan made for a table that had nothing yet is no good for long."""
 
 SETTINGS = """
 SELECT set_config(name, value, %s) FROM (VALUES
@@ -42,6 +44,7 @@ class Reconnecting(PostgresqlDatabase):
         self._pooled = pooled
         self._wait = FIRST_WAIT
         self._next_try = 0.0
+        self._replan_at = 0.0
         self._pipeline: psycopg.Pipeline | None = None
         self._mode = contextlib.ExitStack()
         given = {name: value for name, value in parameters.items() if name != "dbname"}
@@ -90,6 +93,15 @@ class Reconnecting(PostgresqlDatabase):
         self.send(f"BEGIN ISOLATION LEVEL {isolation_level or 'READ COMMITTED'}")
         if self._pooled:
             self.send(SETTINGS, (True,))
+        elif time.monotonic() >= self._replan_at:
+            self.send("DISCARD PLANS")
+            self._replan_at = time.monotonic() + REPLAN
+
+    def leave_pipeline(self) -> None:
+        """Wait for each statement from here to the transaction's end, as COPY needs it."""
+        self._settle()
+        self._pipeline = None
+        self._mode.close()
 
     def commit(self) -> None:
         """Raises what the first of the statements failed with that was not waited for."""

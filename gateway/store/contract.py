@@ -385,6 +385,11 @@ class Store(Protocol):
         """What was done by hand, newest first."""
         ...
 
+    async def make_parts(self, now: float, retention: float) -> int:
+        """See that there are parts for what comes, where the store keeps in parts what is removed together; how many
+        were made. To work without is only slower to remove. Raises StoreError where others would have to wait."""
+        ...
+
     async def purge(self, before: float, after: int, limit: int, dead: bool) -> Purged:
         """Look at the next `limit` signals with ids above `after`, and remove those received before that time, with
         all that belongs to them. One with a delivery that is pending, or that ended since (a replay), stays, and so

@@ -77,7 +77,7 @@ def find_unreadable(db: Database, span: Span, unrouted: str) -> Iterator[Wrong]:
 
 def find_miscounted(db: Database, span: Span) -> Iterator[Wrong]:
     """Signals that have other than the deliveries they were given when they were accepted."""
-    has = Given.select(COUNT).where(Given.signal_id == Signals.id)
+    has = Given.select(COUNT).where(Given.signal_id == Signals.id, Given.received_at == Signals.received_at)
     query = Signals.select(Signals.id, Signals.account, Signals.deliveries, has)
     rows = query.where(Signals.id.between(span.first, span.last), Signals.deliveries != has)
     for id, account, given, found in rows.tuples().execute(db):
@@ -122,7 +122,8 @@ def find_inconsistent(db: Database, span: Span) -> Iterator[Wrong]:
     """Deliveries that break a rule; the first that each breaks."""
     broken = Case(None, [(rule, what) for what, rule in RULES.items()])
     query = Deliveries.select(Deliveries.signal_id, Deliveries.account, Deliveries.route, broken)
-    query = query.join(Signals, JOIN.LEFT_OUTER, on=Signals.id == Deliveries.signal_id)
+    same = (Signals.id == Deliveries.signal_id) & (Signals.received_at == Deliveries.received_at)
+    query = query.join(Signals, JOIN.LEFT_OUTER, on=same)
     rows = query.where(Deliveries.signal_id.between(span.first, span.last), broken.is_null(False))
     for row in rows.order_by(Deliveries.signal_id, Deliveries.route).tuples().execute(db):
         yield Wrong(*row)

@@ -14,7 +14,7 @@ from peewee import Database, PeeweeException
 
 from gateway.errors import StoreError
 from gateway.model import Attempt, Delivery, Signal
-from gateway.store import custody, lanes, purge, queries, spans, writes
+from gateway.store import custody, lanes, parts, purge, queries, spans, writes
 from gateway.store.contract import (
     Accepted,
     Audited,
@@ -265,6 +265,9 @@ class DatabaseStore:
 
     async def history(self, action: str | None, limit: int) -> Sequence[Event]:
         return await self._readers.run(queries.list_events, action, limit)
+
+    async def make_parts(self, now: float, retention: float) -> int:
+        return len(await self._readers.run(parts.make_parts, now, now, retention))
 
     async def purge(self, before: float, after: int, limit: int, dead: bool) -> Purged:
         purged: Purged = await self._writer.submit(purge.purge_signals, purge.Purge(before, after, limit, dead))

@@ -12,7 +12,7 @@ from peewee import Case, Database
 from gateway.model import TYPE_AT, Attempt, Dead, Delivery, Done, RetryAt
 from gateway.store import queries, spans, sql
 from gateway.store.contract import Claim, Filter, Result, Want
-from gateway.store.rows import SIGNAL_COLUMNS, clean, dumps, make_signal, micros
+from gateway.store.rows import SIGNAL_COLUMNS, clean, dumps, make_signal, micros, micros_of
 from gateway.store.tables import Deliveries
 
 Route = tuple[str, str]
@@ -128,10 +128,11 @@ def insert_attempts(db: Database, results: Sequence[Result]) -> None:
 
 
 def attempt_row(delivery: Delivery, attempt: Attempt) -> list[Any]:
-    """Account, signal, route, number, start, duration, kind, reason."""
-    tried = [delivery.signal.account, delivery.signal.id, delivery.route, attempt.number]
+    """Account, signal, route, number, start, duration, kind, reason, when the signal was received."""
+    signal = delivery.signal
     times = [micros(attempt.started_at), micros(attempt.duration)]
-    return [*tried, *times, attempt.kind.value, clean(attempt.reason)]
+    why = [attempt.kind.value, clean(attempt.reason)]
+    return [signal.account, signal.id, delivery.route, attempt.number, *times, *why, micros_of(signal.received_at)]
 
 
 def update_state(db: Database, items: Sequence[Record]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from peewee import Database, Model, PeeweeException, fn
 
 from gateway.errors import GatewayError, StoreError
-from gateway.store import queries, sqlite
+from gateway.store import parts, queries, sqlite
 from gateway.store.contract import Settings
 from gateway.store.migrations import execute, open_schema
 from gateway.store.tables import TABLES, Attempts, Deliveries, Signals
@@ -35,20 +35,21 @@ class Moved:
     deliveries: int
 
 
-async def move_store(source: Settings, target: Settings, tell: Callable[[int, int], None]) -> Moved:
-    """Fill `target`, a PostgreSQL that is empty or was begun from this source, with what `source` has; `tell` is called
-    with how many signals are there, of how many. Raises StoreInUse where a gateway serves from the source, GatewayError
-    where the target has signals of its own or the ledgers differ in the end."""
+async def move_store(source: Settings, target: Settings, retention: float, tell: Callable[[int, int], None]) -> Moved:
+    """Fill `target`, a PostgreSQL that is empty or was begun from this source, with what `source` has, in parts as this
+    retention (seconds) asks for; `tell` is called with how many signals are there, of how many. Raises StoreInUse where
+    a gateway serves from the source, GatewayError where the target has signals of its own or the ledgers differ in the
+    end."""
     store = sqlite.open_sqlite(source, asyncio.get_running_loop(), exclusive=True)
     try:
         await store.verify()
         await store.release_leases(time.time())  # whoever held them is gone, and the target would wait for them
-        return await asyncio.to_thread(copy, source, target, tell)
+        return await asyncio.to_thread(copy, source, target, retention, tell)
     finally:
         await store.close()
 
 
-def copy(source: Settings, target: Settings, tell: Callable[[int, int], None]) -> Moved:
+def copy(source: Settings, target: Settings, retention: float, tell: Callable[[int, int], None]) -> Moved:
     from gateway.store import postgres
 
     with contextlib.ExitStack() as opened:
@@ -56,6 +57,7 @@ def copy(source: Settings, target: Settings, tell: Callable[[int, int], None]) -
             old = sqlite.connect(sqlite.path_of(source.url), sqlite.BUSY_TIMEOUT, sqlite.READER_PRAGMAS, opened)
             new = postgres.connect(postgres.parameters_of(target), target, opened)
             open_schema(new)
+            make_room(old, new, retention)
             after = find_place(old, new)
             copy_others(old, new)
             copy_signals(old, new, after, tell)
@@ -63,6 +65,14 @@ def copy(source: Settings, target: Settings, tell: Callable[[int, int], None]) -
             return compare(old, new)
         except PeeweeException as error:
             raise StoreError(f"the move was interrupted, and can be run again: {describe_failure(error)}") from error
+
+
+def make_room(old: Database, new: Database, retention: float) -> None:
+    """Parts for all that will be kept; what is older goes soon, and by itself."""
+    first, now = Signals.select(fn.MIN(Signals.received_at)).scalar(old), time.time()
+    if first is not None:
+        oldest = now - retention - parts.width_of(retention) / 1e6
+        parts.make_parts(new, min(max(first / 1e6, oldest), now), now, retention)
 
 
 def find_place(old: Database, new: Database) -> int:
@@ -108,6 +118,7 @@ def insert(new: Any, model: Any, rows: Iterable[dict[str, Any]]) -> None:
     """By COPY, which takes a page in one go."""
     fields = model._meta.sorted_fields
     names = ", ".join(field.column_name for field in fields)
+    new.leave_pipeline()
     with new.cursor().copy(f"COPY {model._meta.table_name} ({names}) FROM STDIN") as copying:
         for row in rows:
             copying.write_row([clean(row[field.name]) for field in fields])

@@ -1,12 +1,16 @@
 """Keeps gateways that share a PostgreSQL from changing the same lanes at once.
 
 Each transaction first takes an advisory lock for each order it is about, in one order, so that no two wait for each
-other. Held until the commit, they make three things true that READ COMMITTED alone would not:
+other. Held until the commit, they make four things true that READ COMMITTED alone would not:
 
 - A lane has one head. Without, a signal that is accepted while its lane's head ends would see the head still and wait,
   and the end would not see the signal yet: nobody would ever be the head. Two first signals would both be.
 - An order's signals have their ids in the order of their commits, whichever gateway took them: an id is drawn under the
   lock. That is the order of acceptance, on every lane.
+- A signal is accepted once. To look whether it is there and to write it is all under the lock, as equal signals are of
+  one order: their payloads are equal, and the order is read from those. On this alone it rests, since the unique key
+  is one of each part of the table, and a retry is received later than the first. All come by `accept`, those that
+  leave quarantine too; `move` fills a database that nobody else does, from one where the key is one of the whole.
 - What is said of an order, late signals and how far it has come, is said with all that was accepted before.
 
 What touches orders that are not known beforehand (a replay, orders made known) takes the one lock that all others

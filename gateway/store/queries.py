@@ -140,13 +140,14 @@ def find_heads(db: Database, signal_id: int) -> dict[str, DeliveryRow]:
 
 def select_deliveries(deliveries: Any) -> Any:
     """Deliveries, or an alias of theirs, with what of their signals they are listed with."""
-    same = (Signals.account == deliveries.account, Signals.id == deliveries.signal_id)
+    key = (Signals.account, Signals.id, Signals.received_at)
+    same = Tuple(*key) == Tuple(deliveries.account, deliveries.signal_id, deliveries.received_at)
     columns = [getattr(deliveries, name) for name in Deliveries._meta.sorted_field_names]
-    return deliveries.select(*columns, Signals.select(Signals.late).where(*same).alias("late"))
+    return deliveries.select(*columns, Signals.select(Signals.late).where(same).alias("late"))
 
 
 def make_delivery_row(row: dict[str, Any]) -> DeliveryRow:
-    del row["lease"]
+    del row["lease"], row["received_at"]
     flags: dict[str, Any] = {name: bool(row.pop(name)) for name in ("held", "replayed", "late")}
     times: dict[str, Any] = {
         name: seconds(row.pop(name)) for name in ("created_at", "due_at", "leased_until", "ended_at")

@@ -28,12 +28,20 @@ class Signals(Model):
         table_name = "signals"
 
 
+class Strays(Signals):
+    """On PostgreSQL, those signals that are in none of the parts."""
+
+    class Meta:
+        table_name = "signals_default"
+
+
 class Deliveries(Model):
     """One signal on one route.
 
     Pending with `due_at`: may be claimed from then on, unless it is leased, which it is until `leased_until`. Pending
     without: waits behind its lane's head or, with `held`, until its order is known. In each lane at most one delivery
-    has `due_at`, which a unique index sees to, and where any waits unheld exactly one has.
+    has `due_at`, which a unique index sees to, and where any waits unheld exactly one has. `received_at` is
+    its signal's: on PostgreSQL, what has ended is kept in parts by it.
     """
 
     signal_id = BigIntegerField()
@@ -50,6 +58,7 @@ class Deliveries(Model):
     reason = TextField()
     held = IntegerField()
     replayed = IntegerField()
+    received_at = BigIntegerField()
 
     class Meta:
         table_name = "deliveries"
@@ -57,7 +66,7 @@ class Deliveries(Model):
 
 
 class Attempts(Model):
-    """Every try that did not succeed; a success is on its delivery."""
+    """Every try that did not succeed; a success is on its delivery. `received_at` is its signal's."""
 
     id = AutoField()
     account = TextField()
@@ -68,6 +77,7 @@ class Attempts(Model):
     duration = BigIntegerField()
     kind = TextField()
     reason = TextField()
+    received_at = BigIntegerField()
 
     class Meta:
         table_name = "attempts"

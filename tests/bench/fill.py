@@ -67,10 +67,11 @@ FROM steps CROSS JOIN temp.kinds USING (step)
 """
 
 INSERT_DELIVERIES = f"""
-INSERT INTO deliveries (signal_id, route, account, lane, state, due_at, attempts, created_at, ended_at, reason, held)
+INSERT INTO deliveries (signal_id, route, account, lane, state, due_at, attempts, created_at, ended_at, reason, held,
+                        received_at)
 {NUMBERS}
 SELECT n, value, :account, number || '00', :state, iif(:state = 'pending' AND step = 0, at, NULL),
-       :state = 'delivered', at, iif(:state = 'delivered', at + {SECOND}, NULL), '', 0
+       :state = 'delivered', at, iif(:state = 'delivered', at + {SECOND}, NULL), '', 0, at
 FROM steps CROSS JOIN json_each(:routes)
 ORDER BY n, value
 """

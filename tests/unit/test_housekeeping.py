@@ -37,7 +37,12 @@ class Purges:
         self.pages = pages
         self.errors = list(errors)
         self.asked: list[tuple[float, int, bool]] = []
+        self.made: list[tuple[float, float]] = []
         self.done = asyncio.Event()
+
+    async def make_parts(self, now: float, retention: float) -> int:
+        self.made.append((now, retention))
+        return 1
 
     async def purge(self, before: float, after: int, limit: int, dead: bool) -> Purged:
         self.asked.append((before, after, dead))
@@ -72,8 +77,8 @@ async def test_a_round_that_fails_is_followed_by_another(monkeypatch: pytest.Mon
         rounds = asyncio.ensure_future(housekeeping.keep_house(store, lambda: 10.0, lambda: NOW))  # type: ignore[arg-type]
         await store.done.wait()
         rounds.cancel()
-    assert store.asked[0] == (NOW - 10, 0, False)
-    assert logs[0]["event"] == "store.purge_failed"
+    assert (store.made[0], store.asked[0]) == ((NOW, 10.0), (NOW - 10, 0, False))
+    assert [line["event"] for line in logs[:2]] == ["store.parts_made", "store.purge_failed"]
 
 
 @pytest.mark.parametrize(("ahead", "kept"), [(0.0, 1), (86400 * 365.0, 1), (-86400 * 5.0, 2)])

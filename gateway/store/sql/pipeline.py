@@ -11,7 +11,8 @@ from gateway.store.sql.sqlite import LOOK_BACK
 
 # Fields: those of `signal_row`, whether it is late beside those before it in the batch, whether to hold it for an
 # order that is not known, and its targets: route, lane, the lane's number in this batch. An id is drawn for what is new
-# only, in the order of the batch. Two gateways can't have the same signal at once: it would be of one order.
+# only, in the order of the batch. The look is what finds a retry, in all parts: each key is one of a part. Two gateways
+# can't have the same signal at once: it would be of one order.
 ACCEPT = f"""
 WITH given AS (
     SELECT place, r, r ->> 0 AS account, (r ->> 2)::bigint AS occurred_at, r ->> 4 AS order_id, r ->> 6 AS item
@@ -53,8 +54,9 @@ WITH given AS (
            row_number() OVER (PARTITION BY (t ->> 2)::integer, held ORDER BY id) = 1 AS first
     FROM drawn CROSS JOIN LATERAL jsonb_array_elements(r -> 15) t
 ), delivered AS (
-    INSERT INTO deliveries (signal_id, route, account, lane, created_at, due_at, held, state, attempts, reason)
-    SELECT id, route, account, lane, at,
+    INSERT INTO deliveries (signal_id, route, account, lane, created_at, received_at, due_at, held, state, attempts,
+                            reason)
+    SELECT id, route, account, lane, at, at,
            CASE WHEN NOT held AND (lane IS NULL OR (first AND NOT EXISTS (
                SELECT 1 FROM deliveries head
                WHERE head.account = targets.account AND head.route = targets.route AND head.lane = targets.lane
@@ -97,5 +99,5 @@ FROM (
         WHERE head.account = given.account AND head.route = given.route AND head.lane = given.lane
           AND head.state = 'pending' AND head.due_at IS NOT NULL AND head.lane IS NOT NULL)
 ) next
-WHERE d.account = next.account AND d.signal_id = next.signal_id AND d.route = next.route
+WHERE d.account = next.account AND d.signal_id = next.signal_id AND d.route = next.route AND d.state = 'pending'
 """

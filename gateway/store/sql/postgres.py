@@ -2,7 +2,8 @@
 
 They rely on the locks of gateway.store.orders, taken before them: no other transaction changes which delivery heads a
 lane that these change. Rows that others may want too, for claims and results, are locked as they are read. Each names
-the account of what it looks for, so that a database in parts, by account, asks one part only.
+the account of what it looks for, so that a database in parts, by account, asks one part only; and, as far as it can,
+that it looks for what is pending, or when the signal was received, so that all other tables are left out.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ WITH due AS MATERIALIZED (
     SELECT (want ->> 0)::integer AS place, d.*
     FROM (SELECT %s::jsonb AS wants, %s::smallint AS replayed, %s::bigint AS now) given
     CROSS JOIN jsonb_array_elements(given.wants) want CROSS JOIN LATERAL (
-        SELECT account, signal_id, route, due_at, attempts, created_at, replayed FROM deliveries
+        SELECT account, signal_id, route, due_at, attempts, created_at, received_at, replayed FROM deliveries
         WHERE account = want ->> 1 AND route = want ->> 2 AND replayed = given.replayed AND state = 'pending'
           AND due_at <= given.now AND (leased_until IS NULL OR leased_until <= given.now)
         ORDER BY due_at, signal_id LIMIT (want ->> 3)::bigint FOR UPDATE SKIP LOCKED) d)
 SELECT place, due.route, {", ".join(f"s.{name}" for name in SIGNAL_COLUMNS)}, attempts, created_at, replayed
-FROM due JOIN signals s ON s.account = due.account AND s.id = due.signal_id
+FROM due JOIN signals s ON s.account = due.account AND s.id = due.signal_id AND s.received_at = due.received_at
 ORDER BY place, due_at, signal_id
 """
 
@@ -49,6 +50,7 @@ WITH given AS (SELECT %s::bigint AS until, %s::text AS lease, %s::jsonb AS rows)
 UPDATE deliveries SET leased_until = given.until, lease = given.lease
 FROM given, jsonb_array_elements(given.rows) r
 WHERE deliveries.account = r ->> 0 AND deliveries.signal_id = (r ->> 1)::bigint AND deliveries.route = r ->> 2
+  AND deliveries.state = 'pending'
 """
 
 # Rows that another transaction holds are left: it may be one that waits for what this one holds. They are being
@@ -62,6 +64,7 @@ FROM (
     WHERE d.state = 'pending' AND d.lease = r ->> 3
     FOR UPDATE OF d SKIP LOCKED) taken
 WHERE deliveries.account = taken.account AND deliveries.signal_id = taken.signal_id AND deliveries.route = taken.route
+  AND deliveries.state = 'pending'
 RETURNING deliveries.signal_id
 """
 
@@ -97,11 +100,13 @@ SET state = r ->> 2, due_at = (r ->> 3)::bigint, attempts = attempts + (r ->> 4)
     ended_at = (r ->> 5)::bigint, reason = r ->> 6, lease = NULL, leased_until = NULL
 FROM jsonb_array_elements(%s::jsonb) r
 WHERE deliveries.account = r ->> 7 AND deliveries.signal_id = (r ->> 0)::bigint AND deliveries.route = r ->> 1
+  AND deliveries.state = 'pending'
 """
 
 INSERT_ATTEMPTS = """
-INSERT INTO attempts (account, signal_id, route, number, started_at, duration, kind, reason)
-SELECT r ->> 0, (r ->> 1)::bigint, r ->> 2, (r ->> 3)::integer, (r ->> 4)::bigint, (r ->> 5)::bigint, r ->> 6, r ->> 7
+INSERT INTO attempts (account, signal_id, route, number, started_at, duration, kind, reason, received_at)
+SELECT r ->> 0, (r ->> 1)::bigint, r ->> 2, (r ->> 3)::integer, (r ->> 4)::bigint, (r ->> 5)::bigint, r ->> 6, r ->> 7,
+       (r ->> 8)::bigint
 FROM jsonb_array_elements(%s::jsonb) r
 """
 
@@ -130,6 +135,7 @@ FROM (
           AND head.state = 'pending' AND head.due_at IS NOT NULL AND head.lane IS NOT NULL)
 ) next
 WHERE deliveries.account = next.account AND deliveries.signal_id = next.signal_id AND deliveries.route = next.route
+  AND deliveries.state = 'pending'
 """
 
 UPSERT_STATE = """
@@ -147,7 +153,7 @@ FREE_HELD = """
 WITH given AS (SELECT %s::bigint AS now, %s::text AS account, %s::jsonb AS refs)
 UPDATE deliveries SET held = 0, created_at = given.now, due_at = CASE WHEN lane IS NULL THEN given.now END
 FROM given
-WHERE held = 1 AND deliveries.account = given.account AND signal_id IN (
+WHERE state = 'pending' AND held = 1 AND deliveries.account = given.account AND signal_id IN (
     SELECT id FROM signals s, given g, jsonb_array_elements_text(g.refs) ref
     WHERE s.account = g.account AND s.order_id = ref
     UNION
@@ -171,7 +177,7 @@ RETURNING signal_id
 BACKLOG = """
 SELECT account, route, pending::bigint, due::bigint, (
     SELECT created_at FROM deliveries d
-    WHERE d.account = counted.account AND d.signal_id = first AND d.route = counted.route)
+    WHERE d.account = counted.account AND d.signal_id = first AND d.route = counted.route AND d.state = 'pending')
 FROM (
     SELECT account, route, sum(pending) AS pending, sum(due) AS due, coalesce(min(live), min(any_)) AS first
     FROM (

@@ -61,8 +61,8 @@ FROM json_each(?) r
 # A delivery is due at once if it may be (field 5: not held, and the first of its lane in this batch) and its lane has
 # no head; else it waits. So an accept needs no second pass to find the heads.
 INSERT_DELIVERIES = """
-INSERT INTO deliveries (signal_id, route, account, lane, created_at, due_at, held, state, attempts, reason)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4,
+INSERT INTO deliveries (signal_id, route, account, lane, created_at, received_at, due_at, held, state, attempts, reason)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 4,
        CASE WHEN value ->> 5 AND (value ->> 3 IS NULL OR NOT EXISTS (
            SELECT 1 FROM deliveries head
            WHERE head.account = value ->> 2 AND head.route = value ->> 1 AND head.lane = value ->> 3
@@ -137,8 +137,9 @@ WHERE deliveries.signal_id = r.value ->> 0 AND deliveries.route = r.value ->> 1
 """
 
 INSERT_ATTEMPTS = """
-INSERT INTO attempts (account, signal_id, route, number, started_at, duration, kind, reason)
-SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
+INSERT INTO attempts (account, signal_id, route, number, started_at, duration, kind, reason, received_at)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+       value ->> 8
 FROM json_each(?)
 """
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from gateway.model import Dead, RetryAt
 from gateway.store import migrations, move, open_store
 from gateway.store.contract import Filter, Refused, Settings, Store
 from tests.contract.store_case import LEASE, NOW, accept, claim, finish, numbered
-from tests.support.factory import ACCOUNT
+from tests.support.factory import ACCOUNT, AT
 from tests.support.postgres import Server
 
 CONFIG = "store: {{url: '{url}'}}\naccounts: {{bookshop: {{keys: [{{sha256: '{digest}'}}]}}}}\n"
@@ -94,6 +95,21 @@ def test_a_store_moves_to_postgresql_and_goes_on_there(place: Place, postgres_ur
     at(postgres_url, go_on)
 
 
+def test_what_is_moved_is_kept_in_parts_but_for_what_is_too_old(
+    place: Place, postgres: Server, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fill_years(store: Store) -> None:
+        for number, days in enumerate((4000, 95, 50, 0)):
+            received = AT - timedelta(days=days)
+            await accept(store, dataclasses.replace(numbered(number), received_at=received))
+
+    at(place.url, fill_years)
+    monkeypatch.setattr(move.time, "time", lambda: NOW)
+    assert place.run("move", "--to", postgres_url).exit_code == 0
+    rows = postgres.execute_at(postgres_url, "SELECT tableoid::regclass::text FROM signals ORDER BY received_at")
+    assert [name for (name,) in rows] == ["signals_default", "signals_20260810", "signals_20260927", "signals_20261114"]
+
+
 def test_a_move_that_was_interrupted_goes_on(place: Place, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(move, "PAGE", 2)
     at(place.url, fill)
@@ -105,10 +121,12 @@ def test_a_move_that_was_interrupted_goes_on(place: Place, postgres_url: str, mo
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        asyncio.run(move.move_store(Settings(place.url), Settings(postgres_url), interrupt))
+        asyncio.run(move.move_store(Settings(place.url), Settings(postgres_url), 90 * 86400.0, interrupt))
     assert place.run("move", "--to", postgres_url).exit_code == 0
     again: list[int] = []
-    asyncio.run(move.move_store(Settings(place.url), Settings(postgres_url), lambda done, _: again.append(done)))
+    asyncio.run(
+        move.move_store(Settings(place.url), Settings(postgres_url), 90 * 86400.0, lambda done, _: again.append(done))
+    )
     assert (told, again) == ([0, 2, 4], [7])
     assert at(postgres_url, look) == at(place.url, look)
 

@@ -186,8 +186,9 @@ def test_the_schema_sees_to_one_head_a_lane(tmp_path: Path) -> None:
     path = tmp_path / "gateway.db"
     run(f"sqlite:///{path}")
     insert = (
-        "INSERT INTO deliveries (signal_id, route, account, lane, state, due_at, attempts, created_at, reason, held) "
-        "VALUES (?, 'erp', 'bookshop', ?, 'pending', ?, 0, 0, '', 0)"
+        "INSERT INTO deliveries "
+        "(signal_id, route, account, lane, state, due_at, attempts, created_at, reason, held, received_at) "
+        "VALUES (?, 'erp', 'bookshop', ?, 'pending', ?, 0, 0, '', 0, 0)"
     )
     for values in ((1, "A", 5), (2, "A", None), (3, "A", None), (4, "B", 5), (5, None, 5), (6, None, 5)):
         execute(path, insert, *values)

@@ -1,0 +1,194 @@
+"""The store on PostgreSQL keeps what has come to rest in parts by the time when its signal was received."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gateway.errors import StoreError
+from gateway.model import Dead, RetryAt
+from gateway.store import sql
+from gateway.store.contract import Filter, Store
+from gateway.store.rows import dumps, micros, signal_row
+from gateway.store.sql import pipeline
+from tests.contract.store_case import NOW, Backend, accept, claim, finish, ids, numbered, replay_all
+from tests.support.factory import ACCOUNT, AT
+from tests.support.postgres import Server
+
+pytestmark = pytest.mark.gen_test
+
+DAY = 86400.0
+RETENTION = 8 * DAY
+"""With parts of a day."""
+
+
+@pytest.fixture
+def shared(postgres_url: str) -> Backend:
+    return Backend(postgres_url)
+
+
+async def make_week(store: Store) -> None:
+    """Parts from a week ago to the day after tomorrow."""
+    for day in range(8):
+        await store.make_parts(NOW - (7 - day) * DAY, RETENTION)
+
+
+async def take(store: Store, number: int, days: float = 0.0, **fields: Any) -> int:
+    """Accept a signal received so many days ago; its id, 0 for a duplicate."""
+    signal = replace(numbered(number, order=str(number)), received_at=AT - timedelta(days=days))
+    return (await accept(store, signal, ("erp", "export"), **fields)).signal_id
+
+
+def where(server: Server, backend: Backend, table: str) -> Counter[str]:
+    """How many rows are in which part; tables are named without the whole's name."""
+    rows = server.execute_at(backend.url, f"SELECT tableoid::regclass::text FROM {table}")
+    return Counter(str(name).partition("_")[2] for (name,) in rows)
+
+
+async def test_what_comes_to_rest_is_kept_by_the_day_it_was_received(shared: Backend, postgres: Server) -> None:
+    async with shared.open() as store:
+        await make_week(store)
+        old, new, _ = [await take(store, number, days) for number, days in enumerate((5, 0, 400))]
+        assert where(postgres, shared, "signals") == {"20261115": 1, "20261120": 1, "default": 1}
+        assert where(postgres, shared, "deliveries") == {"pending": 6}
+        await finish(store, await claim(store), RetryAt(NOW, "busy"))
+        assert where(postgres, shared, "deliveries") == {"pending": 6}
+        again = {delivery.signal.id: delivery for delivery in await claim(store)}
+        await finish(store, [again[new]], Dead("gone"))
+        await finish(store, [again[old]])
+        assert where(postgres, shared, "deliveries") == {"pending": 4, "20261115": 1, "20261120": 1}
+        assert where(postgres, shared, "attempts") == {"20261115": 1, "20261120": 2, "default": 1}
+        assert await replay_all(store, Filter(ids=[old])) == 1
+        assert where(postgres, shared, "deliveries") == {"pending": 5, "20261120": 1}
+        assert [page.wrong async for page in store.audit()] == [[]]
+
+
+async def test_parts_are_made_once_whoever_makes_them(shared: Backend) -> None:
+    async with AsyncExitStack() as stack:
+        stores = [await stack.enter_async_context(shared.open()) for _ in range(4)]
+        made = await asyncio.gather(*(store.make_parts(NOW, RETENTION) for store in stores))
+        assert sum(made) == 3
+        assert await stores[0].make_parts(NOW + DAY, 80 * DAY) == 1
+        assert await stores[0].make_parts(NOW + 10 * DAY, 80 * DAY) == 0
+
+
+async def test_a_day_that_was_begun_without_a_part_stays_without(shared: Backend, postgres: Server) -> None:
+    async with shared.open() as store:
+        await take(store, 1)
+        assert await store.make_parts(NOW, RETENTION) == 2
+        await take(store, 2)
+        await take(store, 3, days=-1)
+        assert where(postgres, shared, "signals") == {"default": 2, "20261121": 1}
+        assert await store.make_parts(NOW, RETENTION) == 0
+
+
+async def test_who_reads_on_keeps_nobody_waiting_for_a_part(shared: Backend, postgres: Server) -> None:
+    async with shared.open() as store:
+        with postgres.connect(shared.url) as reader, reader.transaction():
+            reader.execute("SELECT count(*) FROM signals")
+            with pytest.raises(StoreError, match="to be tried again"):
+                await store.make_parts(NOW, RETENTION)
+            assert await take(store, 1, days=1)
+        assert await store.make_parts(NOW, RETENTION) == 3
+
+
+async def test_a_retry_is_known_in_whatever_part_its_first_self_is(shared: Backend) -> None:
+    async with shared.open() as store:
+        await make_week(store)
+        for days in (400, 7, 3, 0):
+            assert await take(store, int(days), days)
+        for days in (400, 7, 3, 0):
+            assert not await take(store, int(days), -1)
+        assert len(await store.signals(Filter(), 100)) == 4
+
+
+async def test_equal_signals_at_once_are_one_across_midnight_too(shared: Backend) -> None:
+    async with AsyncExitStack() as stack:
+        stores = [await stack.enter_async_context(shared.open()) for _ in range(5)]
+        await make_week(stores[0])
+        for number in range(20):
+            taken = await asyncio.gather(*(take(store, number, days) for days, store in enumerate(stores)))
+            assert sum(map(bool, taken)) == 1
+        # In one transaction too.
+        taken = await asyncio.gather(*(take(stores[0], 99, days / 2) for days in range(10)))
+        assert [bool(number) for number in taken] == [True] + [False] * 9
+
+
+# -- what the hot statements touch
+
+ROW = [*signal_row(numbered(5, order="x"), 1, ()), False, False, [("erp", "x", 0)]]
+ORDERS = "order_id_account_item_occurred_at_stage_idx"
+PENDING = {"deliveries_pending"}
+OLDEST = {"signals_20261113"}
+STATEMENTS: dict[str, tuple[Any, tuple[Any, ...], set[str]]] = {
+    "claim": (sql.postgres.SELECT_DUE, (dumps([(0, ACCOUNT, "export", 1)]), 0, micros(NOW)), PENDING | OLDEST),
+    "lease": (sql.LEASE_DUE, (micros(NOW), "lease", dumps([(ACCOUNT, 3, "erp")])), PENDING),
+    "renew": (sql.RENEW_LEASES, (micros(NOW), dumps([(ACCOUNT, 3, "erp", "lease")])), PENDING),
+    "next due": (sql.NEXT_DUE, (dumps([(ACCOUNT, "erp")]),), PENDING),
+    "holders": (sql.SELECT_HOLDERS, (dumps([(3, "erp", "lease", ACCOUNT)]),), PENDING),
+    "result": (
+        sql.UPDATE_RESULTS,
+        (dumps([(3, "erp", "delivered", None, 1, micros(NOW), "", ACCOUNT)]),),
+        PENDING,
+    ),
+    "heads": (pipeline.PROMOTE, (dumps([(ACCOUNT, "erp", "5")]), True, micros(NOW)), PENDING),
+    "next head": (sql.PROMOTE_HEADS, (dumps([(ACCOUNT, "erp", "x")]), micros(NOW)), PENDING),
+    "replays": (sql.HAS_REPLAYS, (), PENDING),
+    "backlog": (sql.BACKLOG, (), PENDING),
+}
+TOUCHED = re.compile(r"Scan (?:using \S+ )?on ((?:signals|deliveries)_(?:\d+|default|pending))\b")
+
+
+@pytest.mark.parametrize("what", STATEMENTS)
+async def test_what_is_done_all_the_time_touches_what_is_pending_only(
+    shared: Backend, postgres: Server, what: str
+) -> None:
+    """And of signals their own part, as the plan was executed."""
+    statement, values, expected = STATEMENTS[what]
+    async with shared.open() as store:
+        await make_week(store)
+        for number in range(40):
+            await take(store, number, days=number % 8)
+        await finish(store, [d for d in await claim(store) if d.signal.received_at < AT])
+        db = store._writer._db  # type: ignore[attr-defined]
+        plan = sql.execute(
+            db, f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {getattr(statement, 'postgres', statement)}", *values
+        )
+    touched = {found[1] for (line,) in plan if "never executed" not in line and (found := TOUCHED.search(line))}
+    assert touched == expected
+
+
+@pytest.mark.parametrize(
+    ("statement", "values", "indexes"),
+    [
+        (pipeline.ACCEPT, (dumps([ROW]),), {"account_occurred_at_identity_key": 10, ORDERS: 30}),
+        (sql.FURTHEST.postgres, (dumps([(ACCOUNT, "x", "5", 1)]),), {ORDERS: 30}),
+    ],
+    ids=["accept", "furthest"],
+)
+async def test_what_looks_in_all_parts_looks_by_the_index_meant_for_it(
+    shared: Backend, statement: str, values: Any, indexes: dict[str, int]
+) -> None:
+    """In parts that have nothing yet too: a plan made then is used while they fill."""
+    async with shared.open() as store:
+        await make_week(store)
+        await take(store, 5)
+        db = store._writer._db  # type: ignore[attr-defined]
+        lines = [line for (line,) in sql.execute(db, f"EXPLAIN {statement}", *values)]
+    used = Counter(found[1] for line in lines if (found := re.search(r"signals_2026\d{4}_(\w+)", line)))
+    assert used == indexes
+
+
+async def test_ids_are_not_used_up_by_making_parts(shared: Backend) -> None:
+    async with shared.open() as store:
+        await make_week(store)
+        assert await take(store, 1) == 1
+        assert ids(await claim(store)) == [1]
+        assert (await store.ledger())[ACCOUNT, "erp"]["accepted"] == 1
