@@ -252,7 +252,8 @@ class Store(Protocol):
 
     async def claim(self, wants: Sequence[Want], now: float, lease_until: float) -> Claim:
         """Lease due heads of lanes, on each route the oldest due first (then the lowest id), up to its limit; replays
-        only where live ones leave room. `attempt` counts one more than the attempts recorded."""
+        only where live ones leave room. `attempt` counts one more than the attempts recorded. What can't be read, once
+        it is leased, is given back."""
         ...
 
     async def record(self, results: Sequence[Result], state: Mapping[tuple[str, str], Mapping[str, Any]]) -> int:

@@ -14,7 +14,7 @@ from peewee import Database, PeeweeException
 
 from gateway.errors import StoreError
 from gateway.model import Attempt, Delivery, Signal
-from gateway.store import custody, lanes, parts, purge, queries, spans, writes
+from gateway.store import claims, custody, lanes, parts, purge, queries, spans, writes
 from gateway.store.contract import (
     Accepted,
     Audited,
@@ -119,7 +119,8 @@ class Readers:
 
 
 class DatabaseStore:
-    """See gateway.store.contract.Store. `serving` is what the process that serves holds; it is let go last."""
+    """See gateway.store.contract.Store. `serving` is what the process that serves holds; it is let go last. The first
+    of the readers is for what was claimed, which then waits for no query of a person."""
 
     shared: bool
 
@@ -138,7 +139,8 @@ class DatabaseStore:
         self._actor = actor
         self._loop = loop
         self._writer = Writer(writer, writes.STEPS, limit, loop, ways.prepare, ways.forms)
-        self._readers = Readers(readers, loop, ways.revive)
+        self._claimed = Readers(readers[:1], loop, ways.revive)
+        self._readers = Readers(readers[1:], loop, ways.revive)
         self._serving = serving
         self._closing: asyncio.Task[None] | None = None
 
@@ -157,8 +159,15 @@ class DatabaseStore:
     # -- delivery
 
     async def claim(self, wants: Sequence[Want], now: float, lease_until: float) -> Claim:
-        claim: Claim = await self._writer.submit(lanes.claim_deliveries, lanes.ClaimDue(wants, now, lease_until))
-        return claim
+        item = claims.ClaimDue(wants, now, lease_until)
+        leases: claims.Leases = await self._writer.submit(claims.lease_deliveries, item)
+        try:
+            deliveries = await self._claimed.run(claims.read_leased, leases)
+        except Exception as error:
+            with contextlib.suppress(StoreError):
+                await self._writer.submit(lanes.renew_leases, lanes.Renew(leases.held(), now))
+            raise StoreError("what was claimed could not be read, and is given back") from error
+        return Claim(deliveries, leases.next_due)
 
     async def record(self, results: Sequence[Result], state: Mapping[tuple[str, str], Mapping[str, Any]]) -> int:
         # Here and not on the writer's thread, so that what is no JSON is the caller's TypeError.
@@ -166,7 +175,8 @@ class DatabaseStore:
         return await self._count(lanes.record_results, lanes.Record(results, texts))
 
     async def renew(self, deliveries: Sequence[Delivery], lease_until: float) -> int:
-        return await self._count(lanes.renew_leases, lanes.Renew(deliveries, lease_until))
+        held = [(d.signal.account, d.signal.id, d.route, d.lease) for d in deliveries]
+        return await self._count(lanes.renew_leases, lanes.Renew(held, lease_until))
 
     async def hold(
         self, routes: Sequence[tuple[str, str]], holder: str, now: float, until: float
@@ -307,6 +317,7 @@ class DatabaseStore:
             if self._serving:
                 stack.callback(self._serving.end)
             await self._readers.close(thread.join)
+            await self._claimed.close(thread.join)
             if self._bell:
                 await self._loop.run_in_executor(None, self._bell.close)
 

@@ -1,26 +1,23 @@
-"""The writes that move deliveries through their lanes: claims, results, leases and replays."""
+"""The writes that move deliveries through their lanes: results, leases and replays. Claims are in `claims`."""
 
 from __future__ import annotations
 
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from peewee import Case, Database
 
-from gateway.model import TYPE_AT, Attempt, Dead, Delivery, Done, RetryAt
-from gateway.store import queries, spans, sql
-from gateway.store.contract import Claim, Filter, Result, Want
-from gateway.store.rows import SIGNAL_COLUMNS, clean, dumps, make_signal, micros, micros_of
+from gateway.model import Attempt, Dead, Delivery, Done, RetryAt
+from gateway.store import spans, sql
+from gateway.store.contract import Filter, Result
+from gateway.store.rows import clean, dumps, micros, micros_of
 from gateway.store.tables import Deliveries
 
 Route = tuple[str, str]
 """Account and route."""
 Lane = tuple[str, str, str | None]
 """Account, route and lane."""
-ClaimedRow = tuple[Any, ...]
-"""The route, the signal's columns, attempts, created_at, replayed."""
 
 
 class Record(NamedTuple):
@@ -40,14 +37,10 @@ class PullDue(NamedTuple):
     latest: float
 
 
-class ClaimDue(NamedTuple):
-    wants: Sequence[Want]
-    now: float
-    lease_until: float
-
-
 class Renew(NamedTuple):
-    deliveries: Sequence[Delivery]
+    """Leases, each as account, signal, route and lease."""
+
+    held: Sequence[tuple[str, int, str, str]]
     lease_until: float
 
 
@@ -154,69 +147,6 @@ def count_taken(items: Sequence[Record], taken: Mapping[int, object]) -> list[in
     return counts
 
 
-# -- claims
-
-
-def claim_deliveries(db: Database, items: Sequence[ClaimDue]) -> list[Claim]:
-    """Heads of lanes that are due, leased."""
-    return [claim_one(db, item) for item in items]
-
-
-def claim_one(db: Database, item: ClaimDue) -> Claim:
-    now = micros(item.now)
-    live = select_due(db, [want.limit for want in item.wants], item, 0, now)
-    room = [room_for_replays(want, len(live[place])) for place, want in enumerate(item.wants)]
-    replays = select_due(db, room, item, 1, now) if has_replays(db) else [[] for _ in room]
-    rows = [row for place in range(len(room)) for row in (*live[place], *replays[place])]
-    lease = uuid.uuid4().hex
-    lease_due(db, rows, item.lease_until, lease)
-    routes = [(want.account, want.route) for want in item.wants]
-    full = {route for route, most, taken in zip(routes, room, replays, strict=True) if len(taken) >= most}
-    return Claim(make_deliveries(db, rows, lease), queries.next_due(db, routes, full))
-
-
-def room_for_replays(want: Want, live: int) -> int:
-    return min(want.limit - live, want.limit if want.replays is None else want.replays)
-
-
-def select_due(db: Database, limits: Sequence[int], item: ClaimDue, replayed: int, now: int) -> list[list[ClaimedRow]]:
-    """For each want, up to its limit."""
-    found: list[list[ClaimedRow]] = [[] for _ in item.wants]
-    pairs = enumerate(zip(item.wants, limits, strict=True))
-    asked = [(place, want.account, want.route, limit) for place, (want, limit) in pairs if limit > 0]
-    for place, *row in sql.select_due(db, asked, replayed, now) if asked else ():
-        found[place].append(tuple(row))
-    return found
-
-
-def lease_due(db: Database, rows: Sequence[ClaimedRow], until: float, lease: str) -> None:
-    if rows:
-        keys = [(account, signal_id, route) for route, signal_id, account, *_ in rows]
-        sql.run(db, sql.LEASE_DUE, micros(until), lease, dumps(keys))
-
-
-def make_deliveries(db: Database, rows: Sequence[ClaimedRow], lease: str) -> list[Delivery]:
-    """Each with how far its order has come, asked for all at once."""
-    width = len(SIGNAL_COLUMNS)
-    signals = [make_signal(row[1 : width + 1]) for row in rows]
-    replayed = [bool(row[width + 3]) for row in rows]
-    newest = [queries.NEWEST if again else signal.id for signal, again in zip(signals, replayed, strict=True)]
-    asked = [(s.account, s.order, s.item, last) for s, last in zip(signals, newest, strict=True)]
-    stages = dict(sql.run(db, sql.FURTHEST, dumps(asked))) if asked else {}
-    return [
-        Delivery(
-            signal=signal,
-            route=row[0],
-            attempt=row[width + 1] + 1,
-            created_at=row[width + 2] / 1e6,
-            lease=lease,
-            furthest=TYPE_AT.get(stages[place], "") if signal.order else "",
-            replayed=again,
-        )
-        for place, (row, signal, again) in enumerate(zip(rows, signals, replayed, strict=True))
-    ]
-
-
 # -- leases
 
 
@@ -225,8 +155,7 @@ def renew_leases(db: Database, items: Sequence[Renew]) -> list[int]:
     return [renew_one(db, *item) for item in items]
 
 
-def renew_one(db: Database, deliveries: Sequence[Delivery], until: float) -> int:
-    held = [(d.signal.account, d.signal.id, d.route, d.lease) for d in deliveries]
+def renew_one(db: Database, held: Sequence[tuple[str, int, str, str]], until: float) -> int:
     return len(sql.run(db, sql.RENEW_LEASES, micros(until), dumps(held)))
 
 

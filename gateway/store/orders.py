@@ -26,7 +26,7 @@ from typing import Any
 from peewee import Database
 
 from gateway.model import Signal
-from gateway.store import lanes, sql, writes
+from gateway.store import claims, lanes, sql, writes
 from gateway.store.contract import Refused, RouteState
 from gateway.store.writer import Step
 
@@ -89,7 +89,7 @@ NAMES: Mapping[Step, Callable[[Any], Iterable[Name]]] = {
 }
 """Steps, and what an operation of each changes that others may change too. All others take the lock for all, but for
 those that wait for nobody."""
-ALONE: frozenset[Step] = frozenset({lanes.claim_deliveries, lanes.renew_leases, writes.probe})
+ALONE: frozenset[Step] = frozenset({claims.lease_deliveries, lanes.renew_leases, writes.probe})
 
 
 def order_of(signal: Signal) -> Name:

@@ -20,7 +20,8 @@ from gateway.store.migrations import APPLICATION, migrate, open_schema
 from gateway.store.orders import lock_orders
 from gateway.store.writer import describe_failure
 
-READERS = 2
+READERS = 3
+"""One for what was claimed, two for all else."""
 REACH: dict[str, Any] = {
     "connect_timeout": 5,
     "keepalives_idle": 5,

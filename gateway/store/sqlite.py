@@ -21,7 +21,8 @@ from gateway.store.lock import Serving, ServingLock
 from gateway.store.migrations import migrate, open_schema
 from gateway.store.writer import describe_failure
 
-READERS = 2
+READERS = 3
+"""One for what was claimed, two for all else."""
 BUSY_TIMEOUT = 5.0
 """Seconds to wait for another process that writes, a CLI command for instance."""
 

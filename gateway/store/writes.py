@@ -9,7 +9,7 @@ from typing import NamedTuple
 from peewee import Database
 
 from gateway.model import Signal
-from gateway.store import lanes, purge, sql
+from gateway.store import claims, lanes, purge, sql
 from gateway.store.contract import Accepted, Refused, RouteState, Target
 from gateway.store.rows import clean, dumps, micros, micros_of, occurred_at, signal_row
 from gateway.store.sql import sqlite
@@ -249,6 +249,6 @@ STEPS = (
     lanes.replay_deliveries,
     purge.purge_signals,
     purge.purge_quarantine,
-    lanes.claim_deliveries,
+    claims.lease_deliveries,
 )
 """In the order in which a transaction runs them: claims last, so that they find what came with them."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from typing import Any
 
 import pytest
 
+from gateway.errors import StoreError
 from gateway.model import Attempt, Dead, Decision, Done, Kind, RetryAt
 from gateway.store.contract import Filter, Result, Want
 from tests.contract.store_case import (
@@ -102,6 +104,31 @@ async def test_a_claimed_delivery_is_complete(backend: Backend) -> None:
         assert (row.state, row.leased_until, row.due_at, row.attempts) == ("pending", NOW + LEASE, NOW, 0)
 
 
+async def test_what_was_claimed_and_can_not_be_read_is_given_back(backend: Backend) -> None:
+    async with backend.open() as store:
+        await accept(store, numbered(1))
+        [(payload,)] = execute(store, "SELECT payload FROM signals")
+        execute(store, "UPDATE signals SET payload = '{'")
+        with pytest.raises(StoreError, match="could not be read"):
+            await claim(store)
+        execute(store, f"UPDATE signals SET payload = '{payload}'")
+        assert ids(await claim(store)) == [1]
+
+
+async def test_a_delivery_whose_signal_is_gone_keeps_no_other_back(backend: Backend) -> None:
+    async with backend.open() as store:
+        for number in range(3):
+            await accept(store, numbered(number), lane=False)
+        execute(store, "DELETE FROM signals WHERE id = 2")
+        assert ids(await claim(store)) == [1, 3]
+
+
+def execute(store: Any, statement: str) -> list[Any]:
+    """Behind the store's back."""
+    cursor = store._writer._db.execute_sql(statement)
+    return cursor.fetchall() if cursor.description else []
+
+
 INDEXES = {
     "sqlite": "SELECT sql FROM sqlite_master WHERE tbl_name = 'deliveries' AND type = 'index' AND sql IS NOT NULL",
     "postgresql": "SELECT indexdef FROM pg_indexes WHERE indexdef LIKE '%%deliver%%' AND schemaname = current_schema()",
@@ -111,8 +138,7 @@ INDEXES = {
 async def test_a_lease_is_in_no_index(backend: Backend) -> None:
     """To claim and to renew then moves nothing, and PostgreSQL changes the row in place."""
     async with backend.open() as store:
-        query = INDEXES[backend.url.partition(":")[0]]
-        indexes = [text for (text,) in store._writer._db.execute_sql(query).fetchall()]
+        indexes = [text for (text,) in execute(store, INDEXES[backend.url.partition(":")[0]])]
     assert any("due_at" in text for text in indexes)
     assert [text for text in indexes if "lease" in text] == []
 

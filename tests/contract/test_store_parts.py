@@ -126,10 +126,12 @@ async def test_equal_signals_at_once_are_one_across_midnight_too(shared: Backend
 ROW = [*signal_row(numbered(5, order="x"), 1, ()), False, False, [("erp", "x", 0)]]
 ORDERS = "order_id_account_item_occurred_at_stage_idx"
 PENDING = {"deliveries_pending"}
-OLDEST = {"signals_20261113"}
 STATEMENTS: dict[str, tuple[Any, tuple[Any, ...], set[str]]] = {
-    "claim": (sql.postgres.SELECT_DUE, (dumps([(0, ACCOUNT, "export", 1)]), 0, micros(NOW)), PENDING | OLDEST),
-    "lease": (sql.LEASE_DUE, (micros(NOW), "lease", dumps([(ACCOUNT, 3, "erp")])), PENDING),
+    "lease": (
+        sql.postgres.LEASE_DUE,
+        (dumps([(0, ACCOUNT, "export", 1)]), 0, micros(NOW), micros(NOW), "lease"),
+        PENDING,
+    ),
     "renew": (sql.RENEW_LEASES, (micros(NOW), dumps([(ACCOUNT, 3, "erp", "lease")])), PENDING),
     "next due": (sql.NEXT_DUE, (dumps([(ACCOUNT, "erp")]),), PENDING),
     "holders": (sql.SELECT_HOLDERS, (dumps([(3, "erp", "lease", ACCOUNT)]),), PENDING),
@@ -169,9 +171,9 @@ async def test_what_is_done_all_the_time_touches_what_is_pending_only(
     ("statement", "values", "indexes"),
     [
         (pipeline.ACCEPT, (dumps([ROW]),), {"account_occurred_at_identity_key": 10, ORDERS: 30}),
-        (sql.FURTHEST.postgres, (dumps([(ACCOUNT, "x", "5", 1)]),), {ORDERS: 30}),
+        (sql.READ_LEASED.postgres, (dumps([(ACCOUNT, 1, 1, micros(NOW))]),), {ORDERS: 30, "pkey": 10}),
     ],
-    ids=["accept", "furthest"],
+    ids=["accept", "read"],
 )
 async def test_what_looks_in_all_parts_looks_by_the_index_meant_for_it(
     shared: Backend, statement: str, values: Any, indexes: dict[str, int]

@@ -32,15 +32,19 @@ def run(db: Database, statement: Statement, *values: Any) -> list[Any]:
     return execute(db, statement.postgres if is_postgres(db) else statement.sqlite, *values)
 
 
-def select_due(db: Database, asked: Sequence[tuple[int, str, str, int]], replayed: int, now: int) -> list[Any]:
-    """What may be claimed of each (place, account, route, limit): rows of place, route, the signal's columns, attempts,
-    created_at, replayed. SQLite, which has no LATERAL to end each range at its limit, is asked for one at a time."""
+def lease_due(
+    db: Database, asked: Sequence[tuple[int, str, str, int]], replayed: int, now: int, until: int, lease: str
+) -> list[Any]:
+    """Lease what may be claimed of each (place, account, route, limit): rows of place, due_at, signal_id, attempts,
+    created_at, received_at, in any order. SQLite, which has no LATERAL to end each range at its limit, is asked for one
+    at a time.
+    """
     if is_postgres(db):
-        return execute(db, postgres.SELECT_DUE, dumps(asked), replayed, now)
+        return execute(db, postgres.LEASE_DUE, dumps(asked), replayed, now, until, lease)
     return [
-        (place, route, *row)
+        (place, *row)
         for place, account, route, limit in asked
-        for row in execute(db, sqlite.SELECT_DUE, account, route, replayed, now, limit)
+        for row in execute(db, sqlite.LEASE_DUE, account, route, replayed, limit, now, until, lease)
     ]
 
 
@@ -60,8 +64,7 @@ def is_postgres(db: Database) -> bool:
     return isinstance(db, PostgresqlDatabase)
 
 
-FURTHEST = Statement(sqlite.FURTHEST, postgres.FURTHEST)
-LEASE_DUE = Statement(sqlite.LEASE_DUE, postgres.LEASE_DUE)
+READ_LEASED = Statement(sqlite.READ_LEASED, postgres.READ_LEASED)
 RENEW_LEASES = Statement(sqlite.RENEW_LEASES, postgres.RENEW_LEASES)
 NEXT_DUE = Statement(sqlite.NEXT_DUE, postgres.NEXT_DUE)
 SELECT_HOLDERS = Statement(sqlite.SELECT_HOLDERS, postgres.SELECT_HOLDERS)

@@ -11,46 +11,43 @@ from __future__ import annotations
 from gateway.store.rows import SIGNAL_COLUMNS
 from gateway.store.sql.sqlite import LOOK_BACK
 
-FURTHEST = f"""
-SELECT (place - 1)::integer, greatest(
-    coalesce((SELECT max(stage) FROM (
-        SELECT id, stage FROM signals o
-        WHERE o.order_id = r ->> 1 AND o.account = r ->> 0 AND o.item = r ->> 2
-        ORDER BY o.occurred_at DESC LIMIT {LOOK_BACK}) o WHERE id <= (r ->> 3)::bigint), 0),
-    coalesce((SELECT max(stage) FROM (
-        SELECT id, stage FROM signals o
-        WHERE o.order_id = r ->> 1 AND o.account = r ->> 0 AND o.item IS NULL
-        ORDER BY o.occurred_at DESC LIMIT {LOOK_BACK}) o WHERE id <= (r ->> 3)::bigint), 0),
-    coalesce((SELECT max(stage) FROM (
-        SELECT id, stage FROM signals o
-        WHERE r ->> 2 IS NULL AND o.order_id = r ->> 1 AND o.account = r ->> 0
-          AND o.item IS NOT NULL LIMIT {LOOK_BACK}) o WHERE id <= (r ->> 3)::bigint), 0))
-FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS given (r, place)
-"""
-
 # All wants at once: their place, account, route and limit. SKIP LOCKED passes what another gateway is about to claim or
 # to end; what it leaves is due still, for the next claim. What another has claimed meanwhile is looked at again once it
-# is locked, and is leased then. The signals come after the locks, so only of those taken.
-SELECT_DUE = f"""
-WITH due AS MATERIALIZED (
+# is locked, and is leased then.
+LEASE_DUE = """
+WITH given AS (SELECT %s::jsonb AS wants, %s::smallint AS replayed, %s::bigint AS now, %s::bigint AS until,
+                      %s::text AS lease),
+due AS MATERIALIZED (
     SELECT (want ->> 0)::integer AS place, d.*
-    FROM (SELECT %s::jsonb AS wants, %s::smallint AS replayed, %s::bigint AS now) given
-    CROSS JOIN jsonb_array_elements(given.wants) want CROSS JOIN LATERAL (
-        SELECT account, signal_id, route, due_at, attempts, created_at, received_at, replayed FROM deliveries
+    FROM given CROSS JOIN jsonb_array_elements(given.wants) want CROSS JOIN LATERAL (
+        SELECT account, signal_id, route FROM deliveries
         WHERE account = want ->> 1 AND route = want ->> 2 AND replayed = given.replayed AND state = 'pending'
           AND due_at <= given.now AND (leased_until IS NULL OR leased_until <= given.now)
         ORDER BY due_at, signal_id LIMIT (want ->> 3)::bigint FOR UPDATE SKIP LOCKED) d)
-SELECT place, due.route, {", ".join(f"s.{name}" for name in SIGNAL_COLUMNS)}, attempts, created_at, replayed
-FROM due JOIN signals s ON s.account = due.account AND s.id = due.signal_id AND s.received_at = due.received_at
-ORDER BY place, due_at, signal_id
+UPDATE deliveries SET leased_until = given.until, lease = given.lease
+FROM given, due
+WHERE deliveries.account = due.account AND deliveries.signal_id = due.signal_id AND deliveries.route = due.route
+  AND deliveries.state = 'pending'
+RETURNING place, due_at, deliveries.signal_id, attempts, created_at, received_at
 """
 
-LEASE_DUE = """
-WITH given AS (SELECT %s::bigint AS until, %s::text AS lease, %s::jsonb AS rows)
-UPDATE deliveries SET leased_until = given.until, lease = given.lease
-FROM given, jsonb_array_elements(given.rows) r
-WHERE deliveries.account = r ->> 0 AND deliveries.signal_id = (r ->> 1)::bigint AND deliveries.route = r ->> 2
-  AND deliveries.state = 'pending'
+READ_LEASED = f"""
+SELECT (place - 1)::integer, {", ".join(f"s.{name}" for name in SIGNAL_COLUMNS)},
+       CASE WHEN s.order_id <> '' THEN greatest(
+    coalesce((SELECT max(stage) FROM (
+        SELECT id, stage FROM signals o
+        WHERE o.order_id = s.order_id AND o.account = s.account AND o.item = s.item
+        ORDER BY o.occurred_at DESC LIMIT {LOOK_BACK}) o WHERE id <= (r ->> 2)::bigint), 0),
+    coalesce((SELECT max(stage) FROM (
+        SELECT id, stage FROM signals o
+        WHERE o.order_id = s.order_id AND o.account = s.account AND o.item IS NULL
+        ORDER BY o.occurred_at DESC LIMIT {LOOK_BACK}) o WHERE id <= (r ->> 2)::bigint), 0),
+    coalesce((SELECT max(stage) FROM (
+        SELECT id, stage FROM signals o
+        WHERE s.item IS NULL AND o.order_id = s.order_id AND o.account = s.account AND o.item IS NOT NULL
+        LIMIT {LOOK_BACK}) o WHERE id <= (r ->> 2)::bigint), 0)) ELSE 0 END
+FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS given (r, place)
+JOIN signals s ON s.account = r ->> 0 AND s.id = (r ->> 1)::bigint AND s.received_at = (r ->> 3)::bigint
 """
 
 # Rows that another transaction holds are left: it may be one that waits for what this one holds. They are being

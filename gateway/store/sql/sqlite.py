@@ -39,25 +39,6 @@ WHERE id IN (SELECT value ->> 1 FROM json_each(?)) AND order_id <> '' AND occurr
         WHERE later.occurred_at > signals.occurred_at AND later.id < signals.id))
 """
 
-# The furthest stage of the order of each (account, order, item, the last id to look at), by the place in the array.
-FURTHEST = f"""
-SELECT r.key, max(
-    coalesce((SELECT max(stage) FROM (
-        SELECT id, stage FROM signals o
-        WHERE o.order_id = r.value ->> 1 AND o.account = r.value ->> 0 AND o.item IS r.value ->> 2
-        ORDER BY o.occurred_at DESC LIMIT {LOOK_BACK}) WHERE id <= r.value ->> 3), 0),
-    coalesce((SELECT max(stage) FROM (
-        SELECT id, stage FROM signals o
-        WHERE r.value ->> 2 IS NOT NULL AND o.order_id = r.value ->> 1 AND o.account = r.value ->> 0
-          AND o.item IS NULL
-        ORDER BY o.occurred_at DESC LIMIT {LOOK_BACK}) WHERE id <= r.value ->> 3), 0),
-    coalesce((SELECT max(stage) FROM (
-        SELECT id, stage FROM signals o
-        WHERE r.value ->> 2 IS NULL AND o.order_id = r.value ->> 1 AND o.account = r.value ->> 0
-          AND o.item IS NOT NULL LIMIT {LOOK_BACK}) WHERE id <= r.value ->> 3), 0))
-FROM json_each(?) r
-"""
-
 # A delivery is due at once if it may be (field 5: not held, and the first of its lane in this batch) and its lane has
 # no head; else it waits. So an accept needs no second pass to find the heads.
 INSERT_DELIVERIES = """
@@ -77,22 +58,35 @@ SELECT known.account, known.ref FROM json_each(?) asked
 CROSS JOIN orders known ON known.account = asked.value ->> 0 AND known.ref = asked.value ->> 1
 """
 
-# One index range, of live ones or of replays: those that wait behind a head have no due_at and are not in the index.
-# To pass what is leased costs no more than a route has in flight, and nothing has to look for leases that run out. The
-# signals come along, by their primary key; CROSS JOIN keeps the planner from starting with them.
-SELECT_DUE = f"""
-SELECT {", ".join(f"s.{name}" for name in SIGNAL_COLUMNS)}, d.attempts, d.created_at, d.replayed
-FROM deliveries d CROSS JOIN signals s ON s.id = d.signal_id
-WHERE d.account = ?1 AND d.route = ?2 AND d.replayed = ?3 AND d.state = 'pending' AND d.due_at <= ?4
-  AND (d.leased_until IS NULL OR d.leased_until <= ?4)
-ORDER BY d.due_at, d.signal_id LIMIT ?5
+# One index range, of live ones or of replays: those that wait behind a head have no due_at and are not in the index. To
+# pass what is leased costs no more than a route has in flight, and nothing has to look for leases that run out.
+LEASE_DUE = """
+UPDATE deliveries SET leased_until = ?6, lease = ?7
+WHERE (signal_id, route) IN (
+    SELECT signal_id, route FROM deliveries
+    WHERE account = ?1 AND route = ?2 AND replayed = ?3 AND state = 'pending' AND due_at <= ?5
+      AND (leased_until IS NULL OR leased_until <= ?5)
+    ORDER BY due_at, signal_id LIMIT ?4)
+RETURNING due_at, signal_id, attempts, created_at, received_at
 """
 
-# Fields: account, signal, route.
-LEASE_DUE = """
-UPDATE deliveries SET leased_until = ?1, lease = ?2
-FROM json_each(?3) r
-WHERE signal_id = r.value ->> 1 AND deliveries.route = r.value ->> 2
+# Signals with the furthest stage of their orders, by their place in the array. Fields: account, id, the last id to look
+# at, received_at. CROSS JOIN keeps the planner from starting with the signals.
+READ_LEASED = f"""
+SELECT r.key, {", ".join(f"s.{name}" for name in SIGNAL_COLUMNS)}, CASE WHEN s.order_id <> '' THEN max(
+    coalesce((SELECT max(stage) FROM (
+        SELECT id, stage FROM signals o
+        WHERE o.order_id = s.order_id AND o.account = s.account AND o.item IS s.item
+        ORDER BY o.occurred_at DESC LIMIT {LOOK_BACK}) WHERE id <= r.value ->> 2), 0),
+    coalesce((SELECT max(stage) FROM (
+        SELECT id, stage FROM signals o
+        WHERE s.item IS NOT NULL AND o.order_id = s.order_id AND o.account = s.account AND o.item IS NULL
+        ORDER BY o.occurred_at DESC LIMIT {LOOK_BACK}) WHERE id <= r.value ->> 2), 0),
+    coalesce((SELECT max(stage) FROM (
+        SELECT id, stage FROM signals o
+        WHERE s.item IS NULL AND o.order_id = s.order_id AND o.account = s.account AND o.item IS NOT NULL
+        LIMIT {LOOK_BACK}) WHERE id <= r.value ->> 2), 0)) ELSE 0 END
+FROM json_each(?) r CROSS JOIN signals s ON s.id = r.value ->> 1
 """
 
 # Fields: account, signal, route, lease.
