@@ -80,7 +80,7 @@ def accept_signals(db: Database, items: Sequence[Accept]) -> list[Accepted]:
 def insert_signals(db: Database, items: Sequence[Accept]) -> dict[tuple[str, str], int]:
     """The ids of those that were new, by account and identity."""
     rows = [signal_row(item.signal, len(item.targets), item.unrouted) for item in items]
-    written = sql.execute(db, sqlite.INSERT_SIGNALS, dumps(rows))
+    written = sql.insert(db, sqlite.INSERT_SIGNALS, rows)
     return {(account, identity): signal_id for signal_id, account, identity in written}
 
 
@@ -115,7 +115,7 @@ def insert_deliveries(db: Database, items: Sequence[Accept], answers: Sequence[A
                 begun.add((signal.account, route, lane))
             rows.append((answer.signal_id, route, signal.account, lane and clean(lane), at, first, answer.held))
     if rows:
-        sql.execute(db, sqlite.INSERT_DELIVERIES, dumps(rows))
+        sql.insert(db, sqlite.INSERT_DELIVERIES, rows)
         if lanes.has_replays(db):
             lanes.promote_heads(db, begun, max(row[4] for row in rows))
 

@@ -51,6 +51,19 @@ async def test_a_retry_is_a_duplicate_and_writes_nothing(backend: Backend) -> No
         assert await states(store) == {(1, "erp"): "pending"}
 
 
+async def test_many_at_once_are_one_batch_and_each_lane_has_one_head(backend: Backend) -> None:
+    """More than any statement takes at once, with lanes and a retry across the parts."""
+    signals = [numbered(number, order=str(number % 7)) for number in range(87)]
+    async with backend.open() as store:
+        answers = await asyncio.gather(*(accept(store, signal, ("erp", "export")) for signal in [*signals, signals[0]]))
+        assert [answer.signal_id for answer in answers] == [*range(1, 88), 0]
+        heads = await claim(store, limit=200, routes=("erp", "export"))
+        assert [(head.route, head.signal.id) for head in heads] == [
+            (route, number) for route in ("erp", "export") for number in range(1, 8)
+        ]
+        assert len(await states(store)) == 2 * 87
+
+
 async def test_of_equal_signals_at_once_the_first_is_kept(backend: Backend) -> None:
     async with backend.open() as store:
         signals = [numbered(number) for number in (1, 2, 1, 1, 2)]

@@ -8,6 +8,8 @@ PostgreSQL does a whole step with one statement, to save round trips, `pipeline`
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -51,6 +53,27 @@ def lease_due(
 def execute(db: Database, text: str, *values: Any) -> list[Any]:
     cursor = db.execute_sql(text, values)  # type: ignore[no-untyped-call]
     return cursor.fetchall() if cursor.description else []
+
+
+def insert(db: Database, text: str, rows: Sequence[Sequence[Any]]) -> list[Any]:
+    """The rows that a statement with `{rows}` returns. It is run for 64 rows at a time, then for 16, 4 and 1, and not
+    for as many as there are: so the driver has each text compiled already."""
+    returned, done = [], 0
+    while left := len(rows) - done:
+        size = next(size for size in SIZES if size <= left)
+        part = rows[done : done + size]
+        returned += execute(db, with_rows(text, size, len(rows[0])), *itertools.chain.from_iterable(part))
+        done += size
+    return returned
+
+
+SIZES = (64, 16, 4, 1)
+
+
+@functools.cache
+def with_rows(text: str, rows: int, columns: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return text.format(rows=", ".join([row] * rows))
 
 
 def send(db: Database, text: str, *values: Any) -> Sent:
