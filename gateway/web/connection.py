@@ -23,7 +23,7 @@ from gateway.errors import GatewayError, MalformedRequest, MethodNotAllowed, Too
 from gateway.web.base import Answer, render
 
 IDLE = 75.0
-"""Seconds that a connection may be idle, or take for the head of a request."""
+"""Seconds that a connection may be idle, or take for the head of a request; they begin with the one before."""
 BODY_TIMEOUT = 20.0
 """Seconds that a sender has for a body."""
 CHUNK = 64 * 1024
@@ -123,11 +123,11 @@ class Connection:
             await self._receive()
             while self._ready:
                 request = self._ready.popleft()
+                self._limit(IDLE)
                 await self._write(request, await self._answer(request))
                 if request.last:
                     await self._drain(request)
                     return
-                self._limit(IDLE)
 
     async def _answer(self, request: Request) -> Answer:
         resource = request.resource or self._resources().malformed
@@ -142,6 +142,7 @@ class Connection:
 
     async def _drain(self, request: Request) -> None:
         """Who asked before sending, and was refused, sends nothing."""
+        self._limit(BODY_TIMEOUT)
         while self._incoming is request and b"expect" not in request.headers and self._read < DRAINED:
             await self._receive()
 
