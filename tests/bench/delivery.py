@@ -40,7 +40,7 @@ def measure(case: str, rate: float, template: Path, given: argparse.Namespace) -
         ports = rig.write_config(
             directory, {"full": {ACCOUNT: routes_of(case, target, given)}, "paced": {"healthy": {}}}
         )
-        stack.enter_context(rig.running("tests.bench.target", "--port", target, "--core", other))
+        stack.enter_context(rig.targeting(target, "--core", other))
         server = stack.enter_context(rig.serving(rig.SERVE, ports.public, core, directory))
         acks = {}
         if rate:

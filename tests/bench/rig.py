@@ -113,6 +113,18 @@ def running(*words: object, directory: Path = ROOT) -> Iterator[subprocess.Popen
         process.communicate()
 
 
+@contextmanager
+def targeting(port: int, *words: object) -> Iterator[None]:
+    """A target of deliveries, from when it listens: a gateway that finds none opens its breakers, and rests."""
+    with running("tests.bench.target", "--port", port, *words):
+        deadline = time.monotonic() + 30
+        while not can_connect(port):
+            if time.monotonic() > deadline:
+                sys.exit("the target does not listen")
+            time.sleep(0.05)
+        yield
+
+
 def with_sinks(directory: Path) -> dict[str, str]:
     """The environment in which the sinks that `write_config` has put into the directory are known."""
     return environment({"PYTHONPATH": f"{ROOT}:{directory.resolve() / 'path'}"})
