@@ -11,17 +11,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
-from gateway.dispatch.places import Places
+from gateway.dispatch.claims import Claims
 from gateway.dispatch.runner import NEVER, Runner
-from gateway.dispatch.turns import Turns
+from gateway.dispatch.shares import PATIENCE
 from gateway.errors import StoreError
 from gateway.model import Delivery
 from gateway.store.contract import RouteState, Store, Want
 
 log = structlog.get_logger()
 
-CLAIM = 512
-"""Deliveries claimed at once: bounds how long others wait for their turn, and signals for the writer."""
 LEASE = 300.0
 """Seconds a lease lasts beyond the attempt's own time limit, so that a result still finds it."""
 SHARED_LEASE = 30.0
@@ -56,9 +54,7 @@ class Dispatcher:
         self._store = store
         self._now = now
         self._senders_wait = crowded
-        self._turns: Turns[Runner] = Turns()
-        self._places = Places()
-        self._crowded: list[Runner] = []
+        self._claims = Claims(self._set_timer)
         self._timers: list[tuple[float, int, Runner]] = []
         self._alarms: dict[Runner, float] = {}
         self._ticket = itertools.count()
@@ -89,7 +85,7 @@ class Dispatcher:
             runner = self.runners.get((account, name))
             if runner is not None:
                 runner.due = 0.0
-                self._turns.add(runner)
+                self._claims.add(runner)
         self._woken.set()
 
     def hear(self, routes: Sequence[tuple[str, str]]) -> None:
@@ -145,7 +141,8 @@ class Dispatcher:
                 self._take_changes()
                 await self._poll()
                 await self._let_senders_pass()
-                wants = self._choose(self._now())
+                self._ring(self._now())
+                wants = self._claims.choose(self._now())
                 if wants:
                     await self._claim(wants)
                 else:
@@ -193,7 +190,7 @@ class Dispatcher:
         if at is None:
             return
         if at <= now:
-            self._turns.add(runner)
+            self._claims.add(runner)
         else:
             self._set_timer(at, runner)
 
@@ -209,35 +206,7 @@ class Dispatcher:
             at, _, runner = heapq.heappop(self._timers)
             if self._alarms.get(runner) == at:
                 del self._alarms[runner]
-            self._turns.add(runner)
-
-    def _choose(self, now: float) -> list[Want]:
-        """Whose turn it is, and how much each may claim, CLAIM in all."""
-        self._ring(now)
-        self._queue_crowded()
-        wants: list[Want] = []
-        room = CLAIM
-        while room > 0 and (runner := self._turns.take()) is not None:
-            slots, places = runner.slots(now), self._places.room(runner)
-            limit = min(slots, places)
-            if limit > room and wants:
-                self._turns.put_back(runner)  # rather than give it a remainder, which makes for small batches
-                break
-            if limit > 0:
-                wants.append(Want(*runner.key, min(limit, room), runner.replay_slots()))
-                self._places.take(runner, wants[-1].limit)
-                room -= wants[-1].limit
-            elif slots > 0:
-                self._crowded.append(runner)
-            elif (at := runner.opens_at(now)) is not None:
-                self._set_timer(at, runner)
-        return wants
-
-    def _queue_crowded(self) -> None:
-        """Those that found no place try again, now that something has changed."""
-        for runner in self._crowded:
-            self._turns.add(runner)
-        self._crowded.clear()
+            self._claims.add(runner)
 
     async def _claim(self, wants: Sequence[Want]) -> None:
         now = self._now()
@@ -253,8 +222,8 @@ class Dispatcher:
         for want in wants:
             runner = self.runners[want.account, want.route]
             deliveries = claimed.get(runner.key, ())
-            self._places.take(runner, len(deliveries) - want.limit)
-            runner.start(deliveries, self._finished)
+            self._claims.claimed(runner, want.limit, len(deliveries))
+            runner.start(deliveries, self)
             if runner.due is None:
                 self._expect(runner, claim.next_due.get(runner.key), now)
 
@@ -307,13 +276,25 @@ class Dispatcher:
     def _give_up(self, wants: Iterable[Want]) -> None:
         """Put routes back whose claim failed."""
         for want in wants:
-            self._places.take(self.runners[want.account, want.route], -want.limit)
+            self._claims.claimed(self.runners[want.account, want.route], want.limit, 0)
             self.wake(want.account, [want.route])
 
-    def _finished(self, runner: Runner, deliveries: int) -> None:
-        """An attempt ended: there is room, and perhaps a lane's next delivery is due."""
-        self._places.take(runner, -deliveries)
+    # -- what runners tell of their attempts
+
+    def called(self, runner: Runner) -> None:
+        self._claims.called(runner)
+        if self._claims.waited_for:
+            self._woken.set()
+
+    def answered(self, runner: Runner) -> None:
+        self._claims.answered(runner)
+
+    def finished(self, runner: Runner, deliveries: int) -> None:
+        """There is room, and perhaps a lane's next delivery is due."""
+        self._claims.finished(runner, deliveries)
         self.wake(runner.route.account, [runner.route.name])
+
+    # -- waits
 
     async def _let_senders_pass(self) -> None:
         """Acks come first: under a rush of signals, work for a part of the time only."""
@@ -324,7 +305,8 @@ class Dispatcher:
 
     async def _wait(self) -> None:
         until = min(self._timers[0][0], self._polled_at + POLL) if self._timers else self._polled_at + POLL
-        await self._pause(max(0.0, until - self._now()))
+        seconds = max(0.0, until - self._now())
+        await self._pause(min(seconds, PATIENCE) if self._claims.waited_for else seconds)
 
     async def _rest(self, seconds: float) -> None:
         """Leave a store alone that just failed, whoever wakes us meanwhile."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Protocol
 
-PLACES = 1024
+PLACES = 2048
 """Deliveries in hand at once, over all routes: what bounds memory, whatever the backlog."""
 
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
@@ -28,6 +28,14 @@ QUIET = frozenset({Kind.DELIVERED, Kind.SKIPPED, Kind.RELEASED})
 NEVER = float("-inf")
 REPLAY_SHARE = 0.25
 """Of what a route may have in hand, how much may be replays: live signals always find the rest free of them."""
+
+
+class Watch(Protocol):
+    """Is told of each attempt: that the sink is called, that it has answered, and that this is recorded."""
+
+    def called(self, runner: Runner) -> None: ...
+    def answered(self, runner: Runner) -> None: ...
+    def finished(self, runner: Runner, deliveries: int) -> None: ...
 
 
 class Runner:
@@ -179,7 +187,7 @@ class Runner:
         except Exception as error:  # the first delivery meets it again, and is answerable for it
             self._log.warning("route.not_opened", reason=self._redact(str(error)))
 
-    def start(self, deliveries: Sequence[Delivery], finished: Callable[[Runner, int], None]) -> None:
+    def start(self, deliveries: Sequence[Delivery], watch: Watch) -> None:
         """Run an attempt of each delivery, as the sink takes them: one by one, or in batches."""
         size = self.sink_class.batch
         if self._rate:
@@ -188,7 +196,7 @@ class Runner:
         self.running += len(batches)
         self.replaying += count_replays(deliveries)
         for batch in batches:
-            task = asyncio.create_task(self._attempt(batch, finished))
+            task = asyncio.create_task(self._attempt(batch, watch))
             self._attempts.add(task)
             task.add_done_callback(self._attempts.discard)
 
@@ -196,11 +204,13 @@ class Runner:
         """What runs, or waits to be recorded."""
         return [delivery for batch in self._batches.values() for delivery in batch]
 
-    async def _attempt(self, deliveries: Sequence[Delivery], finished: Callable[[Runner, int], None]) -> None:
+    async def _attempt(self, deliveries: Sequence[Delivery], watch: Watch) -> None:
         started = self._now()
         self._batches[id(deliveries)] = deliveries
         try:
+            watch.called(self)
             outcomes = await self._outcomes(deliveries)
+            watch.answered(self)
             ended = self._now()
             results = await self._judge_all(deliveries, outcomes, started, ended)
             await self._record(results)
@@ -212,7 +222,7 @@ class Runner:
             del self._batches[id(deliveries)]
             self.running -= 1
             self.replaying -= count_replays(deliveries)
-            finished(self, len(deliveries))
+            watch.finished(self, len(deliveries))
         if self.held_until == NEVER:
             await self.let_go()
 

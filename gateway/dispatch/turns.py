@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 
@@ -14,10 +15,8 @@ T = TypeVar("T", bound=HasTenant)
 
 
 class Turns(Generic[T]):
-    """Those that wait for a turn: tenants in rotation, and within a tenant its routes in rotation.
-
-    However many routes a tenant has, it gets one turn a round.
-    """
+    """Those that wait for a turn: of tenants, the one of the least rank is the next, and within a tenant its routes
+    take turns."""
 
     def __init__(self) -> None:
         self._tenants: dict[str, dict[T, None]] = {}
@@ -26,11 +25,13 @@ class Turns(Generic[T]):
         """Queue up; one that waits already keeps its place."""
         self._tenants.setdefault(item.tenant, {}).setdefault(item)
 
-    def take(self) -> T | None:
-        """The next one, off the queue; None where nobody waits."""
+    def take(self, rank: Callable[[str], float], may: Callable[[str], bool]) -> T | None:
+        """The next one, off the queue; None where nobody waits, or the next tenant may not have its turn yet."""
         if not self._tenants:
             return None
-        tenant = next(iter(self._tenants))
+        tenant = min(self._tenants, key=rank)
+        if not may(tenant):
+            return None
         waiting = self._tenants.pop(tenant)
         item = next(iter(waiting))
         del waiting[item]

@@ -38,7 +38,14 @@ CASES: Mapping[str, Sequence[Filling]] = {
 """What the store holds when each begins."""
 FIGURES = ("ack p50", "ack p99", "delay p50", "delay p99")
 FLOOD_LIMIT = 100
+ONLY = "only"
 MANY = tuple(f"route{number}" for number in range(20))
+WIDTHS = {"http, 160 at a time": 160, "http, 8 at a time": 8}
+FILES = "files"
+SHARED = (FILES, *WIDTHS)
+"""What the tenants share the core for. By HTTP, twenty routes have 8 calls at a time each; the one has as many as they
+have in all, and then 8 too. With those it can't use half of the core, as its target is slow: what it gets then shows
+how much longer its calls take."""
 SLOW = 0.05
 """Seconds that the slow target takes for an answer."""
 
@@ -61,7 +68,7 @@ def measure_case(case: str, template: Path, given: argparse.Namespace) -> Turn:
     with rig.folder(given.directory) as directory, ExitStack() as stack:
         shutil.copyfile(template, directory / "gateway.db")
         ports = rig.write_config(directory, tenants, {"flood": {"rate": FLOOD_LIMIT}})
-        stack.enter_context(rig.running("tests.bench.target", "--port", hang, "--core", core))
+        stack.enter_context(rig.targeting(hang, "--core", core))
         server = stack.enter_context(rig.serving(rig.SERVE, ports.public, rig.find_cores()[0], directory))
         common = ("--port", ports.public, "--core", core, "--seconds", given.seconds)
         if case in (FLOOD, ALL):
@@ -110,19 +117,21 @@ def render_neighbours(turns: Mapping[str, list[Turn]]) -> str:
 # -- shares
 
 
-def measure_shares(sink: str, template: Path, given: argparse.Namespace) -> dict[tuple[str, str], float]:
+def measure_shares(kind: str, template: Path, given: argparse.Namespace) -> dict[tuple[str, str], float]:
     """Deliveries a second of each (account, route)."""
     core, other = rig.find_cores()
     slow = free_port()
 
     def route(name: str) -> dict[str, Any]:
-        return rig.csv_route(name) if sink == "csv" else rig.post_route(f"http://127.0.0.1:{slow}/", concurrency=8)
+        if kind == FILES:
+            return rig.csv_route(name)
+        return rig.post_route(f"http://127.0.0.1:{slow}/", concurrency=WIDTHS[kind] if name == ONLY else 8)
 
-    tenants = {"small": {"one": {"only": route("only")}}, "large": {"many": {name: route(name) for name in MANY}}}
+    tenants = {"small": {"one": {ONLY: route(ONLY)}}, "large": {"many": {name: route(name) for name in MANY}}}
     with rig.folder(given.directory) as directory, ExitStack() as stack:
         shutil.copyfile(template, directory / "gateway.db")
         ports = rig.write_config(directory, tenants)
-        stack.enter_context(rig.running("tests.bench.target", "--port", slow, "--core", other, "--delay", SLOW))
+        stack.enter_context(rig.targeting(slow, "--core", other, "--delay", SLOW))
         stack.enter_context(rig.serving(rig.SERVE, ports.public, core, directory))
         time.sleep(2.0)
         before, began = rig.count_delivered(ports), time.perf_counter()
@@ -132,31 +141,31 @@ def measure_shares(sink: str, template: Path, given: argparse.Namespace) -> dict
 
 
 def bench_shares(given: argparse.Namespace, folder: Path) -> dict[str, list[Turn]]:
-    """By sink: deliveries a second of the tenant with one route, alone and beside the other one."""
-    one = Filling("one", ["only"], 150_000)
+    """By kind: deliveries a second of the tenant with one route, alone and beside the other one."""
+    one = Filling("one", [ONLY], 150_000)
     many = Filling("many", MANY, 10_000)
     fill(folder / "one.db", one)
     fill(folder / "both.db", one, many)
-    turns: dict[str, list[Turn]] = {"post": [], "csv": []}
+    turns: dict[str, list[Turn]] = {kind: [] for kind in SHARED}
     for number in range(given.rounds):
-        for sink, each in turns.items():
-            alone = measure_shares(sink, folder / "one.db", given)
-            both = measure_shares(sink, folder / "both.db", given)
+        for kind, each in turns.items():
+            alone = measure_shares(kind, folder / "one.db", given)
+            both = measure_shares(kind, folder / "both.db", given)
             others = [both.get(("many", name), 0.0) for name in MANY]
-            figures = {"alone": sum(alone.values()), "one": both.get(("one", "only"), 0.0), "many": sum(others)}
+            figures = {"alone": sum(alone.values()), "one": both.get(("one", ONLY), 0.0), "many": sum(others)}
             each.append({**figures, "least": min(others), "most": max(others)})
-            rig.tell(f"shares, round {number + 1}, {sink}: {each[-1]}")
+            rig.tell(f"shares, round {number + 1}, {kind}: {each[-1]}")
     return turns
 
 
 def render_shares(turns: Mapping[str, list[Turn]]) -> str:
     lines = ["deliveries/s of a tenant with one route and one with twenty, and the first one's alone"]
-    for sink, each in turns.items():
+    for kind, each in turns.items():
         one, many, alone, least, most = (
             rig.median(turn[key] for turn in each) for key in ("one", "many", "alone", "least", "most")
         )
         lines.append(
-            f"{sink:6}one {one:.0f} ({one / (one + many):.0%} of all, {one / alone:.2f} x alone), "
+            f"{kind:22}one {one:.0f} ({one / (one + many):.0%} of all, {one / alone:.2f} x alone), "
             f"twenty {many:.0f} (by route {least:.0f} to {most:.0f}), one alone {alone:.0f}"
         )
     return "\n".join(lines)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.dispatch import Runner, dispatcher
+from gateway.dispatch import Runner, claims, dispatcher
 from gateway.dispatch.dispatcher import REST
 from gateway.dispatch.runner import JUDGED
+from gateway.dispatch.shares import cost
 from gateway.errors import Misconfigured, Permanent, RetryLater, Skip
 from gateway.model import Delivery, Kind, Retry
 from gateway.sink.api import Sink
@@ -462,7 +463,7 @@ async def test_a_batch_is_not_cut_to_what_others_leave_of_a_claim(
     async def deliver_batch(self: Sink, deliveries: Sequence[Delivery]) -> None:
         sizes.append(len(deliveries))
 
-    monkeypatch.setattr(dispatcher, "CLAIM", 100)
+    monkeypatch.setattr(claims, "ROUND", cost(100, 60))
     sink = make_sink(batch=60, deliver_batch=deliver_batch)
 
     async def all_taken() -> bool:

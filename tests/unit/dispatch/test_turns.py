@@ -11,44 +11,55 @@ class Item:
     name: str
 
 
+def take(turns: Turns[Item], **ranks: float) -> str | None:
+    item = turns.take(lambda tenant: ranks.get(tenant, 0.0), lambda tenant: True)
+    return item and item.name
+
+
+def queue(*names: str) -> Turns[Item]:
+    """The tenant is a name's first letter."""
+    turns: Turns[Item] = Turns()
+    for name in names:
+        turns.add(Item(name[0], name))
+    return turns
+
+
 def drain(turns: Turns[Item]) -> list[str]:
     names = []
-    while (item := turns.take()) is not None:
-        names.append(item.name)
+    while (name := take(turns)) is not None:
+        names.append(name)
     return names
 
 
-def test_a_tenant_with_many_routes_gets_one_turn_a_round() -> None:
-    turns: Turns[Item] = Turns()
-    for name in ("a1", "a2", "a3"):
-        turns.add(Item("a", name))
-    turns.add(Item("b", "b1"))
-    turns.add(Item("c", "c1"))
-    assert drain(turns) == ["a1", "b1", "c1", "a2", "a3"]
+def test_tenants_of_the_same_rank_take_turns_and_so_do_their_routes() -> None:
+    assert drain(queue("a1", "a2", "a3", "b1", "c1")) == ["a1", "b1", "c1", "a2", "a3"]
 
 
 def test_one_that_waits_keeps_its_place() -> None:
-    turns: Turns[Item] = Turns()
-    for name in ("a1", "a2", "a1"):
-        turns.add(Item("a", name))
-    assert drain(turns) == ["a1", "a2"]
+    assert drain(queue("a1", "a2", "a1")) == ["a1", "a2"]
 
 
 def test_who_had_a_turn_queues_up_behind_the_others() -> None:
-    turns: Turns[Item] = Turns()
-    turns.add(Item("a", "a1"))
-    turns.add(Item("b", "b1"))
-    assert turns.take() == Item("a", "a1")
+    turns = queue("a1", "b1")
+    assert take(turns) == "a1"
     turns.add(Item("a", "a1"))
     assert drain(turns) == ["b1", "a1"]
     assert not turns
 
 
+def test_the_tenant_of_the_least_rank_comes_first() -> None:
+    turns = queue("a1", "b1", "c1", "b2")
+    assert [take(turns, a=3, b=1, c=2) for _ in range(4)] == ["b1", "b2", "c1", "a1"]
+
+
+def test_one_that_may_not_have_its_turn_keeps_it() -> None:
+    turns = queue("a1", "b1")
+    assert turns.take(lambda tenant: 0.0, lambda tenant: tenant != "a") is None
+    assert drain(turns) == ["a1", "b1"]
+
+
 def test_one_that_is_put_back_is_the_next() -> None:
-    turns: Turns[Item] = Turns()
-    for name in ("a1", "a2", "b1"):
-        turns.add(Item(name[0], name))
-    taken = turns.take()
-    assert taken == Item("a", "a1")
-    turns.put_back(taken)
+    turns = queue("a1", "a2", "b1")
+    assert take(turns) == "a1"
+    turns.put_back(Item("a", "a1"))
     assert drain(turns) == ["a1", "b1", "a2"]

@@ -1,0 +1,90 @@
+"""What is claimed next: whose turn it is, and how much it may have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gateway.dispatch.places import Places
+from gateway.dispatch.runner import Runner
+from gateway.dispatch.shares import Shares, calls_of, cost, cut
+from gateway.dispatch.turns import Turns
+from gateway.store.contract import Want
+
+ROUND = 0.005
+"""Seconds of a core that what is claimed at once may cost, but for a first call: what bounds how long others wait for
+their turn, and signals for the writer. In larger lots, calls begin and end all at once, and targets rest meanwhile."""
+
+
+class Claims:
+    """Routes that wait for a turn, and what each tenant and route has in hand.
+
+    `opens_later(at, runner)` is told of one that has no room now, and when it may have.
+    """
+
+    def __init__(self, opens_later: Callable[[float, Runner], None]) -> None:
+        self._opens_later = opens_later
+        self._turns: Turns[Runner] = Turns()
+        self._places = Places()
+        self._shares = Shares()
+        self._crowded: list[Runner] = []
+
+    def add(self, runner: Runner) -> None:
+        """It has something due, or may have."""
+        self._turns.add(runner)
+
+    @property
+    def waited_for(self) -> bool:
+        """Whether some wait for others to catch up."""
+        return bool(self._turns)
+
+    def choose(self, now: float) -> list[Want]:
+        """What to claim. It counts as taken until it is `claimed`."""
+        self._queue_crowded()
+        wants: list[Want] = []
+        left = ROUND
+        while left > 0 and (runner := self._next(now)) is not None:
+            slots, places = runner.slots(now), self._places.room(runner)
+            if min(slots, places) > 0:
+                batch = runner.sink_class.batch
+                limit = cut(min(slots, places), batch, left)
+                price = cost(limit, batch)
+                if price > left and wants:
+                    self._turns.put_back(runner)  # rather than give it a remainder, which makes for small batches
+                    break
+                wants.append(Want(*runner.key, limit, runner.replay_slots()))
+                self._places.take(runner, limit)
+                self._shares.start(runner.tenant, calls_of(limit, batch), price, now)
+                left -= price
+            elif slots > 0:
+                self._crowded.append(runner)
+            elif (at := runner.opens_at(now)) is not None:
+                self._opens_later(at, runner)
+        return wants
+
+    def _next(self, now: float) -> Runner | None:
+        return self._turns.take(self._shares.given, lambda tenant: self._shares.may_start(tenant, now))
+
+    def _queue_crowded(self) -> None:
+        """Those that found no place try again, now that something has changed."""
+        for runner in self._crowded:
+            self._turns.add(runner)
+        self._crowded.clear()
+
+    def claimed(self, runner: Runner, limit: int, deliveries: int) -> None:
+        """Of the limit, so many deliveries were due; none where the claim failed."""
+        self._places.take(runner, deliveries - limit)
+        batch = runner.sink_class.batch
+        unused = calls_of(limit, batch) - calls_of(deliveries, batch)
+        self._shares.give_back(runner.tenant, unused, cost(limit, batch) - cost(deliveries, batch))
+
+    # -- what runners tell of their attempts
+
+    def called(self, runner: Runner) -> None:
+        self._shares.call(runner.tenant)
+
+    def answered(self, runner: Runner) -> None:
+        self._shares.answer(runner.tenant)
+
+    def finished(self, runner: Runner, deliveries: int) -> None:
+        self._shares.end(runner.tenant)
+        self._places.take(runner, -deliveries)

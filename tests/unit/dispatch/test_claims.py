@@ -1,0 +1,101 @@
+"""Claims are small lots, in the order of what tenants were given, and count until they are known to be less."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+from gateway.dispatch.claims import ROUND, Claims
+from gateway.dispatch.runner import Runner
+from gateway.dispatch.shares import cost
+from gateway.store.contract import Want
+from tests.unit.dispatch.harness import START, Clock, Highest, make_route, make_sink
+
+NOBODY: Any = None
+LOT = int(ROUND / cost(1, 1))
+
+
+def make_runner(name: str, tenant: str = "acme", concurrency: int = 1000, batch: int = 1) -> Runner:
+    route = make_route(name, account=tenant, tenant=tenant, concurrency=concurrency)
+    sink = make_sink(batch=batch)
+    return Runner(route, sink, NOBODY, now=Clock(), rng=Highest(), observer=NOBODY, redact=str)
+
+
+def make_claims(*runners: Runner) -> Claims:
+    claims = Claims(lambda at, runner: None)
+    for runner in runners:
+        claims.add(runner)
+    return claims
+
+
+def sizes(wants: list[Want]) -> list[tuple[str, int]]:
+    return [(want.route, want.limit) for want in wants]
+
+
+def test_a_lot_costs_no_more_than_a_round() -> None:
+    claims = make_claims(make_runner("a"), make_runner("b"))
+    assert sizes(claims.choose(START)) == [("a", LOT)]
+    assert sizes(claims.choose(START)) == [("b", LOT)]
+    assert claims.choose(START) == []
+
+
+def test_routes_share_a_lot() -> None:
+    claims = make_claims(*(make_runner(name, concurrency=5) for name in "abc"))
+    assert sizes(claims.choose(START)) == [("a", 5), ("b", 5), ("c", LOT - 10)]
+
+
+def test_a_call_is_claimed_whole_and_not_with_others() -> None:
+    claims = make_claims(make_runner("a", concurrency=3), make_runner("b", concurrency=1, batch=250))
+    assert sizes(claims.choose(START)) == [("a", 3)]
+    assert sizes(claims.choose(START)) == [("b", 250)]
+
+
+def test_tenants_take_turns_however_many_routes_they_have() -> None:
+    many = [make_runner(f"route{number}", "large", batch=100) for number in range(4)]
+    one = make_runner("only", "small", batch=100)
+    claims = make_claims(*many, one)
+    lots = []
+    for _ in range(40):
+        [want] = claims.choose(START)
+        lots.append(want.account)
+        runner = one if want.account == "small" else many[int(want.route[-1])]
+        claims.claimed(runner, want.limit, 100)
+        claims.called(runner)
+        claims.answered(runner)
+        claims.finished(runner, 100)
+        claims.add(runner)
+    assert all(first != second for first, second in pairwise(lots[20:]))  # until then, one catches up
+
+
+def test_one_that_is_ahead_waits_until_nothing_of_the_other_is_in_hand() -> None:
+    large, small = make_runner("a", "large", batch=50), make_runner("b", "small", concurrency=1)
+    claims = make_claims(small)
+    claims.choose(START)
+    claims.claimed(small, 1, 0)
+    for _ in range(3):
+        claims.add(large)
+        claims.choose(START)
+    claims.add(small)
+    claims.add(large)
+    assert sizes(claims.choose(START)) == [("b", 1)]
+    assert claims.choose(START) == []
+    assert claims.waited_for
+    claims.called(small)
+    assert sizes(claims.choose(START)) == [("a", 50)]
+    claims.answered(small)
+    claims.add(large)
+    assert claims.choose(START) == []
+    claims.finished(small, 1)
+    assert sizes(claims.choose(START)) == [("a", 50)]
+
+
+def test_what_was_not_due_is_not_held_against_one() -> None:
+    often, once = make_runner("a", "often"), make_runner("b", "once")
+    claims = make_claims(once)
+    for runner in (once, *[often] * 50):
+        claims.add(runner)
+        [want] = claims.choose(START)
+        claims.claimed(runner, want.limit, 0)
+    claims.add(once)
+    claims.add(often)
+    assert {want.route for _ in range(2) for want in claims.choose(START)} == {"a", "b"}
