@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from peewee import Case, Database
@@ -12,6 +12,7 @@ from gateway.model import Attempt, Dead, Delivery, Done, RetryAt
 from gateway.store import spans, sql
 from gateway.store.contract import Filter, Result
 from gateway.store.rows import clean, dumps, micros, micros_of
+from gateway.store.sql import sqlite
 from gateway.store.tables import Deliveries
 
 Route = tuple[str, str]
@@ -91,14 +92,14 @@ def find_holders(db: Database, results: Sequence[Result]) -> dict[int, Lane]:
     deliveries = [result.delivery for result in results]
     asked = [(d.signal.id, d.route, d.lease, d.signal.account) for d in deliveries]
     found: dict[tuple[int, str, str, str], tuple[int, Lane]] = {}
-    for place, account, lane in sql.run(db, sql.SELECT_HOLDERS, dumps(asked)):
+    for place, account, lane in sql.execute(db, sqlite.SELECT_HOLDERS, dumps(asked)):
         found.setdefault(asked[place], (place, (account, asked[place][1], lane)))
     return dict(found.values())
 
 
 def update_results(db: Database, results: Sequence[Result]) -> None:
     if results:
-        sql.run(db, sql.UPDATE_RESULTS, dumps([result_row(result) for result in results]))
+        sql.execute(db, sqlite.UPDATE_RESULTS, dumps([result_row(result) for result in results]))
 
 
 def result_row(result: Result) -> list[Any]:
@@ -117,7 +118,7 @@ def result_row(result: Result) -> list[Any]:
 def insert_attempts(db: Database, results: Sequence[Result]) -> None:
     rows = [attempt_row(result.delivery, result.attempt) for result in results if result.attempt is not None]
     if rows:
-        sql.run(db, sql.INSERT_ATTEMPTS, dumps(rows))
+        sql.execute(db, sqlite.INSERT_ATTEMPTS, dumps(rows))
 
 
 def attempt_row(delivery: Delivery, attempt: Attempt) -> list[Any]:
@@ -129,15 +130,19 @@ def attempt_row(delivery: Delivery, attempt: Attempt) -> list[Any]:
 
 
 def update_state(db: Database, items: Sequence[Record]) -> None:
-    """The last value set wins."""
+    if changes := changes_of(items):
+        sql.run(db, sql.UPSERT_STATE, dumps(changes))
+
+
+def changes_of(items: Sequence[Record]) -> list[tuple[str, str, str, str]]:
+    """Account, route, key and value; the last value set wins."""
     changes = {
         (*route, key): text for item in items for route, keys in item.state.items() for key, text in keys.items()
     }
-    if changes:
-        sql.run(db, sql.UPSERT_STATE, dumps([(*key, text) for key, text in changes.items()]))
+    return [(*key, text) for key, text in changes.items()]
 
 
-def count_taken(items: Sequence[Record], taken: Mapping[int, object]) -> list[int]:
+def count_taken(items: Sequence[Record], taken: Container[int]) -> list[int]:
     """How many results of each item were taken."""
     counts, place = [], 0
     for item in items:

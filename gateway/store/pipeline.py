@@ -11,9 +11,10 @@ from typing import Any
 from peewee import Database
 
 from gateway.store import lanes, sql, writes
-from gateway.store.contract import Accepted
-from gateway.store.rows import UNKNOWN_TIME, clean, dumps, signal_row
+from gateway.store.contract import Accepted, Result
+from gateway.store.rows import UNKNOWN_TIME, clean, dumps, micros, signal_row
 from gateway.store.sql import pipeline as statements
+from gateway.store.sql import postgres
 from gateway.store.writer import Step
 
 # -- custody
@@ -28,7 +29,8 @@ def accept_signals(db: Database, items: Sequence[writes.Accept]) -> Callable[[],
     rows = [accept_row(item, touched) for item in firsts.values()]
     mark_late(rows)
     written = sql.send(db, statements.ACCEPT, dumps(rows))
-    promote_heads(db, touched, max(row[8] for row in rows), only_replays=True)
+    if named := [lane for lane in touched if lane[2] is not None]:
+        sql.send(db, statements.GIVE_WAY, dumps(named), max(row[8] for row in rows))
 
     def read() -> list[Accepted]:
         given = list(firsts)
@@ -64,14 +66,32 @@ def mark_late(rows: Iterable[list[Any]]) -> None:
         times[item] = max(at, times.get(item, UNKNOWN_TIME))
 
 
-# -- the order of a lane
+# -- results
 
 
-def promote_heads(db: Database, touched: Iterable[lanes.Lane], now: int, only_replays: bool = False) -> None:
-    """As in gateway.store.lanes; with `only_replays`, heads can be lacking only for replays that give way."""
-    if named := [lane for lane in touched if lane[2] is not None]:
-        sql.send(db, statements.PROMOTE, dumps(named), not only_replays, now)
+def record_results(db: Database, items: Sequence[lanes.Record]) -> Callable[[], list[int]]:
+    """Results of those that hold the lease, what follows them in their lanes, and the sinks' state."""
+    results = [result for item in items for result in item.results]
+    places: dict[tuple[str, int, str, str], int] = {}  # of two results of one delivery the first counts
+    for place, result in enumerate(results):
+        signal = result.delivery.signal
+        places.setdefault((signal.account, signal.id, result.delivery.route, result.delivery.lease), place)
+    firsts = list(places.values())
+    rows = [record_row(results[place]) for place in firsts]
+    now = max((micros(result.ended_at) for result in results), default=0)
+    taken = sql.send(db, statements.RECORD, dumps(rows), now)
+    if changes := lanes.changes_of(items):
+        sql.send(db, postgres.UPSERT_STATE, dumps(changes))
+    return lambda: lanes.count_taken(items, {firsts[number - 1] for (number,) in taken()})
 
 
-FORMS: Mapping[Step, Step] = {writes.accept_signals: accept_signals}
+def record_row(result: Result) -> list[Any]:
+    """See RECORD."""
+    delivery, attempt = result.delivery, result.attempt
+    signal_id, route, *outcome, account = lanes.result_row(result)
+    tried = lanes.attempt_row(delivery, attempt)[3:] if attempt is not None else []
+    return [account, signal_id, route, delivery.lease, *outcome, *tried]
+
+
+FORMS: Mapping[Step, Step] = {writes.accept_signals: accept_signals, lanes.record_results: record_results}
 """Steps, and what takes their place."""

@@ -124,6 +124,7 @@ async def test_equal_signals_at_once_are_one_across_midnight_too(shared: Backend
 # -- what the hot statements touch
 
 ROW = [*signal_row(numbered(5, order="x"), 1, ()), False, False, [("erp", "x", 0)]]
+RESULT = [ACCOUNT, 3, "erp", "lease", "delivered", None, 1, micros(NOW), ""]
 ORDERS = "order_id_account_item_occurred_at_stage_idx"
 PENDING = {"deliveries_pending"}
 STATEMENTS: dict[str, tuple[Any, tuple[Any, ...], set[str]]] = {
@@ -134,13 +135,8 @@ STATEMENTS: dict[str, tuple[Any, tuple[Any, ...], set[str]]] = {
     ),
     "renew": (sql.RENEW_LEASES, (micros(NOW), dumps([(ACCOUNT, 3, "erp", "lease")])), PENDING),
     "next due": (sql.NEXT_DUE, (dumps([(ACCOUNT, "erp")]),), PENDING),
-    "holders": (sql.SELECT_HOLDERS, (dumps([(3, "erp", "lease", ACCOUNT)]),), PENDING),
-    "result": (
-        sql.UPDATE_RESULTS,
-        (dumps([(3, "erp", "delivered", None, 1, micros(NOW), "", ACCOUNT)]),),
-        PENDING,
-    ),
-    "heads": (pipeline.PROMOTE, (dumps([(ACCOUNT, "erp", "5")]), True, micros(NOW)), PENDING),
+    "result": (pipeline.RECORD, (dumps([RESULT]), micros(NOW)), PENDING),
+    "giving way": (pipeline.GIVE_WAY, (dumps([(ACCOUNT, "erp", "5")]), micros(NOW)), PENDING),
     "next head": (sql.PROMOTE_HEADS, (dumps([(ACCOUNT, "erp", "x")]), micros(NOW)), PENDING),
     "replays": (sql.HAS_REPLAYS, (), PENDING),
     "backlog": (sql.BACKLOG, (), PENDING),
@@ -186,6 +182,27 @@ async def test_what_looks_in_all_parts_looks_by_the_index_meant_for_it(
         lines = [line for (line,) in sql.execute(db, f"EXPLAIN {statement}", *values)]
     used = Counter(found[1] for line in lines if (found := re.search(r"signals_2026\d{4}_(\w+)", line)))
     assert used == indexes
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        (pipeline.ACCEPT, (dumps([ROW]),)),
+        (pipeline.RECORD, (dumps([RESULT]), micros(NOW))),
+        (pipeline.GIVE_WAY, (dumps([(ACCOUNT, "erp", "5")]), micros(NOW))),
+    ],
+    ids=["accept", "record", "give way"],
+)
+async def test_no_statement_reads_the_whole_backlog_to_spare_some_seeks(
+    shared: Backend, postgres: Server, statement: str, values: Any
+) -> None:
+    async with shared.open() as store:
+        await asyncio.gather(*(accept(store, numbered(number, order=str(number))) for number in range(50)))
+        postgres.execute_at(shared.url, "ANALYZE deliveries_pending")
+        db = store._writer._db  # type: ignore[attr-defined]
+        lines = [line for (line,) in sql.execute(db, f"EXPLAIN (VERBOSE) {statement}", *values)]
+    assert [line for line in lines if "SubPlan" in line]
+    assert [line for line in lines if "hashed" in line] == []
 
 
 async def test_ids_are_not_used_up_by_making_parts(shared: Backend) -> None:

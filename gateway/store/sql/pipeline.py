@@ -2,6 +2,9 @@
 
 All parts of a statement see what was there before it, and none sees what the others write: what comes with a batch is
 told by the batch, and what must be seen stands in a statement of its own.
+
+Where EXISTS would stand outside of WHERE, a subquery with LIMIT does: of EXISTS the planner may make one look at all
+that is pending instead of a seek for each row.
 """
 
 from __future__ import annotations
@@ -57,10 +60,10 @@ WITH given AS (
     INSERT INTO deliveries (signal_id, route, account, lane, created_at, received_at, due_at, held, state, attempts,
                             reason)
     SELECT id, route, account, lane, at, at,
-           CASE WHEN NOT held AND (lane IS NULL OR (first AND NOT EXISTS (
+           CASE WHEN NOT held AND (lane IS NULL OR (first AND (
                SELECT 1 FROM deliveries head
                WHERE head.account = targets.account AND head.route = targets.route AND head.lane = targets.lane
-                 AND head.state = 'pending' AND head.due_at IS NOT NULL AND head.lane IS NOT NULL)))
+                 AND head.state = 'pending' AND head.due_at IS NOT NULL AND head.lane IS NOT NULL LIMIT 1) IS NULL))
            THEN at END,
            held::integer, 'pending', 0, ''
     FROM targets
@@ -68,36 +71,79 @@ WITH given AS (
 SELECT place, id, held FROM drawn
 """
 
-# As PROMOTE_HEADS, after DEMOTE_REPLAYS where any replay is pending; where none is, only if `anyway`. In one statement:
-# the lanes that lose their head here are told, since what was there before has them with one.
+# Whether a live delivery waits in the lane of `d`.
+LIVE_WAITS = """(
+    SELECT 1 FROM deliveries live
+    WHERE live.account = d.account AND live.route = d.route AND live.lane = d.lane
+      AND live.state = 'pending' AND live.due_at IS NULL AND live.held = 0 AND live.replayed = 0 LIMIT 1) = 1"""
+
+# What follows in the lanes that `freed` says have no head any more. What a statement changes it does not see: that
+# those are the ones that waited before it, the locks of their orders see to.
 PROMOTE = """
-WITH given AS MATERIALIZED (
-    SELECT r ->> 0 AS account, r ->> 1 AS route, r ->> 2 AS lane
-    FROM jsonb_array_elements(%s::jsonb) r
-    WHERE %s::boolean OR EXISTS (SELECT 1 FROM deliveries WHERE state = 'pending' AND replayed = 1)
-), demoted AS (
-    UPDATE deliveries d SET due_at = NULL
-    FROM given
-    WHERE EXISTS (SELECT 1 FROM deliveries WHERE state = 'pending' AND replayed = 1)
-      AND d.account = given.account AND d.route = given.route AND d.lane = given.lane
-      AND d.state = 'pending' AND d.replayed = 1 AND d.due_at IS NOT NULL AND d.lease IS NULL AND EXISTS (
-        SELECT 1 FROM deliveries live
-        WHERE live.account = given.account AND live.route = given.route AND live.lane = given.lane
-          AND live.state = 'pending' AND live.due_at IS NULL AND live.held = 0 AND live.replayed = 0)
-    RETURNING d.account, d.route, d.lane
-)
-UPDATE deliveries d SET due_at = least(d.created_at, %s::bigint)
+UPDATE deliveries d SET due_at = least(d.created_at, next.now)
 FROM (
-    SELECT account, route, (
-        SELECT signal_id FROM deliveries w
-        WHERE w.account = given.account AND w.route = given.route AND w.lane = given.lane
+    SELECT account, route, %s::bigint AS now, (
+        SELECT w.signal_id FROM deliveries w
+        WHERE w.account = freed.account AND w.route = freed.route AND w.lane = freed.lane
           AND w.state = 'pending' AND w.due_at IS NULL AND w.held = 0
         ORDER BY w.replayed, w.signal_id LIMIT 1) AS signal_id
-    FROM given
-    WHERE (account, route, lane) IN (SELECT account, route, lane FROM demoted) OR NOT EXISTS (
-        SELECT 1 FROM deliveries head
-        WHERE head.account = given.account AND head.route = given.route AND head.lane = given.lane
-          AND head.state = 'pending' AND head.due_at IS NOT NULL AND head.lane IS NOT NULL)
+    FROM freed
 ) next
 WHERE d.account = next.account AND d.signal_id = next.signal_id AND d.route = next.route AND d.state = 'pending'
+"""
+
+# After an accept, where any replay is pending: one that heads a lane and is not being delivered gives way to the live
+# ones that wait now.
+GIVE_WAY = f"""
+WITH freed AS (
+    UPDATE deliveries d SET due_at = NULL
+    FROM jsonb_array_elements(%s::jsonb) r
+    WHERE EXISTS (SELECT 1 FROM deliveries WHERE state = 'pending' AND replayed = 1)
+      AND d.account = r ->> 0 AND d.route = r ->> 1 AND d.lane = r ->> 2
+      AND d.state = 'pending' AND d.replayed = 1 AND d.due_at IS NOT NULL AND d.lease IS NULL AND {LIVE_WAITS}
+    RETURNING d.account, d.route, d.lane
+)
+{PROMOTE}
+"""
+
+# Fields: account, signal, route, lease, then what becomes of it: state, due_at, how many more attempts, ended_at,
+# reason; then the attempt, if any: number, start, duration, kind, reason, when the signal was received. What is taken
+# from the lease's holder is its lane's head; it ends, is tried again, or is a replay that live ones pass. What ends
+# goes to another part of the table. An UPDATE would say so to claims that had seen it before, and they would fail; for
+# them it is to be gone.
+RECORD = f"""
+WITH given AS MATERIALIZED (
+    SELECT place, r FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS given (r, place)
+), ended AS (
+    DELETE FROM deliveries d USING given
+    WHERE d.account = r ->> 0 AND d.signal_id = (r ->> 1)::bigint AND d.route = r ->> 2
+      AND d.state = 'pending' AND d.lease = r ->> 3 AND r ->> 4 <> 'pending'
+    RETURNING place, r, d.*
+), rested AS (
+    INSERT INTO deliveries (account, signal_id, route, lane, created_at, received_at, held, replayed,
+                            state, attempts, ended_at, reason)
+    SELECT account, signal_id, route, lane, created_at, received_at, held, replayed,
+           r ->> 4, attempts + (r ->> 6)::integer, (r ->> 7)::bigint, r ->> 8
+    FROM ended
+), delayed AS (
+    UPDATE deliveries d
+    SET attempts = attempts + (r ->> 6)::integer, reason = r ->> 8, lease = NULL, leased_until = NULL,
+        due_at = CASE WHEN d.replayed = 1 AND d.lane IS NOT NULL AND {LIVE_WAITS} THEN NULL ELSE (r ->> 5)::bigint END
+    FROM given
+    WHERE d.account = r ->> 0 AND d.signal_id = (r ->> 1)::bigint AND d.route = r ->> 2
+      AND d.state = 'pending' AND d.lease = r ->> 3 AND r ->> 4 = 'pending'
+    RETURNING place, r, d.account, d.route, d.lane, d.due_at
+), recorded AS (
+    SELECT place, r, account, route, lane, NULL AS due_at FROM ended
+    UNION ALL
+    SELECT place, r, account, route, lane, due_at FROM delayed
+), tried AS (
+    INSERT INTO attempts (account, signal_id, route, number, started_at, duration, kind, reason, received_at)
+    SELECT r ->> 0, (r ->> 1)::bigint, r ->> 2, (r ->> 9)::integer, (r ->> 10)::bigint, (r ->> 11)::bigint, r ->> 12,
+           r ->> 13, (r ->> 14)::bigint
+    FROM recorded WHERE r ->> 9 IS NOT NULL
+), freed AS (
+    SELECT account, route, lane FROM recorded WHERE lane IS NOT NULL AND due_at IS NULL
+), promoted AS ({PROMOTE})
+SELECT place FROM recorded
 """

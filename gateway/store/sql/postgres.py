@@ -80,33 +80,6 @@ SELECT account, route, replayed, free, (
 FROM asked
 """
 
-# Locked, so that no claim can come between this look and the update: a gateway whose lease ran out while it was stopped
-# finds another's lease here, or keeps others from taking it.
-SELECT_HOLDERS = """
-SELECT (place - 1)::integer, d.account, d.lane
-FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS given (r, place)
-JOIN deliveries d ON d.account = r ->> 3 AND d.signal_id = (r ->> 0)::bigint AND d.route = r ->> 1
-WHERE d.state = 'pending' AND d.lease = r ->> 2
-ORDER BY d.account, d.signal_id, d.route, place
-FOR UPDATE OF d
-"""
-
-UPDATE_RESULTS = """
-UPDATE deliveries
-SET state = r ->> 2, due_at = (r ->> 3)::bigint, attempts = attempts + (r ->> 4)::integer,
-    ended_at = (r ->> 5)::bigint, reason = r ->> 6, lease = NULL, leased_until = NULL
-FROM jsonb_array_elements(%s::jsonb) r
-WHERE deliveries.account = r ->> 7 AND deliveries.signal_id = (r ->> 0)::bigint AND deliveries.route = r ->> 1
-  AND deliveries.state = 'pending'
-"""
-
-INSERT_ATTEMPTS = """
-INSERT INTO attempts (account, signal_id, route, number, started_at, duration, kind, reason, received_at)
-SELECT r ->> 0, (r ->> 1)::bigint, r ->> 2, (r ->> 3)::integer, (r ->> 4)::bigint, (r ->> 5)::bigint, r ->> 6, r ->> 7,
-       (r ->> 8)::bigint
-FROM jsonb_array_elements(%s::jsonb) r
-"""
-
 DEMOTE_REPLAYS = """
 UPDATE deliveries SET due_at = NULL
 FROM jsonb_array_elements(%s::jsonb) r

@@ -9,9 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from gateway.errors import StoreError
+from gateway.model import Dead, Done, RetryAt
 from gateway.store import open_store
 from gateway.store.contract import Settings, Store
-from tests.contract.store_case import Backend, accept, numbered, states
+from tests.contract.store_case import NOW, Backend, accept, claim, numbered, result_of, states
+from tests.support.factory import ACCOUNT
 from tests.support.postgres import Server
 from tests.support.process import free_port
 from tests.support.proxy import Proxy, at_socket
@@ -52,6 +54,20 @@ async def test_an_accept_is_one_round_trip(postgres: Server, pooler: bool) -> No
         before = trips()
         assert (await accept(store, numbered(1), ROUTES)).duplicate
         assert trips() - before == 1
+
+
+@pytest.mark.parametrize("pooler", [False, True])
+async def test_results_and_what_follows_them_are_one_round_trip(postgres: Server, pooler: bool) -> None:
+    async with behind_proxy(postgres, pooler) as (store, trips):
+        for number in range(20):
+            await accept(store, numbered(number, order=str(number % 10)), ROUTES)
+        for decision in (RetryAt(NOW, "busy"), Done("delivered"), Dead("gone")):
+            taken = await claim(store, routes=ROUTES)
+            results = [result_of(delivery, decision) for delivery in taken]
+            before = trips()
+            assert await store.record(results, {(ACCOUNT, "erp"): {"last": str(decision)}}) == len(taken) == 30
+            assert trips() - before == 1
+        assert await claim(store, routes=ROUTES) == []
 
 
 async def test_a_bad_row_fails_alone_though_its_error_comes_last(postgres: Server, postgres_url: str) -> None:
