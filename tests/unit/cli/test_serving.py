@@ -1,0 +1,48 @@
+"""What `serve` does around the service itself."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gateway.cli import run
+from gateway.logs import Redactor
+
+
+class ServiceStub:
+    """Ends at once; `frozen` is how many objects the garbage collector left out while it served."""
+
+    frozen = 0
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        pass
+
+    async def start(self) -> None:
+        pass
+
+    async def serve(self, asked_to_stop: asyncio.Event) -> None:
+        type(self).frozen = gc.get_freeze_count()
+
+    async def stop(self) -> None:
+        pass
+
+
+@pytest.fixture
+def unfrozen() -> Iterator[None]:
+    gc.unfreeze()
+    yield
+    gc.unfreeze()
+
+
+def test_the_garbage_collector_leaves_out_what_is_there_to_stay(
+    monkeypatch: pytest.MonkeyPatch, unfrozen: None
+) -> None:
+    monkeypatch.setattr(run, "Service", ServiceStub)
+    config: Any = SimpleNamespace(log=SimpleNamespace(format="json"))
+    asyncio.run(run.run_service(config, Redactor(())))
+    assert ServiceStub.frozen > 10_000
