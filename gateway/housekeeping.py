@@ -1,9 +1,11 @@
-"""Removes what is done with and older than the retention, in small batches beside the live traffic."""
+"""Removes what is done with and older than the retention: parts of the store, where it has them, and what is in none in
+small batches beside the live traffic."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 
 import structlog
 
@@ -22,16 +24,16 @@ EVERY = 3600.0
 """Seconds between two rounds."""
 
 
-async def purge_signals(store: Store, before: float, dead: bool = False) -> AsyncIterator[Purged]:
+async def purge_signals(store: Store, before: float, dead: bool = False, strays: bool = False) -> AsyncIterator[Purged]:
     """Remove signals received before that time, with all that belongs to them; what each batch has removed.
 
     One with a delivery that is pending, or that ended since (a replay), stays, and so does one with a dead letter,
-    unless `dead`.
+    unless `dead`. With `strays`, those that go with a part of the store are left.
     """
     after: int | None = 0
     while after is not None:
         began = asyncio.get_running_loop().time()
-        batch = await store.purge(before, after, BATCH, dead)
+        batch = await store.purge(before, after, BATCH, dead, strays)
         yield batch
         after = batch.reached
         await asyncio.sleep(REST * (asyncio.get_running_loop().time() - began) if after is not None else 0)
@@ -67,10 +69,28 @@ async def keep_house(store: Store, retention: Callable[[], float], now: Callable
         await asyncio.sleep(EVERY)
 
 
+async def drop_parts(store: Store, before: float) -> None:
+    """Remove parts of the store, and say so. One that can't be dropped now is there the next time."""
+    try:
+        async for part in store.drop_parts(before, dead=False):
+            days = {"since": day_of(part.since), "until": day_of(part.until)}
+            if part.kept is None:
+                log.warning("store.part_kept", **days, reason="too much in it is pending, replayed or dead letters")
+            else:
+                log.info("store.part_dropped", **days, signals=part.signals, deliveries=part.deliveries, kept=part.kept)
+    except StoreError as error:
+        log.warning("store.parts_failed", reason=str(error))
+
+
+def day_of(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
+
+
 async def clean_up(store: Store, before: float) -> None:
     """One round."""
+    await drop_parts(store, before)
     signals = deliveries = 0
-    async for batch in purge_signals(store, before):
+    async for batch in purge_signals(store, before, strays=True):
         signals += batch.signals
         deliveries += batch.deliveries
     if signals:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from gateway.cli import render
 from gateway.cli.options import config_option, json_option
 from gateway.cli.store import run_on_store
 from gateway.config import load_config, values
+from gateway.errors import StoreError
 from gateway.store.contract import Store
 
 
@@ -78,11 +80,16 @@ async def count(store: Store, wish: Wish) -> Removed:
 
 
 async def remove(store: Store, wish: Wish, counted: Removed, hidden: bool) -> Removed:
-    """Batch after batch, in the history once done."""
+    """What goes as a whole, then batch after batch; in the history once done."""
     removed = Removed()
     columns = ("removing", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
         task = progress.add_task("", total=counted.signals + counted.quarantined)
+        with contextlib.suppress(StoreError):  # others are at work without a break: then row by row
+            async for part in store.drop_parts(wish.before, wish.dead):
+                removed.signals += part.signals
+                removed.deliveries += part.deliveries
+                progress.advance(task, part.signals)
         async for batch in housekeeping.purge_signals(store, wish.before, wish.dead):
             removed.signals += batch.signals
             removed.deliveries += batch.deliveries

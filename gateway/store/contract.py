@@ -216,6 +216,19 @@ class Purged:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """A part of the store whose time has passed, by when its signals were received: what was removed with it, as
+    counted just before, and how many of its signals stay in the store. `kept` is None where too many would, and the
+    part was left as it is."""
+
+    since: float
+    until: float
+    signals: int
+    deliveries: int
+    kept: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """An entry of the history: who did what by hand, and when."""
 
@@ -391,10 +404,17 @@ class Store(Protocol):
         were made. To work without is only slower to remove. Raises StoreError where others would have to wait."""
         ...
 
-    async def purge(self, before: float, after: int, limit: int, dead: bool) -> Purged:
+    def drop_parts(self, before: float, dead: bool) -> AsyncIterator[Dropped]:
+        """Remove parts that only have signals received before that time, oldest first; what `purge` would leave stays.
+        It takes as long for many signals as for few. A part is kept for a day longer, and not every store has parts;
+        `purge` removes what is left. Raises StoreError where others would have to wait."""
+        ...
+
+    async def purge(self, before: float, after: int, limit: int, dead: bool, strays: bool = False) -> Purged:
         """Look at the next `limit` signals with ids above `after`, and remove those received before that time, with
         all that belongs to them. One with a delivery that is pending, or that ended since (a replay), stays, and so
-        does one with a dead letter, unless `dead`. Without old ones among them, it is the end."""
+        does one with a dead letter, unless `dead`. Without old ones among them, it is the end. With `strays`, those
+        in parts are left for `drop_parts`."""
         ...
 
     async def count_purge(self, before: float, dead: bool) -> int:

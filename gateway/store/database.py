@@ -14,13 +14,14 @@ from peewee import Database, PeeweeException
 
 from gateway.errors import StoreError
 from gateway.model import Attempt, Delivery, Signal
-from gateway.store import claims, custody, lanes, parts, purge, queries, spans, writes
+from gateway.store import claims, custody, drop, lanes, parts, purge, queries, spans, writes
 from gateway.store.contract import (
     Accepted,
     Audited,
     Backlog,
     Claim,
     DeliveryRow,
+    Dropped,
     Event,
     Filter,
     Page,
@@ -279,8 +280,14 @@ class DatabaseStore:
     async def make_parts(self, now: float, retention: float) -> int:
         return len(await self._readers.run(parts.make_parts, now, now, retention))
 
-    async def purge(self, before: float, after: int, limit: int, dead: bool) -> Purged:
-        purged: Purged = await self._writer.submit(purge.purge_signals, purge.Purge(before, after, limit, dead))
+    async def drop_parts(self, before: float, dead: bool) -> AsyncIterator[Dropped]:
+        for part in await self._readers.run(drop.find_old, before):
+            if dropped := await self._readers.run(drop.drop_part, part, before, dead):
+                yield dropped
+
+    async def purge(self, before: float, after: int, limit: int, dead: bool, strays: bool = False) -> Purged:
+        item = purge.Purge(before, after, limit, dead, strays)
+        purged: Purged = await self._writer.submit(purge.purge_signals, item)
         return purged
 
     async def count_purge(self, before: float, dead: bool) -> int:

@@ -35,7 +35,10 @@ KEEPING = 0x6B65_6570_696E_6721
 """The lock of who makes and drops parts; "keeping!"."""
 PATIENCE = "500ms"
 """For which others wait at most while we wait for somebody who reads."""
-LOCK_NOT_AVAILABLE = "55P03"
+AT_MOST = "5s"
+"""For which each statement of ours has others wait at most: a new part has the default partition read through."""
+GAVE_UP = ("55P03", "57014")
+"""Codes of a lock and of a statement that took too long."""
 OF_SIGNALS = {
     "signals": ("signals", "PRIMARY KEY (id, account), UNIQUE (account, occurred_at, identity)"),
     "deliveries": ("deliveries_ended", "PRIMARY KEY (signal_id, route, account)"),
@@ -90,7 +93,8 @@ def make_parts(db: Database, since: float, now: float, retention: float) -> list
     first, until, width = micros(since), micros(now) + AHEAD, width_of(retention)
     if not list(find_gaps(list_parts(db), first, until, width)):
         return []
-    with alone(db):
+    with keeping(db):
+        exclude(db)
         gaps = find_gaps(list_parts(db), first, until, width)
         made = [free for gap in gaps if (free := without_strays(db, gap))]
         for part in made:
@@ -133,18 +137,23 @@ def show_examples(db: Database, table: str, received_at: int) -> None:
 
 
 @contextlib.contextmanager
-def alone(db: Database) -> Iterator[None]:
-    """A transaction that has the tables to itself. Who comes meanwhile waits, so we do not wait long ourselves: raises
-    StoreError where somebody reads on."""
+def keeping(db: Database) -> Iterator[None]:
+    """A transaction that is the only one to make or drop parts. Raises StoreError where others kept it waiting."""
     try:
         with db.atomic():
-            execute(db, f"SET LOCAL lock_timeout = '{PATIENCE}'")
+            execute(db, "SELECT set_config('lock_timeout', %s, true)", AT_MOST)
             execute(db, "SELECT pg_advisory_xact_lock(%s)", KEEPING)
-            # First those who accept and record, then the tables in the order in which a claim takes them.
-            execute(db, "SELECT pg_advisory_xact_lock(%s)", SHARED)
-            execute(db, "LOCK TABLE deliveries, signals, attempts IN ACCESS EXCLUSIVE MODE")
             yield
     except OperationalError as error:
-        if getattr(original(error), "sqlstate", None) == LOCK_NOT_AVAILABLE:
+        if getattr(original(error), "sqlstate", None) in GAVE_UP:
             raise StoreError("others are at work on the tables without a break; to be tried again") from error
         raise
+
+
+def exclude(db: Database) -> None:
+    """Have the tables to ourselves until the transaction's end. Who comes meanwhile waits, so we do not wait long."""
+    limits = "SELECT set_config('lock_timeout', %s, true), set_config('statement_timeout', %s, true)"
+    execute(db, limits, PATIENCE, AT_MOST)
+    # First those who accept and record, then the tables in the order in which a claim takes them.
+    execute(db, "SELECT pg_advisory_xact_lock(%s)", SHARED)
+    execute(db, "LOCK TABLE deliveries, signals, attempts IN ACCESS EXCLUSIVE MODE")

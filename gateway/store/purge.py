@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from peewee import Database, Expression, fn
 
 from gateway.store.contract import Purged
 from gateway.store.rows import micros
 from gateway.store.sql import is_postgres
-from gateway.store.tables import Attempts, Deliveries, Quarantine, Signals
+from gateway.store.tables import Attempts, Deliveries, Quarantine, Signals, Strays
 
 
 class Purge(NamedTuple):
@@ -18,6 +18,7 @@ class Purge(NamedTuple):
     after: int
     limit: int
     dead: bool
+    strays: bool = False
 
 
 class PurgeQuarantine(NamedTuple):
@@ -32,24 +33,33 @@ def purge_signals(db: Database, items: Sequence[Purge]) -> list[Purged]:
 
 def purge_page(db: Database, item: Purge) -> Purged:
     """A page of signals by id. Received times nearly always grow with ids, so a page without an old one is the end."""
-    page = Signals.select(Signals.id, Signals.received_at).where(Signals.id > item.after)
-    rows = list(page.order_by(Signals.id).limit(item.limit).tuples().execute(db))
-    old = [signal_id for signal_id, received_at in rows if received_at < micros(item.before)]
+    table = Strays if item.strays and is_postgres(db) else Signals
+    page = table.select(table.id, table.received_at).where(table.id > item.after)
+    rows = list(page.order_by(table.id).limit(item.limit).tuples().execute(db))
+    old = {signal_id: received_at for signal_id, received_at in rows if received_at < micros(item.before)}
     if not old:
         return Purged(0, 0, None)
-    held_back = Deliveries.select(Deliveries.signal_id).where(Deliveries.signal_id.in_(old), keeps(item))
     if is_postgres(db):
         lock(db, old)
-    gone = sorted(set(old) - {signal_id for (signal_id,) in held_back.tuples().execute(db)})
-    Attempts.delete().where(Attempts.signal_id.in_(gone)).execute(db)
-    deliveries = Deliveries.delete().where(Deliveries.signal_id.in_(gone)).execute(db)
-    Signals.delete().where(Signals.id.in_(gone)).execute(db)
-    return Purged(len(gone), deliveries, rows[-1][0])
+    held_back = Deliveries.select(Deliveries.signal_id).where(among(Deliveries.signal_id, old), keeps(item))
+    for (signal_id,) in held_back.tuples().execute(db):
+        old.pop(signal_id, None)
+    Attempts.delete().where(among(Attempts.signal_id, old)).execute(db)
+    deliveries = Deliveries.delete().where(among(Deliveries.signal_id, old)).execute(db)
+    Signals.delete().where(among(Signals.id, old)).execute(db)
+    return Purged(len(old), deliveries, rows[-1][0])
 
 
-def lock(db: Database, signal_ids: Sequence[int]) -> None:
+def among(field: Any, signals: Mapping[int, int]) -> Expression:
+    """Rows of these signals, which were received at these times: so that only the parts of that time are looked at."""
+    first, last = min(signals.values(), default=0), max(signals.values(), default=0)
+    rows: Expression = field.in_(sorted(signals)) & field.model.received_at.between(first, last)
+    return rows
+
+
+def lock(db: Database, signals: Mapping[int, int]) -> None:
     """Another gateway may be about to replay one: it has done so before we look, or finds nothing."""
-    rows = Deliveries.select(Deliveries.signal_id).where(Deliveries.signal_id.in_(signal_ids))
+    rows = Deliveries.select(Deliveries.signal_id).where(among(Deliveries.signal_id, signals))
     list(rows.order_by(Deliveries.signal_id, Deliveries.route).for_update().tuples().execute(db))
 
 
@@ -73,7 +83,8 @@ def purge_refused(db: Database, item: PurgeQuarantine) -> int:
 
 def count_purgeable(db: Database, before: float, dead: bool) -> int:
     """How many signals a purge would remove; looks at all there are."""
-    held_back = Deliveries.select(1).where(Deliveries.signal_id == Signals.id, keeps(Purge(before, 0, 0, dead)))
+    same = (Deliveries.signal_id == Signals.id, Deliveries.received_at == Signals.received_at)
+    held_back = Deliveries.select(1).where(*same, keeps(Purge(before, 0, 0, dead)))
     old = Signals.select(fn.COUNT(Signals.id)).where(Signals.received_at < micros(before), ~fn.EXISTS(held_back))
     return int(old.scalar(db))
 

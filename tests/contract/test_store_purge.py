@@ -116,6 +116,29 @@ async def test_a_purge_goes_page_by_page_past_what_stays(backend: Backend) -> No
         assert await left(store) == [3, 6, 9, young]
 
 
+async def test_what_goes_in_parts_is_what_goes_row_by_row(backend: Backend) -> None:
+    """A store without parts has none to drop; in the end the same is left."""
+    async with backend.open() as store:
+        for day in range(95, 85, -1):
+            await store.make_parts(NOW - day * DAY, 8 * DAY)
+        taken = [await take(store, number, 100 - number / 2, routes=("erp", "export")) for number in range(40)]
+        await finish(store, await claim(store, OLD + 50 * DAY, routes=("export",)), now=OLD)
+        claimed = {delivery.signal.id: delivery for delivery in await claim(store, OLD + 50 * DAY)}
+        for place, signal in enumerate(taken):
+            if decision := (DELIVERED, DELIVERED, Dead("no such order"), RetryAt(NOW, "busy"))[place % 4]:
+                await finish(store, [claimed[signal]], decision, OLD)
+        await replay_all(store, Filter(ids=taken[1::8]), NOW)
+        goes = [signal for place, signal in enumerate(taken) if place % 8 in (0, 4, 5) and place < 20]
+        assert await store.count_purge(BEFORE, dead=False) == len(goes)
+        parts = [part async for part in store.drop_parts(BEFORE, dead=False)]
+        pages = await purge_all(store)
+        assert sum(part.signals for part in parts) + sum(page.signals for page in pages) == len(goes)
+        assert sum(part.deliveries for part in parts) + sum(page.deliveries for page in pages) == 2 * len(goes)
+        assert await left(store) == sorted(set(taken) - set(goes))
+        assert [page.wrong async for page in store.audit()] == [[]]
+        assert bool(parts) == backend.url.startswith("postgresql")
+
+
 async def test_ids_are_not_given_again_and_lanes_go_on(backend: Backend) -> None:
     async with backend.open() as store:
         first = await take(store, 1, 100)

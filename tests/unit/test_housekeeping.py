@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ from gateway.config import load_config
 from gateway.errors import StoreError
 from gateway.service import Service
 from gateway.store import Settings, Store, open_store
-from gateway.store.contract import Filter, Purged
+from gateway.store.contract import Dropped, Filter, Purged
 from tests.support.factory import make_signal
 
 pytestmark = pytest.mark.gen_test
@@ -38,13 +38,21 @@ class Purges:
         self.errors = list(errors)
         self.asked: list[tuple[float, int, bool]] = []
         self.made: list[tuple[float, float]] = []
+        self.parts: list[Dropped | StoreError] = []
         self.done = asyncio.Event()
 
     async def make_parts(self, now: float, retention: float) -> int:
         self.made.append((now, retention))
         return 1
 
-    async def purge(self, before: float, after: int, limit: int, dead: bool) -> Purged:
+    async def drop_parts(self, before: float, dead: bool) -> AsyncIterator[Dropped]:
+        for part in self.parts:
+            if isinstance(part, StoreError):
+                raise part
+            yield part
+
+    async def purge(self, before: float, after: int, limit: int, dead: bool, strays: bool) -> Purged:
+        assert strays, "what is in a part goes with it"
         self.asked.append((before, after, dead))
         if self.errors:
             raise self.errors.pop()
@@ -60,6 +68,25 @@ async def test_it_goes_on_until_nothing_old_is_left() -> None:
         await housekeeping.clean_up(store, NOW)  # type: ignore[arg-type]
     assert store.asked == [(NOW, 0, False), (NOW, 1, False), (NOW, 2, False), (NOW, 3, False)]
     assert [(line["event"], line["signals"], line["deliveries"]) for line in logs] == [("store.purged", 6, 9)]
+
+
+async def test_of_parts_it_is_said_what_became_of_them_and_the_rest_goes_whatever_becomes_of_them() -> None:
+    store = Purges(1)
+    store.parts += [Dropped(NOW - 86400, NOW, 5, 7, 1), Dropped(NOW, NOW + 86400, 0, 0, None), StoreError("busy")]
+    with capture_logs() as logs:
+        await housekeeping.clean_up(store, NOW)  # type: ignore[arg-type]
+    dropped, kept, failed, purged = logs
+    assert dropped == {
+        "event": "store.part_dropped",
+        "log_level": "info",
+        "since": "2027-01-14",
+        "until": "2027-01-15",
+        "signals": 5,
+        "deliveries": 7,
+        "kept": 1,
+    }
+    assert (kept["event"], kept["since"], kept["log_level"]) == ("store.part_kept", "2027-01-15", "warning")
+    assert (failed["event"], failed["reason"], purged["signals"]) == ("store.parts_failed", "busy", 2)
 
 
 async def test_nothing_to_do_is_nothing_to_say() -> None:

@@ -10,7 +10,9 @@ from datetime import UTC, datetime, timedelta
 from gateway.model import Attempt, Dead, Done, Kind
 from gateway.store.contract import Refused, Result, Store, Target, Want
 from tests.support.factory import make_signal
+from tests.support.postgres import Server
 from tests.unit.cli.conftest import Folder
+from tests.unit.cli.test_grow import at
 
 
 async def fill(store: Store) -> None:
@@ -59,3 +61,26 @@ def test_the_age_is_the_retention_where_none_is_given(folder: Folder) -> None:
     assert json.loads(folder.run("purge", "--json").output)["signals"] == 0
     assert json.loads(folder.run("purge", "--older-than", "99d", "--json").output)["signals"] == 1
     assert "expected a time" in folder.run("purge", "--older-than", "long", code=2).output
+
+
+def test_on_postgresql_parts_go_and_the_rest_row_by_row(folder: Folder, postgres: Server, postgres_url: str) -> None:
+    config = folder.path / "gateway.yaml"
+    config.write_text(config.read_text().replace("sqlite:///gateway.db", postgres_url))
+
+    async def prepare(store: Store) -> None:
+        await store.make_parts(time.time() - 100 * 86400, 8 * 86400)
+        await fill(store)
+
+    at(postgres_url, prepare)
+    assert json.loads(folder.run("purge", "--dry-run", "--dead", "--json").output)["signals"] == 2
+    assert json.loads(folder.run("purge", "--json").output) == {
+        "signals": 1,
+        "quarantined": 0,
+        "removed": True,
+        "deliveries": 1,
+    }
+    rows = postgres.execute_at(postgres_url, "SELECT tableoid::regclass::text FROM signals")
+    assert rows == [("signals_default",)] * 2
+    assert json.loads(folder.run("purge", "--dead", "--json").output)["signals"] == 1
+    (pending,) = map(json.loads, folder.run("deliveries", "--json").output.splitlines())
+    assert pending["state"] == "pending"
