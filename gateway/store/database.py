@@ -38,6 +38,9 @@ from gateway.store.lock import Serving
 from gateway.store.rows import dumps
 from gateway.store.writer import Prepare, Step, Writer, describe_failure
 
+MANY = 32
+"""Results that are worth a transaction of their own."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -173,7 +176,8 @@ class DatabaseStore:
     async def record(self, results: Sequence[Result], state: Mapping[tuple[str, str], Mapping[str, Any]]) -> int:
         # Here and not on the writer's thread, so that what is no JSON is the caller's TypeError.
         texts = {route: {key: dumps(value) for key, value in keys.items()} for route, keys in state.items()}
-        return await self._count(lanes.record_results, lanes.Record(results, texts))
+        item = lanes.Record(results, texts)
+        return int(await self._writer.submit(lanes.record_results, item, patient=len(results) < MANY))
 
     async def renew(self, deliveries: Sequence[Delivery], lease_until: float) -> int:
         held = [(d.signal.account, d.signal.id, d.route, d.lease) for d in deliveries]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,8 +16,9 @@ from typing import Any
 import pytest
 from peewee import Database, OperationalError, SqliteDatabase
 
+import gateway.store.writer
 from gateway.errors import StoreBusy, StoreError
-from gateway.store.writer import Writer
+from gateway.store.writer import AHEAD, Writer
 
 pytestmark = pytest.mark.gen_test
 
@@ -120,6 +123,50 @@ async def test_what_waits_shares_a_transaction_in_the_order_of_the_steps(tmp_pat
         assert steps.calls == [("first", ["b", "d"]), ("second", ["a", "c"])]
         assert writer.events == ["begin", "commit"] * 2
     assert rows(tmp_path) == ["b", "d", "a", "c"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
+async def test_the_thread_runs_before_the_others_where_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(os, "setpriority", lambda *values: asked.append(values))
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        await writer.submit(steps.first, "a")
+        assert asked == [
+            (os.PRIO_PROCESS, writer._thread.native_id, max(-20, os.getpriority(os.PRIO_PROCESS, 0) - AHEAD))
+        ]
+
+
+async def test_a_thread_that_may_not_run_first_writes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*values: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "setpriority", refuse)
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        assert await writer.submit(steps.first, "a") == "first a"
+
+
+async def test_what_is_patient_waits_for_others_after_the_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway.store.writer, "GATHER", 3600.0)
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        assert await writer.submit(steps.first, "a", patient=True) == "first a"
+        waiting = [writer.submit(steps.first, name, patient=True) for name in "bc"]
+        assert await asyncio.gather(writer.submit(steps.second, "d"), *waiting) == ["second d", "first b", "first c"]
+        assert steps.calls == [("first", ["a"]), ("first", ["b", "c"]), ("second", ["d"])]
+        assert writer.events == ["begin", "commit"] * 2
+
+
+async def test_the_end_does_not_wait_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway.store.writer, "GATHER", 3600.0)
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        await writer.submit(steps.first, "a", patient=True)
+        writer.submit(steps.first, "b", patient=True)
+    assert rows(tmp_path) == ["a", "b"]
 
 
 async def test_a_bad_row_fails_alone_in_few_transactions(tmp_path: Path) -> None:
