@@ -4,7 +4,7 @@ wait for. What a reader finds of a leased delivery stays: its signal is never ch
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from peewee import Database
@@ -13,6 +13,7 @@ from gateway.model import TYPE_AT, Delivery
 from gateway.store import lanes, queries, sql
 from gateway.store.contract import Want
 from gateway.store.rows import SIGNAL_COLUMNS, dumps, make_signal, micros
+from gateway.store.sql import sqlite
 
 Route = tuple[str, str]
 """Account and route."""
@@ -32,6 +33,10 @@ class Leased(NamedTuple):
     created_at: int
     received_at: int
     replayed: int
+
+
+Found = Sequence[Sequence[Leased]]
+"""What was leased, for each want."""
 
 
 class Leases(NamedTuple):
@@ -59,27 +64,48 @@ def lease_some(db: Database, item: ClaimDue) -> Leases:
     live = lease_due(db, item, [want.limit for want in item.wants], 0, lease)
     room = [room_for_replays(want, len(live[place])) for place, want in enumerate(item.wants)]
     replays = lease_due(db, item, room, 1, lease) if lanes.has_replays(db) else [[] for _ in room]
-    rows = [row for place in range(len(room)) for row in (*live[place], *replays[place])]
     routes = [(want.account, want.route) for want in item.wants]
-    full = {route for route, most, taken in zip(routes, room, replays, strict=True) if len(taken) >= most}
-    return Leases(lease, rows, queries.next_due(db, routes, full))
+    full = full_of_replays(item.wants, live, replays)
+    return Leases(lease, in_turns(live, replays), queries.next_due(db, routes, full))
 
 
 def room_for_replays(want: Want, live: int) -> int:
     return min(want.limit - live, want.limit if want.replays is None else want.replays)
 
 
-def lease_due(db: Database, item: ClaimDue, limits: Sequence[int], replayed: int, lease: str) -> list[list[Leased]]:
-    """Live ones or replays; for each want up to its limit, the longest due first."""
-    found: list[list[tuple[int, Leased]]] = [[] for _ in item.wants]
-    pairs = enumerate(zip(item.wants, limits, strict=True))
-    asked = [(place, want.account, want.route, limit) for place, (want, limit) in pairs if limit > 0]
+def full_of_replays(wants: Sequence[Want], live: Found, replays: Found) -> set[Route]:
+    """Routes that had no room for any more of them."""
+    counts = [(len(some), len(again)) for some, again in zip(live, replays, strict=True)]
+    return {
+        (want.account, want.route)
+        for want, (some, again) in zip(wants, counts, strict=True)
+        if again >= room_for_replays(want, some)
+    }
+
+
+def in_turns(live: Found, replays: Found) -> list[Leased]:
+    """In the order of the wants, replays behind."""
+    return [row for some, again in zip(live, replays, strict=True) for row in (*some, *again)]
+
+
+def lease_due(db: Database, item: ClaimDue, limits: Sequence[int], replayed: int, lease: str) -> Found:
+    """Live ones or replays; for each want up to its limit. SQLite has no LATERAL to end each range at its limit, and is
+    asked for one at a time."""
     times = (micros(item.now), micros(item.lease_until))
-    rows = sql.lease_due(db, asked, replayed, *times, lease) if asked else ()
-    for place, due_at, signal_id, attempts, created_at, received_at in rows:
-        want = item.wants[place]
-        row = Leased(want.account, want.route, signal_id, attempts, created_at, received_at, replayed)
-        found[place].append((due_at, row))
+    rows = [
+        (place, *row)
+        for place, (want, limit) in enumerate(zip(item.wants, limits, strict=True))
+        if limit > 0
+        for row in sql.execute(db, sqlite.LEASE_DUE, want.account, want.route, replayed, limit, *times, lease)
+    ]
+    return sort_found(item.wants, rows, replayed)
+
+
+def sort_found(wants: Sequence[Want], rows: Iterable[Sequence[Any]], replayed: int) -> Found:
+    """Rows of place, due_at and more, by their wants; the longest due first."""
+    found: list[list[tuple[int, Leased]]] = [[] for _ in wants]
+    for place, due_at, *row in rows:
+        found[place].append((due_at, Leased._make((wants[place].account, wants[place].route, *row, replayed))))
     return [[row for _, row in sorted(taken, key=order_of)] for taken in found]
 
 

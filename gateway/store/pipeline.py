@@ -4,13 +4,14 @@ ended. So a batch is one round trip; what SQLite's form decides in between, the 
 
 from __future__ import annotations
 
+import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from peewee import Database
 
-from gateway.store import lanes, sql, writes
+from gateway.store import claims, lanes, queries, sql, writes
 from gateway.store.contract import Accepted, Result
 from gateway.store.rows import UNKNOWN_TIME, clean, dumps, micros, signal_row
 from gateway.store.sql import pipeline as statements
@@ -93,5 +94,43 @@ def record_row(result: Result) -> list[Any]:
     return [account, signal_id, route, delivery.lease, *outcome, *tried]
 
 
-FORMS: Mapping[Step, Step] = {writes.accept_signals: accept_signals, lanes.record_results: record_results}
+# -- claims and leases
+
+
+def lease_deliveries(db: Database, items: Sequence[claims.ClaimDue]) -> Callable[[], list[claims.Leases]]:
+    """Heads of lanes that are due."""
+    reads = [lease_some(db, item) for item in items]
+    return lambda: [read() for read in reads]
+
+
+def lease_some(db: Database, item: claims.ClaimDue) -> Callable[[], claims.Leases]:
+    lease = uuid.uuid4().hex
+    wants = [(want.account, want.route, want.limit, want.replays) for want in item.wants]
+    times = (micros(item.now), micros(item.lease_until))
+    leased = sql.send(db, statements.LEASE, dumps(wants), *times, lease)
+    due = sql.send(db, postgres.NEXT_DUE, dumps([want[:2] for want in wants]))
+
+    def read() -> claims.Leases:
+        rows = leased()
+        live, replays = (
+            claims.sort_found(item.wants, [row for replayed, *row in rows if replayed == kind], kind) for kind in (0, 1)
+        )
+        full = claims.full_of_replays(item.wants, live, replays)
+        return claims.Leases(lease, claims.in_turns(live, replays), queries.read_next_due(due(), full))
+
+    return read
+
+
+def renew_leases(db: Database, items: Sequence[lanes.Renew]) -> Callable[[], list[int]]:
+    """Leases that are still their holders' last longer."""
+    sent = [sql.send(db, postgres.RENEW_LEASES, micros(item.lease_until), dumps(item.held)) for item in items]
+    return lambda: [len(rows()) for rows in sent]
+
+
+FORMS: Mapping[Step, Step] = {
+    writes.accept_signals: accept_signals,
+    lanes.record_results: record_results,
+    lanes.renew_leases: renew_leases,
+    claims.lease_deliveries: lease_deliveries,
+}
 """Steps, and what takes their place."""

@@ -198,8 +198,12 @@ def next_due(
     db: Database, routes: Iterable[tuple[str, str]], full: Container[tuple[str, str]] = ()
 ) -> dict[tuple[str, str], float]:
     """When each route can next be claimed from; by its live deliveries alone where it is `full` of replays."""
+    return read_next_due(sql.run(db, sql.NEXT_DUE, dumps(list(routes))), full)
+
+
+def read_next_due(rows: Iterable[Sequence[Any]], full: Container[tuple[str, str]] = ()) -> dict[tuple[str, str], float]:
     times: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-    for account, route, replayed, *found in sql.run(db, sql.NEXT_DUE, dumps(list(routes))):
+    for account, route, replayed, *found in rows:
         if not (replayed and (account, route) in full):
             times[account, route] += [at for at in found if at is not None]
     return {route: min(known) / 1e6 for route, known in times.items() if known}

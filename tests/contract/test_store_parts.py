@@ -129,8 +129,8 @@ ORDERS = "order_id_account_item_occurred_at_stage_idx"
 PENDING = {"deliveries_pending"}
 STATEMENTS: dict[str, tuple[Any, tuple[Any, ...], set[str]]] = {
     "lease": (
-        sql.postgres.LEASE_DUE,
-        (dumps([(0, ACCOUNT, "export", 1)]), 0, micros(NOW), micros(NOW), "lease"),
+        pipeline.LEASE,
+        (dumps([(ACCOUNT, "export", 1, None)]), micros(NOW), micros(NOW), "lease"),
         PENDING,
     ),
     "renew": (sql.RENEW_LEASES, (micros(NOW), dumps([(ACCOUNT, 3, "erp", "lease")])), PENDING),

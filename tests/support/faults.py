@@ -17,13 +17,14 @@ from typing import Any
 from cloudsignal_csv.output import Output
 from gateway.dispatch.runner import Runner
 from gateway.ingest import Ingest
-from gateway.store import lanes, sql, writes
+from gateway.store import claims, lanes, sql, writes
 from gateway.store.writer import Writer
 from gateway.web.connection import Connection
 
 STATEMENTS = {
     writes: ("insert_signals", "mark_late", "insert_deliveries"),
-    lanes: ("update_results", "insert_attempts", "update_state", "promote_heads", "lease_due"),
+    lanes: ("update_results", "insert_attempts", "update_state", "promote_heads"),
+    claims: ("lease_due",),
 }
 """The writes of the path, each within a transaction, as SQLite has them."""
 

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 
 from peewee import Database, PostgresqlDatabase
 
-from gateway.store.rows import dumps
 from gateway.store.sql import postgres, sqlite
 
 Sent = Callable[[], list[Any]]
@@ -32,22 +31,6 @@ class Statement(NamedTuple):
 def run(db: Database, statement: Statement, *values: Any) -> list[Any]:
     """The rows that the statement returns, if any."""
     return execute(db, statement.postgres if is_postgres(db) else statement.sqlite, *values)
-
-
-def lease_due(
-    db: Database, asked: Sequence[tuple[int, str, str, int]], replayed: int, now: int, until: int, lease: str
-) -> list[Any]:
-    """Lease what may be claimed of each (place, account, route, limit): rows of place, due_at, signal_id, attempts,
-    created_at, received_at, in any order. SQLite, which has no LATERAL to end each range at its limit, is asked for one
-    at a time.
-    """
-    if is_postgres(db):
-        return execute(db, postgres.LEASE_DUE, dumps(asked), replayed, now, until, lease)
-    return [
-        (place, *row)
-        for place, account, route, limit in asked
-        for row in execute(db, sqlite.LEASE_DUE, account, route, replayed, limit, now, until, lease)
-    ]
 
 
 def execute(db: Database, text: str, *values: Any) -> list[Any]:

@@ -147,3 +147,38 @@ WITH given AS MATERIALIZED (
 ), promoted AS ({PROMOTE})
 SELECT place FROM recorded
 """
+
+# All wants at once: account, route, limit, and how many of them may be replays. SKIP LOCKED passes what another gateway
+# is about to claim or to end; what it leaves is due still, for the next claim. What another has claimed meanwhile is
+# looked at again once it is locked, and is leased then.
+LEASE = """
+WITH given AS (SELECT %s::jsonb AS wants, %s::bigint AS now, %s::bigint AS until, %s::text AS lease
+), wanted AS MATERIALIZED (
+    SELECT (place - 1)::integer AS place, w ->> 0 AS account, w ->> 1 AS route, greatest((w ->> 2)::bigint, 0) AS most,
+           greatest(coalesce((w ->> 3)::bigint, (w ->> 2)::bigint), 0) AS replays
+    FROM given CROSS JOIN jsonb_array_elements(given.wants) WITH ORDINALITY AS wants (w, place)
+), live AS MATERIALIZED (
+    SELECT wanted.place, d.*
+    FROM given CROSS JOIN wanted CROSS JOIN LATERAL (
+        SELECT account, signal_id, route FROM deliveries
+        WHERE account = wanted.account AND route = wanted.route AND replayed = 0 AND state = 'pending'
+          AND due_at <= given.now AND (leased_until IS NULL OR leased_until <= given.now)
+        ORDER BY due_at, signal_id LIMIT wanted.most FOR UPDATE SKIP LOCKED) d
+), replays AS MATERIALIZED (
+    SELECT wanted.place, d.*
+    FROM given CROSS JOIN wanted CROSS JOIN LATERAL (
+        SELECT account, signal_id, route FROM deliveries
+        WHERE account = wanted.account AND route = wanted.route AND replayed = 1 AND state = 'pending'
+          AND due_at <= given.now AND (leased_until IS NULL OR leased_until <= given.now)
+        ORDER BY due_at, signal_id
+        LIMIT least(wanted.replays, wanted.most - (SELECT count(*) FROM live WHERE live.place = wanted.place))
+        FOR UPDATE SKIP LOCKED) d
+    WHERE EXISTS (SELECT 1 FROM deliveries WHERE state = 'pending' AND replayed = 1)
+), due AS (
+    SELECT * FROM live UNION ALL SELECT * FROM replays
+)
+UPDATE deliveries d SET leased_until = given.until, lease = given.lease
+FROM given, due
+WHERE d.account = due.account AND d.signal_id = due.signal_id AND d.route = due.route AND d.state = 'pending'
+RETURNING d.replayed, due.place, d.due_at, d.signal_id, d.attempts, d.created_at, d.received_at
+"""

@@ -11,26 +11,6 @@ from __future__ import annotations
 from gateway.store.rows import SIGNAL_COLUMNS
 from gateway.store.sql.sqlite import LOOK_BACK
 
-# All wants at once: their place, account, route and limit. SKIP LOCKED passes what another gateway is about to claim or
-# to end; what it leaves is due still, for the next claim. What another has claimed meanwhile is looked at again once it
-# is locked, and is leased then.
-LEASE_DUE = """
-WITH given AS (SELECT %s::jsonb AS wants, %s::smallint AS replayed, %s::bigint AS now, %s::bigint AS until,
-                      %s::text AS lease),
-due AS MATERIALIZED (
-    SELECT (want ->> 0)::integer AS place, d.*
-    FROM given CROSS JOIN jsonb_array_elements(given.wants) want CROSS JOIN LATERAL (
-        SELECT account, signal_id, route FROM deliveries
-        WHERE account = want ->> 1 AND route = want ->> 2 AND replayed = given.replayed AND state = 'pending'
-          AND due_at <= given.now AND (leased_until IS NULL OR leased_until <= given.now)
-        ORDER BY due_at, signal_id LIMIT (want ->> 3)::bigint FOR UPDATE SKIP LOCKED) d)
-UPDATE deliveries SET leased_until = given.until, lease = given.lease
-FROM given, due
-WHERE deliveries.account = due.account AND deliveries.signal_id = due.signal_id AND deliveries.route = due.route
-  AND deliveries.state = 'pending'
-RETURNING place, due_at, deliveries.signal_id, attempts, created_at, received_at
-"""
-
 READ_LEASED = f"""
 SELECT (place - 1)::integer, {", ".join(f"s.{name}" for name in SIGNAL_COLUMNS)},
        CASE WHEN s.order_id <> '' THEN greatest(

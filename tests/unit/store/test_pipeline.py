@@ -11,8 +11,8 @@ import pytest
 from gateway.errors import StoreError
 from gateway.model import Dead, Done, RetryAt
 from gateway.store import open_store
-from gateway.store.contract import Settings, Store
-from tests.contract.store_case import NOW, Backend, accept, claim, numbered, result_of, states
+from gateway.store.contract import Filter, Settings, Store
+from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered, replay_all, result_of, states
 from tests.support.factory import ACCOUNT
 from tests.support.postgres import Server
 from tests.support.process import free_port
@@ -68,6 +68,23 @@ async def test_results_and_what_follows_them_are_one_round_trip(postgres: Server
             assert await store.record(results, {(ACCOUNT, "erp"): {"last": str(decision)}}) == len(taken) == 30
             assert trips() - before == 1
         assert await claim(store, routes=ROUTES) == []
+
+
+@pytest.mark.parametrize("pooler", [False, True])
+async def test_a_claim_is_one_round_trip_of_the_writer_and_so_is_a_heartbeat(postgres: Server, pooler: bool) -> None:
+    async with behind_proxy(postgres, pooler) as (store, trips):
+        for number in range(8):
+            await accept(store, numbered(number), ROUTES, lane=False)
+        await finish(store, await claim(store, limit=4), Dead("gone"))
+        await replay_all(store, Filter(state="dead"), NOW)
+        for replays in (1, 2, 1):
+            before = trips()
+            taken = await claim(store, limit=5, routes=ROUTES, replays=2)
+            assert trips() - before == 1
+            assert sum(delivery.replayed for delivery in taken) == replays
+            before = trips()
+            assert await store.renew(taken, NOW + 1) == len(taken)
+            assert trips() - before == 1
 
 
 async def test_a_bad_row_fails_alone_though_its_error_comes_last(postgres: Server, postgres_url: str) -> None:
