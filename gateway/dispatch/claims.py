@@ -13,6 +13,8 @@ from gateway.store.contract import Want
 ROUND = 0.005
 """Seconds of a core that what is claimed at once may cost, but for a first call: what bounds how long others wait for
 their turn, and signals for the writer. In larger lots, calls begin and end all at once, and targets rest meanwhile."""
+MOST = 0.1
+"""The same where claims take long, as the store is slow: as much as a core does meanwhile, but no more than this."""
 
 
 class Claims:
@@ -27,6 +29,7 @@ class Claims:
         self._places = Places()
         self._shares = Shares()
         self._crowded: list[Runner] = []
+        self._began: float | None = None
 
     def add(self, runner: Runner) -> None:
         """It has something due, or may have."""
@@ -41,7 +44,7 @@ class Claims:
         """What to claim. It counts as taken until it is `claimed`."""
         self._queue_crowded()
         wants: list[Want] = []
-        left = ROUND
+        left = self._size(now)
         while left > 0 and (runner := self._next(now)) is not None:
             slots, places = runner.slots(now), self._places.room(runner)
             if min(slots, places) > 0:
@@ -59,7 +62,12 @@ class Claims:
                 self._crowded.append(runner)
             elif (at := runner.opens_at(now)) is not None:
                 self._opens_later(at, runner)
+        self._began = now if wants else None
         return wants
+
+    def _size(self, now: float) -> float:
+        """What to claim may cost so much, by the time since the last claim began, if nothing was waited for since."""
+        return ROUND if self._began is None else min(MOST, max(ROUND, now - self._began))
 
     def _next(self, now: float) -> Runner | None:
         return self._turns.take(self._shares.given, lambda tenant: self._shares.may_start(tenant, now))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
-from gateway.dispatch.claims import ROUND, Claims
+from gateway.dispatch.claims import MOST, ROUND, Claims
 from gateway.dispatch.runner import Runner
 from gateway.dispatch.shares import cost
 from gateway.store.contract import Want
@@ -37,6 +37,21 @@ def test_a_lot_costs_no_more_than_a_round() -> None:
     assert sizes(claims.choose(START)) == [("a", LOT)]
     assert sizes(claims.choose(START)) == [("b", LOT)]
     assert claims.choose(START) == []
+
+
+def test_a_lot_is_as_large_as_the_last_claim_took_long() -> None:
+    claims = make_claims()
+
+    def choose(at: float) -> int:
+        claims.add(make_runner(f"route{at}"))
+        return sum(want.limit for want in claims.choose(START + at))
+
+    assert choose(0.0) == LOT
+    assert choose(0.02) == int(0.02 / cost(1, 1))
+    assert choose(0.021) == LOT
+    assert choose(9.0) == int(MOST / cost(1, 1))
+    assert claims.choose(START + 9.0) == []  # and then one waits until something comes
+    assert choose(99.0) == LOT
 
 
 def test_routes_share_a_lot() -> None:
