@@ -20,6 +20,7 @@ import orjson
 import psycopg
 import structlog
 
+from gateway.store.connection import Bounded
 from gateway.store.rows import dumps
 
 log = structlog.get_logger()
@@ -29,6 +30,8 @@ APART = 0.05
 """Seconds between two rings, at the least."""
 LONGEST = 7000
 """Bytes that a notification may have, of PostgreSQL's 8000; more is said as "any route"."""
+SILENCE = 30.0
+"""Seconds without any news, after which it is asked whether the server is there still."""
 RETRY = 2.0
 """Seconds between tries to connect again."""
 
@@ -38,8 +41,9 @@ Route = tuple[str, str]
 class NotifyBell:
     """See gateway.store.database.Bell. Connects when it is first used."""
 
-    def __init__(self, parameters: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, parameters: dict[str, Any], loop: asyncio.AbstractEventLoop, longest: float) -> None:
         self._parameters = parameters
+        self._longest = longest
         self._loop = loop
         self._tell: Callable[[Sequence[Route]], None] = lambda routes: None
         self._lock = threading.Lock()
@@ -84,7 +88,8 @@ class NotifyBell:
     def _run(self) -> None:
         while not self._closing or self._routes or self._any:
             try:
-                with psycopg.connect(**self._parameters, autocommit=True) as connection:
+                with Bounded.connect(**self._parameters, autocommit=True) as connection:
+                    connection.longest = self._longest
                     connection.execute(f"LISTEN {CHANNEL}")
                     self._say(())  # what came while nobody listened
                     self._serve(connection)
@@ -96,7 +101,8 @@ class NotifyBell:
 
     def _serve(self, connection: psycopg.Connection) -> None:
         while True:
-            select.select([connection.fileno(), self._woken.fileno()], [], [])
+            if not select.select([connection.fileno(), self._woken.fileno()], [], [], SILENCE)[0]:
+                connection.execute("SELECT")
             for heard in connection.notifies(timeout=0):
                 if heard.pid != connection.info.backend_pid:
                     self._say([(account, route) for account, route in orjson.loads(heard.payload)])

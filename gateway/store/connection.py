@@ -1,4 +1,5 @@
-"""A connection to PostgreSQL: made anew when it breaks, and one round trip for all that a transaction says.
+"""A connection to PostgreSQL: made anew when it breaks, given up when it hangs, and one round trip for all that a
+transaction says.
 
 From its first transaction on a connection is in libpq's pipeline mode: what is sent is not waited for until something
 needs an answer. A transaction of which nothing does before its end is one message there and one back, COMMIT included.
@@ -8,11 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Generator
 from typing import Any
 
 import peewee
 import psycopg
-from peewee import OperationalError, PeeweeException, PostgresqlDatabase
+from peewee import OperationalError, PeeweeException, PostgresqlDatabase, Psycopg3Adapter
 from psycopg.pq import TransactionStatus
 
 FIRST_WAIT = 0.1
@@ -25,23 +27,70 @@ REPLAN = 10.0
 
 SETTINGS = """
 SELECT set_config(name, value, %s) FROM (VALUES
+    -- What we have given up is not to keep its locks: the server may not see either that nobody is there any more.
+    ('idle_in_transaction_session_timeout', %s), ('transaction_timeout', %s),
     -- Each statement of ours is meant for its indexes, whatever the planner guesses of tables not counted yet.
     ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('jit', 'off'),
     -- A server may be set to answer before it has written; ours is to be waited for.
     ('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' END)
-) given (name, value) WHERE value IS NOT NULL
+) given (name, value)
+WHERE value IS NOT NULL AND current_setting(name, true) IS NOT NULL  -- the second is of version 17
 """
+
+
+class Bounded(psycopg.Connection[Any]):
+    """A connection that is closed when the server says nothing for `longest` seconds while it is waited for.
+
+    The network's own timeouts don't see to that where something in between, a proxy or a balancer, takes what is sent
+    and passes nothing on.
+    """
+
+    longest: float | None = None
+
+    def wait(self, gen: Any, *args: Any, **options: Any) -> Any:
+        if self.longest is not None:
+            gen = self._give_up(gen, self.longest)
+        return super().wait(gen, *args, **options)
+
+    def _give_up(self, gen: Any, longest: float) -> Generator[Any, Any, Any]:
+        """The generator, which is told every tenth of a second that there is nothing yet, until it has taken too
+        long."""
+        deadline = time.monotonic() + longest
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted
+                if not ready and time.monotonic() >= deadline:
+                    self.close()
+                    raise psycopg.OperationalError(f"no answer within {longest:g} s")
+                wanted = gen.send(ready)
+        except StopIteration as done:
+            return done.value
+
+
+class Adapter(Psycopg3Adapter):
+    def connect(self, db: Any, **parameters: Any) -> Bounded:
+        connection = Bounded.connect(dbname=db.database, **parameters)
+        connection.longest = db.longest
+        return connection
 
 
 class Reconnecting(PostgresqlDatabase):
     """A connection for one thread at a time, made anew when it is found broken, at growing intervals.
 
     `pooled`: there is a transaction pooler between, which may give each transaction another session; so nothing is
-    prepared, and nothing set for longer.
+    prepared, and nothing set for longer. What takes more than `longest` seconds is given up, and with `transactions`
+    by the server too.
     """
 
-    def __init__(self, parameters: dict[str, Any], pooled: bool) -> None:
+    psycopg3_adapter = Adapter
+
+    def __init__(
+        self, parameters: dict[str, Any], pooled: bool, longest: float | None = None, transactions: bool = False
+    ) -> None:
         self._pooled = pooled
+        self.longest = longest
+        self._limit = f"{longest * 1000:.0f}" if longest is not None and transactions else None
         self._wait = FIRST_WAIT
         self._next_try = 0.0
         self._replan_at = 0.0
@@ -54,10 +103,15 @@ class Reconnecting(PostgresqlDatabase):
 
     def _initialize_connection(self, conn: Any) -> None:
         if not self._pooled:
-            conn.execute(SETTINGS, (False,))
+            conn.execute(SETTINGS, self._settings(local=False))
+
+    def _settings(self, local: bool) -> tuple[Any, ...]:
+        return local, self._limit, self._limit
 
     def close(self) -> bool:
         self._pipeline = None
+        if not self.is_closed():
+            self._driver().close()  # first: to leave the mode would wait for the server
         with contextlib.suppress(psycopg.Error):
             self._mode.close()
         closed: bool = super().close()
@@ -92,7 +146,7 @@ class Reconnecting(PostgresqlDatabase):
             self._pipeline = self._mode.enter_context(self._driver().pipeline())
         self.send(f"BEGIN ISOLATION LEVEL {isolation_level or 'READ COMMITTED'}")
         if self._pooled:
-            self.send(SETTINGS, (True,))
+            self.send(SETTINGS, self._settings(local=True))
         elif time.monotonic() >= self._replan_at:
             self.send("DISCARD PLANS")
             self._replan_at = time.monotonic() + REPLAN

@@ -32,6 +32,9 @@ REACH: dict[str, Any] = {
 }
 """Where the URL does not say otherwise. A network that is cut says nothing: without these the writer would wait for it
 for a quarter of an hour."""
+ANSWER = 10.0
+READ = 60.0
+"""Seconds for which an answer is waited for, by what senders and deliveries wait for and by other reading."""
 
 
 def open_postgres(settings: Settings, loop: asyncio.AbstractEventLoop) -> Store:
@@ -39,14 +42,16 @@ def open_postgres(settings: Settings, loop: asyncio.AbstractEventLoop) -> Store:
     parameters = parameters_of(settings)
     with contextlib.ExitStack() as opened:
         try:
-            databases = [connect(parameters, settings, opened) for _ in range(1 + READERS)]
-            open_schema(databases[0])
+            writer = connect(parameters, settings, opened, ANSWER, transactions=True)
+            claims = connect(parameters, settings, opened, ANSWER)
+            readers = [connect(parameters, settings, opened, READ) for _ in range(READERS - 1)]
+            open_schema(readers[0])
         except PeeweeException as error:
             raise cant_open(parameters, error) from error
         opened.pop_all()
-    bell = None if settings.pooler else NotifyBell(parameters, loop)
+    bell = None if settings.pooler else NotifyBell(parameters, loop, ANSWER)
     ways = Ways(shared=True, prepare=lock_orders, revive=Reconnecting.revive, forms=pipeline.FORMS, bell=bell)
-    return DatabaseStore(databases[0], databases[1:], settings.queue, loop, None, settings.actor, ways)
+    return DatabaseStore(writer, [claims, *readers], settings.queue, loop, None, settings.actor, ways)
 
 
 def migrate_postgres(settings: Settings, contract: bool) -> list[str]:
@@ -81,8 +86,14 @@ def name_of(parameters: dict[str, Any]) -> str:
     return f"{parameters.get('dbname', '')} at {parameters.get('host', 'the local socket')}"
 
 
-def connect(parameters: dict[str, Any], settings: Settings, opened: contextlib.ExitStack) -> Reconnecting:
-    db = Reconnecting(parameters, settings.pooler)
+def connect(
+    parameters: dict[str, Any],
+    settings: Settings,
+    opened: contextlib.ExitStack,
+    longest: float | None = None,
+    transactions: bool = False,
+) -> Reconnecting:
+    db = Reconnecting(parameters, settings.pooler, longest, transactions)
     db.connect()
     opened.callback(db.close)
     return db

@@ -1,11 +1,19 @@
-"""A network in between: passes connections on, and can be cut, made to hang, and slowed."""
+"""A network in between: passes connections on, and can be cut, made to hang or to forget, and slowed."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gateway.store import open_store
+from gateway.store.contract import Settings, Store
+from tests.support.process import free_port
+
+if TYPE_CHECKING:
+    from tests.support.postgres import Server
 
 Connect = Callable[[], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 
@@ -32,7 +40,9 @@ class Proxy:
         self._up = True
         self._flows = asyncio.Event()
         self._flows.set()
+        self._forgotten: list[asyncio.Event] = []
         self._writers: set[asyncio.StreamWriter] = set()
+        self._passing: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -43,6 +53,7 @@ class Proxy:
         self._server.close()
         self._drop()
         await self._server.wait_closed()
+        await asyncio.gather(*self._passing, return_exceptions=True)
 
     def cut(self) -> None:
         """Break every connection, and refuse new ones until `mend`."""
@@ -53,33 +64,45 @@ class Proxy:
         """Let nothing pass, and say nothing, until `mend`."""
         self._flows.clear()
 
+    def forget(self) -> None:
+        """Let nothing pass on the connections there are, ever, and say nothing; new ones are as good as before."""
+        self._flows.clear()
+        self._forgotten.append(self._flows)
+        self._flows = asyncio.Event()
+        self._flows.set()
+
     def mend(self) -> None:
         self._up = True
         self.delay = 0.0
         self._flows.set()
 
     def _drop(self) -> None:
-        self._flows.set()
+        for flows in (self._flows, *self._forgotten):
+            flows.set()
         for writer in self._writers:
             writer.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
+        task = asyncio.current_task()
+        assert task is not None
+        self._passing.add(task)
         try:
             if self._up and (found := await self._connect()):
                 there, back = found
                 self._writers.add(back)
-                said = self._count_turns()
+                said, flows = self._count_turns(), self._flows
                 try:
                     async with asyncio.TaskGroup() as both:
-                        both.create_task(self._pump(reader, back, lambda: said(False)))
-                        both.create_task(self._pump(there, writer, lambda: said(True)))
+                        both.create_task(self._pump(reader, back, flows, lambda: said(False)))
+                        both.create_task(self._pump(there, writer, flows, lambda: said(True)))
                 finally:
                     self._writers.discard(back)
                     back.transport.abort()
         except* (OSError, EOFError):
             pass
         finally:
+            self._passing.discard(task)
             self._writers.discard(writer)
             writer.transport.abort()
 
@@ -101,11 +124,33 @@ class Proxy:
 
         return said
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, said: Callable[[], None]) -> None:
+    async def _pump(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        flows: asyncio.Event,
+        said: Callable[[], None],
+    ) -> None:
         while data := await reader.read(65536):
             said()
             await asyncio.sleep(self.delay)
-            await self._flows.wait()
+            await flows.wait()
             writer.write(data)
             await writer.drain()
         raise EOFError  # so that the other direction ends too
+
+
+@contextlib.asynccontextmanager
+async def behind_proxy(server: Server, **settings: Any) -> AsyncIterator[tuple[Store, Proxy]]:
+    """A store in a place of its own on the server, whose connections pass a proxy; the writer's is the first."""
+    proxy = Proxy([at_socket(server.socket)], free_port())
+    await proxy.start()
+    place = server.make_place().partition("options=")[2]
+    url = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres?options={place}"
+    loop = asyncio.get_running_loop()
+    store = await asyncio.to_thread(open_store, Settings(url, **settings), loop=loop)
+    try:
+        yield store, proxy
+    finally:
+        await store.close()
+        await proxy.stop()

@@ -10,13 +10,11 @@ import pytest
 
 from gateway.errors import StoreError
 from gateway.model import Dead, Done, RetryAt
-from gateway.store import open_store
-from gateway.store.contract import Filter, Settings, Store
+from gateway.store.contract import Filter, Store
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered, replay_all, result_of, states
 from tests.support.factory import ACCOUNT
 from tests.support.postgres import Server
-from tests.support.process import free_port
-from tests.support.proxy import Proxy, at_socket
+from tests.support.proxy import behind_proxy
 
 pytestmark = pytest.mark.gen_test
 
@@ -29,24 +27,15 @@ ROUTES = ("erp", "export", "slack")
 
 
 @asynccontextmanager
-async def behind_proxy(server: Server, pooler: bool = False) -> AsyncIterator[tuple[Store, Callable[[], int]]]:
-    """A store whose connections pass a proxy; and how many round trips its writer, which connects first, has made."""
-    proxy = Proxy([at_socket(server.socket)], free_port())
-    await proxy.start()
-    place = server.make_place().partition("options=")[2]
-    url = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres?options={place}"
-    loop = asyncio.get_running_loop()
-    store = await asyncio.to_thread(open_store, Settings(url, pooler=pooler), loop=loop)
-    try:
+async def counting(server: Server, pooler: bool) -> AsyncIterator[tuple[Store, Callable[[], int]]]:
+    """A store; and how many round trips its writer, which connects first, has made."""
+    async with behind_proxy(server, pooler=pooler) as (store, proxy):
         yield store, lambda: proxy.turns[0]
-    finally:
-        await store.close()
-        await proxy.stop()
 
 
 @pytest.mark.parametrize("pooler", [False, True])
 async def test_an_accept_is_one_round_trip(postgres: Server, pooler: bool) -> None:
-    async with behind_proxy(postgres, pooler) as (store, trips):
+    async with counting(postgres, pooler) as (store, trips):
         for number in range(10):  # beyond where the driver begins to prepare statements
             before = trips()
             assert not (await accept(store, numbered(number), ROUTES, hold=number % 2 > 0)).duplicate
@@ -58,7 +47,7 @@ async def test_an_accept_is_one_round_trip(postgres: Server, pooler: bool) -> No
 
 @pytest.mark.parametrize("pooler", [False, True])
 async def test_results_and_what_follows_them_are_one_round_trip(postgres: Server, pooler: bool) -> None:
-    async with behind_proxy(postgres, pooler) as (store, trips):
+    async with counting(postgres, pooler) as (store, trips):
         for number in range(20):
             await accept(store, numbered(number, order=str(number % 10)), ROUTES)
         for decision in (RetryAt(NOW, "busy"), Done("delivered"), Dead("gone")):
@@ -72,7 +61,7 @@ async def test_results_and_what_follows_them_are_one_round_trip(postgres: Server
 
 @pytest.mark.parametrize("pooler", [False, True])
 async def test_a_claim_is_one_round_trip_of_the_writer_and_so_is_a_heartbeat(postgres: Server, pooler: bool) -> None:
-    async with behind_proxy(postgres, pooler) as (store, trips):
+    async with counting(postgres, pooler) as (store, trips):
         for number in range(8):
             await accept(store, numbered(number), ROUTES, lane=False)
         await finish(store, await claim(store, limit=4), Dead("gone"))
