@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 
 from gateway.dispatch.places import Places
@@ -45,11 +46,13 @@ class Claims:
         self._queue_crowded()
         wants: list[Want] = []
         left = self._size(now)
-        while left > 0 and (runner := self._next(now)) is not None:
+        part = max(ROUND, left / max(1, self._places.tenants))  # of a large lot, for each that has something in hand
+        parts: defaultdict[str, float] = defaultdict(float)
+        while left > 0 and (runner := self._next(now, lambda tenant: parts[tenant] < part)) is not None:
             slots, places = runner.slots(now), self._places.room(runner)
             if min(slots, places) > 0:
                 batch = runner.sink_class.batch
-                limit = cut(min(slots, places), batch, left)
+                limit = cut(min(slots, places), batch, min(left, part - parts[runner.tenant]))
                 price = cost(limit, batch)
                 if price > left and wants:
                     self._turns.put_back(runner)  # rather than give it a remainder, which makes for small batches
@@ -58,6 +61,7 @@ class Claims:
                 self._places.take(runner, limit)
                 self._shares.start(runner.tenant, calls_of(limit, batch), price, now)
                 left -= price
+                parts[runner.tenant] += price
             elif slots > 0:
                 self._crowded.append(runner)
             elif (at := runner.opens_at(now)) is not None:
@@ -69,8 +73,8 @@ class Claims:
         """What to claim may cost so much, by the time since the last claim began, if nothing was waited for since."""
         return ROUND if self._began is None else min(MOST, max(ROUND, now - self._began))
 
-    def _next(self, now: float) -> Runner | None:
-        return self._turns.take(self._shares.given, lambda tenant: self._shares.may_start(tenant, now))
+    def _next(self, now: float, may: Callable[[str], bool]) -> Runner | None:
+        return self._turns.take(self._shares.given, lambda tenant: may(tenant) and self._shares.may_start(tenant, now))
 
     def _queue_crowded(self) -> None:
         """Those that found no place try again, now that something has changed."""

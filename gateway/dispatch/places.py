@@ -33,6 +33,11 @@ class Places:
         """How many more places the route may take now."""
         return share(share(self._free, self._tenants[holder.tenant]), self._routes[holder.key])
 
+    @property
+    def tenants(self) -> int:
+        """How many tenants hold places."""
+        return sum(held > 0 for held in self._tenants.values())
+
     def take(self, holder: Holder, count: int) -> None:
         """Take places; a negative count gives them back."""
         self._free -= count

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import pytest
+
 from gateway.dispatch.claims import MOST, ROUND, Claims
 from gateway.dispatch.runner import Runner
 from gateway.dispatch.shares import cost
@@ -52,6 +54,15 @@ def test_a_lot_is_as_large_as_the_last_claim_took_long() -> None:
     assert choose(9.0) == int(MOST / cost(1, 1))
     assert claims.choose(START + 9.0) == []  # and then one waits until something comes
     assert choose(99.0) == LOT
+
+
+def test_of_a_large_lot_a_tenant_gets_its_part_where_others_have_something_in_hand() -> None:
+    small, large = make_runner("a", "small", concurrency=1), [make_runner(name, "large") for name in "bc"]
+    claims = make_claims(small, *large)
+    assert sizes(claims.choose(START)) == [("a", 1), ("b", LOT - 1)]
+    claims.called(small)
+    taken = sum(want.limit for want in claims.choose(START + 0.04))
+    assert taken * cost(1, 1) == pytest.approx(0.02, abs=cost(1, 1))
 
 
 def test_routes_share_a_lot() -> None:
