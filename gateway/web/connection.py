@@ -100,6 +100,8 @@ class Connection:
         self._size = 0
         self._read = 0
         self._timed: Request | None = None
+        self._loop = asyncio.get_running_loop()
+        self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     async def serve(self) -> None:
@@ -190,9 +192,21 @@ class Connection:
             self._stream.close()
 
     def _limit(self, seconds: float) -> None:
+        """Have the connection cut then, unless there is a new limit before. A later one needs no new timer."""
+        self._deadline = self._loop.time() + seconds
+        if self._timer is None or self._timer.when() > self._deadline:
+            self._set_timer()
+
+    def _set_timer(self) -> None:
         if self._timer:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._stream.close)
+        self._timer = self._loop.call_at(self._deadline, self._look_at_time)
+
+    def _look_at_time(self) -> None:
+        if self._loop.time() >= self._deadline:
+            self._stream.close()
+        else:
+            self._set_timer()
 
     def _begin(self) -> Request:
         self._incoming = Request(self._peer, time.perf_counter())
