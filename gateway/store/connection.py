@@ -31,6 +31,7 @@ SELECT set_config(name, value, %s) FROM (VALUES
     ('idle_in_transaction_session_timeout', %s), ('transaction_timeout', %s),
     -- Each statement of ours is meant for its indexes, whatever the planner guesses of tables not counted yet.
     ('enable_seqscan', 'off'), ('enable_hashjoin', 'off'), ('enable_mergejoin', 'off'), ('jit', 'off'),
+    ('plan_cache_mode', 'force_generic_plan'),
     -- A server may be set to answer before it has written; ours is to be waited for.
     ('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'off' THEN 'on' END)
 ) given (name, value)

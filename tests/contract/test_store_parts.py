@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 from collections import Counter
 from contextlib import AsyncExitStack
@@ -161,6 +162,26 @@ async def test_what_is_done_all_the_time_touches_what_is_pending_only(
         )
     touched = {found[1] for (line,) in plan if "never executed" not in line and (found := TOUCHED.search(line))}
     assert touched == expected
+
+
+@pytest.mark.parametrize("what", ["lease", "renew", "result", "next head"])
+async def test_what_is_pending_is_looked_for_by_key_by_a_plan_of_when_nothing_was(
+    shared: Backend, postgres: Server, what: str
+) -> None:
+    """A table that was counted while it was empty is filled before it is counted again."""
+    statement, values, _ = STATEMENTS[what]
+    async with shared.open() as store:
+        await asyncio.gather(*(take(store, number) for number in range(200)))
+        for route in ("erp", "export"):
+            await finish(store, await claim(store, limit=1000, routes=(route,)))
+        postgres.execute_at(shared.url, "ANALYZE deliveries_pending; SELECT 1")
+        db = store._writer._db  # type: ignore[attr-defined]
+        plan = sql.execute(db, f"EXPLAIN (COSTS OFF) {getattr(statement, 'postgres', statement)}", *values)
+    lines = [line for (line,) in plan]
+    looks = [after for line, after in itertools.pairwise(lines) if "deliveries_pending_pkey" in line]
+    assert looks
+    assert [line for line in looks if "(signal_id = ANY" not in line] == []
+    assert [line for line in lines if "Seq Scan" in line] == []
 
 
 @pytest.mark.parametrize(

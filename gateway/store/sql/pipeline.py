@@ -61,7 +61,7 @@ WITH given AS (
                             reason)
     SELECT id, route, account, lane, at, at,
            CASE WHEN NOT held AND (lane IS NULL OR (first AND (
-               SELECT 1 FROM deliveries head
+               SELECT 1 FROM deliveries_pending head
                WHERE head.account = targets.account AND head.route = targets.route AND head.lane = targets.lane
                  AND head.state = 'pending' AND head.due_at IS NOT NULL AND head.lane IS NOT NULL LIMIT 1) IS NULL))
            THEN at END,
@@ -73,33 +73,30 @@ SELECT place, id, held FROM drawn
 
 # Whether a live delivery waits in the lane of `d`.
 LIVE_WAITS = """(
-    SELECT 1 FROM deliveries live
+    SELECT 1 FROM deliveries_pending live
     WHERE live.account = d.account AND live.route = d.route AND live.lane = d.lane
       AND live.state = 'pending' AND live.due_at IS NULL AND live.held = 0 AND live.replayed = 0 LIMIT 1) = 1"""
 
 # What follows in the lanes that `freed` says have no head any more. What a statement changes it does not see: that
 # those are the ones that waited before it, the locks of their orders see to.
 PROMOTE = """
-UPDATE deliveries d SET due_at = least(d.created_at, next.now)
-FROM (
-    SELECT account, route, %s::bigint AS now, (
-        SELECT w.signal_id FROM deliveries w
-        WHERE w.account = freed.account AND w.route = freed.route AND w.lane = freed.lane
-          AND w.state = 'pending' AND w.due_at IS NULL AND w.held = 0
-        ORDER BY w.replayed, w.signal_id LIMIT 1) AS signal_id
-    FROM freed
-) next
-WHERE d.account = next.account AND d.signal_id = next.signal_id AND d.route = next.route AND d.state = 'pending'
+UPDATE deliveries_pending d SET due_at = least(d.created_at, %s::bigint)
+FROM freed CROSS JOIN LATERAL (
+    SELECT w.account, w.signal_id, w.route FROM deliveries_pending w
+    WHERE w.account = freed.account AND w.route = freed.route AND w.lane = freed.lane
+      AND w.due_at IS NULL AND w.held = 0
+    ORDER BY w.replayed, w.signal_id LIMIT 1) next
+WHERE d.account = next.account AND d.signal_id = ANY (ARRAY[next.signal_id]) AND d.route = next.route
 """
 
 # After an accept, where any replay is pending: one that heads a lane and is not being delivered gives way to the live
 # ones that wait now.
 GIVE_WAY = f"""
 WITH freed AS (
-    UPDATE deliveries d SET due_at = NULL
+    UPDATE deliveries_pending d SET due_at = NULL
     FROM jsonb_array_elements(%s::jsonb) r
-    WHERE EXISTS (SELECT 1 FROM deliveries WHERE state = 'pending' AND replayed = 1)
-      AND d.account = r ->> 0 AND d.route = r ->> 1 AND d.lane = r ->> 2
+    WHERE EXISTS (SELECT 1 FROM deliveries_pending WHERE state = 'pending' AND replayed = 1)
+      AND d.account = ANY (ARRAY[r ->> 0]) AND d.route = r ->> 1 AND d.lane = r ->> 2
       AND d.state = 'pending' AND d.replayed = 1 AND d.due_at IS NOT NULL AND d.lease IS NULL AND {LIVE_WAITS}
     RETURNING d.account, d.route, d.lane
 )
@@ -115,8 +112,8 @@ RECORD = f"""
 WITH given AS MATERIALIZED (
     SELECT place, r FROM jsonb_array_elements(%s::jsonb) WITH ORDINALITY AS given (r, place)
 ), ended AS (
-    DELETE FROM deliveries d USING given
-    WHERE d.account = r ->> 0 AND d.signal_id = (r ->> 1)::bigint AND d.route = r ->> 2
+    DELETE FROM deliveries_pending d USING given
+    WHERE d.account = r ->> 0 AND d.signal_id = ANY (ARRAY[(r ->> 1)::bigint]) AND d.route = r ->> 2
       AND d.state = 'pending' AND d.lease = r ->> 3 AND r ->> 4 <> 'pending'
     RETURNING place, r, d.*
 ), rested AS (
@@ -126,11 +123,11 @@ WITH given AS MATERIALIZED (
            r ->> 4, attempts + (r ->> 6)::integer, (r ->> 7)::bigint, r ->> 8
     FROM ended
 ), delayed AS (
-    UPDATE deliveries d
+    UPDATE deliveries_pending d
     SET attempts = attempts + (r ->> 6)::integer, reason = r ->> 8, lease = NULL, leased_until = NULL,
         due_at = CASE WHEN d.replayed = 1 AND d.lane IS NOT NULL AND {LIVE_WAITS} THEN NULL ELSE (r ->> 5)::bigint END
     FROM given
-    WHERE d.account = r ->> 0 AND d.signal_id = (r ->> 1)::bigint AND d.route = r ->> 2
+    WHERE d.account = r ->> 0 AND d.signal_id = ANY (ARRAY[(r ->> 1)::bigint]) AND d.route = r ->> 2
       AND d.state = 'pending' AND d.lease = r ->> 3 AND r ->> 4 = 'pending'
     RETURNING place, r, d.account, d.route, d.lane, d.due_at
 ), recorded AS (
@@ -160,25 +157,25 @@ WITH given AS (SELECT %s::jsonb AS wants, %s::bigint AS now, %s::bigint AS until
 ), live AS MATERIALIZED (
     SELECT wanted.place, d.*
     FROM given CROSS JOIN wanted CROSS JOIN LATERAL (
-        SELECT account, signal_id, route FROM deliveries
+        SELECT account, signal_id, route FROM deliveries_pending
         WHERE account = wanted.account AND route = wanted.route AND replayed = 0 AND state = 'pending'
           AND due_at <= given.now AND (leased_until IS NULL OR leased_until <= given.now)
         ORDER BY due_at, signal_id LIMIT wanted.most FOR UPDATE SKIP LOCKED) d
 ), replays AS MATERIALIZED (
     SELECT wanted.place, d.*
     FROM given CROSS JOIN wanted CROSS JOIN LATERAL (
-        SELECT account, signal_id, route FROM deliveries
+        SELECT account, signal_id, route FROM deliveries_pending
         WHERE account = wanted.account AND route = wanted.route AND replayed = 1 AND state = 'pending'
           AND due_at <= given.now AND (leased_until IS NULL OR leased_until <= given.now)
         ORDER BY due_at, signal_id
         LIMIT least(wanted.replays, wanted.most - (SELECT count(*) FROM live WHERE live.place = wanted.place))
         FOR UPDATE SKIP LOCKED) d
-    WHERE EXISTS (SELECT 1 FROM deliveries WHERE state = 'pending' AND replayed = 1)
+    WHERE EXISTS (SELECT 1 FROM deliveries_pending WHERE state = 'pending' AND replayed = 1)
 ), due AS (
     SELECT * FROM live UNION ALL SELECT * FROM replays
 )
-UPDATE deliveries d SET leased_until = given.until, lease = given.lease
+UPDATE deliveries_pending d SET leased_until = given.until, lease = given.lease
 FROM given, due
-WHERE d.account = due.account AND d.signal_id = due.signal_id AND d.route = due.route AND d.state = 'pending'
+WHERE d.account = due.account AND d.signal_id = ANY (ARRAY[due.signal_id]) AND d.route = due.route
 RETURNING d.replayed, due.place, d.due_at, d.signal_id, d.attempts, d.created_at, d.received_at
 """
