@@ -65,7 +65,10 @@ def migrate_postgres(settings: Settings, contract: bool) -> list[str]:
 
 
 def cant_open(parameters: dict[str, Any], error: PeeweeException) -> StoreError:
-    return StoreError(f"can't open the store {name_of(parameters)}: {describe_failure(error)}")
+    why = describe_failure(error)
+    if "certificate" in why:
+        why += "; the host, sslmode and sslrootcert in store.url say which certificate is expected"
+    return StoreError(f"can't open the store {name_of(parameters)}: {why}")
 
 
 def parameters_of(settings: Settings) -> dict[str, Any]:

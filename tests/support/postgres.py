@@ -30,11 +30,16 @@ DEADLINE = 60.0
 
 class Server:
     """A server in a folder of its own, with its socket there; it ends with this process. `folder` may have a copy of
-    another's data in `data` already."""
+    another's data in `data` already; `binaries` are the wheel's or others."""
 
     def __init__(
-        self, settings: Mapping[str, str] | None = None, copy_of: Server | None = None, parent: Path | None = None
+        self,
+        settings: Mapping[str, str] | None = None,
+        copy_of: Server | None = None,
+        parent: Path | None = None,
+        binaries: Path = BINARIES,
     ) -> None:
+        self._binaries = binaries
         self.folder = Path(tempfile.mkdtemp(prefix="pg-", dir=parent))
         atexit.register(self._remove)
         self.folder.chmod(0o755)
@@ -43,7 +48,8 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         if os.geteuid() == 0:
             shutil.chown(self.folder, USER)
-            ensure_prefix_permissions(BINARIES)
+            if binaries == BINARIES:
+                ensure_prefix_permissions(BINARIES)
         if copy_of is None:
             self.run("initdb", "--auth=trust", "--encoding=utf8", "--no-sync", "-U", "postgres", "-D", self.data)
         else:
@@ -77,7 +83,7 @@ class Server:
     def run(self, program: str, *words: str) -> None:
         """Run one of the server's programs as its user."""
         user = USER if os.geteuid() == 0 else None
-        command = [BINARIES / program, *words]
+        command = [self._binaries / program, *words]
         done = subprocess.run(command, user=user, check=False, capture_output=True, text=True, cwd=self.folder)
         assert not done.returncode, done.stdout + done.stderr
 
@@ -88,7 +94,7 @@ class Server:
         options = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [BINARIES / "postgres", "-D", self.data, *options],
+                [self._binaries / "postgres", "-D", self.data, *options],
                 user=USER if os.geteuid() == 0 else None,
                 stdout=log,
                 stderr=log,
