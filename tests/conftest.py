@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
+    from tests.support.pooler import Pooler
     from tests.support.postgres import Server
 
 # Else the first IOLoop of a test has asyncio make a loop to fall back to, which nobody closes.
@@ -42,6 +43,14 @@ def postgres() -> Server:
 def postgres_url(postgres: Server) -> str:
     """An empty place on it."""
     return postgres.make_place()
+
+
+@pytest.fixture(scope="session")
+def pooler(postgres: Server) -> Pooler:
+    """A pgbouncer before it."""
+    from tests.support.pooler import Pooler
+
+    return Pooler(postgres)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.support import fleet
 from tests.support.fleet import Fleet, Stock
+from tests.support.pooler import Pooler
 from tests.support.postgres import Server
 
 
@@ -60,3 +61,11 @@ def test_nothing_is_lost_when_a_replica_takes_over(tmp_path: Path, capsys: pytes
 
     running = Fleet(tmp_path, [primary, replica], "&target_session_attrs=read-write")
     check(asyncio.run(running.run(replica.url(), [promote])), capsys)
+
+
+@pytest.mark.timeout(0)
+def test_nothing_is_lost_behind_a_transaction_pooler(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two gateways share two sessions of the database."""
+    server = Server()
+    running = Fleet(tmp_path, [Pooler(server)], "", count=2)
+    check(asyncio.run(running.run(server.url(), [fleet.kill, fleet.hang, fleet.cut])), capsys)

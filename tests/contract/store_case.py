@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.model import Attempt, Dead, Decision, Delivery, Done, Kind, RetryAt, Signal
@@ -23,10 +23,11 @@ class Backend:
     """A database that stays as it is between the times it is opened."""
 
     url: str
+    usual: Mapping[str, Any] = field(default_factory=dict)
 
     @asynccontextmanager
     async def open(self, exclusive: bool = False, **settings: Any) -> AsyncIterator[Store]:
-        store = open_store(Settings(self.url, **settings), exclusive=exclusive)
+        store = open_store(Settings(self.url, **self.usual, **settings), exclusive=exclusive)
         try:
             yield store
         finally:

@@ -21,6 +21,7 @@ from gateway.simulate import Answer, Patience, Sender, Target, disturb, order_li
 from gateway.store import open_store
 from gateway.store.contract import Filter, Settings
 from tests.support import recorder
+from tests.support.pooler import Pooler
 from tests.support.postgres import Server
 from tests.support.process import ROOT, Gateway, free_port
 from tests.support.proxy import Connect, Proxy, at_port, at_socket
@@ -29,7 +30,7 @@ KEY = "13b37bb1ed6d3403e158abe719b4f6d0"
 LEASE = 2.0
 CONFIG = """\
 server: {{listen: "127.0.0.1:{port}", grace: 2s}}
-store: {{url: "{url}"}}
+store: {{url: "{url}", pooler: {pooler}}}
 plugins: [recorder]
 tenant: acme
 accounts:
@@ -63,10 +64,16 @@ class Stock:
         )
 
 
-class Fleet:
-    """`count` gateways in `folder`, on the servers given: the first is the primary. `place` names the schema."""
+def way_to(server: Server | Pooler) -> Connect:
+    return at_port(server.port) if isinstance(server, Pooler) else at_socket(server.socket)
 
-    def __init__(self, folder: Path, servers: Sequence[Server], options: str, count: int = 3, seed: int = 1) -> None:
+
+class Fleet:
+    """`count` gateways in `folder`, on the servers given: the first is the primary. Or behind one pooler."""
+
+    def __init__(
+        self, folder: Path, servers: Sequence[Server | Pooler], options: str, count: int = 3, seed: int = 1
+    ) -> None:
         self.folder = folder
         self.stock = Stock()
         self.rng = random.Random(seed)
@@ -76,14 +83,16 @@ class Fleet:
         self._enough = False
         ports = [free_port() for _ in range(count)]
         recorder.install(folder / "path")
+        pooled = isinstance(servers[0], Pooler)
         environ = {"PYTHONPATH": f"{ROOT}:{folder / 'path'}", "TEST_LEASE": str(LEASE)}
         for number, port in enumerate(ports):
-            network = [Proxy([at_socket(server.socket)], free_port()) for server in servers]
+            network = [Proxy([way_to(server)], free_port()) for server in servers]
             hosts = ",".join(f"127.0.0.1:{proxy.port}" for proxy in network)
             url = f"postgresql://postgres@{hosts}/postgres?connect_timeout=2{options}"
             home = folder / f"gateway{number}"
             home.mkdir()
-            (home / "gateway.yaml").write_text(CONFIG.format(port=port, url=url, key=KEY, folder=folder))
+            values = {"port": port, "url": url, "key": KEY, "folder": folder, "pooler": str(pooled).lower()}
+            (home / "gateway.yaml").write_text(CONFIG.format(**values))
             self.networks.append(network)
             self.gateways.append(Gateway(home, environ))
         targets: list[Connect] = [at_port(port) for port in ports]
