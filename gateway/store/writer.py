@@ -55,8 +55,11 @@ NO_CONNECTION = (OperationalError, InterfaceError)
 
 
 GATHER = 0.004
-"""Seconds from one transaction of patient operations to the next, unless something else comes: results of deliveries
-one by one would be a transaction and an fsync each, at the cost of all else on the core."""
+"""Seconds for which operations wait for others to join, at the most. Results of deliveries do, unless something else
+comes: one by one they would be a transaction and an fsync each, at the cost of all else on the core. And under a rush
+of senders accepts do, until all that were answered last may be back: each transaction costs what ten signals do."""
+RUSH = 16
+"""Accepts in one transaction that are a rush: a sender that waits for each answer before its next signal makes none."""
 AHEAD = 10
 """By how much the thread is less nice than the process's others. Its work comes in small pieces, and a sender waits
 for each: on a core that deliveries keep busy, every piece would wait for the others' time slices, some ms each."""
@@ -96,6 +99,8 @@ class Writer:
         self._limit = limit
         self._loop = loop
         self._queue: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
+        self._coming: list[Operation] = []
+        self._expected = 0
         self._hurry = threading.Event()
         self._gathered_at = float("-inf")
         self.on_failure: Callable[[], None] = do_nothing
@@ -107,18 +112,28 @@ class Writer:
         """Queue an operation. StoreError once closed; StoreBusy where the queue is full and the call `bounded`."""
         if self._closed:
             raise StoreError("the store is closed")
-        if bounded and self._queue.qsize() >= self._limit:
+        if bounded and self._queue.qsize() + len(self._coming) >= self._limit:
             raise StoreBusy
         operation = Operation(step, item, self._loop.create_future(), awaited=bounded, patient=patient)
-        self._queue.put(operation)
-        if not patient:
-            self._hurry.set()
+        if not self._coming:
+            # All that this turn of the loop submits goes over at once. Else the thread would be off with the first, and
+            # under a rush each transaction would have a third of those that it could.
+            self._loop.call_soon(self._hand_over)
+        self._coming.append(operation)
         return operation.future
+
+    def _hand_over(self) -> None:
+        for operation in self._coming:
+            self._queue.put(operation)
+        if self._queue.qsize() >= self._expected and not all(operation.patient for operation in self._coming):
+            self._hurry.set()
+        self._coming.clear()
 
     def close(self) -> threading.Thread:
         """Take nothing more; the thread, which ends once all that waits is written."""
         if not self._closed:
             self._closed = True
+            self._hand_over()
             self._queue.put(None)
             self._hurry.set()
         return self._thread
@@ -137,9 +152,12 @@ class Writer:
 
     def _batches(self) -> Iterator[list[Operation]]:
         """All that waits, again and again."""
+        accepts = 0
         while (first := self._queue.get()) is not None:
-            if first.patient:
-                self._gather()
+            if accepts >= RUSH:
+                self._gather_accepts(accepts)
+            elif first.patient:
+                self._gather_results()
             self._hurry.clear()
             operations = [first]
             while not self._queue.empty():
@@ -149,11 +167,20 @@ class Writer:
                     break
                 operations.append(operation)
             yield operations
+            accepts = sum(operation.awaited for operation in operations)
 
-    def _gather(self) -> None:
+    def _gather_results(self) -> None:
         """Let others join, where the last that did so were written just now."""
         self._hurry.wait(max(0.0, self._gathered_at + GATHER - time.monotonic()))
         self._gathered_at = time.monotonic()
+
+    def _gather_accepts(self, answered: int) -> None:
+        """Let as many join as were answered just now."""
+        self._hurry.clear()
+        self._expected = answered + self._queue.qsize()
+        if not self._closed:
+            self._hurry.wait(GATHER)
+        self._expected = 0
 
     def _write(self, operations: Sequence[Operation]) -> None:
         """Write and resolve. Where the transaction fails, halve it until the row to blame fails alone."""

@@ -18,7 +18,7 @@ from peewee import Database, OperationalError, SqliteDatabase
 
 import gateway.store.writer
 from gateway.errors import StoreBusy, StoreError
-from gateway.store.writer import AHEAD, Writer
+from gateway.store.writer import AHEAD, RUSH, Writer
 
 pytestmark = pytest.mark.gen_test
 
@@ -158,6 +158,38 @@ async def test_what_is_patient_waits_for_others_after_the_first(
         assert await asyncio.gather(writer.submit(steps.second, "d"), *waiting) == ["second d", "first b", "first c"]
         assert steps.calls == [("first", ["a"]), ("first", ["b", "c"]), ("second", ["d"])]
         assert writer.events == ["begin", "commit"] * 2
+
+
+async def test_under_a_rush_accepts_wait_until_all_may_be_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway.store.writer, "GATHER", 3600.0)
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        senders = [writer.submit(steps.first, f"{n:02}", bounded=True) for n in range(RUSH)]
+        await asyncio.gather(*senders)
+        back = [writer.submit(steps.first, f"{n:02}", bounded=True) for n in range(RUSH, RUSH + 3)]
+        while writer._queue.qsize() != 2:  # the thread has the first of them, and waits
+            await asyncio.sleep(0)
+        back += [writer.submit(steps.first, f"{n:02}", bounded=True) for n in range(RUSH + 3, 2 * RUSH + 3)]
+        await asyncio.gather(*back)
+        assert [len(items) for _, items in steps.calls] == [RUSH, RUSH + 3]
+
+
+async def test_a_rush_that_is_over_keeps_nobody_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway.store.writer, "GATHER", 0.01)
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        await asyncio.gather(*(writer.submit(steps.first, f"{n:02}", bounded=True) for n in range(RUSH)))
+        for name in ("a", "b"):
+            assert await writer.submit(steps.first, name, bounded=True) == f"first {name}"
+
+
+async def test_the_end_of_a_rush_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway.store.writer, "GATHER", 3600.0)
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        await asyncio.gather(*(writer.submit(steps.first, f"{n:02}", bounded=True) for n in range(RUSH)))
+        writer.submit(steps.first, "last", bounded=True)
+    assert "last" in rows(tmp_path)
 
 
 async def test_the_end_does_not_wait_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
