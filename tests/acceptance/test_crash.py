@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from tests.support.crash import CrashRun
+from gateway.errors import StoreError
+from gateway.store import Settings, open_store
+from gateway.store.contract import Store
+from tests.support.crash import CrashRun, Stock
+from tests.support.factory import make_signal
+from tests.support.postgres import Server
+
+DAY = 86400.0
 
 
 @pytest.mark.timeout(0)  # as long as the kills asked for take
@@ -34,3 +45,61 @@ def test_nothing_is_lost_by_kills(
             assert counts["pending"] == counts["dead"] == 0
 
     asyncio.run(run())
+
+
+class CleanedRun(CrashRun):
+    """Meanwhile another gateway drops parts, one after the other, each with signals of an account of its own."""
+
+    dropped = 0
+    _enough_dropped = False
+
+    async def run(self) -> Stock:
+        self._cleaning = asyncio.ensure_future(self._clean())
+        return await super().run()
+
+    async def _drain(self) -> None:
+        self._enough_dropped = True
+        await self._cleaning
+        await super()._drain()
+
+    async def _clean(self) -> None:
+        store, now, number = open_store(Settings(self.store)), time.time(), 0
+        old = now - 100 * DAY
+        signal = replace(make_signal(account="other", id=0), received_at=datetime.fromtimestamp(old, UTC))
+        try:
+            while not self._enough_dropped:
+                number += 1
+                await insist(lambda: store.make_parts(old, 8 * DAY))
+                await store.accept(replace(signal, order=str(number), identity=str(number)), [], [], False)
+                self.dropped += await insist(lambda: drop(store, now - 90 * DAY))
+        finally:
+            await store.close()
+
+
+async def insist(work: Callable[[], Awaitable[int]]) -> int:
+    while True:
+        try:
+            return await work()
+        except StoreError as error:  # it gave up, as it found no gap
+            if "to be tried again" not in str(error):
+                raise
+
+
+async def drop(store: Store, before: float) -> int:
+    return sum([part.signals async for part in store.drop_parts(before, dead=False)])
+
+
+@pytest.mark.timeout(0)
+def test_nothing_is_lost_while_parts_are_dropped(
+    tmp_path: Path, request: pytest.FixtureRequest, postgres: Server, postgres_url: str
+) -> None:
+    async def run() -> None:
+        run = CleanedRun(tmp_path, 3, request.config.getoption("--crash-seed"), postgres_url)
+        stock = await run.run()
+        assert run.dropped > 3
+        assert (stock.lost, stock.disordered, stock.csv_wrong) == ([], [], [])
+        assert stock.audit[0] == 0, stock.audit[1]
+
+    asyncio.run(run())
+    # The gateway made parts before it took its first signal.
+    assert postgres.execute_at(postgres_url, "SELECT count(*) FROM signals_default") == [(0,)]
