@@ -4,7 +4,8 @@ so that keepalives and acknowledgements come as ever: only a deadline of our own
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -62,13 +63,14 @@ async def test_news_are_heard_again_after_silence(postgres: Server) -> None:
         assert await heard.get() == ()  # it listens anew: what was said meanwhile may have been missed
 
 
-async def test_the_server_gives_up_what_we_have(postgres: Server) -> None:
+@pytest.mark.parametrize("take", [sql.execute, sql.send], ids=["between trips", "within one"])
+async def test_the_server_gives_up_what_we_have(postgres: Server, take: Callable[..., Any]) -> None:
     """Else the locks of a transaction whose end never came would be held for as long as the server takes us to be
     there."""
     given = conninfo_to_dict(postgres.url())
     db = Reconnecting(given, False, 0.3, transactions=True)
     db.begin()
-    sql.execute(db, LOCK)
+    take(db, LOCK)
     waiting = Reconnecting(given, False, 30.0)
     assert len(sql.execute(waiting, LOCK)) == 1
     for each in (db, waiting):
