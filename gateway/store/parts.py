@@ -3,10 +3,10 @@ signals, ended deliveries and attempts, of the same time. What is old goes as a 
 row by row.
 
 A part begins and ends at midnight, UTC. It spans an eighth of the retention, but a day at least: so there are nine or
-ten of them, and what is removed was kept for an eighth and a day longer at the most. Parts are made ahead. What comes when there
-is none for its time, by a clock that jumped or before a gateway has made one, goes to the default partition, and later
-from there row by row. So the default partition never has what belongs to a part: where it has something of a day, no
-part is made for that day any more.
+ten of them, and what is removed was kept for an eighth and a day longer at the most. Parts are made ahead. What comes
+when there is none for its time, by a clock that jumped or before a gateway has made one, goes to the default partition,
+and later from there row by row. So the default partition never has what belongs to a part: where it has something of a
+day, no part is made for that day any more.
 """
 
 from __future__ import annotations
