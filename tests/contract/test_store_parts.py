@@ -164,7 +164,7 @@ async def test_what_is_done_all_the_time_touches_what_is_pending_only(
     assert touched == expected
 
 
-@pytest.mark.parametrize("what", ["lease", "renew", "result", "next head"])
+@pytest.mark.parametrize("what", ["lease", "renew", "result", "giving way", "next head"])
 async def test_what_is_pending_is_looked_for_by_key_by_a_plan_of_when_nothing_was(
     shared: Backend, postgres: Server, what: str
 ) -> None:

@@ -94,10 +94,13 @@ WHERE d.account = next.account AND d.signal_id = ANY (ARRAY[next.signal_id]) AND
 GIVE_WAY = f"""
 WITH freed AS (
     UPDATE deliveries_pending d SET due_at = NULL
-    FROM jsonb_array_elements(%s::jsonb) r
-    WHERE EXISTS (SELECT 1 FROM deliveries_pending WHERE state = 'pending' AND replayed = 1)
-      AND d.account = ANY (ARRAY[r ->> 0]) AND d.route = r ->> 1 AND d.lane = r ->> 2
-      AND d.state = 'pending' AND d.replayed = 1 AND d.due_at IS NOT NULL AND d.lease IS NULL AND {LIVE_WAITS}
+    FROM jsonb_array_elements(%s::jsonb) r CROSS JOIN LATERAL (
+        SELECT h.account, h.signal_id, h.route FROM deliveries_pending h
+        WHERE h.account = r ->> 0 AND h.route = r ->> 1 AND h.lane = r ->> 2 AND h.due_at IS NOT NULL
+          AND h.replayed = 1 AND h.lease IS NULL LIMIT 1) head
+    WHERE EXISTS (SELECT 1 FROM deliveries_pending WHERE replayed = 1)
+      AND d.account = head.account AND d.signal_id = ANY (ARRAY[head.signal_id]) AND d.route = head.route
+      AND {LIVE_WAITS}
     RETURNING d.account, d.route, d.lane
 )
 {PROMOTE}
