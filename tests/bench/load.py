@@ -39,9 +39,10 @@ def make_template(kind: str, path: str, key: str) -> bytes:
 
 
 class Load:
-    """Requests and what came of them. Each order has a signal of each of TYPES."""
+    """Requests and what came of them. Each order has a signal of each of TYPES; `first` is the first order's number."""
 
-    def __init__(self, path: str, key: str) -> None:
+    def __init__(self, path: str, key: str, first: int) -> None:
+        self.first = first
         self.templates = [make_template(kind, path, key) for kind in TYPES]
         self.sent = 0
         self.accepted = 0
@@ -52,7 +53,7 @@ class Load:
     def next_request(self) -> bytes:
         order, step = divmod(self.sent, len(self.templates))
         self.sent += 1
-        return self.templates[step].replace(MARK, b"%08d" % order)
+        return self.templates[step].replace(MARK, b"%08d" % (self.first + order))
 
     def answered(self, code: bytes, seconds: float) -> None:
         self.accepted += code == b"200"
@@ -146,13 +147,14 @@ def main() -> None:
     parser.add_argument("--pid", type=int, required=True, help="the server's process, for its CPU and memory")
     parser.add_argument("--core", type=int, help="the core to run on")
     parser.add_argument("--path", default="/signals/bench")
+    parser.add_argument("--first", type=int, default=0, help="the first order's number: loads at once are to differ")
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--warm-up", type=float, default=1.0)
     parser.add_argument("--seconds", type=float, default=10.0)
     given = parser.parse_args()
     if given.core is not None:
         os.sched_setaffinity(0, {given.core})
-    load = Load(given.path, payloads.KEY)
+    load = Load(given.path, payloads.KEY, given.first)
     print(json.dumps(asyncio.run(run(load, given.port, given.pid, given.connections, given.warm_up, given.seconds))))
 
 

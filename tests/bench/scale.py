@@ -93,7 +93,8 @@ def measure(given: argparse.Namespace, gateways: int, server: Server | None) -> 
         used = database_cpu(server) if server else 0.0
         own = sum(rig.cpu_seconds(gateway.pid) for gateway in running)
         started = time.perf_counter()
-        loads = [load(given, public, gateway.pid) for (public, _), gateway in zip(ports, running, strict=True)]
+        pairs = zip(ports, running, strict=True)
+        loads = [load(given, n, public, gateway.pid) for n, ((public, _), gateway) in enumerate(pairs)]
         found = [json.loads(process.communicate(timeout=given.seconds + 60)[0]) for process in loads]
         took = time.perf_counter() - started
         used = (database_cpu(server) if server else 0.0) - used
@@ -112,8 +113,9 @@ def measure(given: argparse.Namespace, gateways: int, server: Server | None) -> 
         return figures | ({"tables": table_stats(server, url)} if server else {})
 
 
-def load(given: argparse.Namespace, port: int, pid: int) -> subprocess.Popen[bytes]:
+def load(given: argparse.Namespace, number: int, port: int, pid: int) -> subprocess.Popen[bytes]:
     words = {"--port": port, "--pid": pid, "--seconds": given.seconds, "--connections": given.connections}
+    words["--first"] = number * 10_000_000
     command = [sys.executable, "-m", "tests.bench.load", *(str(word) for pair in words.items() for word in pair)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
 
