@@ -63,10 +63,10 @@ class Response:
 class HttpSink(Sink):
     """A sink with `request`. Redirects are not followed: an answer of 3xx is the sink's to judge.
 
-    `connections` is the pool's size; `read_timeout` the longest silence in seconds, below the attempt's `timeout`.
+    It has as many connections as attempts at a time. `read_timeout` is the longest silence in seconds, below the
+    attempt's `timeout`.
     """
 
-    connections: ClassVar[int] = 8
     read_timeout: ClassVar[float] = 25.0
     _session: aiohttp.ClientSession | None = None
 
@@ -75,7 +75,7 @@ class HttpSink(Sink):
         """Made at first use, so that `check` works without `open`."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self.connections, resolver=ThreadResolver(self.permits)),
+                connector=aiohttp.TCPConnector(limit=0, resolver=ThreadResolver(self.permits)),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self.read_timeout),
                 cookie_jar=aiohttp.DummyCookieJar(),
             )

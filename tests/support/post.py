@@ -18,7 +18,6 @@ class PostSink(HttpSink):
     summary = "posts each delivery"
     timeout = 3.0
     read_timeout = 2.0
-    connections = 160
     options = {vol.Required("url"): Url()}
 
     async def deliver(self, delivery: Delivery) -> None:

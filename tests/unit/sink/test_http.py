@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,7 +13,7 @@ from gateway.sink import Context, HttpSink, Response
 from gateway.sink import http as sink_http
 from gateway.sink.resolver import Address
 from tests.support.process import free_port
-from tests.support.stub import Answer, Fault, Stub
+from tests.support.stub import Answer, Fault, Request, Stub
 
 pytestmark = pytest.mark.gen_test
 
@@ -54,6 +55,25 @@ async def test_a_redirect_is_not_followed() -> None:
     async with target() as (sink, stub):
         stub.faults.append(Answer(302, b"", {"Location": "http://127.0.0.1:1/"}))
         assert (await sink.request("GET", stub.url)).status == 302
+
+
+async def test_no_attempt_waits_for_another() -> None:
+    """A route's `concurrency` may be any number."""
+    concurrency = 40
+    async with target() as (sink, stub):
+        arrived: list[Request] = []
+        all_here = asyncio.Event()
+
+        async def answer_all_at_once(request: Request) -> Answer:
+            arrived.append(request)
+            if len(arrived) == concurrency:
+                all_here.set()
+            await all_here.wait()
+            return Answer(200)
+
+        stub.always = answer_all_at_once
+        answers = await asyncio.gather(*(sink.request("POST", stub.url) for _ in range(concurrency)))
+    assert [answer.status for answer in answers] == [200] * concurrency
 
 
 @pytest.mark.parametrize(
