@@ -7,11 +7,12 @@ import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from peewee import PeeweeException, SqliteDatabase
+from peewee import OperationalError, PeeweeException, SqliteDatabase
 
 from gateway.errors import GatewayError, StoreError
 from gateway.store.contract import Settings, Store
@@ -19,7 +20,7 @@ from gateway.store.database import DatabaseStore
 from gateway.store.integrity import IntegrityCheck, damaged, is_corrupt
 from gateway.store.lock import Serving, ServingLock
 from gateway.store.migrations import migrate, open_schema
-from gateway.store.writer import describe_failure
+from gateway.store.writer import describe_failure, original
 
 READERS = 3
 """One for what was claimed, two for all else."""
@@ -29,6 +30,7 @@ BUSY_TIMEOUT = 5.0
 WRITER_PRAGMAS = {
     "journal_mode": "wal",
     "synchronous": "full",  # in WAL mode "normal" may lose what was committed when the power fails
+    "busy_timeout": 1,  # milliseconds; see Persistent
     "temp_store": "memory",  # each batch has some pages of its own while it runs; as files they are a tenth of its cost
 }
 READER_PRAGMAS = {"query_only": 1}
@@ -82,16 +84,50 @@ def path_of(url: str) -> Path:
     return Path(path)
 
 
+class Persistent(SqliteDatabase):
+    """Asks every millisecond whether another process's transaction is over. SQLite's own waits grow to 100 ms, and one
+    that writes again and again, as a replay does, would be met again and again."""
+
+    def __init__(self, *args: Any, patience: float, now: Callable[[], float], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._patience = patience
+        self._now = now
+
+    def begin(self, lock_type: str | None = None) -> None:
+        """Begin a transaction. Raises OperationalError where others were at it all the time."""
+        deadline = self._now() + self._patience
+        while True:
+            try:
+                super().begin(lock_type)
+                return
+            except OperationalError as error:
+                code = getattr(original(error), "sqlite_errorcode", 0)
+                if code & 0xFF != sqlite3.SQLITE_BUSY or self._now() >= deadline:
+                    raise
+
+
 def connect(
-    path: Path, timeout: float, pragmas: dict[str, Any], opened: contextlib.ExitStack, lock: str | None = None
+    path: Path,
+    timeout: float,
+    pragmas: dict[str, Any],
+    opened: contextlib.ExitStack,
+    lock: str | None = None,
+    now: Callable[[], float] = time.monotonic,
 ) -> SqliteDatabase:
     """A connection of its own, for one thread at a time.
 
     The writer's `lock` is IMMEDIATE: other processes may write too, and to meet one in the middle of a transaction
     is an error at once, where to meet it at the beginning is a wait.
     """
-    db = SqliteDatabase(
-        str(path), pragmas=pragmas, timeout=timeout, lock_type=lock, thread_safe=False, check_same_thread=False
+    db = Persistent(
+        str(path),
+        patience=timeout,
+        now=now,
+        pragmas=pragmas,
+        timeout=timeout,
+        lock_type=lock,
+        thread_safe=False,
+        check_same_thread=False,
     )
     db.connect()
     opened.callback(db.close)

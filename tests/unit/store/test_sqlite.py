@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import re
 import sqlite3
 from collections.abc import Callable
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from peewee import OperationalError
 from playhouse.schema_diff import diff_models
 
 from gateway import __version__
@@ -18,7 +21,7 @@ from gateway.store import Settings, open_store
 from gateway.store.database import DatabaseStore
 from gateway.store.migrations import FOLDER, migrate
 from gateway.store.sql import sqlite as sql
-from gateway.store.sqlite import path_of
+from gateway.store.sqlite import WRITER_PRAGMAS, connect, path_of
 from gateway.store.tables import TABLES
 from gateway.store.writer import blames_environment
 
@@ -94,6 +97,36 @@ def test_commits_are_synced(tmp_path: Path) -> None:
         return [writer.journal_mode, writer.synchronous, *(reader.pragma("query_only") for reader in readers)]
 
     assert run(f"sqlite:///{tmp_path}/gateway.db", pragmas) == ["wal", 2, 1, 1]
+
+
+def begin_beside(tmp_path: Path, patience: float, let_go: Callable[[], bool]) -> None:
+    """Begin to write while another has the file, until at one of the tries `let_go` says so."""
+    path = tmp_path / "gateway.db"
+    run(f"sqlite:///{path}")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    def ends() -> float:
+        if let_go():
+            other.rollback()
+        return next(clock)
+
+    clock = itertools.count()
+    with contextlib.ExitStack() as opened, contextlib.closing(other):
+        db = connect(path, patience, WRITER_PRAGMAS, opened, "IMMEDIATE", now=ends)
+        db.begin()
+        db.rollback()
+
+
+def test_another_process_that_writes_is_waited_for(tmp_path: Path) -> None:
+    tries = iter([False, False, False, True])
+    begin_beside(tmp_path, 10, lambda: next(tries, False))
+    assert next(tries, None) is None
+
+
+def test_another_process_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    with pytest.raises(OperationalError, match="locked"):
+        begin_beside(tmp_path, 3, lambda: False)
 
 
 def test_one_process_serves_and_others_may_look(tmp_path: Path) -> None:
