@@ -57,7 +57,7 @@ NO_CONNECTION = (OperationalError, InterfaceError)
 GATHER = 0.004
 """Seconds for which operations wait for others to join, at the most. Results of deliveries do, unless something else
 comes: one by one they would be a transaction and an fsync each, at the cost of all else on the core. And under a rush
-of senders accepts do, until all that were answered last may be back: each transaction costs what ten signals do."""
+of senders accepts do, until all that asked at once before are back: each transaction costs what ten signals do."""
 RUSH = 16
 """Accepts in one transaction that are a rush: a sender that waits for each answer before its next signal makes none."""
 AHEAD = 10
@@ -100,7 +100,8 @@ class Writer:
         self._loop = loop
         self._queue: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
         self._coming: list[Operation] = []
-        self._expected = 0
+        self._awaited = 0
+        self._senders = self._most_senders = 0
         self._hurry = threading.Event()
         self._gathered_at = float("-inf")
         self.on_failure: Callable[[], None] = do_nothing
@@ -120,12 +121,18 @@ class Writer:
             # under a rush each transaction would have a third of those that it could.
             self._loop.call_soon(self._hand_over)
         self._coming.append(operation)
+        self._senders += bounded
+        self._most_senders = max(self._most_senders, self._senders)
         return operation.future
+
+    def _settle(self, operations: Sequence[Operation], answers: Sequence[Any]) -> None:
+        self._senders -= sum(operation.awaited for operation in operations)
+        settle(operations, answers)
 
     def _hand_over(self) -> None:
         for operation in self._coming:
             self._queue.put(operation)
-        if self._queue.qsize() >= self._expected and not all(operation.patient for operation in self._coming):
+        if self._queue.qsize() >= self._awaited and not all(operation.patient for operation in self._coming):
             self._hurry.set()
         self._coming.clear()
 
@@ -152,10 +159,9 @@ class Writer:
 
     def _batches(self) -> Iterator[list[Operation]]:
         """All that waits, again and again."""
-        accepts = 0
         while (first := self._queue.get()) is not None:
-            if accepts >= RUSH:
-                self._gather_accepts(accepts)
+            if first.awaited and self._most_senders >= RUSH:
+                self._gather_accepts()
             elif first.patient:
                 self._gather_results()
             self._hurry.clear()
@@ -167,20 +173,19 @@ class Writer:
                     break
                 operations.append(operation)
             yield operations
-            accepts = sum(operation.awaited for operation in operations)
 
     def _gather_results(self) -> None:
         """Let others join, where the last that did so were written just now."""
         self._hurry.wait(max(0.0, self._gathered_at + GATHER - time.monotonic()))
         self._gathered_at = time.monotonic()
 
-    def _gather_accepts(self, answered: int) -> None:
-        """Let as many join as were answered just now."""
+    def _gather_accepts(self) -> None:
+        """Let others join, until there are as many as at the last time."""
         self._hurry.clear()
-        self._expected = answered + self._queue.qsize()
-        if not self._closed:
+        self._awaited, self._most_senders = self._most_senders - 1, self._senders
+        if self._queue.qsize() < self._awaited and not self._closed:
             self._hurry.wait(GATHER)
-        self._expected = 0
+        self._awaited = 0
 
     def _write(self, operations: Sequence[Operation]) -> None:
         """Write and resolve. Where the transaction fails, halve it until the row to blame fails alone."""
@@ -236,7 +241,7 @@ class Writer:
 
     def _resolve(self, operations: Sequence[Operation], answers: Sequence[Any]) -> None:
         """All in one hop to the loop; that it is gone is no harm, for the write stands."""
-        self._tell(settle, operations, answers)
+        self._tell(self._settle, operations, answers)
 
     def _tell(self, what: Callable[..., None], *values: Any) -> None:
         with contextlib.suppress(RuntimeError):
