@@ -27,10 +27,10 @@ SHARED_LEASE = 30.0
 of gateways may differ by less than what is left of it between two beats."""
 BEAT = 10.0
 """Seconds between renewals of the leases of what runs, where the store is shared."""
-SENDERS_FIRST = 3.0
+SENDERS_FIRST = 9.0
 """How many seconds the loop rests for each that it was at work, while many senders wait for their answers: deliveries
-then get a quarter of the time, and what they leave is delivered once the rush is over."""
-REST = 0.25
+then get a tenth of the time, and what they leave is delivered once the rush is over."""
+REST = 1.0
 """Seconds that such a rest lasts at the most."""
 POLL = 2.0
 """Seconds between looks for what nobody told of: another process's replay or pause, a lease that ran out."""
