@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import re
 from collections import Counter
@@ -71,10 +72,17 @@ async def test_what_comes_to_rest_is_kept_by_the_day_it_was_received(shared: Bac
         assert [page.wrong async for page in store.audit()] == [[]]
 
 
+async def make_parts(store: Store) -> int:
+    """As a gateway does: where others kept it waiting, again."""
+    while True:
+        with contextlib.suppress(StoreError):
+            return await store.make_parts(NOW, RETENTION)
+
+
 async def test_parts_are_made_once_whoever_makes_them(shared: Backend) -> None:
     async with AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(shared.open()) for _ in range(4)]
-        made = await asyncio.gather(*(store.make_parts(NOW, RETENTION) for store in stores))
+        made = await asyncio.gather(*map(make_parts, stores))
         assert sum(made) == 3
         assert await stores[0].make_parts(NOW + DAY, 80 * DAY) == 1
         assert await stores[0].make_parts(NOW + 10 * DAY, 80 * DAY) == 0
