@@ -41,7 +41,7 @@ def make_template(kind: str, path: str, key: str) -> bytes:
 class Load:
     """Requests and what came of them. Each order has a signal of each of TYPES; `first` is the first order's number."""
 
-    def __init__(self, path: str, key: str, first: int) -> None:
+    def __init__(self, path: str, key: str, first: int = 0) -> None:
         self.first = first
         self.templates = [make_template(kind, path, key) for kind in TYPES]
         self.sent = 0
