@@ -99,7 +99,6 @@ class Writer:
         self._limit = limit
         self._loop = loop
         self._queue: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
-        self._coming: list[Operation] = []
         self._awaited = 0
         self._senders = self._most_senders = 0
         self._hurry = threading.Event()
@@ -113,34 +112,24 @@ class Writer:
         """Queue an operation. StoreError once closed; StoreBusy where the queue is full and the call `bounded`."""
         if self._closed:
             raise StoreError("the store is closed")
-        if bounded and self._queue.qsize() + len(self._coming) >= self._limit:
+        if bounded and self._queue.qsize() >= self._limit:
             raise StoreBusy
         operation = Operation(step, item, self._loop.create_future(), awaited=bounded, patient=patient)
-        if not self._coming:
-            # All that this turn of the loop submits goes over at once. Else the thread would be off with the first, and
-            # under a rush each transaction would have a third of those that it could.
-            self._loop.call_soon(self._hand_over)
-        self._coming.append(operation)
         self._senders += bounded
         self._most_senders = max(self._most_senders, self._senders)
+        self._queue.put(operation)
+        if not patient and self._queue.qsize() >= self._awaited:
+            self._hurry.set()
         return operation.future
 
     def _settle(self, operations: Sequence[Operation], answers: Sequence[Any]) -> None:
         self._senders -= sum(operation.awaited for operation in operations)
         settle(operations, answers)
 
-    def _hand_over(self) -> None:
-        for operation in self._coming:
-            self._queue.put(operation)
-        if self._queue.qsize() >= self._awaited and not all(operation.patient for operation in self._coming):
-            self._hurry.set()
-        self._coming.clear()
-
     def close(self) -> threading.Thread:
         """Take nothing more; the thread, which ends once all that waits is written."""
         if not self._closed:
             self._closed = True
-            self._hand_over()
             self._queue.put(None)
             self._hurry.set()
         return self._thread
