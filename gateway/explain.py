@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from gateway import policy
 from gateway.model import Account, Route
-from gateway.store.contract import DeliveryRow, RouteState, SignalRow
+from gateway.store.values import DeliveryRow, RouteState, SignalRow
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 import structlog
 
 from gateway.errors import StoreError
-from gateway.store.contract import Purged, Store
+from gateway.store.contract import Store
+from gateway.store.values import Purged
 
 log = structlog.get_logger()
 

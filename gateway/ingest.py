@@ -14,7 +14,8 @@ from gateway import keys, protocol
 from gateway.errors import InvalidSignal, ShuttingDown, TooManyRequests, Unauthorized
 from gateway.metrics import NO_ACCOUNT, Observer, guard
 from gateway.model import Account, Route, Signal, lane_of
-from gateway.store.contract import Refused, Store, Target
+from gateway.store.contract import Store
+from gateway.store.values import Refused, Target
 
 BAD_KEYS_PER_MINUTE = 60
 CROWD = 16

@@ -14,7 +14,8 @@ import click
 from gateway.cli import progress, render
 from gateway.cli.options import config_option, json_option
 from gateway.cli.store import with_store
-from gateway.store.contract import Audited, Store, Wrong
+from gateway.store.contract import Store
+from gateway.store.values import Audited, Wrong
 
 STATES = ("delivered", "pending", "dead", "filtered")
 

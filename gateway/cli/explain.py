@@ -15,7 +15,8 @@ from gateway.config import load_config
 from gateway.errors import GatewayError
 from gateway.explain import Explanation, Facts
 from gateway.explain import explain as explain_routes
-from gateway.store.contract import Filter, Store
+from gateway.store.contract import Store
+from gateway.store.values import Filter
 
 
 @click.command()

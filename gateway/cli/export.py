@@ -23,7 +23,8 @@ from gateway.cli.store import run_on_store
 from gateway.config import Config, load_config
 from gateway.errors import GatewayError
 from gateway.sink import FileFormat, Sink
-from gateway.store.contract import Filter, Store
+from gateway.store.contract import Store
+from gateway.store.values import Filter
 
 PAGE = 1000
 """Signals read at once: what bounds memory."""

@@ -15,7 +15,8 @@ from gateway.config import load_enabled
 from gateway.errors import GatewayError
 from gateway.model import Attempt
 from gateway.sink.registry import describe_plugin, installed_plugins
-from gateway.store.contract import DeliveryRow, Filter, SignalRow, Store
+from gateway.store.contract import Store
+from gateway.store.values import DeliveryRow, Filter, SignalRow
 
 
 @click.command()

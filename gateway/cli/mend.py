@@ -18,7 +18,8 @@ from gateway.cli.store import with_store
 from gateway.config import load_config
 from gateway.config.values import did_you_mean
 from gateway.errors import GatewayError
-from gateway.store.contract import Filter, Store
+from gateway.store.contract import Store
+from gateway.store.values import Filter
 
 
 @click.command()

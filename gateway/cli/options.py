@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
-from gateway.store.contract import Filter
+from gateway.store.values import Filter
 
 F = TypeVar("F", bound=Callable[..., Any])
 

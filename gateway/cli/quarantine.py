@@ -21,7 +21,8 @@ from gateway.cli.store import run_on_store, with_store
 from gateway.config import Config, load_config
 from gateway.errors import InvalidSignal
 from gateway.ingest import Ingest, read_again
-from gateway.store.contract import Filter, QuarantineRow, Store
+from gateway.store.contract import Store
+from gateway.store.values import Filter, QuarantineRow
 
 PAGE = 100
 """Requests put through ingest at once."""

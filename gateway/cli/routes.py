@@ -18,7 +18,8 @@ from gateway.config import Config, load_config
 from gateway.config.values import did_you_mean
 from gateway.errors import GatewayError
 from gateway.model import Route
-from gateway.store.contract import Backlog, RouteState, Store
+from gateway.store.contract import Store
+from gateway.store.values import Backlog, RouteState
 
 NOTHING = Backlog(pending=0, due=0, oldest_at=None)
 

@@ -9,7 +9,7 @@ from gateway.dispatch.places import Places
 from gateway.dispatch.runner import Runner
 from gateway.dispatch.shares import Shares, calls_of, cost, cut
 from gateway.dispatch.turns import Turns
-from gateway.store.contract import Want
+from gateway.store.values import Want
 
 ROUND = 0.005
 """Seconds of a core that what is claimed at once may cost, but for a first call: what bounds how long others wait for

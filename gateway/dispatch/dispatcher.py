@@ -16,7 +16,8 @@ from gateway.dispatch.runner import NEVER, Runner
 from gateway.dispatch.shares import PATIENCE
 from gateway.errors import StoreError
 from gateway.model import Delivery
-from gateway.store.contract import RouteState, Store, Want
+from gateway.store.contract import Store
+from gateway.store.values import RouteState, Want
 
 log = structlog.get_logger()
 

@@ -16,7 +16,8 @@ from gateway.errors import StoreError
 from gateway.metrics import Observer
 from gateway.model import Attempt, Decision, Delivery, Kind, Outcome, RetryAt, Route
 from gateway.sink.api import Context, Shared, Sink, State
-from gateway.store.contract import Result, RouteState, Store
+from gateway.store.contract import Store
+from gateway.store.values import Result, RouteState
 
 log = structlog.get_logger()
 

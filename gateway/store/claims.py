@@ -11,9 +11,9 @@ from peewee import Database
 
 from gateway.model import TYPE_AT, Delivery
 from gateway.store import lanes, queries, sql
-from gateway.store.contract import Want
 from gateway.store.rows import SIGNAL_COLUMNS, dumps, make_signal, micros
 from gateway.store.sql import sqlite
+from gateway.store.values import Want
 
 Route = tuple[str, str]
 """Account and route."""

@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 from peewee import JOIN, SQL, Case, Database, Value, fn
 
-from gateway.store.contract import Audited, Wrong
 from gateway.store.queries import ALL, STATES
 from gateway.store.spans import Span, end_of
 from gateway.store.tables import Deliveries, Signals
+from gateway.store.values import Audited, Wrong
 
 NOTHING = dict.fromkeys(("accepted", *STATES), 0)
 COUNT = fn.COUNT(ALL)

@@ -15,7 +15,9 @@ from peewee import Database, PeeweeException
 from gateway.errors import StoreError
 from gateway.model import Attempt, Delivery, Signal
 from gateway.store import claims, custody, drop, lanes, parts, purge, queries, spans, writes
-from gateway.store.contract import (
+from gateway.store.lock import Serving
+from gateway.store.rows import dumps
+from gateway.store.values import (
     Accepted,
     Audited,
     Backlog,
@@ -34,8 +36,6 @@ from gateway.store.contract import (
     Target,
     Want,
 )
-from gateway.store.lock import Serving
-from gateway.store.rows import dumps
 from gateway.store.writer import Prepare, Step, Writer, describe_failure
 
 MANY = 32

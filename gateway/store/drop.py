@@ -11,11 +11,11 @@ from __future__ import annotations
 from peewee import Database
 
 from gateway.store import parts
-from gateway.store.contract import Dropped
 from gateway.store.parts import DAY, OF_SIGNALS, Part
 from gateway.store.rows import micros
 from gateway.store.sql import execute
 from gateway.store.tables import Attempts, Deliveries, Signals
+from gateway.store.values import Dropped
 
 MOST = 5000
 """Signals that may stay of a part that goes. To move them is some tenths of a second for which all wait."""

@@ -10,10 +10,10 @@ from peewee import Case, Database
 
 from gateway.model import Attempt, Dead, Delivery, Done, RetryAt
 from gateway.store import spans, sql
-from gateway.store.contract import Filter, Result
 from gateway.store.rows import clean, dumps, micros, micros_of
 from gateway.store.sql import sqlite
 from gateway.store.tables import Deliveries
+from gateway.store.values import Filter, Result
 
 Route = tuple[str, str]
 """Account and route."""

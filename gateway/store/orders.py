@@ -27,7 +27,7 @@ from peewee import Database
 
 from gateway.model import Signal
 from gateway.store import claims, lanes, sql, writes
-from gateway.store.contract import Refused, RouteState
+from gateway.store.values import Refused, RouteState
 from gateway.store.writer import Step
 
 SHARED = 0x636C_6F75_6473_6967

@@ -12,10 +12,10 @@ from typing import Any
 from peewee import Database
 
 from gateway.store import claims, lanes, queries, sql, writes
-from gateway.store.contract import Accepted, Result
 from gateway.store.rows import UNKNOWN_TIME, clean, dumps, micros, signal_row
 from gateway.store.sql import pipeline as statements
 from gateway.store.sql import postgres
+from gateway.store.values import Accepted, Result
 from gateway.store.writer import Step
 
 # -- custody

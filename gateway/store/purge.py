@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from peewee import Database, Expression, fn
 
-from gateway.store.contract import Purged
 from gateway.store.rows import micros
 from gateway.store.sql import is_postgres
 from gateway.store.tables import Attempts, Deliveries, Quarantine, Signals, Strays
+from gateway.store.values import Purged
 
 
 class Purge(NamedTuple):

@@ -11,9 +11,9 @@ from peewee import SQL, Database, Expression, Tuple, fn
 
 from gateway.model import Attempt, Kind, Signal
 from gateway.store import sql
-from gateway.store.contract import Backlog, DeliveryRow, Event, Filter, QuarantineRow, RouteState, SignalRow
 from gateway.store.rows import SIGNAL_COLUMNS, dumps, make_signal, micros, seconds
 from gateway.store.tables import Attempts, Audit, Deliveries, Quarantine, Routes, Signals, SinkState
+from gateway.store.values import Backlog, DeliveryRow, Event, Filter, QuarantineRow, RouteState, SignalRow
 
 NEWEST = 2**63 - 1
 """Above any signal's id."""

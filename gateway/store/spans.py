@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 from peewee import Database, Expression, fn
 
-from gateway.store.contract import Filter
 from gateway.store.queries import ALL, ids_of, of_deliveries, of_order
 from gateway.store.tables import Deliveries, Signals
+from gateway.store.values import Filter
 
 IDS = 10_000
 """Ids looked at in one step."""

@@ -10,10 +10,10 @@ from peewee import Database
 
 from gateway.model import Signal
 from gateway.store import claims, lanes, purge, sql
-from gateway.store.contract import Accepted, Refused, RouteState, Target
 from gateway.store.rows import clean, dumps, micros, micros_of, occurred_at, signal_row
 from gateway.store.sql import sqlite
 from gateway.store.tables import Audit, Quarantine, Signals
+from gateway.store.values import Accepted, Refused, RouteState, Target
 
 
 class Accept(NamedTuple):

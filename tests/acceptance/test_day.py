@@ -14,7 +14,8 @@ import pytest
 from gateway.model import ALERTS, ITEM_SHIPPED, SecretValue, identity_of
 from gateway.simulate import Answer, Patience, Sender, Target, order_lives
 from gateway.store import open_store
-from gateway.store.contract import Filter, Settings
+from gateway.store.contract import Settings
+from gateway.store.values import Filter
 from tests.support.fake_odoo import FakeOdoo
 from tests.support.fake_slack import FakeSlack
 from tests.support.process import Gateway, free_port

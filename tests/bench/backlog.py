@@ -26,7 +26,8 @@ from typing import Any
 
 from gateway.model import Delivery, Done, lane_of
 from gateway.store import open_store
-from gateway.store.contract import Result, Settings, Store, Target, Want
+from gateway.store.contract import Settings, Store
+from gateway.store.values import Result, Target, Want
 from tests.bench import rig
 from tests.bench.fill import STEPS, Filling, fill
 from tests.support.factory import make_signal

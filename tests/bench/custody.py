@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.store import Settings, open_store
-from gateway.store.contract import Store, Target
+from gateway.store.contract import Store
+from gateway.store.values import Target
 from tests.support.factory import make_signal
 from tests.support.process import environment
 

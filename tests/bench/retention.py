@@ -22,7 +22,8 @@ from typing import Any
 
 from gateway import housekeeping
 from gateway.store import Settings, open_store
-from gateway.store.contract import Store, Target, Want
+from gateway.store.contract import Store
+from gateway.store.values import Target, Want
 from tests.bench import rig
 from tests.bench.custody import accept_for
 from tests.bench.scale import database_cpu

@@ -24,9 +24,10 @@ from typing import Any
 import psycopg
 
 from gateway.store import open_store, pipeline
-from gateway.store.contract import Settings, Target
+from gateway.store.contract import Settings
 from gateway.store.rows import dumps
 from gateway.store.sql import pipeline as statements
+from gateway.store.values import Target
 from gateway.store.writes import Accept
 from tests.bench import nothing, rig
 from tests.support import payloads

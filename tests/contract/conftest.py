@@ -8,8 +8,18 @@ import pytest
 
 from tests.contract.store_case import Backend
 
+POOLED = ("tests.contract.test_store_accept", "tests.contract.test_store_lanes", "tests.contract.test_store_mend")
+"""What runs behind a pooler too: all that the gateway itself writes."""
 
-@pytest.fixture(params=["sqlite", "postgres", "pgbouncer"])
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test of a store on all that stores are made of."""
+    if "backend" in metafunc.fixturenames:
+        pooled = ["pgbouncer"] if metafunc.module.__name__ in POOLED else []
+        metafunc.parametrize("backend", ["sqlite", "postgres", *pooled], indirect=True)
+
+
+@pytest.fixture
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
     """A store's place, empty at first."""
     if request.param == "postgres":

@@ -10,7 +10,8 @@ from typing import Any
 
 from gateway.model import Attempt, Dead, Decision, Delivery, Done, Kind, RetryAt, Signal
 from gateway.store import open_store
-from gateway.store.contract import Accepted, Filter, Result, Settings, Store, Target, Want
+from gateway.store.contract import Settings, Store
+from gateway.store.values import Accepted, Filter, Result, Target, Want
 from tests.support.factory import ACCOUNT, AT, make_signal
 
 NOW = AT.timestamp()

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.errors import StoreBusy, StoreError
 from gateway.model import identity_of
-from gateway.store.contract import Accepted, Filter, Refused, Want
+from gateway.store.values import Accepted, Filter, Refused, Want
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered, states
 from tests.support.factory import ACCOUNT, make_signal
 

@@ -9,7 +9,8 @@ import pytest
 
 from gateway.model import Dead, Done
 from gateway.store import spans
-from gateway.store.contract import Filter, Store, Wrong
+from gateway.store.contract import Store
+from gateway.store.values import Filter, Wrong
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered, replay_all
 from tests.support.factory import ACCOUNT
 

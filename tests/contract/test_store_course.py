@@ -8,7 +8,8 @@ import pytest
 
 from gateway import model
 from gateway.model import Dead
-from gateway.store.contract import Filter, Store
+from gateway.store.contract import Store
+from gateway.store.values import Filter
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, replay_all
 from tests.support.factory import make_signal
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from gateway.model import RetryAt
-from gateway.store.contract import Filter
+from gateway.store.values import Filter
 from tests.contract.store_case import LEASE, NOW, Backend, accept, claim, finish, ids, numbered, states
 from tests.support.factory import ACCOUNT
 

@@ -14,7 +14,8 @@ import pytest
 from gateway.errors import StoreError
 from gateway.model import Dead, RetryAt
 from gateway.store import drop
-from gateway.store.contract import Dropped, Filter, Store
+from gateway.store.contract import Store
+from gateway.store.values import Dropped, Filter
 from tests.contract.store_case import DELIVERED, NOW, Backend, accept, claim, finish, numbered, replay_all, states
 from tests.support.factory import ACCOUNT, AT
 from tests.support.postgres import Server

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.errors import StoreError
 from gateway.model import Attempt, Dead, Decision, Done, Kind, RetryAt
-from gateway.store.contract import Filter, Result, Want
+from gateway.store.values import Filter, Result, Want
 from tests.contract.store_case import (
     DELIVERED,
     LEASE,

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.model import ITEM_ERROR, ITEM_SHIPPED, Dead, Done, RetryAt
-from gateway.store.contract import Filter, Store
+from gateway.store.contract import Store
+from gateway.store.values import Filter
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered
 from tests.support.factory import ACCOUNT, make_signal
 

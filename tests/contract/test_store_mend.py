@@ -10,7 +10,8 @@ import pytest
 
 from gateway.model import Dead, Done, RetryAt
 from gateway.store import spans
-from gateway.store.contract import Filter, Store, Want
+from gateway.store.contract import Store
+from gateway.store.values import Filter, Want
 from tests.contract.store_case import (
     NOW,
     Backend,

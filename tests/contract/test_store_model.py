@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.model import Dead, Decision, Delivery, Done, RetryAt
-from gateway.store.contract import Filter, Store
+from gateway.store.contract import Store
+from gateway.store.values import Filter
 from tests.contract.lane_model import LaneModel
 from tests.contract.store_case import LEASE, NOW, Backend, accept, claim, count_replay, finish, numbered, replay_all
 from tests.support.factory import ACCOUNT

@@ -17,9 +17,10 @@ import pytest
 from gateway.errors import StoreError
 from gateway.model import Dead, RetryAt
 from gateway.store import sql
-from gateway.store.contract import Filter, Store
+from gateway.store.contract import Store
 from gateway.store.rows import dumps, micros, signal_row
 from gateway.store.sql import pipeline
+from gateway.store.values import Filter
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, ids, numbered, replay_all
 from tests.support.factory import ACCOUNT, AT
 from tests.support.postgres import Server

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from gateway.model import Dead, Decision, Done, RetryAt
-from gateway.store.contract import Filter, Purged, Refused, Store
+from gateway.store.contract import Store
+from gateway.store.values import Filter, Purged, Refused
 from tests.contract.store_case import DELIVERED, NOW, Backend, accept, claim, finish, numbered, replay_all, states
 from tests.support.factory import ACCOUNT, AT
 

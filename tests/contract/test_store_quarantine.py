@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.store.contract import Filter, Refused, Store
+from gateway.store.contract import Store
+from gateway.store.values import Filter, Refused
 from tests.contract.store_case import NOW, Backend, accept, numbered
 from tests.support.factory import ACCOUNT, make_signal
 

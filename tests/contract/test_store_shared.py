@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack
 import pytest
 
 from gateway.model import Dead, Delivery
-from gateway.store.contract import Filter, Store
+from gateway.store.contract import Store
+from gateway.store.values import Filter
 from tests.contract.store_case import LEASE, NOW, Backend, accept, claim, finish, ids, numbered, replay_all, states
 from tests.support.factory import ACCOUNT
 from tests.support.postgres import Server

@@ -21,7 +21,8 @@ from cloudsignal_csv.rows import Format
 from gateway.model import SecretValue, Signal, identity_of
 from gateway.simulate import Answer, Patience, Sender, Target, disturb, order_lives
 from gateway.store import open_store
-from gateway.store.contract import Filter, Settings
+from gateway.store.contract import Settings
+from gateway.store.values import Filter
 from tests.support import recorder
 from tests.support.faults import points_on
 from tests.support.process import Gateway, free_port, run_cli

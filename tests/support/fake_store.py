@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gateway.model import Signal
-from gateway.store.contract import Accepted, Refused, Target
+from gateway.store.values import Accepted, Refused, Target
 
 
 class Write(NamedTuple):

@@ -19,7 +19,8 @@ import orjson
 from gateway.model import SecretValue, identity_of
 from gateway.simulate import Answer, Patience, Sender, Target, disturb, order_lives
 from gateway.store import open_store
-from gateway.store.contract import Filter, Settings
+from gateway.store.contract import Settings
+from gateway.store.values import Filter
 from tests.support import recorder
 from tests.support.pooler import Pooler
 from tests.support.postgres import Server

@@ -11,7 +11,8 @@ from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
 from gateway.ingest import Ingest
 from gateway.metrics import PrometheusObserver
-from gateway.store.contract import Filter, QuarantineRow, SignalRow, Store
+from gateway.store.contract import Store
+from gateway.store.values import Filter, QuarantineRow, SignalRow
 from tests.support.accounts import make_accounts
 from tests.support.payloads import request
 

@@ -23,7 +23,7 @@ with warnings.catch_warnings():
 BINARIES = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
 USER = "nobody"
 """Who the server runs as where the tests run as root, which it refuses."""
-SETTINGS = {"max_connections": "200", "listen_addresses": "", "fsync": "off", "timezone": "UTC"}
+SETTINGS = {"max_connections": "500", "listen_addresses": "", "fsync": "off", "timezone": "UTC"}
 """Nobody cuts the power here, so nothing need be synced; the benchmark's server has it on."""
 DEADLINE = 60.0
 

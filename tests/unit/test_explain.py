@@ -7,7 +7,7 @@ import pytest
 
 from gateway.explain import Explanation, Facts, explain
 from gateway.model import Account
-from gateway.store.contract import DeliveryRow, RouteState, SignalRow
+from gateway.store.values import DeliveryRow, RouteState, SignalRow
 from tests.support.accounts import make_account, make_route
 from tests.support.factory import AT, make_signal
 

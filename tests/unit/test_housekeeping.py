@@ -18,7 +18,7 @@ from gateway.config import load_config
 from gateway.errors import StoreError
 from gateway.service import Service
 from gateway.store import Settings, Store, open_store
-from gateway.store.contract import Dropped, Filter, Purged
+from gateway.store.values import Dropped, Filter, Purged
 from tests.support.factory import make_signal
 
 pytestmark = pytest.mark.gen_test

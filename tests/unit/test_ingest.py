@@ -22,7 +22,7 @@ from gateway.errors import (
 from gateway.ingest import Buckets, Ingest, Receipt
 from gateway.metrics import Observer
 from gateway.model import Account
-from gateway.store.contract import Target
+from gateway.store.values import Target
 from tests.support.accounts import make_account, make_accounts, make_route
 from tests.support.fake_store import FakeStore
 from tests.support.payloads import EXAMPLES, KEY, OTHER_KEY, example, request

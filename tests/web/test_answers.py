@@ -14,7 +14,7 @@ from tornado.httputil import HTTPHeaders
 
 from gateway import protocol
 from gateway.errors import StoreBusy, StoreError
-from gateway.store.contract import Filter
+from gateway.store.values import Filter
 from tests.support.listener import NOW, Gateway, fields_of
 from tests.support.payloads import EXAMPLES, KEY, OTHER_KEY, SANDBOX, example, request
 

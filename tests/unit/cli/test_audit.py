@@ -11,7 +11,8 @@ import pytest
 
 from gateway.cli import progress
 from gateway.store import spans
-from gateway.store.contract import Page, Store, Target
+from gateway.store.contract import Store
+from gateway.store.values import Page, Target
 from tests.support.factory import make_signal
 from tests.unit.cli.conftest import Folder
 

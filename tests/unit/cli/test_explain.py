@@ -4,7 +4,8 @@ import json
 from typing import Any
 
 from gateway.model import RetryAt
-from gateway.store.contract import Result, Store, Target, Want
+from gateway.store.contract import Store
+from gateway.store.values import Result, Target, Want
 from tests.support.factory import make_signal
 from tests.unit.cli.conftest import CONFIG, Folder
 

@@ -13,7 +13,8 @@ from gateway.cli import export
 from gateway.errors import StoreError
 from gateway.model import Signal
 from gateway.store import queries
-from gateway.store.contract import Store, Target
+from gateway.store.contract import Store
+from gateway.store.values import Target
 from tests.support.factory import make_signal
 from tests.unit.cli.conftest import CONFIG, Folder
 

@@ -16,7 +16,8 @@ from gateway.cli import main
 from gateway.errors import GatewayError
 from gateway.model import Dead, RetryAt
 from gateway.store import migrations, move, open_store
-from gateway.store.contract import Filter, Refused, Settings, Store
+from gateway.store.contract import Settings, Store
+from gateway.store.values import Filter, Refused
 from tests.contract.store_case import LEASE, NOW, accept, claim, finish, numbered
 from tests.support.factory import ACCOUNT, AT
 from tests.support.postgres import Server

@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.model import Attempt, Dead, Done, Kind, lane_of
-from gateway.store.contract import Refused, Result, Store, Target, Want
+from gateway.store.contract import Store
+from gateway.store.values import Refused, Result, Target, Want
 from tests.support.factory import make_signal
 from tests.unit.cli.conftest import Folder
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from gateway.model import Attempt, Dead, Done, Kind
-from gateway.store.contract import Refused, Result, Store, Target, Want
+from gateway.store.contract import Store
+from gateway.store.values import Refused, Result, Target, Want
 from tests.support.factory import make_signal
 from tests.support.postgres import Server
 from tests.unit.cli.conftest import Folder

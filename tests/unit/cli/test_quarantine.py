@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.cli import progress, quarantine
-from gateway.store.contract import Refused, Store
+from gateway.store.contract import Store
+from gateway.store.values import Refused
 from tests.support.payloads import example
 from tests.unit.cli.conftest import CONFIG, Folder
 

@@ -9,7 +9,8 @@ import pytest
 from gateway.cli import progress
 from gateway.model import Attempt, Dead, Kind
 from gateway.store import spans
-from gateway.store.contract import Page, Result, Store, Target, Want
+from gateway.store.contract import Store
+from gateway.store.values import Page, Result, Target, Want
 from tests.support.factory import make_signal
 from tests.unit.cli.conftest import Folder
 

@@ -7,7 +7,8 @@ import pytest
 
 from gateway.cli import render
 from gateway.model import lane_of
-from gateway.store.contract import RouteState, Store, Target
+from gateway.store.contract import Store
+from gateway.store.values import RouteState, Target
 from tests.support.factory import AT, make_signal
 from tests.unit.cli.conftest import CONFIG, Folder
 

@@ -17,7 +17,8 @@ from gateway.metrics import Observer
 from gateway.model import Delivery, Retry, Route, lane_of
 from gateway.sink.api import Sink
 from gateway.store import open_store
-from gateway.store.contract import Filter, Settings, Store, Target
+from gateway.store.contract import Settings, Store
+from gateway.store.values import Filter, Target
 from tests.support.factory import make_signal
 
 START = 1_800_000_000.0

@@ -10,7 +10,7 @@ import pytest
 from gateway.dispatch.claims import MOST, ROUND, Claims
 from gateway.dispatch.runner import Runner
 from gateway.dispatch.shares import cost
-from gateway.store.contract import Want
+from gateway.store.values import Want
 from tests.unit.dispatch.harness import START, Clock, Highest, make_route, make_sink
 
 NOBODY: Any = None

@@ -15,7 +15,7 @@ from gateway.dispatch.shares import cost
 from gateway.errors import Misconfigured, Permanent, RetryLater, Skip
 from gateway.model import Delivery, Kind, Retry
 from gateway.sink.api import Sink
-from gateway.store.contract import Filter
+from gateway.store.values import Filter
 from tests.unit.dispatch.harness import Harness, dispatching, make_route, make_sink, orders_of, until
 
 pytestmark = pytest.mark.gen_test

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.errors import Permanent
 from gateway.model import Delivery
-from gateway.store.contract import Filter
+from gateway.store.values import Filter
 from tests.unit.dispatch.harness import Harness, ScriptedSink, dispatching, make_route, make_sink, orders_of, until
 
 pytestmark = pytest.mark.gen_test

@@ -12,7 +12,7 @@ from cloudsignal_odoo import OdooSink, course
 from gateway import model
 from gateway.model import Delivery
 from gateway.sink import Misconfigured, Permanent
-from gateway.store.contract import Filter
+from gateway.store.values import Filter
 from tests.support.factory import make_delivery, make_signal
 from tests.support.fake_odoo import DATABASE, KEY, FakeOdoo
 from tests.unit.dispatch.harness import dispatching, make_route

@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from gateway.errors import StoreError
 from gateway.store import sql
 from gateway.store.connection import Reconnecting
-from gateway.store.contract import Filter
+from gateway.store.values import Filter
 from tests.contract.store_case import accept, claim, finish, numbered
 from tests.support.postgres import Server
 from tests.support.proxy import behind_proxy

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.errors import StoreError
 from gateway.model import Dead, Done, RetryAt
-from gateway.store.contract import Filter, Store
+from gateway.store.contract import Store
+from gateway.store.values import Filter
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered, replay_all, result_of, states
 from tests.support.factory import ACCOUNT
 from tests.support.postgres import Server

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.errors import GatewayError, StoreError
 from gateway.store import open_store
-from gateway.store.contract import Filter, Settings
+from gateway.store.contract import Settings
+from gateway.store.values import Filter
 from tests.support.postgres import Server
 from tests.support.process import free_port
 from tests.unit.store.test_sqlite import run

@@ -11,7 +11,8 @@ import trustme
 
 from gateway.errors import StoreError
 from gateway.store import open_store
-from gateway.store.contract import Filter, Settings
+from gateway.store.contract import Settings
+from gateway.store.values import Filter
 from tests.contract.store_case import accept, claim, finish, numbered
 from tests.support.debian import find_debian
 from tests.support.postgres import Server
