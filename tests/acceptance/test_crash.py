@@ -72,6 +72,7 @@ class CleanedRun(CrashRun):
                 await insist(lambda: store.make_parts(old, 8 * DAY))
                 await store.accept(replace(signal, order=str(number), identity=str(number)), [], [], False)
                 self.dropped += await insist(lambda: drop(store, now - 90 * DAY))
+                await asyncio.sleep(0.5)  # a gateway does it once an hour; without a break this keeps all others waiting
         finally:
             await store.close()
 
@@ -94,9 +95,9 @@ def test_nothing_is_lost_while_parts_are_dropped(
     tmp_path: Path, request: pytest.FixtureRequest, postgres: Server, postgres_url: str
 ) -> None:
     async def run() -> None:
-        run = CleanedRun(tmp_path, 3, request.config.getoption("--crash-seed"), postgres_url)
+        run = CleanedRun(tmp_path, 2, request.config.getoption("--crash-seed"), postgres_url)
         stock = await run.run()
-        assert run.dropped > 3
+        assert run.dropped > 2
         assert (stock.lost, stock.disordered, stock.csv_wrong) == ([], [], [])
         assert stock.audit[0] == 0, stock.audit[1]
 
