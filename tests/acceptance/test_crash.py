@@ -72,7 +72,7 @@ class CleanedRun(CrashRun):
                 await insist(lambda: store.make_parts(old, 8 * DAY))
                 await store.accept(replace(signal, order=str(number), identity=str(number)), [], [], False)
                 self.dropped += await insist(lambda: drop(store, now - 90 * DAY))
-                await asyncio.sleep(0.5)  # a gateway does it once an hour; without a break this keeps all others waiting
+                await asyncio.sleep(0.5)  # a gateway does it once an hour; without a break all others would wait
         finally:
             await store.close()
 
