@@ -15,9 +15,6 @@ from gateway.store.rows import SIGNAL_COLUMNS, dumps, make_signal, micros
 from gateway.store.sql import sqlite
 from gateway.store.values import Want
 
-Route = tuple[str, str]
-"""Account and route."""
-
 
 class ClaimDue(NamedTuple):
     wants: Sequence[Want]
@@ -44,7 +41,7 @@ class Leases(NamedTuple):
 
     lease: str
     rows: Sequence[Leased]
-    next_due: Mapping[Route, float]
+    next_due: Mapping[lanes.Route, float]
 
     def held(self) -> list[tuple[str, int, str, str]]:
         """As `lanes.Renew` takes them."""
@@ -73,7 +70,7 @@ def room_for_replays(want: Want, live: int) -> int:
     return min(want.limit - live, want.limit if want.replays is None else want.replays)
 
 
-def full_of_replays(wants: Sequence[Want], live: Found, replays: Found) -> set[Route]:
+def full_of_replays(wants: Sequence[Want], live: Found, replays: Found) -> set[lanes.Route]:
     """Routes that had no room for any more of them."""
     counts = [(len(some), len(again)) for some, again in zip(live, replays, strict=True)]
     return {

@@ -19,7 +19,7 @@ from gateway.metrics import Observer, guard
 from gateway.web import ops, signals
 from gateway.web.addresses import Addresses
 from gateway.web.base import make_application
-from gateway.web.connection import CHUNK, IDLE, Connection, Resource
+from gateway.web.connection import BODY_TIMEOUT, CHUNK, IDLE, MAX_HEAD, Connection, Resource
 
 MAX_BODY = 64 * 1024
 MAX_BUFFER = 4 * CHUNK
@@ -95,5 +95,11 @@ class PublicServer(TCPServer):
 
 
 def make_admin_server(app: web.Application) -> HTTPServer:
-    """The server of the admin listener; it does not listen yet."""
-    return HTTPServer(app, max_body_size=MAX_BODY, idle_connection_timeout=IDLE)
+    """The server of the admin listener, with limits on sizes and times; it does not listen yet."""
+    return HTTPServer(
+        app,
+        max_body_size=MAX_BODY,
+        max_header_size=MAX_HEAD,
+        idle_connection_timeout=IDLE,
+        body_timeout=BODY_TIMEOUT,
+    )

@@ -312,6 +312,8 @@ async def test_slow_heads_and_idle_connections_are_cut(
 async def test_the_admin_listener_has_limits_too() -> None:
     parameters = apps.make_admin_server(apps.admin_app(dict, PrometheusObserver())).conn_params
     assert parameters.header_timeout == connections.IDLE
+    assert parameters.body_timeout == connections.BODY_TIMEOUT
+    assert parameters.max_header_size == connections.MAX_HEAD
     assert parameters.max_body_size == apps.MAX_BODY
 
 
