@@ -26,6 +26,7 @@ EXTRAS["test"] = [
     "pytest>=9,<10",  # pytest-tornado's hooks are refused by pytest 10
     "pytest-tornado>=0.8.1",
     "pytest-timeout>=2.3",  # ends a test that hangs, with the stacks of its threads, instead of the whole run
+    "pytest-xdist>=3.8",  # two processes: many tests wait for others, or for the disk
     "setuptools>=70.1,<81",  # builds wheels since 70.1; pytest-tornado imports pkg_resources, gone in 81
     "hypothesis>=6.100",
     "trustme>=1.2",

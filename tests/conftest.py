@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from functools import cache
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -22,21 +22,42 @@ settings.register_profile("gateway", deadline=None)
 settings.load_profile("gateway")
 
 
-@cache
-def start_postgres() -> Server:
-    """The server of this run, from the first test that needs it."""
+REMARKS = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # An xdist worker has no output of its own: what is in `workeroutput` goes to the process that prints.
+    config.stash[REMARKS] = getattr(config, "workeroutput", {}).setdefault("remarks", [])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    node.config.stash[REMARKS] += getattr(node, "workeroutput", {}).get("remarks", [])  # none where it crashed
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in dict.fromkeys(config.stash[REMARKS]):
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def remark(pytestconfig: pytest.Config) -> Callable[[str], None]:
+    """Says a line at the end of the run."""
+    return pytestconfig.stash[REMARKS].append
+
+
+@pytest.fixture(scope="session")
+def postgres(remark: Callable[[str], None]) -> Server:
+    """The server of this process, from the first test that needs it."""
     try:
         from tests.support.postgres import Server
     except ImportError as error:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(f"no PostgreSQL to test on: {error}")
-    return Server()
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Server:
-    return start_postgres()
+    server = Server()
+    remark(f"PostgreSQL {server.version}")
+    return server
 
 
 @pytest.fixture
@@ -51,8 +72,3 @@ def pooler(postgres: Server) -> Pooler:
     from tests.support.pooler import Pooler
 
     return Pooler(postgres)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if start_postgres.cache_info().currsize:
-        terminalreporter.write_line(f"PostgreSQL {start_postgres().version}")

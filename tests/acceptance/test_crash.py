@@ -24,15 +24,14 @@ DAY = 86400.0
 @pytest.mark.timeout(0)  # as long as the kills asked for take
 @pytest.mark.parametrize(("database", "option"), [("sqlite", "--kills"), ("postgres", "--postgres-kills")])
 def test_nothing_is_lost_by_kills(
-    tmp_path: Path, request: pytest.FixtureRequest, capsys: pytest.CaptureFixture[str], database: str, option: str
+    tmp_path: Path, request: pytest.FixtureRequest, remark: Callable[[str], None], database: str, option: str
 ) -> None:
     kills, seed = request.config.getoption(option), request.config.getoption("--crash-seed")
     store = request.getfixturevalue("postgres_url") if database == "postgres" else ""
 
     async def run() -> None:
         stock = await CrashRun(tmp_path, kills, seed, store).run()
-        with capsys.disabled():
-            print(f"\n{database}, seed {seed}: {stock}")
+        remark(f"{database}, seed {seed}: {stock}")
         assert stock.answered > kills
         assert stock.lost == []
         assert stock.disordered == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,8 @@ from tests.support.pooler import Pooler
 from tests.support.postgres import Server
 
 
-def check(stock: Stock, capsys: pytest.CaptureFixture[str]) -> None:
-    with capsys.disabled():
-        print(f"\n{stock}")
+def check(stock: Stock, remark: Callable[[str], None]) -> None:
+    remark(f"fleet: {stock}")
     assert stock.lost == []
     assert stock.disordered == []
     for route, counts in stock.ledger.items():
@@ -28,7 +28,7 @@ def check(stock: Stock, capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.timeout(0)  # as long as the events asked for take
 def test_nothing_is_lost_by_three_gateways(
-    tmp_path: Path, pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, pytestconfig: pytest.Config, remark: Callable[[str], None]
 ) -> None:
     server = Server()
     rng = random.Random(pytestconfig.getoption("--crash-seed"))
@@ -42,11 +42,11 @@ def test_nothing_is_lost_by_three_gateways(
     kinds = [fleet.kill, fleet.pause, restart, fleet.cut, fleet.slow, fleet.hang]
     more = max(0, pytestconfig.getoption("--fleet-events") - len(kinds))
     events = rng.sample(kinds, len(kinds)) + rng.choices(kinds, k=more)
-    check(asyncio.run(Fleet(tmp_path, [server], "", seed=rng.random()).run(server.url(), events)), capsys)
+    check(asyncio.run(Fleet(tmp_path, [server], "", seed=rng.random()).run(server.url(), events)), remark)
 
 
 @pytest.mark.timeout(0)
-def test_nothing_is_lost_when_a_replica_takes_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_lost_when_a_replica_takes_over(tmp_path: Path, remark: Callable[[str], None]) -> None:
     primary = Server()
     replica = Server(copy_of=primary)
     primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'replica'")
@@ -60,12 +60,12 @@ def test_nothing_is_lost_when_a_replica_takes_over(tmp_path: Path, capsys: pytes
         await asyncio.to_thread(replica.execute, "SELECT pg_promote()")
 
     running = Fleet(tmp_path, [primary, replica], "&target_session_attrs=read-write")
-    check(asyncio.run(running.run(replica.url(), [promote])), capsys)
+    check(asyncio.run(running.run(replica.url(), [promote])), remark)
 
 
 @pytest.mark.timeout(0)
-def test_nothing_is_lost_behind_a_transaction_pooler(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_lost_behind_a_transaction_pooler(tmp_path: Path, remark: Callable[[str], None]) -> None:
     """Two gateways share two sessions of the database."""
     server = Server()
     running = Fleet(tmp_path, [Pooler(server)], "", count=2)
-    check(asyncio.run(running.run(server.url(), [fleet.kill, fleet.hang, fleet.cut])), capsys)
+    check(asyncio.run(running.run(server.url(), [fleet.kill, fleet.hang, fleet.cut])), remark)
