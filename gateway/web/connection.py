@@ -1,4 +1,4 @@
-"""HTTP/1.1 for the public listener: Tornado's streams carry the bytes, llhttp reads them, resources answer.
+"""HTTP/1.1 for the public listener: the loop's transports carry the bytes, llhttp reads them, resources answer.
 
 Tornado's own HTTP connection takes longer over a request than all else that is done for a signal. Here a connection
 serves one request after the other, within one coroutine. One that is refused by its head, or for a body over the
@@ -14,10 +14,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 
 import httptools
-from tornado.iostream import IOStream, StreamClosedError
 
 from gateway.errors import GatewayError, MalformedRequest, MethodNotAllowed, TooLarge
 from gateway.web.base import Answer, render
@@ -26,8 +25,8 @@ IDLE = 75.0
 """Seconds that a connection may be idle, or take for the head of a request; they begin with the one before."""
 BODY_TIMEOUT = 20.0
 """Seconds that a sender has for a body."""
-CHUNK = 64 * 1024
-"""Bytes read at once."""
+AHEAD = 16
+"""Requests that are read ahead of the one that is being answered."""
 MAX_HEAD = 16 * 1024
 """Bytes of a head beyond the first read."""
 DRAINED = 1024 * 1024
@@ -85,13 +84,19 @@ class Resources(Protocol):
         ...
 
 
-class Connection:
-    """A connection to one sender; `resources` gives what there is now. The parser calls the methods named on_…."""
+class Connection(asyncio.Protocol):
+    """A connection to one sender; `resources` gives what there is now. The parser calls the methods named on_….
 
-    def __init__(self, stream: IOStream, peer: str, resources: Callable[[], Resources]) -> None:
-        self._stream = stream
+    From when it is made until it is lost it is among `connections`.
+    """
+
+    _transport: asyncio.Transport
+
+    def __init__(self, peer: str, resources: Callable[[], Resources], connections: set[Connection]) -> None:
         self._peer = peer
         self._resources = resources
+        self._connections = connections
+        self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._ready: deque[Request] = deque()
         self._incoming: Request | None = None
@@ -100,36 +105,101 @@ class Connection:
         self._size = 0
         self._read = 0
         self._timed: Request | None = None
-        self._loop = asyncio.get_running_loop()
+        self._last: Request | None = None
+        self._held_back = False
+        self._ended = False
+        self._lost = False
+        self._news: asyncio.Future[None] | None = None
+        self._room: asyncio.Future[None] | None = None
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    async def serve(self) -> None:
-        """Answer requests until either side ends the connection."""
-        try:
-            await self._serve()
-        except StreamClosedError:
-            pass
-        finally:
-            self.close()
-
     def close(self) -> None:
-        """Cut the connection."""
+        """End the connection, once what was answered is sent; at once where its sender does not read."""
+        if self._room:
+            self._transport.abort()
+        else:
+            self._transport.close()
+
+    @property
+    def _over(self) -> bool:
+        return self._lost or self._transport.is_closing()
+
+    # -- of the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to serve."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
+        self._connections.add(self)
+        self._limit(IDLE)
+        self._serving = self._loop.create_task(self._serve())
+
+    def data_received(self, data: bytes) -> None:
+        """Read some bytes. Requests that they complete are ready then."""
+        before = self._incoming
+        self._feed(data)
+        if self._incoming:
+            self._look_at(self._incoming, len(data) if self._incoming is before else 0)
+        if self._last:
+            self._drain(self._last)
+        elif self._ready:
+            if len(self._ready) > AHEAD:
+                self._held_back = True
+                self._transport.pause_reading()
+            resolve(self._news)
+
+    def eof_received(self) -> bool:
+        """The sender has said all. What it asked is still answered, but not over TLS, which is ended by both."""
+        self._ended = True
+        idle = self._news is not None and not self._news.done()
+        return not idle and self._transport.get_extra_info("sslcontext") is None
+
+    def pause_writing(self) -> None:
+        """The sender does not read: let it have no more until it does."""
+        self._room = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """The sender has read."""
+        resolve(self._room)
+        self._room = None
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Either side has ended it. A request that is being answered goes on, and nobody gets the answer."""
+        self._lost = True
+        self._connections.discard(self)
         if self._timer:
             self._timer.cancel()
-        self._stream.close()
+        resolve(self._news)
+        resolve(self._room)
+
+    # -- what goes out
 
     async def _serve(self) -> None:
-        self._limit(IDLE)
-        while True:
-            await self._receive()
-            while self._ready:
-                request = self._ready.popleft()
-                self._limit(IDLE)
-                await self._write(request, await self._answer(request))
-                if request.last:
-                    await self._drain(request)
-                    return
+        """Answer one request after the other, until either side ends the connection."""
+        while not self._over:
+            if not self._ready:
+                await self._receive()
+                continue
+            request = self._ready.popleft()
+            self._limit(IDLE)
+            await self._write(request, await self._answer(request))
+            if request.last:
+                self._last = request
+                self._limit(BODY_TIMEOUT)
+                self._drain(request)
+                return
+
+    async def _receive(self) -> None:
+        """Wait until something is ready, or never will be."""
+        if self._ended:
+            self.close()
+            return
+        if self._held_back:
+            self._held_back = False
+            self._transport.resume_reading()
+        self._news = self._loop.create_future()
+        await self._news
+        self._news = None
 
     async def _answer(self, request: Request) -> Answer:
         resource = request.resource or self._resources().malformed
@@ -138,34 +208,18 @@ class Connection:
         return await resource.answer(request)
 
     async def _write(self, request: Request, answer: Answer) -> None:
-        written = self._stream.write(render(answer, request.method, request.last))
-        if self._stream.writing():  # the sender does not read: let it have no more until it does
-            await written
+        if not self._over:
+            self._transport.write(render(answer, request.method, request.last))
+        if self._room:
+            await self._room
 
-    async def _drain(self, request: Request) -> None:
-        """Who asked before sending, and was refused, sends nothing."""
-        self._limit(BODY_TIMEOUT)
-        while self._incoming is request and b"expect" not in request.headers and self._read < DRAINED:
-            await self._receive()
+    def _drain(self, request: Request) -> None:
+        """End the connection, unless more of a refused request is to come. Who asked before sending, and was refused,
+        sends nothing."""
+        if self._incoming is not request or b"expect" in request.headers or self._read >= DRAINED:
+            self.close()
 
     # -- what comes in
-
-    async def _receive(self) -> None:
-        """Read some bytes. Requests that they complete are ready then."""
-        before = self._incoming
-        data = await self._stream.read_bytes(CHUNK, partial=True)
-        self._feed(data)
-        request = self._incoming
-        if request is None:
-            return
-        if request is before:
-            self._read += len(data)
-            self._check_length(request)
-        if request.resource and request is not self._timed:
-            self._timed = request
-            self._limit(BODY_TIMEOUT)
-            if b"expect" in request.headers and not self._ready:
-                await self._stream.write(CONTINUE)
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -185,11 +239,17 @@ class Connection:
             self._parser = httptools.HttpRequestParser(self)
             self._feed(b"%s %s HTTP/1.1\r\n%s\r\n%s" % (request.method.encode(), self._target, headers, rest))
 
-    def _check_length(self, request: Request) -> None:
-        """Cut who goes on without end: with a head, or with chunks that are mostly not body."""
+    def _look_at(self, request: Request, more: int) -> None:
+        """Look at a request of which `more` bytes came, and not all yet."""
+        self._read += more
         most = MAX_HEAD if request.resource is None else 8 * request.resource.max_body + MAX_HEAD
-        if self._read > most and not request.refusal:
-            self._stream.close()
+        if self._read > most and not request.refusal:  # a head without end, or chunks that are mostly not body
+            self._transport.abort()
+        elif request.resource and request is not self._timed:
+            self._timed = request
+            self._limit(BODY_TIMEOUT)
+            if b"expect" in request.headers and not self._ready:
+                self._transport.write(CONTINUE)
 
     def _limit(self, seconds: float) -> None:
         """Have the connection cut then, unless there is a new limit before. A later one needs no new timer."""
@@ -204,7 +264,7 @@ class Connection:
 
     def _look_at_time(self) -> None:
         if self._loop.time() >= self._deadline:
-            self._stream.close()
+            self._transport.abort()
         else:
             self._set_timer()
 
@@ -265,6 +325,11 @@ class Connection:
             request.body = b"".join(self._chunks)
             request.last = not self._parser.should_keep_alive() or self._parser.get_http_version() == "1.0"
             self._ready.append(request)
+
+
+def resolve(future: asyncio.Future[None] | None) -> None:
+    if future and not future.done():
+        future.set_result(None)
 
 
 def path_of(target: bytes) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from tornado import web
 from tornado.httpclient import AsyncHTTPClient
 from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
+from tornado.platform.asyncio import AsyncIOLoop
 
 from gateway.ingest import Ingest
 from gateway.metrics import PrometheusObserver
@@ -20,6 +22,21 @@ from gateway.store.contract import Settings, Store
 from gateway.web.app import Listener, PublicServer, make_admin_server, public_app
 from tests.support.accounts import make_accounts
 from tests.support.listener import NOW, Gateway
+
+
+@pytest.fixture
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    return asyncio.new_event_loop
+
+
+@pytest.fixture
+def io_loop(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[IOLoop]:
+    """Takes the place of pytest-tornado's, which knows one loop only."""
+    loop = AsyncIOLoop(asyncio_loop=loop_factory())
+    loop.make_current()
+    yield loop
+    loop.clear_current()
+    loop.close(all_fds=True)
 
 
 @pytest.fixture
@@ -58,7 +75,7 @@ def http_server(
 ) -> Iterator[PublicServer | HTTPServer]:
     """Takes the place of pytest-tornado's, which knows nothing of our servers."""
     server = PublicServer(app, tls) if isinstance(app, Listener) else make_admin_server(app)
-    server.add_socket(_unused_port[0])
+    server.add_sockets([_unused_port[0]])
     yield server
     server.stop()
     io_loop.run_sync(server.close_all_connections)

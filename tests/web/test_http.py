@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+import uvloop
 from tornado.ioloop import IOLoop
 
 from gateway.metrics import PrometheusObserver
@@ -16,6 +17,13 @@ from tests.support.payloads import example, request
 
 pytestmark = pytest.mark.gen_test
 LIMIT = 64 * 1024
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Both loops that `serve` may run on: each has transports of its own."""
+    factory: Callable[[], asyncio.AbstractEventLoop] = request.param
+    return factory
 
 
 class Wire:
@@ -244,6 +252,29 @@ async def test_a_connection_serves_many(wire: Connect, gateway: Gateway) -> None
     assert len(await gateway.kept()) == 5
 
 
+async def test_what_is_asked_ahead_is_answered_in_order(wire: Connect, gateway: Gateway) -> None:
+    """Much more than is read ahead."""
+    bodies = [request(example(n=n)) if n % 2 else b"{}" for n in range(5 * connections.AHEAD)]
+    async with wire() as connection:
+        for body in bodies:
+            await connection.write(plain(body))
+        assert [await connection.code() for _ in bodies] == [200 if n % 2 else 401 for n in range(len(bodies))]
+    kept = reversed(await gateway.kept())
+    assert [row.signal.payload["n"] for row in kept] == list(range(1, len(bodies), 2))
+
+
+async def test_who_has_said_all_is_still_answered(wire: Connect, gateway: Gateway) -> None:
+    async with wire() as connection:
+        await connection.write(plain(request(example())), plain(request(example(n=1))))
+        connection.writer.write_eof()
+        assert [await connection.code() for _ in range(2)] == [200, 200]
+        assert await connection.closed()
+    async with wire() as connection:
+        connection.writer.write_eof()
+        assert await connection.closed()
+    assert len(await gateway.kept()) == 2
+
+
 async def test_a_connection_is_closed_where_that_is_asked(wire: Connect) -> None:
     for request_bytes in (
         plain(request(example()), "Connection: close"),
@@ -309,7 +340,7 @@ async def test_slow_heads_and_idle_connections_are_cut(
         assert await connection.closed()
 
 
-async def test_the_admin_listener_has_limits_too() -> None:
+async def test_the_admin_listener_has_limits_too(io_loop: IOLoop) -> None:
     parameters = apps.make_admin_server(apps.admin_app(dict, PrometheusObserver())).conn_params
     assert parameters.header_timeout == connections.IDLE
     assert parameters.body_timeout == connections.BODY_TIMEOUT

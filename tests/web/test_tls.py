@@ -1,15 +1,25 @@
 """TLS, with a certificate made on the spot."""
 
+import asyncio
 import ssl
+from collections.abc import Callable
 
 import pytest
 import trustme
-from tornado.iostream import StreamClosedError
+import uvloop
+from tornado.simple_httpclient import HTTPStreamClosedError
 
 from tests.support.listener import Gateway
 from tests.support.payloads import example
 
 pytestmark = pytest.mark.gen_test
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Both loops that `serve` may run on: each has transports of its own."""
+    factory: Callable[[], asyncio.AbstractEventLoop] = request.param
+    return factory
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +57,6 @@ async def test_who_does_not_trust_the_certificate_sends_nothing(gateway: Gateway
 
 async def test_plain_http_is_not_spoken_there(gateway: Gateway) -> None:
     gateway.url = gateway.url.replace("https", "http")
-    with pytest.raises((ConnectionError, StreamClosedError)):
+    with pytest.raises((ConnectionError, HTTPStreamClosedError)):
         await gateway.post(example())
     assert await gateway.kept() == []
