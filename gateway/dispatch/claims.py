@@ -31,6 +31,7 @@ class Claims:
         self._shares = Shares()
         self._crowded: list[Runner] = []
         self._began: float | None = None
+        self._spent = 0.0
 
     def add(self, runner: Runner) -> None:
         """It has something due, or may have."""
@@ -60,6 +61,7 @@ class Claims:
                 wants.append(Want(*runner.key, limit, runner.replay_slots()))
                 self._places.take(runner, limit)
                 self._shares.start(runner.tenant, calls_of(limit, batch), price, now)
+                self._spent += price
                 left -= price
                 parts[runner.tenant] += price
             elif slots > 0:
@@ -86,8 +88,21 @@ class Claims:
         """Of the limit, so many deliveries were due; none where the claim failed."""
         self._places.take(runner, deliveries - limit)
         batch = runner.sink_class.batch
-        unused = calls_of(limit, batch) - calls_of(deliveries, batch)
-        self._shares.give_back(runner.tenant, unused, cost(limit, batch) - cost(deliveries, batch))
+        unused, saved = (
+            calls_of(limit, batch) - calls_of(deliveries, batch),
+            cost(limit, batch) - cost(deliveries, batch),
+        )
+        self._spent -= saved
+        self._shares.give_back(runner.tenant, unused, saved)
+
+    def bill(self) -> float:
+        """What was claimed since the last bill costs, in seconds of a core."""
+        spent, self._spent = self._spent, 0.0
+        return spent
+
+    def rested(self) -> None:
+        """Nothing was claimed for a while, on purpose: the next lot is not to make up for it."""
+        self._began = None
 
     # -- what runners tell of their attempts
 

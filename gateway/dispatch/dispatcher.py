@@ -29,8 +29,8 @@ of gateways may differ by less than what is left of it between two beats."""
 BEAT = 10.0
 """Seconds between renewals of the leases of what runs, where the store is shared."""
 SENDERS_FIRST = 9.0
-"""How many seconds the loop rests for each that it was at work, while many senders wait for their answers: deliveries
-then get a tenth of the time, and what they leave is delivered once the rush is over."""
+"""How many seconds the loop rests for each that what it claimed takes of a core, while many senders wait for their
+answers: deliveries then get a tenth of it, and what they leave is delivered once the rush is over."""
 REST = 1.0
 """Seconds that such a rest lasts at the most."""
 POLL = 2.0
@@ -68,7 +68,6 @@ class Dispatcher:
         self._heart: asyncio.Task[None] | None = None
         self._stopping = False
         self._polled_at = float("-inf")
-        self._at_work_since = 0.0
 
     def start(self) -> None:
         """Begin to dispatch what is due, and what an earlier run left."""
@@ -299,10 +298,10 @@ class Dispatcher:
 
     async def _let_senders_pass(self) -> None:
         """Acks come first: under a rush of signals, work for a part of the time only."""
-        loop = asyncio.get_running_loop()
+        seconds = self._claims.bill()
         if self._senders_wait():
-            await self._rest(min(REST, SENDERS_FIRST * (loop.time() - self._at_work_since)))
-        self._at_work_since = loop.time()
+            await self._rest(min(REST, SENDERS_FIRST * seconds))
+            self._claims.rested()
 
     async def _wait(self) -> None:
         until = min(self._timers[0][0], self._polled_at + POLL) if self._timers else self._polled_at + POLL
