@@ -118,7 +118,7 @@ class Writer:
         self._senders += bounded
         self._most_senders = max(self._most_senders, self._senders)
         self._queue.put(operation)
-        if not patient and self._queue.qsize() >= self._awaited:
+        if not patient and self._queue.qsize() >= self._awaited and not self._hurry.is_set():
             self._hurry.set()
         return operation.future
 
