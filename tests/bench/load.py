@@ -15,6 +15,7 @@ import re
 import time
 from array import array
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from gateway.simulate import percentile
@@ -27,10 +28,10 @@ MARK = b"########"
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
-def make_template(kind: str, path: str, key: str) -> bytes:
-    """A request of this type as it goes over the wire, with MARK in its ids."""
-    mark = MARK.decode()
-    ids = {"order": f"{mark}0000", "order_reference": f"PO-{mark}"}
+def make_template(kind: str, path: str, key: str, second: int) -> bytes:
+    """A request of this type as it goes over the wire, with MARK in its ids, of what happened in a second (epoch)."""
+    mark, happened = MARK.decode(), datetime.fromtimestamp(second, UTC).isoformat()
+    ids = {"order": f"{mark}0000", "order_reference": f"PO-{mark}", "datetime": happened}
     if kind.startswith("Item"):
         ids |= {"item": f"{mark}0001", "item_reference": f"PO-{mark}-1"}
     body = payloads.request(payloads.example(kind, **ids), key)
@@ -42,8 +43,11 @@ class Load:
     """Requests and what came of them. Each order has a signal of each of TYPES; `first` is the first order's number."""
 
     def __init__(self, path: str, key: str, first: int = 0) -> None:
+        self.path = path
+        self.key = key
         self.first = first
-        self.templates = [make_template(kind, path, key) for kind in TYPES]
+        self.second = 0
+        self.templates: list[bytes] = []
         self.sent = 0
         self.accepted = 0
         self.lost = 0
@@ -51,8 +55,15 @@ class Load:
         self.latencies = array("d")
 
     def next_request(self) -> bytes:
-        order, step = divmod(self.sent, len(self.templates))
+        order, step = divmod(self.sent, len(TYPES))
         self.sent += 1
+        return self.make_request(order, step)
+
+    def make_request(self, order: int, step: int) -> bytes:
+        """An order's signal of TYPES[step], which happens now, as all that a store has next to each other did."""
+        if (second := int(time.time())) != self.second:
+            self.second = second
+            self.templates = [make_template(kind, self.path, self.key, second) for kind in TYPES]
         return self.templates[step].replace(MARK, b"%08d" % (self.first + order))
 
     def answered(self, code: bytes, seconds: float) -> None:

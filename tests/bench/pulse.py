@@ -47,7 +47,7 @@ class Pulse(Load):
 
     def next_request(self) -> bytes:
         number, self.sent = self.sent, self.sent + 1
-        return self.templates[0].replace(b"########", b"%08d" % number)
+        return self.make_request(number, 0)
 
 
 class Beat(Connection):
