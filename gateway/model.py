@@ -123,6 +123,10 @@ class Route:
         return {"account": self.account, "route": self.name, "sink": self.sink}
 
 
+RouteKey = tuple[str, str]
+"""Names a route: its account and its name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """One client: endpoint `/signals/<name>`, keys, routes. `rate` is in signals per second."""

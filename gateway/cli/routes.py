@@ -17,21 +17,18 @@ from gateway.cli.store import run_on_store
 from gateway.config import Config, load_config
 from gateway.config.values import did_you_mean
 from gateway.errors import GatewayError
-from gateway.model import Route
+from gateway.model import Route, RouteKey
 from gateway.store.contract import Store
 from gateway.store.values import Backlog, RouteState
 
 NOTHING = Backlog(pending=0, due=0, oldest_at=None)
-
-Key = tuple[str, str]
-"""Account and route."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """A route as listed: as configured (None: no longer), as the store remembers it, and what it has pending."""
 
-    key: Key
+    key: RouteKey
     route: Route | None
     state: RouteState
     backlog: Backlog
@@ -81,7 +78,7 @@ async def read_rows(store: Store, config: Config) -> list[Row]:
     return [Row(key, known.get(key), states.get(key) or RouteState(*key), backlog.get(key, NOTHING)) for key in keys]
 
 
-def configured(config: Config) -> Mapping[Key, Route]:
+def configured(config: Config) -> Mapping[RouteKey, Route]:
     routes = [route for account in config.accounts.values() for route in account.routes.values()]
     return {(route.account, route.name): route for route in routes}
 
@@ -149,7 +146,7 @@ def resume(account: str, route: str, config_path: Path) -> None:
         click.echo(f"Its target was failing before: {row.state.reason}. The gateway probes it first.")
 
 
-def set_paused(config: Config, key: Key, paused: bool, why: str) -> Row:
+def set_paused(config: Config, key: RouteKey, paused: bool, why: str) -> Row:
     """Pause or resume; the route as it was before."""
 
     async def work(store: Store) -> Row:
@@ -163,7 +160,7 @@ def set_paused(config: Config, key: Key, paused: bool, why: str) -> Row:
     return run_on_store(config, work)
 
 
-def check_known(key: Key, known: Iterable[Key]) -> None:
+def check_known(key: RouteKey, known: Iterable[RouteKey]) -> None:
     """GatewayError, with the nearest right name, for a route that neither the config nor the store knows."""
     account, route = key
     accounts: dict[str, list[str]] = {}

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gateway.config.settings import Config
-from gateway.model import Route
-
-Key = tuple[str, str]
-"""Account and route."""
+from gateway.model import Route, RouteKey
 
 
 def fixed_settings(config: Config) -> Mapping[str, object]:
@@ -29,13 +26,13 @@ def needs_restart(old: Config, new: Config) -> list[str]:
     return [name for name in before if before[name] != after[name]]
 
 
-def enabled_routes(config: Config) -> Mapping[Key, Route]:
+def enabled_routes(config: Config) -> Mapping[RouteKey, Route]:
     """Every route that is delivered to."""
     routes = (route for account in config.accounts.values() for route in account.routes.values())
     return {(route.account, route.name): route for route in routes if route.enabled}
 
 
-def changed_routes(old: Config, new: Config) -> tuple[Iterable[Key], Iterable[Key]]:
+def changed_routes(old: Config, new: Config) -> tuple[Iterable[RouteKey], Iterable[RouteKey]]:
     """Which routes of the old config have to go, and which of the new one come. What has changed does both."""
     before, after = enabled_routes(old), enabled_routes(new)
     same = {key for key, route in before.items() if after.get(key) == route}

@@ -20,6 +20,7 @@ import orjson
 import psycopg
 import structlog
 
+from gateway.model import RouteKey
 from gateway.store.connection import Bounded
 from gateway.store.rows import dumps
 
@@ -35,8 +36,6 @@ SILENCE = 30.0
 RETRY = 2.0
 """Seconds between tries to connect again."""
 
-Route = tuple[str, str]
-
 
 class NotifyBell:
     """See gateway.store.database.Bell. Connects when it is first used."""
@@ -45,15 +44,15 @@ class NotifyBell:
         self._parameters = parameters
         self._longest = longest
         self._loop = loop
-        self._tell: Callable[[Sequence[Route]], None] = lambda routes: None
+        self._tell: Callable[[Sequence[RouteKey]], None] = lambda routes: None
         self._lock = threading.Lock()
-        self._routes: set[Route] = set()
+        self._routes: set[RouteKey] = set()
         self._any = False
         self._closing = False
         self._thread: threading.Thread | None = None
         self._woken, self._wake = socket.socketpair()
 
-    def ring(self, routes: Iterable[Route]) -> None:
+    def ring(self, routes: Iterable[RouteKey]) -> None:
         named = set(routes)
         if self._closing:
             return
@@ -64,7 +63,7 @@ class NotifyBell:
         if idle:
             self._start()
 
-    def listen(self, tell: Callable[[Sequence[Route]], None]) -> None:
+    def listen(self, tell: Callable[[Sequence[RouteKey]], None]) -> None:
         self._tell = tell
         self._start()
 
@@ -121,6 +120,6 @@ class NotifyBell:
             text = "[]" if anything else dumps(sorted(routes))
             connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, text if len(text) < LONGEST else "[]"))
 
-    def _say(self, routes: Sequence[Route]) -> None:
+    def _say(self, routes: Sequence[RouteKey]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is gone
             self._loop.call_soon_threadsafe(self._tell, routes)

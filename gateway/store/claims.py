@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from peewee import Database
 
-from gateway.model import TYPE_AT, Delivery
+from gateway.model import TYPE_AT, Delivery, RouteKey
 from gateway.store import lanes, queries, sql
 from gateway.store.rows import SIGNAL_COLUMNS, dumps, make_signal, micros
 from gateway.store.sql import sqlite
@@ -41,7 +41,7 @@ class Leases(NamedTuple):
 
     lease: str
     rows: Sequence[Leased]
-    next_due: Mapping[lanes.Route, float]
+    next_due: Mapping[RouteKey, float]
 
     def held(self) -> list[tuple[str, int, str, str]]:
         """As `lanes.Renew` takes them."""
@@ -70,7 +70,7 @@ def room_for_replays(want: Want, live: int) -> int:
     return min(want.limit - live, want.limit if want.replays is None else want.replays)
 
 
-def full_of_replays(wants: Sequence[Want], live: Found, replays: Found) -> set[lanes.Route]:
+def full_of_replays(wants: Sequence[Want], live: Found, replays: Found) -> set[RouteKey]:
     """Routes that had no room for any more of them."""
     counts = [(len(some), len(again)) for some, again in zip(live, replays, strict=True)]
     return {

@@ -8,15 +8,13 @@ from typing import Any, NamedTuple
 
 from peewee import Case, Database
 
-from gateway.model import Attempt, Dead, Delivery, Done, RetryAt
+from gateway.model import Attempt, Dead, Delivery, Done, RetryAt, RouteKey
 from gateway.store import spans, sql
 from gateway.store.rows import clean, dumps, micros, micros_of
 from gateway.store.sql import sqlite
 from gateway.store.tables import Deliveries
 from gateway.store.values import Filter, Result
 
-Route = tuple[str, str]
-"""Account and route."""
 Lane = tuple[str, str, str | None]
 """Account, route and lane."""
 
@@ -25,7 +23,7 @@ class Record(NamedTuple):
     """`state` holds JSON texts."""
 
     results: Sequence[Result]
-    state: Mapping[tuple[str, str], Mapping[str, str]]
+    state: Mapping[RouteKey, Mapping[str, str]]
 
 
 class Replay(NamedTuple):
@@ -177,12 +175,12 @@ def pull_due(db: Database, items: Sequence[PullDue]) -> list[int]:
 # -- replays
 
 
-def replay_deliveries(db: Database, items: Sequence[Replay]) -> list[Counter[Route]]:
+def replay_deliveries(db: Database, items: Sequence[Replay]) -> list[Counter[RouteKey]]:
     """Ended deliveries start anew; how many, by account and route."""
     return [replay_some(db, *item) for item in items]
 
 
-def replay_some(db: Database, which: Filter, now: float) -> Counter[Route]:
+def replay_some(db: Database, which: Filter, now: float) -> Counter[RouteKey]:
     at = micros(now)
     anew = {
         "state": "pending",
