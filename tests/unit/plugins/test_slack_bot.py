@@ -1,7 +1,5 @@
 """As a bot: a thread for each order, whose root says how far the order is."""
 
-import asyncio
-
 import pytest
 import structlog.testing
 
@@ -276,16 +274,3 @@ async def test_the_token_is_in_no_error_log_or_repr(answer) -> None:
             shown = [repr(caught.value), repr(case.sink), repr(case.sink.settings), *found.details, repr(case.shared)]
             kept = str(case.sink.workspace.__dict__) + str(case.sink.voice.workspace)
     assert "demo" not in "".join([*shown, kept, repr(logs)])
-
-
-async def test_a_cancelled_call_leaves_the_way_free() -> None:
-    async with Case(bot=True) as case:
-        case.fake.faults.append(Fault.HANG)
-        task = asyncio.create_task(case.deliver())
-        while not case.fake.requests:
-            await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await case.deliver()
-        assert len(case.fake.messages) == 2

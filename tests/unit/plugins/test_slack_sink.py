@@ -169,8 +169,10 @@ async def test_an_absurd_pause_ends():
 
 
 @pytest.mark.gen_test
-async def test_a_cancelled_message_leaves_the_way_free():
-    async with Case() as case:
+@pytest.mark.parametrize(("bot", "messages"), [(False, 1), (True, 2)])
+async def test_a_cancelled_message_leaves_the_way_free(bot, messages):
+    """A bot posts two messages: the root of the order's thread, and one in it."""
+    async with Case(bot=bot) as case:
         case.fake.faults.append(Fault.HANG)
         task = asyncio.create_task(case.deliver())
         while not case.fake.requests:
@@ -179,7 +181,7 @@ async def test_a_cancelled_message_leaves_the_way_free():
         with pytest.raises(asyncio.CancelledError):
             await task
         await case.deliver()
-        assert len(case.fake.messages) == 1
+        assert len(case.fake.messages) == messages
 
 
 # -- check
