@@ -19,6 +19,8 @@ from gateway import model
 from gateway.errors import InvalidSignal
 
 BOM = b"\xef\xbb\xbf"
+REPEATED_FOR_DAYS = 7
+"""For how long the sender repeats a signal that it saw no 200 or 204 for ("Retry": 100 attempts over 7 days)."""
 
 
 # -- parameters ------------------------------------------------------------------------------------

@@ -58,7 +58,8 @@ def purge(
 ) -> None:
     """Remove old signals that are done with, as the gateway itself does every hour.
 
-    What is pending stays, whatever its age; dead letters and quarantine only go where they are asked for.
+    What is pending stays, whatever its age; dead letters and quarantine only go where they are asked for. The sender
+    repeats a signal for 7 days: one that is removed by then may act twice.
     """
     config = load_config(config_path)
     wish = Wish(time.time() - (config.retention if older_than is None else older_than), dead, quarantine)

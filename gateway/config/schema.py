@@ -80,7 +80,12 @@ STORE = (
         "`true` where a transaction pooler such as pgbouncer stands before PostgreSQL: nothing is prepared, no LISTEN",
         False,
     ),
-    Setting("retention", values.duration, "how long what is done with is kept", "90d"),
+    Setting(
+        "retention",
+        values.retention,
+        "how long what is done with is kept; at least `7d`, for so long the sender repeats a signal",
+        "90d",
+    ),
     Setting("queue", values.whole(1, 1_000_000), "writes that may wait; beyond, requests are answered 503", 10_000),
 )
 LOG = (

@@ -104,6 +104,15 @@ def duration(value: object) -> float:
     return seconds
 
 
+def retention(value: object) -> float:
+    """A duration, as long as the sender's retries at least: what was removed is no more known to be a duplicate."""
+    days = protocol.REPEATED_FOR_DAYS
+    if duration(value) < days * UNITS["d"]:
+        why = f"the sender repeats a signal for {days} days, and one removed by then would act twice"
+        raise vol.Invalid(f"expected at least {days}d: {why}")
+    return duration(value)
+
+
 def choice(*words: str) -> Callable[[object], str]:
     def validate(value: object) -> str:
         if value not in words:

@@ -40,6 +40,8 @@ MAIN = [
     ("admin: {listen: '127.0.0.1:8080'}", "admin.listen: must not be the public listener's address"),
     ("store: {url: mysql://host/db}", "store.url: expected sqlite:///path/to.db or postgresql://user@host/database"),
     ("store: {retention: 1y}", f"store.retention: {TIME}"),
+    ("store: {retention: 6d}", "store.retention: expected at least 7d: the sender repeats a signal for 7 days, and one "
+     "removed by then would act twice"),
     ("log: {format: xml}", "log.format: expected json or console"),
     ("log: {level: loud}", "log.level: expected debug, info, warning, error or critical"),
     ("plugins: [table, tabel]", "plugins[1]: no plugin of this name is installed; did you mean 'table'?"),

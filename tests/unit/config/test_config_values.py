@@ -38,6 +38,8 @@ GOOD: list[tuple[Callable[[Any], Any], Any, Any]] = [
     (values.duration, "15m", 900.0),
     (values.duration, "1.5h", 5400.0),
     (values.duration, "90d", 7776000.0),
+    (values.retention, "7d", 604800.0),
+    (values.retention, 604801, 604801.0),
     (values.choice("json", "console"), "json", "json"),
     (values.address, "127.0.0.1:8080", ("127.0.0.1", 8080)),
     (values.address, "localhost:0", ("localhost", 0)),
@@ -83,6 +85,7 @@ def test_what_is_taken(check: Callable[[Any], Any], value: Any, result: Any) -> 
 
 QUOTES = "expected text; put it in quotes"
 TIME = "expected a time: a number of seconds, or such as 30s, 15m, 12h, 90d"
+RETENTION = "expected at least 7d: the sender repeats a signal for 7 days, and one removed by then would act twice"
 ADDRESS = "expected host:port, such as 127.0.0.1:8080 or [::1]:8080"
 STORE = "expected sqlite:///path/to.db or postgresql://user@host/database"
 NETWORK = "expected an address or a network, such as 10.0.0.0/8"
@@ -100,6 +103,8 @@ BAD: list[tuple[Callable[[Any], Any], str, list[Any]]] = [
     (values.positive, "expected a number above 0", [0, -1]),
     (values.at_least_one, "expected a number, at least 1", [0.9, 0]),
     (values.duration, TIME, [-1, "1w", "s", "", None, True, [], "1 h", "-1s", "1h30m", float("inf")]),
+    (values.retention, TIME, ["1w", -1, None]),
+    (values.retention, RETENTION, ["6.9d", "167h", 604799, 0]),
     (values.choice("a", "b", "c"), "expected a, b or c", ["d", None, [], {}, 1]),
     (values.address, ADDRESS, [8080, ":8080", "host", "host:", "host:65536", "::1:80", "[nope]:80", "a b:1", None]),
     (values.network, NETWORK, ["nope", "10.0.0.0/33", "1.2.3"]),
