@@ -54,7 +54,7 @@ def export(
     # Without an end, those that come meanwhile would keep it going.
     which = dataclasses.replace(which, until=time.time() if which.until is None else which.until)
     with open_output(output) as raw, squeeze(raw, packed) as file:
-        count = run_on_store(config, lambda store: write_signals(store, which, file_format, file))
+        count = run_on_store(config, lambda store: write_signals(store, which, file_format, file), which)
     click.echo(f"{count} signals written{f' to {output}' if output else ''}.", err=True)
 
 

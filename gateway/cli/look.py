@@ -26,7 +26,8 @@ from gateway.store.values import DeliveryRow, Filter, SignalRow
 @json_option
 def signals(config_path: Path, limit: int, as_json: bool, **filters: Any) -> None:
     """List accepted signals, newest first."""
-    rows = with_store(config_path, lambda store: store.signals(make_filter(**filters), limit))
+    which = make_filter(**filters)
+    rows = with_store(config_path, lambda store: store.signals(which, limit), which)
     if as_json:
         render.print_json(signal_json(row) for row in rows)
     else:
@@ -96,7 +97,7 @@ def dead(config_path: Path, limit: int, as_json: bool, **filters: Any) -> None:
 
 
 def list_deliveries(config_path: Path, which: Filter, limit: int, as_json: bool, empty: str) -> None:
-    rows = with_store(config_path, lambda store: store.deliveries(which, limit))
+    rows = with_store(config_path, lambda store: store.deliveries(which, limit), which)
     if as_json:
         render.print_json(delivery_json(row) for row in rows)
     else:

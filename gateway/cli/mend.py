@@ -41,7 +41,7 @@ def replay(
     if not (signal_ids or only_dead or any(value is not None for value in filters.values())):
         raise click.UsageError("say what to replay: signal ids, --dead, or a filter such as --account")
     which = make_filter(signal_ids, state="dead" if only_dead else None, **filters)
-    done = with_store(config_path, lambda store: replay_pages(store, which, dry_run, hidden=as_json))
+    done = with_store(config_path, lambda store: replay_pages(store, which, dry_run, hidden=as_json), which)
     rows = [{"account": account, "route": route, "deliveries": n} for (account, route), n in sorted(done.found.items())]
     if as_json:
         render.print_json({**row, "replayed": not dry_run} for row in rows)

@@ -41,7 +41,7 @@ def quarantine(ctx: click.Context, config_path: Path, account: str | None, limit
         if given:
             raise click.UsageError(f"give options behind the command: quarantine {ctx.invoked_subcommand} …")
         return
-    rows = with_store(config_path, lambda store: store.quarantined(account, limit))
+    rows = with_store(config_path, lambda store: store.quarantined(account, limit), Filter(account=account))
     if as_json:
         render.print_json(row_json(row) for row in rows)
     else:
@@ -110,7 +110,9 @@ def replay(
         raise click.UsageError("say what to replay: ids, --all, or a filter such as --account")
     config = load_config(config_path)
     which = Filter(ids=ids or None, **filters)
-    verdicts, ended = run_on_store(config, lambda store: replay_all(store, config, which, dry_run, hidden=as_json))
+    verdicts, ended = run_on_store(
+        config, lambda store: replay_all(store, config, which, dry_run, hidden=as_json), which
+    )
     if as_json:
         render.print_json(dataclasses.asdict(verdict) for verdict in verdicts)
     else:

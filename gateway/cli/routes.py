@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,9 @@ from gateway.cli import render
 from gateway.cli.options import config_option, json_option
 from gateway.cli.store import run_on_store
 from gateway.config import Config, load_config
-from gateway.config.values import did_you_mean
-from gateway.errors import GatewayError
 from gateway.model import Route, RouteKey
 from gateway.store.contract import Store
-from gateway.store.values import Backlog, RouteState
+from gateway.store.values import Backlog, Filter, RouteState
 
 NOTHING = Backlog(pending=0, due=0, oldest_at=None)
 
@@ -61,7 +59,7 @@ class Row:
 def routes(config_path: Path, account: str | None, as_json: bool) -> None:
     """List routes: whether each delivers, why if not, and what it has pending."""
     config = load_config(config_path)
-    rows = run_on_store(config, lambda store: read_rows(store, config))
+    rows = run_on_store(config, lambda store: read_rows(store, config), Filter(account=account))
     rows = [row for row in rows if account in (None, row.key[0])]
     now = time.time()
     if as_json:
@@ -151,25 +149,12 @@ def set_paused(config: Config, key: RouteKey, paused: bool, why: str) -> Row:
 
     async def work(store: Store) -> Row:
         rows = {row.key: row for row in await read_rows(store, config)}
-        check_known(key, rows)
-        row = rows[key]
+        row = rows.get(key) or Row(key, None, RouteState(*key), NOTHING)
         if paused or row.state.paused:
             await store.set_paused(*key, paused, time.time(), why)
         return row
 
-    return run_on_store(config, work)
-
-
-def check_known(key: RouteKey, known: Iterable[RouteKey]) -> None:
-    """GatewayError, with the nearest right name, for a route that neither the config nor the store knows."""
-    account, route = key
-    accounts: dict[str, list[str]] = {}
-    for owner, name in known:
-        accounts.setdefault(owner, []).append(name)
-    if account not in accounts:
-        raise GatewayError(f"there is no account {account!r}{did_you_mean(account, list(accounts))}")
-    if route not in accounts[account]:
-        raise GatewayError(f"the account {account} has no route {route!r}{did_you_mean(route, accounts[account])}")
+    return run_on_store(config, work, Filter(account=key[0], route=key[1]))
 
 
 COMMANDS = (routes, pause, resume)

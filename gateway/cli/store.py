@@ -11,20 +11,28 @@ from typing import TypeVar
 
 import click
 
+from gateway.cli.names import require_known
 from gateway.config import Config, load_config
 from gateway.store import missing_file, open_store
 from gateway.store.contract import Store
+from gateway.store.values import Filter
 
 T = TypeVar("T")
 
 
-def with_store(config_path: Path, work: Callable[[Store], Awaitable[T]]) -> T:
+ANY = Filter()
+
+
+def with_store(config_path: Path, work: Callable[[Store], Awaitable[T]], which: Filter = ANY) -> T:
     """What `work` gives, run on the store that the config names."""
-    return run_on_store(load_config(config_path), work)
+    return run_on_store(load_config(config_path), work, which)
 
 
-def run_on_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
-    """What `work` gives, run on the config's store; the history names who runs the command."""
+def run_on_store(config: Config, work: Callable[[Store], Awaitable[T]], which: Filter = ANY) -> T:
+    """What `work` gives, run on the config's store; the history names who runs the command.
+
+    GatewayError where nobody knows the account or the route of `which`.
+    """
     missing = missing_file(config.store)
     if missing and not missing.parent.exists():
         # In another working directory than the gateway's, "No dead letters." would be true and mislead.
@@ -33,6 +41,7 @@ def run_on_store(config: Config, work: Callable[[Store], Awaitable[T]]) -> T:
     async def run() -> T:
         store = open_store(dataclasses.replace(config.store, actor=operator()))
         try:
+            await require_known(store, config, which)
             return await work(store)
         finally:
             await store.close()

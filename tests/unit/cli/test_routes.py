@@ -54,8 +54,10 @@ def test_what_is_pending_is_counted_and_aged(folder: Folder) -> None:
 
 
 def test_the_list_can_be_of_one_account(folder: Folder) -> None:
-    assert listed(folder, "--account", "other") == {}
-    assert folder.run("routes", "--account", "other").output == "No routes.\n"
+    config = folder.path / "gateway.yaml"
+    config.write_text(f"{CONFIG}  posters: {{keys: [k], routes: {{mail: {{sink: csv, options: {{directory: x}}}}}}}}\n")
+    assert list(listed(folder)) == ["export", "alerts", "mail"]
+    assert list(listed(folder, "--account", "posters")) == ["mail"]
 
 
 def test_a_route_that_is_off_is_said_so(folder: Folder) -> None:

@@ -1,0 +1,46 @@
+"""Accounts and routes as commands are given them: by name, which may be mistyped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gateway.config import Config
+from gateway.config.values import did_you_mean
+from gateway.errors import GatewayError
+from gateway.store.contract import Store
+from gateway.store.values import Filter
+
+
+async def require_known(store: Store, config: Config, which: Filter) -> None:
+    """GatewayError, with the nearest right name, for an account or a route that neither the config nor the store knows.
+
+    The store is only asked for what is not in the config, since a route that has left both is sought in all of history.
+    """
+    known = {account.name: list(account.routes) for account in config.accounts.values()}
+    if not describe_unknown(known, which):
+        return
+    for account, route in sorted({*await store.route_states(), *await store.backlog()}):
+        known.setdefault(account, []).append(route)
+    for row in await store.deliveries(Filter(account=which.account, route=which.route), 1):
+        known.setdefault(row.account, []).append(row.route)
+    if which.account is not None and await is_kept(store, which.account):
+        known.setdefault(which.account, [])
+    if wrong := describe_unknown(known, which):
+        raise GatewayError(wrong)
+
+
+async def is_kept(store: Store, account: str) -> bool:
+    """Whether the store has signals or quarantined requests of the account, which may have no routes."""
+    return bool(await store.signals(Filter(account=account), 1) or await store.quarantined(account, 1))
+
+
+def describe_unknown(known: Mapping[str, Sequence[str]], which: Filter) -> str:
+    """What is wrong with the names, "" where they are `known`: routes by account."""
+    account, route = which.account, which.route
+    if account is not None and account not in known:
+        return f"there is no account {account!r}{did_you_mean(account, list(known))}"
+    routes = [name for owner, names in known.items() if account in (None, owner) for name in names]
+    if route is None or route in routes:
+        return ""
+    where = "there is" if account is None else f"the account {account} has"
+    return f"{where} no route {route!r}{did_you_mean(route, list(dict.fromkeys(routes)))}"

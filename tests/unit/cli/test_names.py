@@ -1,0 +1,91 @@
+"""Names of accounts and routes that commands are given."""
+
+import pytest
+
+from gateway.model import Done
+from gateway.store.contract import Store
+from gateway.store.values import Refused, Result, RouteState, Target, Want
+from tests.support.factory import make_signal
+from tests.unit.cli.conftest import CONFIG, Folder
+
+NOW = 1_800_000_000.0
+BY_ACCOUNT = [
+    ("routes",),
+    ("signals",),
+    ("deliveries",),
+    ("dead",),
+    ("quarantine",),
+    ("export",),
+    ("replay", "--dry-run"),
+    ("quarantine", "replay", "--dry-run"),
+]
+BY_ROUTE = [("signals",), ("deliveries",), ("dead",), ("export",), ("replay", "--dry-run")]
+
+
+def ids(commands: list[tuple[str, ...]]) -> list[str]:
+    return [" ".join(words) for words in commands]
+
+
+async def fill(store: Store) -> None:
+    """Accounts that the config has no more: one with a delivery, one with a request in quarantine, one whose route is
+    open."""
+    await store.accept(make_signal(account="posters", order="1"), [Target("mail", None)], [], False)
+    await store.quarantine(Refused("mugs", 1.0, "{}", {"type": "required"}))
+    await store.save_route_state(RouteState("cards", "mail", failures=5, opened=1, reason="answered 500"))
+
+
+@pytest.mark.parametrize("command", BY_ACCOUNT, ids=ids(BY_ACCOUNT))
+def test_an_account_that_nobody_knows_is_told_with_the_right_one(folder: Folder, command: tuple[str, ...]) -> None:
+    folder.fill(fill)
+    result = folder.run(*command, "--account", "bokshop", code=1)
+    assert (result.stdout, result.stderr) == ("", "there is no account 'bokshop'; did you mean 'bookshop'?\n")
+    result = folder.run(*command, "--account", "zzz", code=1)
+    assert result.stderr == "there is no account 'zzz'; known are bookshop, cards, posters\n"
+
+
+@pytest.mark.parametrize("command", BY_ROUTE, ids=ids(BY_ROUTE))
+def test_a_route_that_nobody_knows_is_told_with_the_right_one(folder: Folder, command: tuple[str, ...]) -> None:
+    folder.fill(fill)
+    assert folder.run(*command, "--route", "exprt", code=1).stderr == (
+        "there is no route 'exprt'; did you mean 'export'?\n"
+    )
+    assert folder.run(*command, "--account", "bookshop", "--route", "mail", code=1).stderr == (
+        "the account bookshop has no route 'mail'; known are export, alerts\n"
+    )
+    assert folder.run(*command, "--account", "mugs", "--route", "mail", code=1).stderr == (
+        "the account mugs has no route 'mail'\n"
+    )
+
+
+@pytest.mark.parametrize("account", ["bookshop", "posters", "mugs", "cards"])
+@pytest.mark.parametrize("command", BY_ACCOUNT, ids=ids(BY_ACCOUNT))
+def test_an_account_of_the_config_or_the_store_is_known(folder: Folder, command: tuple[str, ...], account: str) -> None:
+    folder.fill(fill)
+    refused = command[:2] == ("quarantine", "replay") and account == "mugs"  # as it can't be taken in any more
+    folder.run(*command, "--account", account, code=1 if refused else 0)
+
+
+@pytest.mark.parametrize(
+    "words", [("--route", "export"), ("--route", "mail"), ("--account", "posters", "--route", "mail")]
+)
+@pytest.mark.parametrize("command", BY_ROUTE, ids=ids(BY_ROUTE))
+def test_a_route_of_the_config_or_the_store_is_known(
+    folder: Folder, command: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    folder.fill(fill)
+    folder.run(*command, *words)
+
+
+def test_a_route_of_which_only_history_is_left_can_be_paused(folder: Folder) -> None:
+    async def fill(store: Store) -> None:
+        await store.accept(make_signal(account="bookshop"), [Target("gone", None)], [], False)
+        claim = await store.claim([Want("bookshop", "gone", 1)], NOW, NOW + 60)
+        await store.record([Result(claim.deliveries[0], Done("delivered"), None, NOW)], {})
+
+    folder.fill(fill)
+    assert "bookshop/gone is paused; 0 pending wait." in folder.run("pause", "bookshop", "gone").output
+
+
+def test_an_account_without_routes_is_known(folder: Folder) -> None:
+    (folder.path / "gateway.yaml").write_text(f"{CONFIG}  new: {{keys: [test-key-of-the-new-one]}}\n")
+    assert folder.run("routes", "--account", "new").output == "No routes.\n"
