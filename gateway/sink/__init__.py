@@ -4,7 +4,9 @@ from gateway.errors import Misconfigured, Permanent, RetryLater, SinkError, Skip
 from gateway.model import ALERTS, ALL, Delivery, SecretValue, Signal
 from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
 from gateway.sink.http import HttpSink, Response
-from gateway.sink.options import Secret, Url, address, duration, flag, one_of
+from gateway.sink.options import Secret, Url, address, duration, field_names, flag, header_value, one_of
+from gateway.sink.text import compose_note, describe, event, first_line, merge_tracking, one_line, opening
+from gateway.sink.writes import Locks, Unanswered, Writes
 
 __all__ = [
     "ALERTS",
@@ -14,6 +16,7 @@ __all__ = [
     "Delivery",
     "FileFormat",
     "HttpSink",
+    "Locks",
     "Misconfigured",
     "Permanent",
     "Response",
@@ -26,9 +29,20 @@ __all__ = [
     "SinkError",
     "Skip",
     "State",
+    "Unanswered",
     "Url",
+    "Writes",
     "address",
+    "compose_note",
+    "describe",
     "duration",
+    "event",
+    "field_names",
+    "first_line",
     "flag",
+    "header_value",
+    "merge_tracking",
+    "one_line",
     "one_of",
+    "opening",
 ]

@@ -11,9 +11,10 @@ import aiohttp
 import orjson
 import yarl
 
-from gateway.errors import RetryLater
+from gateway.errors import RetryLater, SinkError
 from gateway.sink.api import Sink
 from gateway.sink.resolver import Address, ThreadResolver, require_host_permitted
+from gateway.sink.writes import Unanswered, Writes
 
 RETRIED = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})
 """Statuses that speak of a passing state of the target."""
@@ -53,6 +54,10 @@ class Response:
             return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
         except ValueError:
             return None
+
+    def make_error(self, kind: type[SinkError], message: str, now: float) -> SinkError:
+        """An error of that kind; one that is tried again waits for what Retry-After asks."""
+        return kind(message, self.retry_after(now)) if issubclass(kind, RetryLater) else kind(message)
 
     def raise_for_retry(self, now: float) -> None:
         """RetryLater for a status that passes by itself."""
@@ -94,7 +99,7 @@ class HttpSink(Sink):
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """One exchange; RetryLater where there was no answer. The URL, which may be secret, is in no message."""
+        """One exchange; Unanswered where no answer came. The URL, which may be secret, is in no message."""
         body = data if json is None else orjson.dumps(json)
         sent = {"User-Agent": "cloudsignal-gateway", **(headers or {})}
         if json is not None:
@@ -106,15 +111,19 @@ class HttpSink(Sink):
                 kept = {name.lower(): value for name, value in answer.headers.items()}
                 return Response(answer.status, kept, await read_body(answer))
         except TimeoutError as error:
-            raise RetryLater("the target did not answer in time") from error
+            raise Unanswered("the target did not answer in time") from error
         except aiohttp.InvalidURL as error:
             raise RetryLater("the target's URL can't be used") from error
         except aiohttp.ClientConnectorDNSError as error:
-            raise RetryLater("the target's name can't be resolved") from error
+            raise Unanswered("the target's name can't be resolved") from error
         except aiohttp.ClientConnectorError as error:
-            raise RetryLater(f"can't connect: {error.os_error.strerror or 'refused'}") from error
+            raise Unanswered(f"can't connect: {error.os_error.strerror or 'refused'}") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise RetryLater(f"the connection broke: {type(error).__name__}") from error
+            raise Unanswered(f"the connection broke: {type(error).__name__}") from error
+
+    def writes(self) -> Writes:
+        """For an attempt that begins now: the last write is one whose answer it could wait for."""
+        return Writes(self.context.now, self.context.now() + self.timeout - self.read_timeout)
 
     async def close(self) -> None:
         """Close the pool."""

@@ -54,6 +54,32 @@ def address(value: object) -> str:
     return url
 
 
+def header_value(what: str) -> Callable[[object], str]:
+    """Text that stands in a header, such as a key: one line of visible ASCII. `what` it is, as "an API key"."""
+
+    def validate(value: object) -> str:
+        text = value.strip() if isinstance(value, str) else ""
+        if not re.fullmatch(r"[!-~]+", text):
+            raise vol.Invalid(f"expected {what}: one line, no spaces")
+        return text
+
+    return validate
+
+
+def field_names(model: str, examples: str) -> Callable[[object], tuple[str, ...]]:
+    """Names of fields of an ERP's model, one or a list."""
+
+    def validate(value: object) -> tuple[str, ...]:
+        names = [value] if isinstance(value, str) else value
+        if not isinstance(names, (list, tuple)) or not names:
+            raise vol.Invalid(f"expected a field of {model}, or a list of them")
+        if not all(isinstance(name, str) and re.fullmatch(r"[a-z_][a-z0-9_]*", name) for name in names):
+            raise vol.Invalid(f"expected names of fields of {model}, such as {examples}")
+        return tuple(dict.fromkeys(names))
+
+    return validate
+
+
 def duration(value: object) -> float:
     """Seconds, from a number of them or from text such as `90s`, `30m`, `48h`, `7d`."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):

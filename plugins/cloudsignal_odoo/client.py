@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -9,14 +10,12 @@ from typing import Any, NoReturn, Protocol
 
 from cloudsignal_odoo import faults
 from cloudsignal_odoo.options import Settings
-from gateway.sink import Misconfigured, Response, RetryLater
+from gateway.sink import Misconfigured, Response, RetryLater, Writes, first_line
 
 OLDEST, JSON2_SINCE = 17, 19
 READS = frozenset(
     {"search_read", "read", "fields_get", "has_access", "check_access_rights", "has_group", "context_get"}
 )
-SETTLES = 120.0
-"""Seconds after which Odoo has ended a request that nobody waits for (its default limit_time_real)."""
 
 Send = Callable[..., Awaitable[Response]]
 """`HttpSink.request`."""
@@ -45,10 +44,7 @@ class Wire:
     async def exchange(
         self, method: str, path: str, json: Any = None, headers: Mapping[str, str] | None = None
     ) -> Response:
-        try:
-            return await self.send(method, self.settings.url + path, json=json, headers=headers)
-        except RetryLater as error:
-            raise faults.Unanswered(str(error), error.after) from error
+        return await self.send(method, self.settings.url + path, json=json, headers=headers)
 
     def fail(self, what: str, response: Response, told: Any, status: int) -> NoReturn:
         """Raise what follows from an error; `told` is Odoo's JSON account of it, None for a page."""
@@ -58,8 +54,9 @@ class Wire:
             words = faults.explain_page(status)
         else:
             message = told.get("message") if isinstance(told, dict) else ""
-            words = faults.first_line(message, self.settings.api_key.reveal())
-        raise faults.make_error(kind, f"{what}: {words}", response.retry_after(self.now()))
+            # Its `debug`, a traceback, is never read.
+            words = first_line(message, [self.settings.api_key.reveal()]) or "no message"
+        raise response.make_error(kind, f"{what}: {words}", self.now())
 
 
 class Json2:
@@ -142,17 +139,8 @@ class Client:
         self._transport: Transport | None = None
 
     async def call(self, model: str, method: str, ids: Sequence[int] | None = None, **params: Any) -> Any:
-        """The method's result. Raises RetryLater, Permanent or Misconfigured.
-
-        A write without an answer may be committed later: it is not repeated before Odoo has surely ended it.
-        """
-        transport = await self.transport()
-        try:
-            return await transport.call(model, method, ids, params)
-        except faults.Unanswered as error:
-            if method in READS:
-                raise
-            raise RetryLater(str(error), max(SETTLES, error.after or 0.0)) from error
+        """The method's result. Raises RetryLater, Permanent or Misconfigured."""
+        return await (await self.transport()).call(model, method, ids, params)
 
     async def transport(self) -> Transport:
         """The way to call, found out at first use."""
@@ -181,20 +169,16 @@ class Client:
 
 
 class Timed:
-    """The client within one attempt: no write begins later than `latest`, a time of the clock's.
+    """The client within one attempt, which has time for some writes."""
 
-    An attempt that runs out of time in the middle of a write leaves Odoo at it, and the next one could overtake it.
-    """
-
-    def __init__(self, client: Client, latest: float) -> None:
+    def __init__(self, client: Client, writes: Writes) -> None:
         self.client = client
-        self.latest = latest
+        self.writes = writes
 
     async def call(self, model: str, method: str, ids: Sequence[int] | None = None, **params: Any) -> Any:
-        """As Client.call; RetryLater where a write could not be waited for."""
-        if method not in READS and self.client.wire.now() > self.latest:
-            raise RetryLater(f"{model}/{method}: Odoo is too slow for another write in this attempt")
-        return await self.client.call(model, method, ids, **params)
+        """As Client.call; see Writes."""
+        with contextlib.nullcontext() if method in READS else self.writes.begin(f"{model}/{method}"):
+            return await self.client.call(model, method, ids, **params)
 
 
 def version_number(version: str) -> int:

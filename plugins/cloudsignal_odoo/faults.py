@@ -5,10 +5,7 @@ JSON-2 tells it by the status and the exception's name, JSON-RPC answers 200 and
 
 from __future__ import annotations
 
-from gateway.sink import Misconfigured, Permanent, RetryLater, SinkError
-
-LONGEST = 300
-"""Characters of Odoo's own message that are kept."""
+from gateway.sink import Misconfigured, Permanent, RetryLater, SinkError, Unanswered
 
 PASSING_STATUS = frozenset({408, 409, 423, 425, 429, 502, 503, 504})
 PASSING_NAMES = ("psycopg2.", "odoo.exceptions.LockError", "odoo.exceptions.ConcurrencyError")
@@ -22,10 +19,6 @@ REFUSED_NAMES = (
 )
 FINAL_NAMES = ("builtins.", "odoo.exceptions.", "werkzeug.exceptions.NotFound", "werkzeug.exceptions.BadRequest")
 """With status 500, the request itself can't be served: an unknown field, a bad value."""
-
-
-class Unanswered(RetryLater):
-    """The connection broke, or a proxy gave up: Odoo may still be at work on the request and commit it later."""
 
 
 def judge(status: int, is_json: bool, name: str) -> type[SinkError]:
@@ -57,15 +50,3 @@ def explain_page(status: int) -> str:
     if 300 <= status < 400:
         return f"answered {status}, a redirect: set url to the final address"
     return f"answered {status} with a page"
-
-
-def first_line(message: object, secret: str) -> str:
-    """The first line of Odoo's message, short and without the key. Its `debug`, a traceback, is never read."""
-    lines = [line.strip() for line in str(message or "").splitlines()]
-    text = next((line for line in lines if line), "no message")
-    return " ".join(text.replace(secret, "***").split())[:LONGEST]
-
-
-def make_error(kind: type[SinkError], message: str, after: float | None) -> SinkError:
-    """An error of that kind; `after` (seconds) is kept by those that have one."""
-    return kind(message, after) if issubclass(kind, RetryLater) else kind(message)

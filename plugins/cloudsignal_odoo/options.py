@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -10,47 +9,13 @@ from typing import Any, Literal
 import voluptuous as vol
 
 from gateway import model
-from gateway.sink import Secret, SecretValue, address, duration, flag, one_of
+from gateway.sink import ALERTS, Secret, SecretValue, address, duration, field_names, flag, header_value, one_of
 
-ACTED_ON = frozenset(
-    {
-        model.ITEM_SHIPPED,
-        model.ITEM_ERROR,
-        model.ITEM_CANCELED,
-        model.ITEM_DELIVERY_FAILED,
-        model.ORDER_CANCELED,
-    }
-)
+ACTED_ON = ALERTS | {model.ITEM_SHIPPED, model.ITEM_DELIVERY_FAILED}
 """The types that change something in Odoo by default."""
 
-NOTABLE = (
-    model.ORDER_VALIDATED,
-    model.ITEM_VALIDATED,
-    model.ITEM_PRODUCE,
-    model.ITEM_PRODUCED,
-    model.ITEM_PACKED,
-    model.ITEM_DELIVERY_STARTED,
-    model.ITEM_DELIVERY_COMPLETED,
-)
+NOTABLE = tuple(type for type in model.STAGES if type not in ACTED_ON)
 """The types that get a note when `notes` names them."""
-
-
-def field_names(value: object) -> tuple[str, ...]:
-    """Names of fields of sale.order, one or a list."""
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, (list, tuple)) or not names:
-        raise vol.Invalid("expected a field of sale.order, or a list of them")
-    if not all(isinstance(name, str) and re.fullmatch(r"[a-z_][a-z0-9_]*", name) for name in names):
-        raise vol.Invalid("expected names of fields of sale.order, such as client_order_ref or x_print_order")
-    return tuple(dict.fromkeys(names))
-
-
-def api_key(value: str) -> str:
-    """Stands in a header, so it must be one line of visible ASCII."""
-    key = value.strip()
-    if not re.fullmatch(r"[!-~]+", key):
-        raise vol.Invalid("expected an API key: one line, no spaces")
-    return key
 
 
 def record_id(value: object) -> int:
@@ -68,10 +33,12 @@ def text(value: object) -> str:
 OPTIONS: Mapping[Any, Any] = {
     vol.Required("url"): address,
     vol.Required("database"): text,
-    vol.Required("api_key"): Secret(api_key),
+    vol.Required("api_key"): Secret(header_value("an API key")),
     vol.Optional("login"): text,
     vol.Optional("transport", default="auto"): one_of("auto", "json2", "jsonrpc"),
-    vol.Optional("order_match", default=["client_order_ref", "name"]): field_names,
+    vol.Optional("order_match", default=["client_order_ref", "name"]): field_names(
+        "sale.order", "client_order_ref or x_print_order"
+    ),
     vol.Optional("line_match", default="id"): one_of("id", "default_code", "none"),
     vol.Optional("mark_delivered", default="none"): one_of("none", "line", "order"),
     vol.Optional("force_quantity", default=False): flag,

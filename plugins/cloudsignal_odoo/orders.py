@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudsignal_odoo import texts
-from cloudsignal_odoo.client import Client, Timed
+from cloudsignal_odoo.client import Timed
 from gateway import model
-from gateway.sink import Delivery, Permanent
+from gateway.sink import Delivery, Permanent, opening
 
 OUTGOING = ["outgoing", "dropship"]
 
@@ -43,7 +43,7 @@ class Move:
 class Orders:
     """Each method is one or two calls of Odoo."""
 
-    def __init__(self, client: Client | Timed) -> None:
+    def __init__(self, client: Timed) -> None:
         self.client = client
 
     async def find(self, fields: Sequence[str], reference: str) -> list[Order]:
@@ -88,7 +88,7 @@ class Orders:
             ["model", "=", "sale.order"],
             ["res_id", "=", order.id],
             ["message_id", "like", texts.MESSAGE_DOMAIN],
-            ["body", "like", texts.opening(model.ITEM_SHIPPED)],
+            ["body", "like", opening(model.ITEM_SHIPPED)],
         ]
         return bool(await self.client.call("mail.message", "search_read", domain=domain, fields=["id"], limit=1))
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cloudsignal_odoo import texts
 from cloudsignal_odoo.options import Settings
 from cloudsignal_odoo.orders import Move, Order, Orders
-from gateway.sink import Permanent, Signal
+from gateway.sink import Permanent, Signal, merge_tracking, one_line
 
 TOLERANCE = 1e-6
 """Odoo's quantities are floats, rounded to the unit's precision."""
@@ -30,7 +29,7 @@ class Shipping:
             raise Permanent(f"no line of order {order.name} is the signal's item ({self.settings.line_match})")
         if marking and not mine:
             raise Permanent(f"order {order.name} has no delivery for this item to mark as done")
-        remarks = await self.track(mine, line, texts.clean(signal.text("tracking")))
+        remarks = await self.track(mine, line, one_line(signal.text("tracking")))
         if not marking:
             return remarks
         # One item's signal proves nothing of the other lines.
@@ -60,10 +59,7 @@ class Shipping:
         if not number:
             return []
         everywhere = await self.orders.tracking(transfers_of(moves)) if moves else {}
-        if any(
-            texts.merge_tracking(present, number) == texts.merge_tracking(present, "")
-            for present in everywhere.values()
-        ):
+        if any(merge_tracking(present, number) == merge_tracking(present, "") for present in everywhere.values()):
             return []
         chosen = transfers_of([move for move in moves if not move.done] or moves)
         if not chosen:
@@ -71,7 +67,7 @@ class Shipping:
         if line is None and len(chosen) > 1:
             return ["The tracking number was put on no delivery: the order has several"]
         for transfer in chosen:
-            await self.orders.set_tracking(transfer, texts.merge_tracking(everywhere[transfer], number))
+            await self.orders.set_tracking(transfer, merge_tracking(everywhere[transfer], number))
         return []
 
     async def deliver(self, order: Order, moves: Sequence[Move]) -> list[str]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
-from weakref import WeakValueDictionary
 
 from cloudsignal_odoo.actions import Actions
 from cloudsignal_odoo.client import Client, Timed
 from cloudsignal_odoo.options import ACTED_ON, OPTIONS, Settings
 from cloudsignal_odoo.orders import Orders
 from cloudsignal_odoo.preflight import Preflight
-from gateway.sink import Check, Context, Delivery, HttpSink, Misconfigured, Skip
+from gateway.sink import Check, Context, Delivery, HttpSink, Locks, Misconfigured, Skip
 
 
 class OdooSink(HttpSink):
@@ -31,7 +29,7 @@ class OdooSink(HttpSink):
         super().__init__(options, context)
         self.odoo = Settings.of(options)
         self.client = Client(self.request, self.odoo, context.now)
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.locks = Locks()
 
     async def open(self) -> None:
         """Misconfigured where options contradict each other."""
@@ -43,15 +41,10 @@ class OdooSink(HttpSink):
         wanted = ACTED_ON.union(self.odoo.notes)
         if delivery.signal.type not in wanted:
             raise Skip(f"nothing to do in Odoo for {delivery.signal.type[:60]}: name it in notes for a note")
-        latest = self.context.now() + self.timeout - self.read_timeout
-        actions = Actions(self.odoo, Orders(Timed(self.client, latest)), self.context.now, self.log)
+        actions = Actions(self.odoo, Orders(Timed(self.client, self.writes())), self.context.now, self.log)
         # Two print orders may share a reference, and so a sales order: reading and writing must not interleave.
-        async with self.lock(delivery.signal.order_reference):
+        async with self.locks.of(delivery.signal.order_reference):
             await actions.apply(delivery)
-
-    def lock(self, reference: str) -> asyncio.Lock:
-        """The order's lock; it lives as long as someone holds or awaits it."""
-        return self._locks.setdefault(reference, asyncio.Lock())
 
     async def check(self) -> Check:
         """Version, identity, rights, fields and the key's end. Changes nothing in Odoo."""

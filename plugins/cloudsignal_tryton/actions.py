@@ -15,7 +15,7 @@ from cloudsignal_tryton.options import Settings
 from cloudsignal_tryton.orders import Line, Move, Order, Orders
 from cloudsignal_tryton.shipping import Shipping
 from gateway import model
-from gateway.sink import Delivery, Permanent, RetryLater, Signal
+from gateway.sink import Delivery, Permanent, RetryLater, Signal, one_line
 
 QUOTATIONS = frozenset({"draft", "quotation"})
 CANCELLATIONS = frozenset({model.ITEM_CANCELED, model.ORDER_CANCELED})
@@ -90,7 +90,7 @@ class Actions:
         moves = await self.find_moves(order, line, delivery)
         if marking and not moves:
             raise Permanent(f"order {order.name} has no shipment for this item to mark as shipped")
-        remarks = await self.shipping.track(moves, line, texts.clean(delivery.signal.text("tracking")))
+        remarks = await self.shipping.track(moves, line, one_line(delivery.signal.text("tracking")))
         if marking and overtaken:
             return [*remarks, "Not marked as shipped: the printer has cancelled it since"]
         return [*remarks, *await self.shipping.mark(moves, line)] if marking else remarks

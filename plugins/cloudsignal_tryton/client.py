@@ -13,11 +13,9 @@ import orjson
 
 from cloudsignal_tryton import faults
 from cloudsignal_tryton.options import Settings
-from gateway.sink import Misconfigured, Permanent, Response, RetryLater
+from gateway.sink import Misconfigured, Permanent, Response, RetryLater, Writes, first_line
 
 OLDEST, REST_SINCE = (7, 0), (8, 0)
-SETTLES = 120.0
-"""Seconds after which a request that nobody waits for is taken to have ended."""
 MOST_WARNINGS = 20
 """Warnings that one button may raise, each skipped in turn."""
 
@@ -61,19 +59,16 @@ class Wire:
     ) -> Response:
         # The language is that in which the errors are told apart.
         headers = {"Accept-Language": "en", **(headers or {})}
-        try:
-            return await self.send(method, self.settings.url + path, json=json, headers=headers)
-        except RetryLater as error:
-            raise faults.Unanswered(str(error), error.after) from error
+        return await self.send(method, self.settings.url + path, json=json, headers=headers)
 
     def fail(self, what: str, response: Response, reading: bool) -> NoReturn:
         """Raise what follows from a status that is no success."""
         told = response.json() if response.is_json else None
         said = told.get("message") if isinstance(told, dict) else faults.page_text(response.text)
-        message = faults.first_line(said, self.settings.secrets())
+        message = first_line(said, self.settings.secrets())
         kind = faults.judge(response.status, told is not None, message, reading)
         words = message if told is not None and message else faults.explain(response.status, message)
-        raise faults.make_error(kind, f"{what}: {words}", response.retry_after(self.now()))
+        raise response.make_error(kind, f"{what}: {words}", self.now())
 
 
 class Rest:
@@ -184,8 +179,8 @@ class JsonRpc:
         """Raise what follows from `[name, [message, …]]`, or `[text, traceback]` for an error of the server's own."""
         name, told = (str(error[0]), error[1]) if isinstance(error, list) and len(error) > 1 else (str(error), "")
         said = told[0] if isinstance(told, list) and told else name
-        message = faults.first_line(said, self.wire.settings.secrets()) or "no message"
-        raise faults.make_error(faults.judge_rpc(name, message), f"{what}: {message}", None)
+        message = first_line(said, self.wire.settings.secrets()) or "no message"
+        raise faults.judge_rpc(name, message)(f"{what}: {message}")
 
 
 class Client:
@@ -212,13 +207,13 @@ class Client:
         return await (await self.transport()).ask(model, method, arguments)
 
     async def create(self, model: str, values: Row) -> None:
-        await settled((await self.transport()).create(model, values))
+        await (await self.transport()).create(model, values)
 
     async def write(self, model: str, id: int, values: Row) -> None:
-        await settled((await self.transport()).write(model, id, values))
+        await (await self.transport()).write(model, id, values)
 
     async def press(self, model: str, id: int, button: str) -> None:
-        await settled((await self.transport()).press(model, id, button))
+        await (await self.transport()).press(model, id, button)
 
     async def transport(self) -> Transport:
         """The way to call, found out at first use."""
@@ -255,41 +250,25 @@ class Client:
 
 
 class Timed:
-    """The client within one attempt: no write begins later than `latest`, a time of the clock's.
+    """The client within one attempt, which has time for some writes; see Writes."""
 
-    An attempt that runs out of time in the middle of a write leaves Tryton at it, and the next one could overtake it.
-    """
-
-    def __init__(self, client: Client, latest: float) -> None:
+    def __init__(self, client: Client, writes: Writes) -> None:
         self.client = client
-        self.latest = latest
+        self.writes = writes
         self.search = client.search
         self.series = client.series
 
     async def create(self, model: str, values: Row) -> None:
-        self.require_time(f"{model}/create")
-        await self.client.create(model, values)
+        with self.writes.begin(f"{model}/create"):
+            await self.client.create(model, values)
 
     async def write(self, model: str, id: int, values: Row) -> None:
-        self.require_time(f"{model}/write")
-        await self.client.write(model, id, values)
+        with self.writes.begin(f"{model}/write"):
+            await self.client.write(model, id, values)
 
     async def press(self, model: str, id: int, button: str) -> None:
-        self.require_time(f"{model}/{button}")
-        await self.client.press(model, id, button)
-
-    def require_time(self, what: str) -> None:
-        """RetryLater where a write could not be waited for."""
-        if self.client.wire.now() > self.latest:
-            raise RetryLater(f"{what}: Tryton is too slow for another write in this attempt")
-
-
-async def settled(writing: Awaitable[None]) -> None:
-    """A write without an answer may be committed later: it is not repeated before it has surely ended."""
-    try:
-        await writing
-    except faults.Unanswered as error:
-        raise RetryLater(str(error), max(SETTLES, error.after or 0.0)) from error
+        with self.writes.begin(f"{model}/{button}"):
+            await self.client.press(model, id, button)
 
 
 def series_of(version: str) -> tuple[int, int]:

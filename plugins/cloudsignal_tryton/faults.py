@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-from gateway.sink import Misconfigured, Permanent, RetryLater, SinkError
+from gateway.sink import Misconfigured, Permanent, RetryLater, SinkError, Unanswered
 
-LONGEST = 300
-"""Characters of Tryton's own message that are kept."""
 ERRORS_BEARABLE_FOR = 24 * 3600.0
 """Seconds for which a delivery is retried that meets with nothing but errors of the server's own."""
 MOST_KNOWN = 10_000
@@ -22,10 +20,6 @@ REFUSED = "not allowed to access"
 """In a message: the user lacks rights. Other refusals are of the order's own."""
 UNTOLD = "Unable to get RPC method"
 """In a page with status 400: an error of the server's own, which Tryton 8.0 then fails to tell as 500."""
-
-
-class Unanswered(RetryLater):
-    """The connection broke, or a proxy gave up: Tryton may still be at work on the request and commit it later."""
 
 
 class Failed(RetryLater):
@@ -80,20 +74,6 @@ def page_text(page: str) -> str:
     """What Tryton's own error page says: its paragraph. Other pages have no account of it."""
     match = re.search(r"<h1>[^<]*</h1>\s*<p>(.*?)</p>\s*$", page, re.DOTALL)
     return html.unescape(match[1]) if match else ""
-
-
-def first_line(message: object, secrets: Iterable[str]) -> str:
-    """The first line of Tryton's message, short and without a secret."""
-    lines = [line.strip() for line in str(message or "").splitlines()]
-    text = next((line for line in lines if line), "")
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return " ".join(text.split())[:LONGEST]
-
-
-def make_error(kind: type[SinkError], message: str, after: float | None) -> SinkError:
-    """An error of that kind; `after` (seconds) is kept by those that have one."""
-    return kind(message, after) if issubclass(kind, RetryLater) else kind(message)
 
 
 class Patience:

@@ -10,47 +10,24 @@ from typing import Any, Literal
 import voluptuous as vol
 
 from gateway import model
-from gateway.sink import Misconfigured, Secret, SecretValue, address, duration, flag, one_of
-
-ACTED_ON = frozenset(
-    {
-        model.ITEM_SHIPPED,
-        model.ITEM_ERROR,
-        model.ITEM_CANCELED,
-        model.ITEM_DELIVERY_FAILED,
-        model.ORDER_CANCELED,
-    }
+from gateway.sink import (
+    ALERTS,
+    Misconfigured,
+    Secret,
+    SecretValue,
+    address,
+    duration,
+    field_names,
+    flag,
+    header_value,
+    one_of,
 )
+
+ACTED_ON = ALERTS | {model.ITEM_SHIPPED, model.ITEM_DELIVERY_FAILED}
 """The types that change something in Tryton by default."""
 
-NOTABLE = (
-    model.ORDER_VALIDATED,
-    model.ITEM_VALIDATED,
-    model.ITEM_PRODUCE,
-    model.ITEM_PRODUCED,
-    model.ITEM_PACKED,
-    model.ITEM_DELIVERY_STARTED,
-    model.ITEM_DELIVERY_COMPLETED,
-)
+NOTABLE = tuple(type for type in model.STAGES if type not in ACTED_ON)
 """The types that get a note when `notes` names them."""
-
-
-def field_names(value: object) -> tuple[str, ...]:
-    """Names of fields of sale.sale, one or a list."""
-    names = [value] if isinstance(value, str) else value
-    if not isinstance(names, (list, tuple)) or not names:
-        raise vol.Invalid("expected a field of sale.sale, or a list of them")
-    if not all(isinstance(name, str) and re.fullmatch(r"[a-z_][a-z0-9_]*", name) for name in names):
-        raise vol.Invalid("expected names of fields of sale.sale, such as reference or number")
-    return tuple(dict.fromkeys(names))
-
-
-def application_key(value: str) -> str:
-    """Stands in a header, so it must be one line of visible ASCII."""
-    key = value.strip()
-    if not re.fullmatch(r"[!-~]+", key):
-        raise vol.Invalid("expected a user application's key: one line, no spaces")
-    return key
 
 
 def database(value: object) -> str:
@@ -69,11 +46,11 @@ def login(value: object) -> str:
 OPTIONS: Mapping[Any, Any] = {
     vol.Required("url"): address,
     vol.Required("database"): database,
-    vol.Optional("application_key"): Secret(application_key),
+    vol.Optional("application_key"): Secret(header_value("a user application's key")),
     vol.Optional("user"): login,
     vol.Optional("password"): Secret(),
     vol.Optional("transport", default="auto"): one_of("auto", "rest", "jsonrpc"),
-    vol.Optional("order_match", default=["reference", "number"]): field_names,
+    vol.Optional("order_match", default=["reference", "number"]): field_names("sale.sale", "reference or number"),
     vol.Optional("line_match", default="id"): one_of("id", "code", "none"),
     vol.Optional("mark_delivered", default="none"): one_of("none", "line", "order"),
     vol.Optional("force_quantity", default=False): flag,

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from cloudsignal_tryton import texts
 from cloudsignal_tryton.client import Timed
 from cloudsignal_tryton.options import Settings
 from cloudsignal_tryton.orders import DROP, OUT, Line, Move, Orders, Ref, Shipment
-from gateway.sink import Permanent
+from gateway.sink import Permanent, merge_tracking
 
 SPLITTABLE = frozenset({"draft", "waiting", "assigned"})
 """The states in which nobody has the goods in hand yet."""
@@ -46,7 +45,7 @@ class Shipping:
         if line is None and len(chosen) > 1:
             return ["The tracking number was put on no shipment: the order has several"]
         for shipment in chosen:
-            await self.orders.set_tracking(shipment.ref, texts.merge_tracking(shipment.tracking, number))
+            await self.orders.set_tracking(shipment.ref, merge_tracking(shipment.tracking, number))
         return []
 
     # -- to the end

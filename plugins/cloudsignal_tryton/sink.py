@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
-from weakref import WeakValueDictionary
 
 from cloudsignal_tryton.actions import Actions
 from cloudsignal_tryton.client import Client, Timed
 from cloudsignal_tryton.faults import Failed, Patience
 from cloudsignal_tryton.options import ACTED_ON, OPTIONS, Settings
 from cloudsignal_tryton.preflight import Preflight
-from gateway.sink import Check, Context, Delivery, HttpSink, Skip
+from gateway.sink import Check, Context, Delivery, HttpSink, Locks, Skip
 
 
 class TrytonSink(HttpSink):
@@ -32,7 +30,7 @@ class TrytonSink(HttpSink):
         self.tryton = Settings.of(options)
         self.client = Client(self.request, self.tryton, context.now)
         self.patience = Patience(context.now)
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self.locks = Locks()
 
     async def open(self) -> None:
         """Misconfigured where the credentials that the transport needs are missing."""
@@ -43,20 +41,15 @@ class TrytonSink(HttpSink):
         wanted = ACTED_ON.union(self.tryton.notes)
         if delivery.signal.type not in wanted:
             raise Skip(f"nothing to do in Tryton for {delivery.signal.type[:60]}: name it in notes for a note")
-        latest = self.context.now() + self.timeout - self.read_timeout
-        actions = Actions(self.tryton, Timed(self.client, latest), self.context.now, self.log)
+        actions = Actions(self.tryton, Timed(self.client, self.writes()), self.context.now, self.log)
         # Two print orders may share a reference, and so a sale: reading and writing must not interleave.
-        async with self.lock(delivery.signal.order_reference):
+        async with self.locks.of(delivery.signal.order_reference):
             try:
                 await actions.apply(delivery)
             except Failed as error:
                 self.patience.bear(delivery.key, error)
                 raise
         self.patience.forget(delivery.key)
-
-    def lock(self, reference: str) -> asyncio.Lock:
-        """The order's lock; it lives as long as someone holds or awaits it."""
-        return self._locks.setdefault(reference, asyncio.Lock())
 
     async def check(self) -> Check:
         """Version, identity, rights, fields and modules. Changes nothing in Tryton."""

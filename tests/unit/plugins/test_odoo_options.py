@@ -109,7 +109,6 @@ def test_what_the_sender_filled_freely_is_one_line_and_not_endless():
     note = texts.note(make_delivery(model.ITEM_ERROR, cause="a\r\n\x00\x85b " + "x" * 5000))
     assert "cause: a b xxx" in note
     assert len(note) < 1200
-    assert texts.clean("a\ud800b") == "a b"
 
 
 def test_html_is_escaped():
@@ -140,22 +139,6 @@ def test_due_now_and_the_delay(delay, due):
 def test_times_are_utc_in_odoos_form():
     at = datetime(2026, 11, 20, 0, 30, tzinfo=timezone(timedelta(hours=1)))
     assert texts.odoo_time(at) == "2026-11-19 23:30:00"
-
-
-@pytest.mark.parametrize(
-    ("present", "number", "merged"),
-    [
-        ("", "B", "B"),
-        ("A", "B", "A,B"),
-        ("B,A", "A", "B,A"),
-        (" A , B ", "C", "A,B,C"),
-        ("A,,A", "A", "A"),
-        ("A", "", "A"),
-        ("A", "B,A,C", "A,B,C"),
-    ],
-)
-def test_tracking_numbers_are_merged(present, number, merged):
-    assert texts.merge_tracking(present, number) == merged
 
 
 @pytest.mark.parametrize(("text", "number"), [("19.0", 19), ("saas~18.3", 18), ("17.0+e", 17), ("", 0), ("x", 0)])

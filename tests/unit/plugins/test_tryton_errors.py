@@ -7,7 +7,7 @@ import pytest
 from cloudsignal_tryton import TrytonSink, faults
 from cloudsignal_tryton.client import series_of
 from gateway import model
-from gateway.sink import Misconfigured, Permanent, RetryLater
+from gateway.sink import Misconfigured, Permanent, RetryLater, text
 from tests.support.factory import make_delivery
 from tests.support.fake_tryton import KEY, NO_METHOD, PASSWORD, page
 from tests.support.stub import Answer, Fault
@@ -284,7 +284,7 @@ async def test_no_error_log_or_repr_tells_a_secret(series, caplog):
     told = {"status": 400, "message": words} if series >= "8" else {"id": 1, "error": ["UserError", [words, "", None]]}
     error = await first_call_answered(series, Answer(400 if series >= "8" else 200, told))
     assert "your key *** or *** is not xxx" in str(error)
-    assert len(str(error)) <= len("sale.sale/search_read: ") + faults.LONGEST
+    assert len(str(error)) <= len("sale.sale/search_read: ") + text.LONGEST_ANSWER
     async with Case(series) as case:
         shown = f"{error!r} {caplog.text} {case.sink!r} {case.sink.settings!r} {case.sink.tryton!r} {make_delivery()!r}"
     for secret in (KEY, PASSWORD, "SECOND-LINE"):

@@ -105,14 +105,6 @@ def test_what_the_sender_filled_freely_is_one_line_and_not_endless():
     assert len(note) < 1200
 
 
-@pytest.mark.parametrize(
-    ("present", "number", "merged"),
-    [("", "A", "A"), ("A", "B", "A,B"), (" B , A,", "A", "B,A"), ("A", "", "A")],
-)
-def test_tracking_numbers_are_only_added(present, number, merged):
-    assert texts.merge_tracking(present, number) == merged
-
-
 # -- the page
 
 

@@ -1,11 +1,14 @@
 """A sink's base: its state and its defaults."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 import voluptuous as vol
 
+from gateway import sink as api
 from gateway.sink import Check, Context, Delivery, Permanent, Shared, Sink, State
 from tests.support.factory import make_delivery
 
@@ -86,3 +89,8 @@ async def test_the_defaults_do_nothing() -> None:
     assert await sink.check() == Check(True)
     await sink.close()
     assert repr(sink) == "<Collecting shop/erp>"
+
+
+def test_the_authors_page_names_all_that_is_exported() -> None:
+    page = (Path(__file__).parents[3] / "plugins" / "README.md").read_text()
+    assert [name for name in api.__all__ if not re.search(rf"\b{name}\b", page)] == []

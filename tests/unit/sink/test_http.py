@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from gateway.errors import Misconfigured, RetryLater
-from gateway.sink import Context, HttpSink, Response
+from gateway.errors import Misconfigured, Permanent, RetryLater
+from gateway.sink import Context, HttpSink, Response, Unanswered
 from gateway.sink import http as sink_http
 from gateway.sink.resolver import Address
 from tests.support.process import free_port
@@ -89,7 +89,7 @@ async def test_no_whole_answer_is_tried_again(fault: str, words: str) -> None:
         stub.faults.append(fault)
         if fault == Fault.HANG:
             sink.read_timeout = 0.05  # type: ignore[misc]
-        with pytest.raises(RetryLater, match=words) as raised:
+        with pytest.raises(Unanswered, match=words) as raised:
             await sink.request("POST", f"{stub.url}/secret-path")
     assert "secret-path" not in str(raised.value)
 
@@ -130,6 +130,13 @@ async def test_statuses_that_pass_by_themselves(status: int) -> None:
     with pytest.raises(RetryLater) as raised:
         Response(status, {"retry-after": "7"}, b"").raise_for_retry(now=0)
     assert raised.value.after == 7
+
+
+async def test_an_error_that_is_tried_again_waits_as_asked() -> None:
+    response = Response(429, {"retry-after": "7"}, b"")
+    later, final = (response.make_error(kind, "no", now=0) for kind in (Unanswered, Permanent))
+    assert (type(later), getattr(later, "after", None), str(later)) == (Unanswered, 7, "no")
+    assert (type(final), str(final)) == (Permanent, "no")
 
 
 @pytest.mark.parametrize("status", [200, 204, 301, 400, 401, 403, 404, 410, 422])

@@ -3,7 +3,7 @@
 import pytest
 import voluptuous as vol
 
-from gateway.sink import Secret, SecretValue, Url, address, duration, flag, one_of
+from gateway.sink import Secret, SecretValue, Url, address, duration, field_names, flag, header_value, one_of
 
 
 @pytest.mark.parametrize(
@@ -71,6 +71,24 @@ def test_an_address_has_no_path() -> None:
     for url in ("https://erp.example/web", "https://erp.example?x=1", "https://erp.example#x"):
         with pytest.raises(vol.Invalid, match="without a path"):
             address(url)
+
+
+def test_what_stands_in_a_header_is_one_word() -> None:
+    assert Secret(header_value("a key"))(" abc!~ ").reveal() == "abc!~"
+    for value in ("two words", "two\nlines", "ä", "", 7):
+        with pytest.raises(vol.Invalid, match="expected a key: one line, no spaces"):
+            header_value("a key")(value)
+
+
+def test_fields_are_one_or_a_list() -> None:
+    fields = field_names("res", "name or number")
+    assert (fields("name"), fields(["x_1", "name", "x_1"])) == (("name",), ("x_1", "name"))
+    for value in ([], {}, 7, None):
+        with pytest.raises(vol.Invalid, match="expected a field of res, or a list of them"):
+            fields(value)
+    for value in ("", "a b", ["name", 7], ["Name"]):
+        with pytest.raises(vol.Invalid, match="names of fields of res, such as name or number"):
+            fields(value)
 
 
 def test_flags_and_words_are_taken_as_they_are() -> None:

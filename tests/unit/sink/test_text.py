@@ -1,0 +1,53 @@
+"""What people read of a signal, and of what a target says."""
+
+import pytest
+
+from gateway import model, protocol
+from gateway.sink import compose_note, describe, event, first_line, merge_tracking, one_line, opening, text
+from tests.support.factory import make_delivery, make_signal
+
+
+def test_every_type_has_words_and_an_unknown_one_its_own() -> None:
+    assert set(text.EVENTS) == set(protocol.TYPES)
+    assert event("Item\nLost") == "Item Lost"
+
+
+def test_a_signal_is_described_by_what_it_tells() -> None:
+    signal = make_signal(model.ITEM_ERROR, cause="Paper jam.", delay="24")
+    assert describe(signal) == "print error, item 1, cause: Paper jam, expected delay in hours: 24"
+
+
+def test_a_note_begins_as_its_type_says_and_ends_with_the_marks() -> None:
+    delivery = make_delivery(model.ITEM_SHIPPED, order=" ")
+    note = compose_note(delivery, ["One remark", "another"], "[a]", "[b]")
+    assert note.startswith(opening(model.ITEM_SHIPPED))
+    assert note.endswith(". One remark. another. Print order ?. [a] [b]")
+
+
+def test_what_the_sender_filled_freely_is_one_line_and_not_endless() -> None:
+    assert one_line("a\r\n\x00\x85b\ud800c ") == "a b c"
+    assert one_line("x" * 1000) == "x" * 1000
+    assert one_line("x" * 1001) == "x" * 999 + "…"
+
+
+def test_of_what_a_target_says_the_first_line_is_kept_without_secrets() -> None:
+    assert first_line("\n  your  key s3cret\tof p4ss \nTraceback", ["s3cret", "p4ss"]) == "your key *** of ***"
+    assert first_line(None, []) == first_line(" \n ", []) == ""
+    assert first_line("x" * 999, []) == "x" * text.LONGEST_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("present", "number", "merged"),
+    [
+        ("", "B", "B"),
+        ("A", "B", "A,B"),
+        ("B,A", "A", "B,A"),
+        (" A , B ", "C", "A,B,C"),
+        (" B , A,", "A", "B,A"),
+        ("A,,A", "A", "A"),
+        ("A", "", "A"),
+        ("A", "B,A,C", "A,B,C"),
+    ],
+)
+def test_tracking_numbers_are_only_added(present: str, number: str, merged: str) -> None:
+    assert merge_tracking(present, number) == merged
