@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +13,11 @@ from gateway import keys, protocol
 from gateway.errors import InvalidSignal, ShuttingDown, TooManyRequests, Unauthorized
 from gateway.metrics import NO_ACCOUNT, Observer, guard
 from gateway.model import Account, Route, Signal, lane_of
+from gateway.senders import Senders
 from gateway.store.contract import Store
 from gateway.store.values import Refused, Target
 
 BAD_KEYS_PER_MINUTE = 60
-CROWD = 16
-"""Requests at once that are a rush: a sender that waits for each answer before its next signal never makes one."""
 ADDRESSES_KEPT = 10_000
 
 
@@ -54,6 +52,7 @@ class Buckets:
 
 class Ingest:
     """Receives for all accounts. `accounts` and `bad_keys_per_minute` may be replaced at any time, as a reload does.
+    Those who wait for an answer are counted by `senders`.
 
     `on_accepted(account, routes)` is called after the commit of a signal that has deliveries to make.
     """
@@ -64,6 +63,7 @@ class Ingest:
         store: Store,
         *,
         observer: Observer | None = None,
+        senders: Senders | None = None,
         on_accepted: Callable[[str, Iterable[str]], None] = lambda account, routes: None,
         bad_keys_per_minute: int = BAD_KEYS_PER_MINUTE,
     ) -> None:
@@ -75,8 +75,7 @@ class Ingest:
         self.bad_keys_per_minute = bad_keys_per_minute
         self._signals = Buckets(ADDRESSES_KEPT)
         self._bad_keys = Buckets(ADDRESSES_KEPT)
-        self._running = 0
-        self._idle = asyncio.Event()
+        self._senders = senders or Senders()
 
     async def receive(self, account: str, body: bytes, address: str, now: datetime) -> Receipt:
         """Take a request's body for an account, from a client's address.
@@ -86,18 +85,14 @@ class Ingest:
         """
         if self.stopping:
             raise ShuttingDown()
-        self._running += 1
+        request = _read(body)
+        known = self._authenticate(account, request.key, address, now)
+        self._limit(known, now)
+        self._senders.come()  # only now: deliveries do not give way to strangers
         try:
-            return await self._receive(account, body, address, now)
+            return await self._take(known, request, now)
         finally:
-            self._running -= 1
-            if not self._running:
-                self._idle.set()
-
-    @property
-    def crowded(self) -> bool:
-        """Whether many senders wait for their answers."""
-        return self._running >= CROWD
+            self._senders.go()
 
     async def readmit(self, account: str, body: str, now: datetime) -> Receipt:
         """Take in what quarantine kept of a request, whose key was right: validated and routed as any other, by the
@@ -110,14 +105,9 @@ class Ingest:
 
     async def drain(self) -> None:
         """Wait until nothing is under way."""
-        while self._running:
-            self._idle.clear()
-            await self._idle.wait()
+        await self._senders.gone()
 
-    async def _receive(self, name: str, body: bytes, address: str, now: datetime) -> Receipt:
-        request = _read(body)
-        account = self._authenticate(name, request.key, address, now)
-        self._limit(account, now)
+    async def _take(self, account: Account, request: _Request, now: datetime) -> Receipt:
         try:
             signal = _parse(account, request, now)
         except InvalidSignal as error:

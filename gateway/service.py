@@ -28,6 +28,7 @@ from gateway.ingest import Ingest
 from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route
+from gateway.senders import Senders
 from gateway.sink.api import Context, Shared
 from gateway.store import open_store
 from gateway.store.contract import Store
@@ -49,6 +50,7 @@ class Service:
     store: Store
     dispatcher: Dispatcher
     ingest: Ingest
+    senders: Senders
 
     def __init__(
         self,
@@ -80,12 +82,14 @@ class Service:
             self.store.on_failure(guard(self.observer).store_failed)
             released, pulled = await self._recover()
             await make_room(self.store, self._earliest_now(), self.config.retention)
+            self.senders = Senders()
             runners = self._make_runners(enabled_routes(self.config))
-            self.dispatcher = Dispatcher(runners, self.store, self._now, lambda: self.ingest.crowded)
+            self.dispatcher = Dispatcher(runners, self.store, self._now, self.senders)
             self.ingest = Ingest(
                 self.config.accounts,
                 self.store,
                 observer=self.observer,
+                senders=self.senders,
                 on_accepted=self.dispatcher.wake,
                 bad_keys_per_minute=self.config.server.bad_keys_per_minute,
             )
@@ -213,6 +217,7 @@ class Service:
             observer=guard(self.observer),
             redact=redact,
             shared=self._shared[route.sink],
+            senders=self.senders,
         )
 
     def _make_public_app(self) -> app.Listener:

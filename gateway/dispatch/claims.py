@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 
+from gateway.dispatch.pace import Pace
 from gateway.dispatch.places import Places
 from gateway.dispatch.runner import Runner
-from gateway.dispatch.shares import Shares, calls_of, cost, cut
+from gateway.dispatch.shares import PATIENCE, Shares, calls_of, cost, cut
 from gateway.dispatch.turns import Turns
 from gateway.store.values import Want
 
@@ -31,7 +32,7 @@ class Claims:
         self._shares = Shares()
         self._crowded: list[Runner] = []
         self._began: float | None = None
-        self._spent = 0.0
+        self._pace = Pace()
 
     def add(self, runner: Runner) -> None:
         """It has something due, or may have."""
@@ -39,21 +40,28 @@ class Claims:
 
     @property
     def waited_for(self) -> bool:
-        """Whether some wait for others to catch up."""
+        """Whether some wait: for others to catch up, or for the pace."""
         return bool(self._turns)
 
-    def choose(self, now: float) -> list[Want]:
-        """What to claim. It counts as taken until it is `claimed`."""
+    def wait(self, now: float) -> float:
+        """Seconds after which those that wait may have their turn, whatever happens meanwhile."""
+        return self._pace.wait(now) or PATIENCE
+
+    def choose(self, now: float, pace: float = 0.0) -> list[Want]:
+        """What to claim. It counts as taken until it is `claimed`. With a `pace`, so many seconds pass for each second
+        of a core that it costs, but for tenants that are behind; and a call may be cut to the size of a lot."""
         self._queue_crowded()
+        self._pace.set(pace, now)
+        early = self._pace.wait(now) > 0
         wants: list[Want] = []
-        left = self._size(now)
+        left = ROUND if pace else self._size(now)
         part = max(ROUND, left / max(1, self._places.tenants))  # of a large lot, for each that has something in hand
         parts: defaultdict[str, float] = defaultdict(float)
-        while left > 0 and (runner := self._next(now, lambda tenant: parts[tenant] < part)) is not None:
+        while left > 0 and (runner := self._next(now, early, lambda tenant: parts[tenant] < part)) is not None:
             slots, places = runner.slots(now), self._places.room(runner)
             if min(slots, places) > 0:
                 batch = runner.sink_class.batch
-                limit = cut(min(slots, places), batch, min(left, part - parts[runner.tenant]))
+                limit = cut(min(slots, places), batch, min(left, part - parts[runner.tenant]), not pace or bool(wants))
                 price = cost(limit, batch)
                 if price > left and wants:
                     self._turns.put_back(runner)  # rather than give it a remainder, which makes for small batches
@@ -61,7 +69,7 @@ class Claims:
                 wants.append(Want(*runner.key, limit, runner.replay_slots()))
                 self._places.take(runner, limit)
                 self._shares.start(runner.tenant, calls_of(limit, batch), price, now)
-                self._spent += price
+                self._pace.pay(price, now)
                 left -= price
                 parts[runner.tenant] += price
             elif slots > 0:
@@ -75,8 +83,12 @@ class Claims:
         """What to claim may cost so much, by the time since the last claim began, if nothing was waited for since."""
         return ROUND if self._began is None else min(MOST, max(ROUND, now - self._began))
 
-    def _next(self, now: float, may: Callable[[str], bool]) -> Runner | None:
-        return self._turns.take(self._shares.given, lambda tenant: may(tenant) and self._shares.may_start(tenant, now))
+    def _next(self, now: float, early: bool, may: Callable[[str], bool]) -> Runner | None:
+        def may_start(tenant: str) -> bool:
+            in_time = not early or self._shares.behind(tenant)
+            return in_time and may(tenant) and self._shares.may_start(tenant, now)
+
+        return self._turns.take(self._shares.given, may_start)
 
     def _queue_crowded(self) -> None:
         """Those that found no place try again, now that something has changed."""
@@ -88,21 +100,10 @@ class Claims:
         """Of the limit, so many deliveries were due; none where the claim failed."""
         self._places.take(runner, deliveries - limit)
         batch = runner.sink_class.batch
-        unused, saved = (
-            calls_of(limit, batch) - calls_of(deliveries, batch),
-            cost(limit, batch) - cost(deliveries, batch),
-        )
-        self._spent -= saved
+        unused = calls_of(limit, batch) - calls_of(deliveries, batch)
+        saved = cost(limit, batch) - cost(deliveries, batch)
+        self._pace.refund(saved)
         self._shares.give_back(runner.tenant, unused, saved)
-
-    def bill(self) -> float:
-        """What was claimed since the last bill costs, in seconds of a core."""
-        spent, self._spent = self._spent, 0.0
-        return spent
-
-    def rested(self) -> None:
-        """Nothing was claimed for a while, on purpose: the next lot is not to make up for it."""
-        self._began = None
 
     # -- what runners tell of their attempts
 

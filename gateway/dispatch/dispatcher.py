@@ -13,9 +13,9 @@ import structlog
 
 from gateway.dispatch.claims import Claims
 from gateway.dispatch.runner import NEVER, Runner
-from gateway.dispatch.shares import PATIENCE
 from gateway.errors import StoreError
 from gateway.model import Delivery
+from gateway.senders import Senders
 from gateway.store.contract import Store
 from gateway.store.values import RouteState, Want
 
@@ -28,33 +28,32 @@ SHARED_LEASE = 30.0
 of gateways may differ by less than what is left of it between two beats."""
 BEAT = 10.0
 """Seconds between renewals of the leases of what runs, where the store is shared."""
-SENDERS_FIRST = 9.0
-"""How many seconds the loop rests for each that what it claimed takes of a core, while many senders wait for their
-answers: deliveries then get a tenth of it, and what they leave is delivered once the rush is over."""
-REST = 1.0
-"""Seconds that such a rest lasts at the most."""
+RUSH_PACE = 10.0
+"""How many seconds deliveries have for each that they take of a core, while many senders wait for their answers: they
+get a tenth of it, and what they leave is delivered once the rush is over."""
+PACE = 1.3
+"""The same while some senders are about: what they send finds the core free, or soon, and not behind as many
+deliveries as there can be."""
 POLL = 2.0
 """Seconds between looks for what nobody told of: another process's replay or pause, a lease that ran out."""
 
 
 class Dispatcher:
-    """Keeps every route busy with what it has due, within its limits. Holds no backlog: the store does.
-
-    `crowded` tells whether many senders wait for their answers.
-    """
+    """Keeps every route busy with what it has due, within its limits. Holds no backlog: the store does. Gives way to
+    `senders`."""
 
     def __init__(
         self,
         runners: Iterable[Runner],
         store: Store,
         now: Callable[[], float],
-        crowded: Callable[[], bool] = lambda: False,
+        senders: Senders,
     ) -> None:
         self._id = uuid.uuid4().hex
         self.runners = {runner.key: runner for runner in runners}
         self._store = store
         self._now = now
-        self._senders_wait = crowded
+        self._senders = senders
         self._claims = Claims(self._set_timer)
         self._timers: list[tuple[float, int, Runner]] = []
         self._alarms: dict[Runner, float] = {}
@@ -140,9 +139,9 @@ class Dispatcher:
             try:
                 self._take_changes()
                 await self._poll()
-                await self._let_senders_pass()
+                await self._senders.lull()
                 self._ring(self._now())
-                wants = self._claims.choose(self._now())
+                wants = self._claims.choose(self._now(), self._pace())
                 if wants:
                     await self._claim(wants)
                 else:
@@ -296,20 +295,22 @@ class Dispatcher:
 
     # -- waits
 
-    async def _let_senders_pass(self) -> None:
-        """Acks come first: under a rush of signals, work for a part of the time only."""
-        seconds = self._claims.bill()
-        if self._senders_wait():
-            await self._rest(min(REST, SENDERS_FIRST * seconds))
-            self._claims.rested()
+    def _pace(self) -> float:
+        return RUSH_PACE if self._senders.crowded else PACE if self._senders.about else 0.0
 
     async def _wait(self) -> None:
         until = min(self._timers[0][0], self._polled_at + POLL) if self._timers else self._polled_at + POLL
-        seconds = max(0.0, until - self._now())
-        await self._pause(min(seconds, PATIENCE) if self._claims.waited_for else seconds)
+        now = self._now()
+        seconds = max(0.0, until - now)
+        if self._claims.waited_for:
+            seconds = min(seconds, self._claims.wait(now))
+        if self._claims.waited_for and self._senders.crowded:
+            await self._rest(seconds)  # each of the crowd would wake us, and has nothing new to tell
+        else:
+            await self._pause(seconds)
 
     async def _rest(self, seconds: float) -> None:
-        """Leave a store alone that just failed, whoever wakes us meanwhile."""
+        """Do nothing, whoever wakes us meanwhile."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._ended.wait(), min(seconds, POLL))
 

@@ -15,6 +15,7 @@ from gateway.dispatch.calls import CANCEL_WITHIN, batch_outcomes, open_sink, out
 from gateway.errors import StoreError
 from gateway.metrics import Observer
 from gateway.model import Attempt, Decision, Delivery, Kind, Outcome, RetryAt, Route
+from gateway.senders import Senders
 from gateway.sink.api import Context, Shared, Sink, State
 from gateway.store.contract import Store
 from gateway.store.values import Result, RouteState
@@ -52,6 +53,7 @@ class Runner:
         rng: random.Random,
         observer: Observer,
         redact: Callable[[str], str],
+        senders: Senders,
         shared: Shared | None = None,
     ) -> None:
         self.route = route
@@ -66,6 +68,7 @@ class Runner:
         self._rng = rng
         self._observer = observer
         self._redact = redact
+        self._senders = senders
         self._shared = shared or Shared()
         self._rate = policy.Bucket(route.rate) if route.rate else None
         self._sink: Sink | None = None
@@ -213,7 +216,9 @@ class Runner:
             outcomes = await self._outcomes(deliveries)
             watch.answered(self)
             ended = self._now()
+            await self._senders.lull()
             results = await self._judge_all(deliveries, outcomes, started, ended)
+            await self._senders.lull()
             await self._record(results)
             await self._keep_breaker()
         except Exception:

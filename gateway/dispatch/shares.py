@@ -49,6 +49,10 @@ class Shares:
             waited, self._waits_since[tenant] = 0.0, now
         return waited >= PATIENCE
 
+    def behind(self, tenant: str) -> bool:
+        """Whether it was given clearly less than another."""
+        return self.given(tenant) + LEAD < max(self._given.values(), default=0.0)
+
     def start(self, tenant: str, calls: int, seconds: float, now: float) -> None:
         """Calls of sinks, which cost so much in all, are begun: claimed, for a start."""
         most = max(self._given.values(), default=0.0)
@@ -88,8 +92,11 @@ def cost(deliveries: int, batch: int) -> float:
     return calls_of(deliveries, batch) * CALL + deliveries * DELIVERY
 
 
-def cut(deliveries: int, batch: int, seconds: float) -> int:
-    """As many of the deliveries as may cost so much, in whole calls; one call at the least."""
+def cut(deliveries: int, batch: int, seconds: float, whole: bool = True) -> int:
+    """As many of the deliveries as may cost so much, in whole calls; at the least one call, or where it need not be
+    `whole`, one delivery."""
+    if not whole and cost(batch, batch) > seconds:
+        return min(deliveries, max(1, int((seconds - CALL) / DELIVERY)))
     return min(deliveries, max(1, int(seconds / cost(batch, batch))) * batch)
 
 

@@ -22,6 +22,7 @@ from gateway.errors import (
 from gateway.ingest import Buckets, Ingest, Receipt
 from gateway.metrics import Observer
 from gateway.model import Account
+from gateway.senders import Senders
 from gateway.store.values import Target
 from tests.support.accounts import make_account, make_accounts, make_route
 from tests.support.fake_store import FakeStore
@@ -413,3 +414,12 @@ async def test_what_is_no_valid_signal_stays_refused(body: str) -> None:
         await desk.ingest.readmit("bookshop", body, NOW)
     assert caught.value.fields
     assert desk.store.writes == desk.store.refused == []
+
+
+async def test_only_known_senders_are_given_way_to() -> None:
+    senders = Senders()
+    desk = Desk(senders=senders)
+    await desk.refused(Unauthorized, request(example(), OTHER_KEY))
+    assert not senders.about
+    await desk.post(example())
+    assert senders.about

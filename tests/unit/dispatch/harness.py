@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 from gateway.dispatch import Dispatcher, Runner
 from gateway.metrics import Observer
 from gateway.model import Delivery, Retry, Route, lane_of
+from gateway.senders import Senders
 from gateway.sink.api import Sink
 from gateway.store import open_store
 from gateway.store.contract import Settings, Store
@@ -71,17 +72,34 @@ def make_sink(**attributes: Any) -> type[ScriptedSink]:
     return type("OwnSink", (ScriptedSink,), own)
 
 
+def make_runner(
+    route: Route,
+    sink: type[Sink],
+    store: Any = None,
+    clock: Clock | None = None,
+    senders: Senders | None = None,
+    redact: Callable[[str], str] = str,
+) -> Runner:
+    return Runner(
+        route,
+        sink,
+        store,
+        now=clock or Clock(),
+        rng=Highest(),
+        observer=Observer(),
+        redact=redact,
+        senders=senders or Senders(),
+    )
+
+
 class Harness:
     def __init__(self, store: Store, routes: Sequence[tuple[Route, type[Sink]]], redact: Callable[[str], str]) -> None:
         self.clock = Clock()
         self.store = store
         self.routes = {(route.account, route.name): route for route, _ in routes}
-        runners = [
-            Runner(route, sink, store, now=self.clock, rng=Highest(), observer=Observer(), redact=redact)
-            for route, sink in routes
-        ]
-        self.crowded = False
-        self.dispatcher = Dispatcher(runners, store, self.clock, lambda: self.crowded)
+        self.senders = Senders(self.clock)
+        runners = [make_runner(route, sink, store, self.clock, self.senders, redact) for route, sink in routes]
+        self.dispatcher = Dispatcher(runners, store, self.clock, self.senders)
 
     async def accept(self, account: str = "shop", order: str = "1", **fields: Any) -> int:
         """Accept a signal for every route of the account, and wake the dispatcher as ingest does; its id."""
@@ -104,6 +122,21 @@ class Harness:
             return all(row.state in states and not row.leased for row in rows)
 
         await until(settled)
+
+    async def settle_some(self, delivered: int) -> None:
+        """Wait until so many deliveries are delivered and nothing more is begun."""
+
+        async def settled() -> bool:
+            rows = await self.store.deliveries(Filter(), 10_000)
+            return sum(row.state == "delivered" for row in rows) >= delivered
+
+        await until(settled)
+        await self.turn()
+
+    async def turn(self) -> None:
+        """Give what could go on the time to do so."""
+        for _ in range(10):
+            await self.store.probe()
 
     def advance(self, seconds: float) -> None:
         self.clock.at += seconds

@@ -1,15 +1,14 @@
 """Routes that come, go and change while the dispatcher is at work."""
 
 import asyncio
-import random
 from pathlib import Path
 
 import pytest
 
 from gateway.dispatch import Runner
-from gateway.metrics import Observer
 from gateway.model import Delivery, Route
 from gateway.sink.api import Sink
+from tests.unit.dispatch import harness
 from tests.unit.dispatch.harness import Harness, dispatching, make_route, make_sink, until
 
 pytestmark = pytest.mark.gen_test
@@ -19,7 +18,7 @@ ERP = ("shop", "erp")
 
 def make_runner(gateway: Harness, route: Route, sink: type[Sink]) -> Runner:
     gateway.routes[route.account, route.name] = route
-    return Runner(route, sink, gateway.store, now=gateway.clock, rng=random.Random(0), observer=Observer(), redact=str)
+    return harness.make_runner(route, sink, gateway.store, gateway.clock)
 
 
 async def test_a_new_route_delivers_what_was_there_before_it(tmp_path: Path) -> None:

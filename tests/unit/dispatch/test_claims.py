@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
 from gateway.dispatch.claims import MOST, ROUND, Claims
+from gateway.dispatch.pace import CREDIT, LONGEST, TICK
 from gateway.dispatch.runner import Runner
 from gateway.dispatch.shares import cost
 from gateway.store.values import Want
-from tests.unit.dispatch.harness import START, Clock, Highest, make_route, make_sink
+from tests.unit.dispatch.harness import START, make_route, make_sink
+from tests.unit.dispatch.harness import make_runner as make_any_runner
 
-NOBODY: Any = None
 LOT = int(ROUND / cost(1, 1))
 
 
 def make_runner(name: str, tenant: str = "acme", concurrency: int = 1000, batch: int = 1) -> Runner:
     route = make_route(name, account=tenant, tenant=tenant, concurrency=concurrency)
-    sink = make_sink(batch=batch)
-    return Runner(route, sink, NOBODY, now=Clock(), rng=Highest(), observer=NOBODY, redact=str)
+    return make_any_runner(route, make_sink(batch=batch))
 
 
 def make_claims(*runners: Runner) -> Claims:
@@ -125,3 +124,60 @@ def test_what_was_not_due_is_not_held_against_one() -> None:
     claims.add(once)
     claims.add(often)
     assert {want.route for _ in range(2) for want in claims.choose(START)} == {"a", "b"}
+
+
+# -- beside senders
+
+PACE = 4.0
+
+
+def test_with_a_pace_the_next_lot_comes_when_the_last_is_paid_for() -> None:
+    claims = make_claims(*(make_runner(name) for name in "abc"))
+    assert sizes(claims.choose(START, PACE)) == [("a", LOT)]
+    paid = PACE * LOT * cost(1, 1) - CREDIT
+    assert claims.choose(START, PACE) == []
+    assert claims.waited_for
+    assert claims.wait(START) == pytest.approx(paid, abs=1e-6)
+    assert claims.choose(START + paid - 2 * TICK, PACE) == []
+    assert sizes(claims.choose(START + paid, PACE)) == [("b", LOT)]
+    assert sizes(claims.choose(START + paid)) == [("c", LOT)]  # nobody is about any more
+
+
+def test_a_pace_has_nobody_wait_for_long() -> None:
+    claims = make_claims(*(make_runner(name) for name in "ab"))
+    assert claims.choose(START, 1e6)
+    assert claims.choose(START + 1, PACE) == []
+    assert sizes(claims.choose(START + 1 + LONGEST, PACE)) == [("b", LOT)]
+
+
+def test_with_a_pace_routes_share_a_lot_all_the_same() -> None:
+    claims = make_claims(*(make_runner(name, concurrency=5) for name in "abc"))
+    assert sizes(claims.choose(START, PACE)) == [("a", 5), ("b", 5), ("c", LOT - 10)]
+
+
+def test_what_was_not_due_is_not_paid_for() -> None:
+    runner = make_runner("a")
+    claims = make_claims(runner)
+    claims.choose(START, PACE)
+    claims.claimed(runner, LOT, 0)
+    claims.add(runner)
+    assert sizes(claims.choose(START, PACE)) == [("a", LOT)]
+
+
+def test_a_tenant_that_is_behind_need_not_wait_for_the_pace() -> None:
+    claims = make_claims(make_runner("a", "large"), make_runner("b", "large"))
+    claims.choose(START, PACE)
+    assert claims.choose(START, PACE) == []
+    claims.add(make_runner("c", "small", concurrency=1))
+    assert sizes(claims.choose(START, PACE)) == [("c", 1)]
+
+
+def test_with_a_pace_a_call_is_no_larger_than_a_lot() -> None:
+    claims = make_claims(make_runner("a", concurrency=1, batch=250))
+    [(_, limit)] = sizes(claims.choose(START, PACE))
+    assert cost(limit, 250) <= ROUND < cost(limit + 1, 250)
+
+
+def test_with_a_pace_a_remainder_makes_no_small_call() -> None:
+    claims = make_claims(make_runner("a", concurrency=3), make_runner("b", concurrency=1, batch=250))
+    assert sizes(claims.choose(START, PACE)) == [("a", 3)]

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from gateway import senders
 from gateway.dispatch import Runner, claims, dispatcher
-from gateway.dispatch.dispatcher import SENDERS_FIRST
+from gateway.dispatch.dispatcher import RUSH_PACE
+from gateway.dispatch.pace import CREDIT, TICK
 from gateway.dispatch.runner import JUDGED
 from gateway.dispatch.shares import cost
 from gateway.errors import Misconfigured, Permanent, RetryLater, Skip
@@ -343,29 +345,52 @@ async def test_a_large_batch_lets_others_have_the_loop_meanwhile(
     assert {JUDGED, 2 * JUDGED, 3 * JUDGED} <= set(seen)
 
 
-async def test_under_a_rush_of_senders_deliveries_rest_but_go_on(
+async def test_under_a_rush_of_senders_deliveries_take_a_part_of_the_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rests: list[float] = []
+    monkeypatch.setattr(senders, "LULL", 0)
     sink = make_sink()
     async with dispatching(tmp_path, [(make_route(concurrency=1), sink)], start=False) as gateway:
-
-        async def rest(seconds: float) -> None:
-            rests.append(seconds)
-            await asyncio.sleep(0)
-
-        monkeypatch.setattr(gateway.dispatcher, "_rest", rest)
-        accepted = [await gateway.accept(order=str(n)) for n in range(5)]
-        gateway.crowded = True
+        accepted = [await gateway.accept(order=str(n)) for n in range(20)]
+        for _ in range(senders.CROWD):
+            gateway.senders.come()
         gateway.dispatcher.start()
+        begins = int((CREDIT + TICK) / (RUSH_PACE * cost(1, 1))) + 1  # what is made up for
+        for number in range(begins, len(accepted)):
+            await gateway.settle_some(number)
+            assert ids(sink.arrived) == accepted[:number]
+            gateway.advance(RUSH_PACE * cost(1, 1))
+        for _ in range(senders.CROWD):
+            gateway.senders.go()
+        gateway.clock.at += senders.RECENT
         await gateway.settle("delivered")
-        assert ids(sink.arrived) == accepted
-        assert sum(rests) == pytest.approx(SENDERS_FIRST * len(accepted) * cost(1, sink.batch))
-        gateway.crowded = False
-        await gateway.accept(order="6")
-        before = len(rests)
+    assert ids(sink.arrived) == accepted
+
+
+async def test_deliveries_give_way_to_a_sender_who_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(senders, "LULL", 1000)
+    called, answered = asyncio.Event(), asyncio.Event()
+
+    async def wait(delivery: Delivery) -> None:
+        called.set()
+        await answered.wait()
+
+    sink = make_sink()
+    sink.script.append(wait)
+    async with dispatching(tmp_path, [(make_route(), sink)], start=False) as gateway:
+        await gateway.accept()
+        gateway.senders.come()
+        gateway.dispatcher.start()
+        await gateway.turn()
+        assert not called.is_set()
+        gateway.senders.go()
+        await called.wait()
+        gateway.senders.come()
+        answered.set()
+        await gateway.turn()
+        assert set((await gateway.states()).values()) == {"pending"}
+        gateway.senders.go()
         await gateway.settle("delivered")
-        assert len(rests) <= before + 1  # one that had begun
 
 
 @pytest.mark.gen_test(timeout=60)
