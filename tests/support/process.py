@@ -18,14 +18,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
+_part = 10_000 * (1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 2)
 _ports = itertools.count(os.getpid() * 100)
 
 
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody uses now, nor soon: none that the system gives to whoever asks for any, and
-    none that other processes with tests take from here at the same time."""
+    none that the other process of the tests takes from here at the same time, each having 10,000 of its own."""
     while True:
-        port = 10_000 + next(_ports) % 20_000
+        port = _part + next(_ports) % 10_000
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port
