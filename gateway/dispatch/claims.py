@@ -15,6 +15,8 @@ from gateway.store.values import Want
 ROUND = 0.005
 """Seconds of a core that what is claimed at once may cost, but for a first call: what bounds how long others wait for
 their turn, and signals for the writer. In larger lots, calls begin and end all at once, and targets rest meanwhile."""
+SMALL = 0.003
+"""The same while senders are about, who wait for the writer too."""
 MOST = 0.1
 """The same where claims take long, as the store is slow: as much as a core does meanwhile, but no more than this."""
 
@@ -54,7 +56,7 @@ class Claims:
         self._pace.set(pace, now)
         early = self._pace.wait(now) > 0
         wants: list[Want] = []
-        left = ROUND if pace else self._size(now)
+        left = SMALL if pace else self._size(now)
         part = max(ROUND, left / max(1, self._places.tenants))  # of a large lot, for each that has something in hand
         parts: defaultdict[str, float] = defaultdict(float)
         while left > 0 and (runner := self._next(now, early, lambda tenant: parts[tenant] < part)) is not None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.dispatch.claims import MOST, ROUND, Claims
+from gateway.dispatch.claims import MOST, ROUND, SMALL, Claims
 from gateway.dispatch.pace import CREDIT, LONGEST, TICK
 from gateway.dispatch.runner import Runner
 from gateway.dispatch.shares import cost
@@ -129,17 +129,18 @@ def test_what_was_not_due_is_not_held_against_one() -> None:
 # -- beside senders
 
 PACE = 4.0
+SMALL_LOT = int(SMALL / cost(1, 1))
 
 
 def test_with_a_pace_the_next_lot_comes_when_the_last_is_paid_for() -> None:
     claims = make_claims(*(make_runner(name) for name in "abc"))
-    assert sizes(claims.choose(START, PACE)) == [("a", LOT)]
-    paid = PACE * LOT * cost(1, 1) - CREDIT
+    assert sizes(claims.choose(START, PACE)) == [("a", SMALL_LOT)]
+    paid = PACE * SMALL_LOT * cost(1, 1) - CREDIT
     assert claims.choose(START, PACE) == []
     assert claims.waited_for
     assert claims.wait(START) == pytest.approx(paid, abs=1e-6)
     assert claims.choose(START + paid - 2 * TICK, PACE) == []
-    assert sizes(claims.choose(START + paid, PACE)) == [("b", LOT)]
+    assert sizes(claims.choose(START + paid, PACE)) == [("b", SMALL_LOT)]
     assert sizes(claims.choose(START + paid)) == [("c", LOT)]  # nobody is about any more
 
 
@@ -147,21 +148,21 @@ def test_a_pace_has_nobody_wait_for_long() -> None:
     claims = make_claims(*(make_runner(name) for name in "ab"))
     assert claims.choose(START, 1e6)
     assert claims.choose(START + 1, PACE) == []
-    assert sizes(claims.choose(START + 1 + LONGEST, PACE)) == [("b", LOT)]
+    assert sizes(claims.choose(START + 1 + LONGEST, PACE)) == [("b", SMALL_LOT)]
 
 
 def test_with_a_pace_routes_share_a_lot_all_the_same() -> None:
-    claims = make_claims(*(make_runner(name, concurrency=5) for name in "abc"))
-    assert sizes(claims.choose(START, PACE)) == [("a", 5), ("b", 5), ("c", LOT - 10)]
+    claims = make_claims(*(make_runner(name, concurrency=3) for name in "abc"))
+    assert sizes(claims.choose(START, PACE)) == [("a", 3), ("b", 3), ("c", SMALL_LOT - 6)]
 
 
 def test_what_was_not_due_is_not_paid_for() -> None:
     runner = make_runner("a")
     claims = make_claims(runner)
     claims.choose(START, PACE)
-    claims.claimed(runner, LOT, 0)
+    claims.claimed(runner, SMALL_LOT, 0)
     claims.add(runner)
-    assert sizes(claims.choose(START, PACE)) == [("a", LOT)]
+    assert sizes(claims.choose(START, PACE)) == [("a", SMALL_LOT)]
 
 
 def test_a_tenant_that_is_behind_need_not_wait_for_the_pace() -> None:
@@ -175,7 +176,7 @@ def test_a_tenant_that_is_behind_need_not_wait_for_the_pace() -> None:
 def test_with_a_pace_a_call_is_no_larger_than_a_lot() -> None:
     claims = make_claims(make_runner("a", concurrency=1, batch=250))
     [(_, limit)] = sizes(claims.choose(START, PACE))
-    assert cost(limit, 250) <= ROUND < cost(limit + 1, 250)
+    assert cost(limit, 250) <= SMALL < cost(limit + 1, 250)
 
 
 def test_with_a_pace_a_remainder_makes_no_small_call() -> None:
