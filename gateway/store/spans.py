@@ -18,8 +18,8 @@ from gateway.store.values import Filter
 
 IDS = 10_000
 """Ids looked at in one step."""
-SIGNALS = 100
-"""Signals whose deliveries are replayed in one transaction, for which senders wait; it takes some 3 ms."""
+SIGNALS = 50
+"""Signals whose deliveries are replayed in one transaction, for which senders wait; it takes some 2 ms."""
 REPLAYABLE = ("delivered", "dead", "filtered")
 
 
