@@ -151,7 +151,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The sender has said all. What it asked is still answered, but not over TLS, which is ended by both."""
         self._ended = True
-        idle = self._news is not None and not self._news.done()
+        idle = self._last is not None or (self._news is not None and not self._news.done())
         return not idle and self._transport.get_extra_info("sslcontext") is None
 
     def pause_writing(self) -> None:
@@ -216,7 +216,8 @@ class Connection(asyncio.Protocol):
     def _drain(self, request: Request) -> None:
         """End the connection, unless more of a refused request is to come. Who asked before sending, and was refused,
         sends nothing."""
-        if self._incoming is not request or b"expect" in request.headers or self._read >= DRAINED:
+        over = self._incoming is not request or self._ended or self._read >= DRAINED
+        if over or b"expect" in request.headers:
             self.close()
 
     # -- what comes in

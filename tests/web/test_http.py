@@ -269,10 +269,25 @@ async def test_who_has_said_all_is_still_answered(wire: Connect, gateway: Gatewa
         connection.writer.write_eof()
         assert [await connection.code() for _ in range(2)] == [200, 200]
         assert await connection.closed()
+    for begun in (b"", head("Content-Length: 100"), head("Content-Length: 100") + b"{"):
+        async with wire() as connection:
+            await connection.write(begun)
+            connection.writer.write_eof()
+            assert await connection.closed()
     async with wire() as connection:
+        await connection.write(head(f"Content-Length: {LIMIT + 1}"), b"{")
         connection.writer.write_eof()
+        assert await connection.code() == 413
         assert await connection.closed()
     assert len(await gateway.kept()) == 2
+
+
+async def test_who_is_refused_and_then_has_said_all_is_let_go(wire: Connect) -> None:
+    async with wire() as connection:
+        await connection.write(head(f"Content-Length: {LIMIT + 1}"), b"{")
+        assert await connection.code() == 413
+        connection.writer.write_eof()
+        assert await connection.closed()
 
 
 async def test_a_connection_is_closed_where_that_is_asked(wire: Connect) -> None:
