@@ -33,12 +33,12 @@ ORDER BY application_name
 def open_schema(db: Database) -> None:
     """See that an open database has this version's schema, made now where there is none, or where this is the only
     gateway. Raises GatewayError, and changes nothing, for a schema that is newer, or older and shared."""
-    runner = Steps(db)
-    check_known(runner)
-    waiting = [step.name for step in runner.status() if not step.applied and not contracts(step)]
-    if waiting and is_postgres(db) and runner.applied():
+    steps = check_known(Steps(db))
+    waiting = [step.name for step in steps if not step.applied and not contracts(step)]
+    applied = [step.name for step in steps if step.applied]
+    if waiting and is_postgres(db) and applied:
         raise GatewayError(
-            f"the store's schema has {max(runner.applied())}, and this version {__version__} needs {waiting[-1]}: "
+            f"the store's schema has {max(applied)}, and this version {__version__} needs {waiting[-1]}: "
             "run `cloudsignal migrate`; gateways of the version before may go on meanwhile"
         )
     if waiting:
@@ -80,9 +80,10 @@ def contracts(step: Any) -> bool:
     return "_contract_" in step.name
 
 
-def check_known(runner: Runner) -> None:
-    """GatewayError where the database has a step that this version lacks."""
-    steps = runner.status()
+def check_known(runner: Runner) -> list[Any]:
+    """All steps, as they stand at one moment: of gateways that start at once, another may apply them at the next.
+    Raises GatewayError where the database has one that this version lacks."""
+    steps: list[Any] = runner.status()
     newest = max(step.name for step in steps if step.path is not None)
     for step in steps:
         if step.path is None:
@@ -90,6 +91,7 @@ def check_known(runner: Runner) -> None:
                 f"the store's schema has {step.name}, made by a newer version of the gateway; "
                 f"this version, {__version__}, knows up to {newest}: install the newer version"
             )
+    return steps
 
 
 def execute(db: Database, statement: str, *values: Any) -> list[Any]:

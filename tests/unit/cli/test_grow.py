@@ -224,3 +224,25 @@ def test_leases_are_let_go_by_a_move(place: Place, postgres_url: str) -> None:
     assert place.run("move", "--to", postgres_url).exit_code == 0
     [row] = at(postgres_url, lambda store: store.deliveries(Filter(), 10))
     assert not row.leased
+
+
+def test_of_gateways_that_start_at_once_one_makes_the_schema(
+    place: Place, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status = migrations.Steps.status
+
+    def overtaken(steps: migrations.Steps) -> list[Any]:
+        """What the first look has found when another gateway makes the schema."""
+        found: list[Any] = status(steps)
+        monkeypatch.setattr(migrations.Steps, "status", status)
+        assert "applied" in place.run("migrate", url=postgres_url).output
+        monkeypatch.setattr(migrations.Steps, "status", late)
+        return found
+
+    def late(steps: migrations.Steps) -> list[Any]:
+        """The second look was before that too."""
+        monkeypatch.setattr(migrations.Steps, "status", status)
+        return [step._replace(applied=None) for step in status(steps)]
+
+    monkeypatch.setattr(migrations.Steps, "status", overtaken)
+    at(postgres_url, look)
