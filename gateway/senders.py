@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 
@@ -15,6 +14,8 @@ RECENT = 1.0
 """Seconds after a request for which more are expected."""
 LULL = 0.003
 """Seconds that deliveries wait for a sender's answer at the most: about what one takes beside them."""
+IN_VAIN = 0.03
+"""Seconds for which they do not wait after they did in vain: where there always is someone, it helps nobody."""
 
 
 class Senders:
@@ -24,6 +25,7 @@ class Senders:
         self._now = now
         self._waiting = 0
         self._came_at = self._crowded_at = float("-inf")
+        self._waited_at = float("-inf")
         self._nobody = asyncio.Event()
         self._nobody.set()
 
@@ -57,7 +59,10 @@ class Senders:
 
     async def lull(self) -> None:
         """The same, but not for long."""
-        if self._waiting:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LULL):
-                    await self._nobody.wait()
+        if not self._waiting or 0 <= self._now() - self._waited_at < IN_VAIN:
+            return
+        try:
+            async with asyncio.timeout(LULL):
+                await self._nobody.wait()
+        except TimeoutError:
+            self._waited_at = self._now()

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway import senders
-from gateway.senders import CROWD, CROWD_LASTS, RECENT, Senders
+from gateway.senders import CROWD, CROWD_LASTS, IN_VAIN, RECENT, Senders
 
 pytestmark = pytest.mark.gen_test
 
@@ -62,11 +62,21 @@ async def test_a_lull_begins_when_the_last_is_answered(monkeypatch: pytest.Monke
     await asyncio.gather(*waits)
 
 
-async def test_a_lull_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lull_is_not_waited_for_without_end_nor_again_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
     monkeypatch.setattr(senders, "LULL", 0)
-    some = Senders()
+    some = Senders(clock)
     some.come()
     await some.lull()
+    monkeypatch.setattr(senders, "LULL", 1000)
+    await some.lull()
+    clock.at += 2 * IN_VAIN
+    waits = asyncio.ensure_future(some.lull())
+    await asyncio.sleep(0)
+    assert not waits.done()
+    some.go()
+    await waits
+    some.come()
     gone = asyncio.ensure_future(some.gone())
     await asyncio.sleep(0)
     assert not gone.done()
