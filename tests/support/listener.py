@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
+import pytest
+import uvloop
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
 
 from gateway.ingest import Ingest
@@ -17,6 +20,10 @@ from tests.support.accounts import make_accounts
 from tests.support.payloads import request
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+ON_BOTH_LOOPS = pytest.mark.parametrize(
+    "loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+)
+"""Those that `serve` may run on: each has transports of its own."""
 
 
 @dataclass

@@ -5,25 +5,17 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-import uvloop
 from tornado.ioloop import IOLoop
 
 from gateway.metrics import PrometheusObserver
 from gateway.web import app as apps
 from gateway.web import connection as connections
 from tests.support.accounts import make_account
-from tests.support.listener import Gateway
+from tests.support.listener import ON_BOTH_LOOPS, Gateway
 from tests.support.payloads import example, request
 
-pytestmark = pytest.mark.gen_test
+pytestmark = [pytest.mark.gen_test, ON_BOTH_LOOPS]
 LIMIT = 64 * 1024
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Both loops that `serve` may run on: each has transports of its own."""
-    factory: Callable[[], asyncio.AbstractEventLoop] = request.param
-    return factory
 
 
 class Wire:

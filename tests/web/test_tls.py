@@ -1,25 +1,15 @@
 """TLS, with a certificate made on the spot."""
 
-import asyncio
 import ssl
-from collections.abc import Callable
 
 import pytest
 import trustme
-import uvloop
 from tornado.simple_httpclient import HTTPStreamClosedError
 
-from tests.support.listener import Gateway
+from tests.support.listener import ON_BOTH_LOOPS, Gateway
 from tests.support.payloads import example
 
-pytestmark = pytest.mark.gen_test
-
-
-@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
-def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Both loops that `serve` may run on: each has transports of its own."""
-    factory: Callable[[], asyncio.AbstractEventLoop] = request.param
-    return factory
+pytestmark = [pytest.mark.gen_test, ON_BOTH_LOOPS]
 
 
 @pytest.fixture(scope="module")
