@@ -96,7 +96,7 @@ class Dispatcher:
             self._woken.set()
 
     def _wait_to_hold(self, runner: Runner) -> None:
-        if self._store.shared and runner.sink_class.alone:
+        if self._store.shared and runner.sink_class.single_writer:
             runner.held_until = NEVER
 
     async def stop(self, grace: float) -> None:
@@ -233,7 +233,7 @@ class Dispatcher:
 
     async def _keep_alone(self) -> None:
         """Keep the routes whose sinks work alone, or get those that are nobody's any more."""
-        alone = [runner for runner in self.runners.values() if runner.sink_class.alone]
+        alone = [runner for runner in self.runners.values() if runner.sink_class.single_writer]
         if not alone:
             return
         now = self._now()
@@ -254,7 +254,7 @@ class Dispatcher:
 
     async def _give_back_alone(self) -> None:
         """Have others take over at once what only this gateway worked on."""
-        held = [runner.key for runner in self.runners.values() if runner.sink_class.alone]
+        held = [runner.key for runner in self.runners.values() if runner.sink_class.single_writer]
         with contextlib.suppress(StoreError):
             await self._store.hold(held, self._id, self._now(), self._now())
 

@@ -179,7 +179,7 @@ class Runner:
 
     def open_early(self) -> None:
         """Open the sink, where it has work of its own to do."""
-        if self.held_until != NEVER and self.sink_class.opens_early(self.route.options):
+        if self.held_until != NEVER and self.sink_class.opens_at_start(self.route.options):
             task = asyncio.create_task(self._open_early())
             for tasks in (self._attempts, self._calls):
                 tasks.add(task)

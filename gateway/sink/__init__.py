@@ -3,10 +3,18 @@
 from gateway.errors import Misconfigured, Permanent, RetryLater, SinkError, Skip
 from gateway.model import ALERTS, ALL, Delivery, SecretValue, Signal
 from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
+from gateway.sink.erp_writes import OrderLocks, Unanswered, WriteGuard
 from gateway.sink.http import HttpSink, Response
-from gateway.sink.options import Secret, Url, address, duration, field_names, flag, header_value, one_of
-from gateway.sink.text import compose_note, describe, event, first_line, merge_tracking, one_line, opening
-from gateway.sink.writes import Locks, Unanswered, Writes
+from gateway.sink.options import Secret, Url, duration, field_names, flag, header_value, one_of, server_url
+from gateway.sink.text import (
+    compose_note,
+    describe_signal,
+    describe_type,
+    first_line,
+    merge_tracking,
+    note_prefix,
+    one_line,
+)
 
 __all__ = [
     "ALERTS",
@@ -16,8 +24,8 @@ __all__ = [
     "Delivery",
     "FileFormat",
     "HttpSink",
-    "Locks",
     "Misconfigured",
+    "OrderLocks",
     "Permanent",
     "Response",
     "RetryLater",
@@ -31,18 +39,18 @@ __all__ = [
     "State",
     "Unanswered",
     "Url",
-    "Writes",
-    "address",
+    "WriteGuard",
     "compose_note",
-    "describe",
+    "describe_signal",
+    "describe_type",
     "duration",
-    "event",
     "field_names",
     "first_line",
     "flag",
     "header_value",
     "merge_tracking",
+    "note_prefix",
     "one_line",
     "one_of",
-    "opening",
+    "server_url",
 ]

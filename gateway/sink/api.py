@@ -121,7 +121,7 @@ class Sink:
     """How many attempts a route runs at once where its config does not say."""
     batch: ClassVar[int] = 1
     """How many deliveries `deliver_batch` takes at the most."""
-    alone: ClassVar[bool] = False
+    single_writer: ClassVar[bool] = False
     """Whether, of gateways that share a store, one at a time may work on a route: a file has one writer."""
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
@@ -131,7 +131,7 @@ class Sink:
         self.log = context.log
 
     @classmethod
-    def agree(cls, options: Mapping[str, Any]) -> None:
+    def check_together(cls, options: Mapping[str, Any]) -> None:
         """Whether options that are right alone go together: else raise voluptuous.Invalid, with the path of one."""
 
     @classmethod
@@ -139,7 +139,7 @@ class Sink:
         """What a route's options must pass."""
 
         def agreed(options: dict[str, Any]) -> dict[str, Any]:
-            cls.agree(options)
+            cls.check_together(options)
             return options
 
         return vol.Schema(vol.All(dict(cls.options), agreed))
@@ -150,7 +150,7 @@ class Sink:
         return None
 
     @classmethod
-    def opens_early(cls, options: Mapping[str, Any]) -> bool:
+    def opens_at_start(cls, options: Mapping[str, Any]) -> bool:
         """Whether it is opened with the gateway and not with its first delivery, having work of its own to do."""
         return False
 

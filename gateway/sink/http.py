@@ -13,8 +13,8 @@ import yarl
 
 from gateway.errors import RetryLater, SinkError
 from gateway.sink.api import Sink
+from gateway.sink.erp_writes import Unanswered, WriteGuard
 from gateway.sink.resolver import Address, ThreadResolver, require_host_permitted
-from gateway.sink.writes import Unanswered, Writes
 
 RETRIED = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})
 """Statuses that speak of a passing state of the target."""
@@ -121,9 +121,9 @@ class HttpSink(Sink):
         except (aiohttp.ClientError, OSError) as error:
             raise Unanswered(f"the connection broke: {type(error).__name__}") from error
 
-    def writes(self) -> Writes:
+    def write_guard(self) -> WriteGuard:
         """For an attempt that begins now: the last write is one whose answer it could wait for."""
-        return Writes(self.context.now, self.context.now() + self.timeout - self.read_timeout)
+        return WriteGuard(self.context.now, self.context.now() + self.timeout - self.read_timeout)
 
     async def close(self) -> None:
         """Close the pool."""

@@ -45,7 +45,7 @@ class Secret:
         return SecretValue(self.validator(value) if self.validator else value)
 
 
-def address(value: object) -> str:
+def server_url(value: object) -> str:
     """The server's URL. A path is refused: the pages it is copied from have one, and nothing answers below it."""
     url = Url()(value)
     parts = urlsplit(url)

@@ -30,19 +30,19 @@ EVENTS = {
 }
 
 
-def event(type: str) -> str:
+def describe_type(type: str) -> str:
     """What a signal of that type tells of, in a few words; an unknown type stands for itself."""
     return EVENTS.get(type, one_line(type))
 
 
-def opening(type: str) -> str:
+def note_prefix(type: str) -> str:
     """How a note of `compose_note`'s on a signal of that type begins."""
-    return f"{SENDER}: {event(type)}"
+    return f"{SENDER}: {describe_type(type)}"
 
 
-def describe(signal: Signal) -> str:
+def describe_signal(signal: Signal) -> str:
     """What happened: the event, the item and what the signal tells of it."""
-    parts = [event(signal.type)]
+    parts = [describe_type(signal.type)]
     if signal.item_reference or signal.item:
         parts.append(f"item {one_line(signal.item_reference or signal.item or '')}")
     for label, value in (
@@ -60,7 +60,7 @@ def describe(signal: Signal) -> str:
 
 def compose_note(delivery: Delivery, remarks: Iterable[str], *marks: str) -> str:
     """A paragraph on a delivery. `remarks` say what the sink did or left undone; by the `marks` the note is found."""
-    told = [f"{SENDER}: {describe(delivery.signal)}.", *(f"{remark}." for remark in remarks)]
+    told = [f"{SENDER}: {describe_signal(delivery.signal)}.", *(f"{remark}." for remark in remarks)]
     return " ".join([*told, f"Print order {one_line(delivery.signal.order) or '?'}.", *marks])
 
 

@@ -124,7 +124,7 @@ OPTIONS: Mapping[Any, Any] = {
 }
 
 
-def agree(options: Mapping[str, Any]) -> None:
+def check_together(options: Mapping[str, Any]) -> None:
     """What no option can tell alone."""
     if options["gzip"] and not options["rotate"]:
         raise vol.Invalid("a file is compressed when it is finished, so gzip needs rotate too", path=["gzip"])

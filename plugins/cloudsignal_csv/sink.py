@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cloudsignal_csv.options import FORMAT, OPTIONS, agree, format_of, names_of
+from cloudsignal_csv.options import FORMAT, OPTIONS, check_together, format_of, names_of
 from cloudsignal_csv.output import Mark, Output
 from cloudsignal_csv.rows import Format
 from gateway.sink import ALL, Check, Context, Delivery, Misconfigured, RetryLater, Signal, Sink
@@ -60,7 +60,7 @@ class CsvSink(Sink):
     file_options = FORMAT
     batch = 250
     concurrency = 1
-    alone = True
+    single_writer = True
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         super().__init__(options, context)
@@ -76,9 +76,9 @@ class CsvSink(Sink):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="csv")
 
     @classmethod
-    def agree(cls, options: Mapping[str, Any]) -> None:
+    def check_together(cls, options: Mapping[str, Any]) -> None:
         """Whether the options go together."""
-        agree(options)
+        check_together(options)
 
     @classmethod
     def file_format(cls, options: Mapping[str, Any]) -> Format:
@@ -86,7 +86,7 @@ class CsvSink(Sink):
         return format_of(options)
 
     @classmethod
-    def opens_early(cls, options: Mapping[str, Any]) -> bool:
+    def opens_at_start(cls, options: Mapping[str, Any]) -> bool:
         """The day may have ended while the gateway was down."""
         return bool(options["rotate"].daily)
 

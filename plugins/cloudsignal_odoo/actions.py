@@ -14,7 +14,7 @@ from cloudsignal_odoo.options import Settings
 from cloudsignal_odoo.orders import Order, Orders
 from cloudsignal_odoo.shipping import Shipping
 from gateway import model
-from gateway.sink import Delivery, Permanent, RetryLater, event
+from gateway.sink import Delivery, Permanent, RetryLater, describe_type
 
 QUOTATIONS = frozenset({"draft", "sent"})
 
@@ -73,7 +73,7 @@ class Actions:
     async def take_trouble(self, order: Order, delivery: Delivery) -> list[str]:
         """Call for a person, unless the item has got past it. Remarks."""
         if later := course.overcome(delivery):
-            return [f"No activity: told of only after this: {event(later)}"]
+            return [f"No activity: told of only after this: {describe_type(later)}"]
         await self.call_for_a_person(order, delivery)
         return []
 

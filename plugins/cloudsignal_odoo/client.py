@@ -10,7 +10,7 @@ from typing import Any, NoReturn, Protocol
 
 from cloudsignal_odoo import faults
 from cloudsignal_odoo.options import Settings
-from gateway.sink import Misconfigured, Response, RetryLater, Writes, first_line
+from gateway.sink import Misconfigured, Response, RetryLater, WriteGuard, first_line
 
 OLDEST, JSON2_SINCE = 17, 19
 READS = frozenset(
@@ -171,13 +171,13 @@ class Client:
 class Timed:
     """The client within one attempt, which has time for some writes."""
 
-    def __init__(self, client: Client, writes: Writes) -> None:
+    def __init__(self, client: Client, guard: WriteGuard) -> None:
         self.client = client
-        self.writes = writes
+        self.guard = guard
 
     async def call(self, model: str, method: str, ids: Sequence[int] | None = None, **params: Any) -> Any:
-        """As Client.call; see Writes."""
-        with contextlib.nullcontext() if method in READS else self.writes.begin(f"{model}/{method}"):
+        """As Client.call; see WriteGuard."""
+        with contextlib.nullcontext() if method in READS else self.guard.begin(f"{model}/{method}"):
             return await self.client.call(model, method, ids, **params)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import voluptuous as vol
 
 from gateway import model
-from gateway.sink import ALERTS, Secret, SecretValue, address, duration, field_names, flag, header_value, one_of
+from gateway.sink import ALERTS, Secret, SecretValue, duration, field_names, flag, header_value, one_of, server_url
 
 ACTED_ON = ALERTS | {model.ITEM_SHIPPED, model.ITEM_DELIVERY_FAILED}
 """The types that change something in Odoo by default."""
@@ -31,7 +31,7 @@ def text(value: object) -> str:
 
 
 OPTIONS: Mapping[Any, Any] = {
-    vol.Required("url"): address,
+    vol.Required("url"): server_url,
     vol.Required("database"): text,
     vol.Required("api_key"): Secret(header_value("an API key")),
     vol.Optional("login"): text,

@@ -9,7 +9,7 @@ from typing import Any
 from cloudsignal_odoo import texts
 from cloudsignal_odoo.client import Timed
 from gateway import model
-from gateway.sink import Delivery, Permanent, opening
+from gateway.sink import Delivery, Permanent, note_prefix
 
 OUTGOING = ["outgoing", "dropship"]
 
@@ -88,7 +88,7 @@ class Orders:
             ["model", "=", "sale.order"],
             ["res_id", "=", order.id],
             ["message_id", "like", texts.MESSAGE_DOMAIN],
-            ["body", "like", opening(model.ITEM_SHIPPED)],
+            ["body", "like", note_prefix(model.ITEM_SHIPPED)],
         ]
         return bool(await self.client.call("mail.message", "search_read", domain=domain, fields=["id"], limit=1))
 

@@ -119,7 +119,7 @@ OPTIONS: Mapping[Any, Any] = {
 }
 
 
-def agree(options: Mapping[str, Any]) -> None:
+def check_together(options: Mapping[str, Any]) -> None:
     """A webhook has its channel; a token needs one."""
     if ("webhook_url" in options) == ("token" in options):
         raise vol.Invalid("expected either webhook_url or token", path=["webhook_url"])

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from cloudsignal_slack.answers import ThreadGone
 from cloudsignal_slack.digest import build_digest
 from cloudsignal_slack.message import Message, build_message, build_root
-from cloudsignal_slack.options import OPTIONS, agree, channel_of, link_of, mentions_of, severity
+from cloudsignal_slack.options import OPTIONS, channel_of, check_together, link_of, mentions_of, severity
 from cloudsignal_slack.pace import Burst, Workspace
 from cloudsignal_slack.threads import Thread, Threads
 from cloudsignal_slack.voice import Bot, Voice, Webhook
@@ -57,9 +57,9 @@ class SlackSink(HttpSink):
         self._turn = asyncio.Lock()
 
     @classmethod
-    def agree(cls, options: Mapping[str, Any]) -> None:
+    def check_together(cls, options: Mapping[str, Any]) -> None:
         """Whether the options go together."""
-        agree(options)
+        check_together(options)
 
     def _find_voice(self) -> Voice:
         if "webhook_url" in self.settings:

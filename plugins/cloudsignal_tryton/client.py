@@ -13,7 +13,7 @@ import orjson
 
 from cloudsignal_tryton import faults
 from cloudsignal_tryton.options import Settings
-from gateway.sink import Misconfigured, Permanent, Response, RetryLater, Writes, first_line
+from gateway.sink import Misconfigured, Permanent, Response, RetryLater, WriteGuard, first_line
 
 OLDEST, REST_SINCE = (7, 0), (8, 0)
 MOST_WARNINGS = 20
@@ -250,24 +250,24 @@ class Client:
 
 
 class Timed:
-    """The client within one attempt, which has time for some writes; see Writes."""
+    """The client within one attempt, which has time for some writes; see WriteGuard."""
 
-    def __init__(self, client: Client, writes: Writes) -> None:
+    def __init__(self, client: Client, guard: WriteGuard) -> None:
         self.client = client
-        self.writes = writes
+        self.guard = guard
         self.search = client.search
         self.series = client.series
 
     async def create(self, model: str, values: Row) -> None:
-        with self.writes.begin(f"{model}/create"):
+        with self.guard.begin(f"{model}/create"):
             await self.client.create(model, values)
 
     async def write(self, model: str, id: int, values: Row) -> None:
-        with self.writes.begin(f"{model}/write"):
+        with self.guard.begin(f"{model}/write"):
             await self.client.write(model, id, values)
 
     async def press(self, model: str, id: int, button: str) -> None:
-        with self.writes.begin(f"{model}/{button}"):
+        with self.guard.begin(f"{model}/{button}"):
             await self.client.press(model, id, button)
 
 

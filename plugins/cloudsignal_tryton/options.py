@@ -15,12 +15,12 @@ from gateway.sink import (
     Misconfigured,
     Secret,
     SecretValue,
-    address,
     duration,
     field_names,
     flag,
     header_value,
     one_of,
+    server_url,
 )
 
 ACTED_ON = ALERTS | {model.ITEM_SHIPPED, model.ITEM_DELIVERY_FAILED}
@@ -44,7 +44,7 @@ def login(value: object) -> str:
 
 
 OPTIONS: Mapping[Any, Any] = {
-    vol.Required("url"): address,
+    vol.Required("url"): server_url,
     vol.Required("database"): database,
     vol.Optional("application_key"): Secret(header_value("a user application's key")),
     vol.Optional("user"): login,

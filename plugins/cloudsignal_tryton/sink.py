@@ -10,7 +10,7 @@ from cloudsignal_tryton.client import Client, Timed
 from cloudsignal_tryton.faults import Failed, Patience
 from cloudsignal_tryton.options import ACTED_ON, OPTIONS, Settings
 from cloudsignal_tryton.preflight import Preflight
-from gateway.sink import Check, Context, Delivery, HttpSink, Locks, Skip
+from gateway.sink import Check, Context, Delivery, HttpSink, OrderLocks, Skip
 
 
 class TrytonSink(HttpSink):
@@ -30,7 +30,7 @@ class TrytonSink(HttpSink):
         self.tryton = Settings.of(options)
         self.client = Client(self.request, self.tryton, context.now)
         self.patience = Patience(context.now)
-        self.locks = Locks()
+        self.locks = OrderLocks()
 
     async def open(self) -> None:
         """Misconfigured where the credentials that the transport needs are missing."""
@@ -41,7 +41,7 @@ class TrytonSink(HttpSink):
         wanted = ACTED_ON.union(self.tryton.notes)
         if delivery.signal.type not in wanted:
             raise Skip(f"nothing to do in Tryton for {delivery.signal.type[:60]}: name it in notes for a note")
-        actions = Actions(self.tryton, Timed(self.client, self.writes()), self.context.now, self.log)
+        actions = Actions(self.tryton, Timed(self.client, self.write_guard()), self.context.now, self.log)
         # Two print orders may share a reference, and so a sale: reading and writing must not interleave.
         async with self.locks.of(delivery.signal.order_reference):
             try:

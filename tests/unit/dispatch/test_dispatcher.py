@@ -450,7 +450,7 @@ async def test_a_sink_that_works_alone_waits_for_the_route_and_begins_anew_with_
 ) -> None:
     monkeypatch.setattr(dispatcher, "BEAT", 0.0)
     route = make_route()
-    sink = make_sink(alone=True)
+    sink = make_sink(single_writer=True)
     async with dispatching(tmp_path, [(route, sink)], start=False) as gateway:
         gateway.store.shared = True
         await gateway.store.hold([(route.account, route.name)], "another", gateway.clock.at, gateway.clock.at + 100)

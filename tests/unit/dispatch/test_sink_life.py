@@ -14,7 +14,7 @@ pytestmark = pytest.mark.gen_test
 
 
 async def test_a_sink_with_work_of_its_own_is_opened_with_the_gateway(tmp_path: Path) -> None:
-    early, late = make_sink(opens_early=lambda options: True), make_sink()
+    early, late = make_sink(opens_at_start=lambda options: True), make_sink()
     async with dispatching(tmp_path, [(make_route("early"), early), (make_route("late"), late)]) as gateway:
         await until(lambda: has(early.events, "open"))
         await gateway.accept()
@@ -29,7 +29,7 @@ async def test_a_sink_that_can_not_be_opened_yet_is_opened_for_its_first_deliver
             raise RetryLater("not yet")
 
     tries: list[str] = []
-    sink = make_sink(opens_early=lambda options: True, open=fail_once)
+    sink = make_sink(opens_at_start=lambda options: True, open=fail_once)
     async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
         await until(lambda: has(tries, "open"))
         await gateway.accept()

@@ -70,7 +70,7 @@ def test_options_that_are_right_alone_must_go_together() -> None:
         options = {vol.Optional("low", default=1): int, vol.Optional("high", default=2): int}
 
         @classmethod
-        def agree(cls, options: Mapping[str, Any]) -> None:
+        def check_together(cls, options: Mapping[str, Any]) -> None:
             if options["low"] > options["high"]:
                 raise vol.Invalid("expected less than high", path=["low"])
 

@@ -3,7 +3,7 @@
 import pytest
 import voluptuous as vol
 
-from gateway.sink import Secret, SecretValue, Url, address, duration, field_names, flag, header_value, one_of
+from gateway.sink import Secret, SecretValue, Url, duration, field_names, flag, header_value, one_of, server_url
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,10 @@ def test_what_is_no_duration_is_refused(given: object) -> None:
 
 
 def test_an_address_has_no_path() -> None:
-    assert address("https://erp.example:8069/") == "https://erp.example:8069"
+    assert server_url("https://erp.example:8069/") == "https://erp.example:8069"
     for url in ("https://erp.example/web", "https://erp.example?x=1", "https://erp.example#x"):
         with pytest.raises(vol.Invalid, match="without a path"):
-            address(url)
+            server_url(url)
 
 
 def test_what_stands_in_a_header_is_one_word() -> None:

@@ -17,7 +17,7 @@ class Unanswered(RetryLater):
     """No answer came: the target may still be at work on the request, and commit it later."""
 
 
-class Writes:
+class WriteGuard:
     """The writes of one attempt: none begins later than `latest`, a time of the clock's.
 
     An attempt that runs out of time in the middle of a write leaves the target at it, and the next one could overtake
@@ -40,7 +40,7 @@ class Writes:
             raise RetryLater(str(error), max(SETTLES, error.after or 0.0)) from error
 
 
-class Locks:
+class OrderLocks:
     """A lock for each key, such as an order's reference; it lives as long as someone holds or awaits it."""
 
     def __init__(self) -> None:
