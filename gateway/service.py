@@ -23,11 +23,11 @@ from gateway.clock import Clock
 from gateway.config import Config, changed_routes, enabled_routes, load_config, needs_restart
 from gateway.dispatch import Dispatcher, Runner
 from gateway.errors import ConfigError, GatewayError, Problem, StoreError
-from gateway.housekeeping import keep_house, make_room
 from gateway.ingest import Ingest
 from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route
+from gateway.operate.housekeeping import keep_house, make_room
 from gateway.senders import Senders
 from gateway.sink.api import Context, Shared
 from gateway.store import open_store

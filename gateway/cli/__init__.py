@@ -7,7 +7,21 @@ import sys
 import click
 
 from gateway import __version__
-from gateway.cli import audit, explain, export, grow, keys, look, mend, purge, quarantine, reload, routes, run, simulate
+from gateway.cli import (
+    audit,
+    database,
+    explain,
+    export,
+    keys,
+    purge,
+    quarantine,
+    reload,
+    replay,
+    routes,
+    serve,
+    signals,
+    simulate,
+)
 from gateway.errors import GatewayError
 
 
@@ -38,6 +52,20 @@ def main() -> None:
     """CloudSignal Gateway: takes Cloudprinter's signals into custody and delivers them to your sinks."""
 
 
-for module in (run, reload, simulate, look, explain, quarantine, export, routes, mend, audit, purge, grow, keys):
+for module in (
+    serve,
+    reload,
+    simulate,
+    signals,
+    explain,
+    quarantine,
+    export,
+    routes,
+    replay,
+    audit,
+    purge,
+    database,
+    keys,
+):
     for command in module.COMMANDS:
         main.add_command(command)

@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from gateway.cli import progress, render
+from gateway.cli.opening import with_store
 from gateway.cli.options import config_option, json_option
-from gateway.cli.store import with_store
 from gateway.store.contract import Store
 from gateway.store.values import Audited, Wrong
 

@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from gateway.cli import render
+from gateway.cli.opening import run_on_store
 from gateway.cli.options import config_option, json_option
-from gateway.cli.store import run_on_store
 from gateway.config import load_config
 from gateway.errors import GatewayError
-from gateway.explain import Explanation, Facts
-from gateway.explain import explain as explain_routes
+from gateway.operate.explain import Explanation, Facts
+from gateway.operate.explain import explain as explain_routes
 from gateway.store.contract import Store
 from gateway.store.values import Filter
 

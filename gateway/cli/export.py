@@ -17,9 +17,9 @@ import voluptuous as vol
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from gateway.cli.opening import run_on_store
 from gateway.cli.options import config_option, filter_options, make_filter
 from gateway.cli.progress import progress_bar
-from gateway.cli.store import run_on_store
 from gateway.config import Config, load_config
 from gateway.errors import GatewayError
 from gateway.sink import FileFormat, Sink

@@ -13,12 +13,12 @@ import voluptuous as vol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-from gateway import housekeeping
 from gateway.cli import render
+from gateway.cli.opening import run_on_store
 from gateway.cli.options import config_option, json_option
-from gateway.cli.store import run_on_store
 from gateway.config import load_config, values
 from gateway.errors import StoreError
+from gateway.operate import housekeeping
 from gateway.store.contract import Store
 
 

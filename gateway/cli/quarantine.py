@@ -16,8 +16,8 @@ import click
 from click.core import ParameterSource
 
 from gateway.cli import progress, render
+from gateway.cli.opening import run_on_store, with_store
 from gateway.cli.options import config_option, json_option, limit_option, time
-from gateway.cli.store import run_on_store, with_store
 from gateway.config import Config, load_config
 from gateway.errors import InvalidSignal
 from gateway.ingest import Ingest, read_again

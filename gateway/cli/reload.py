@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from gateway.cli import render
+from gateway.cli.opening import run_on_store
 from gateway.cli.options import config_option
-from gateway.cli.store import run_on_store
 from gateway.config import Config, load_config
 from gateway.errors import GatewayError
 from gateway.store import serving_process

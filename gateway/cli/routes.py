@@ -12,8 +12,8 @@ import click
 
 from gateway import policy
 from gateway.cli import render
+from gateway.cli.opening import run_on_store
 from gateway.cli.options import config_option, json_option
-from gateway.cli.store import run_on_store
 from gateway.config import Config, load_config
 from gateway.model import Route, RouteKey
 from gateway.store.contract import Store

@@ -8,7 +8,7 @@ import sys
 from tornado.escape import json_decode
 from tornado.web import Application, RequestHandler
 
-from gateway.cli.run import find_loop_factory
+from gateway.cli.serve import find_loop_factory
 
 
 class Bare(RequestHandler):

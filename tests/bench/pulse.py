@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from gateway.cli.run import find_loop_factory
+from gateway.cli.serve import find_loop_factory
 from gateway.simulate import percentile
 from tests.bench.load import Connection, Load
 from tests.bench.target import Target

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway import housekeeping
+from gateway.operate import housekeeping
 from gateway.store import Settings, open_store
 from gateway.store.contract import Store
 from gateway.store.values import Target, Want

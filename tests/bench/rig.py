@@ -21,7 +21,7 @@ from typing import Any
 import tornado
 from prometheus_client.parser import text_string_to_metric_families
 
-from gateway.cli.run import find_loop_factory
+from gateway.cli.serve import find_loop_factory
 from tests.support import payloads, post
 from tests.support.process import ROOT, environment, free_port
 

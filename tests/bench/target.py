@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from typing import cast
 
-from gateway.cli.run import find_loop_factory
+from gateway.cli.serve import find_loop_factory
 from tests.bench.load import LENGTH
 
 HANG = "/hang"

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 from gateway.model import Attempt, Dead, Done, Kind
 from gateway.store.contract import Store
 from gateway.store.values import Refused, Result, Target, Want
+from tests.acceptance.test_database_commands import at
 from tests.support.factory import make_signal
 from tests.support.postgres import Server
 from tests.unit.cli.conftest import Folder
-from tests.unit.cli.test_grow import at
 
 
 async def fill(store: Store) -> None:

@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import click
 
-from gateway.cli.names import require_known
 from gateway.config import Config, load_config
+from gateway.operate.names import require_known
 from gateway.store import missing_file, open_store
 from gateway.store.contract import Store
 from gateway.store.values import Filter

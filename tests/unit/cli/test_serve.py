@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import run
+from gateway.cli import serve
 from gateway.logs import Redactor
 
 
@@ -42,7 +42,7 @@ def unfrozen() -> Iterator[None]:
 def test_the_garbage_collector_leaves_out_what_is_there_to_stay(
     monkeypatch: pytest.MonkeyPatch, unfrozen: None
 ) -> None:
-    monkeypatch.setattr(run, "Service", ServiceStub)
+    monkeypatch.setattr(serve, "Service", ServiceStub)
     config: Any = SimpleNamespace(log=SimpleNamespace(format="json"))
-    asyncio.run(run.run_service(config, Redactor(())))
+    asyncio.run(serve.run_service(config, Redactor(())))
     assert ServiceStub.frozen > 10_000

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from gateway.explain import Explanation, Facts, explain
 from gateway.model import Account
+from gateway.operate.explain import Explanation, Facts, explain
 from gateway.store.values import DeliveryRow, RouteState, SignalRow
 from tests.support.accounts import make_account, make_route
 from tests.support.factory import AT, make_signal

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import housekeeping
 from gateway.clock import Clock
 from gateway.config import load_config
 from gateway.errors import StoreError
+from gateway.operate import housekeeping
 from gateway.service import Service
 from gateway.store import Settings, Store, open_store
 from gateway.store.values import Dropped, Filter, Purged

@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from gateway.cli import progress, render
+from gateway.cli.opening import with_store
 from gateway.cli.options import config_option, filter_options, json_option, make_filter
-from gateway.cli.store import with_store
 from gateway.config import load_config
 from gateway.config.values import did_you_mean
 from gateway.errors import GatewayError

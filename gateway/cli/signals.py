@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from gateway.cli import render
+from gateway.cli.opening import with_store
 from gateway.cli.options import config_option, filter_options, json_option, limit_option, make_filter
-from gateway.cli.store import with_store
 from gateway.config import load_enabled
 from gateway.errors import GatewayError
 from gateway.model import Attempt
