@@ -16,6 +16,7 @@ from gateway.model import Account, Route, Signal, lane_of
 from gateway.senders import Senders
 from gateway.store.contract import Store
 from gateway.store.values import Refused, Target
+from gateway.token_bucket import TokenBuckets
 
 BAD_KEYS_PER_MINUTE = 60
 ADDRESSES_KEPT = 10_000
@@ -30,24 +31,6 @@ class Receipt:
     duplicate: bool
     held: bool
     known_type: bool = True
-
-
-class Buckets:
-    """Token buckets by name; of more than `keep`, the one not used for longest is forgotten."""
-
-    def __init__(self, keep: int) -> None:
-        self._keep = keep
-        self._buckets: dict[str, tuple[float, float]] = {}
-
-    def take(self, name: str, rate: float, burst: float, now: float) -> float:
-        """Take a token: 0 where there was one, else the seconds until there is. `rate` is tokens per second."""
-        tokens, at = self._buckets.pop(name, (burst, now))
-        tokens = min(burst, tokens + max(0.0, now - at) * rate)
-        wait = 0.0 if tokens >= 1 else (1 - tokens) / rate
-        self._buckets[name] = (tokens if wait else tokens - 1, now)
-        if len(self._buckets) > self._keep:
-            del self._buckets[next(iter(self._buckets))]
-        return wait
 
 
 class Ingest:
@@ -73,8 +56,8 @@ class Ingest:
         self._observer = guard(observer or Observer())
         self._on_accepted = on_accepted
         self.bad_keys_per_minute = bad_keys_per_minute
-        self._signals = Buckets(ADDRESSES_KEPT)
-        self._bad_keys = Buckets(ADDRESSES_KEPT)
+        self._signals = TokenBuckets(ADDRESSES_KEPT)
+        self._bad_keys = TokenBuckets(ADDRESSES_KEPT)
         self._senders = senders or Senders()
 
     async def receive(self, account: str, body: bytes, address: str, now: datetime) -> Receipt:
@@ -129,7 +112,7 @@ class Ingest:
     def _limit(self, account: Account, now: datetime) -> None:
         if account.rate is None:
             return
-        wait = self._signals.take(account.name, account.rate, max(1.0, account.rate), now.timestamp())
+        wait = self._signals.take(account.name, account.rate, None, now.timestamp())
         if wait:
             raise TooManyRequests(retry_after=wait)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import random
 from dataclasses import dataclass, replace
+from typing import Protocol, Self
 
 from gateway.model import Dead, Decision, Delivery, Done, Kind, Outcome, Retry, RetryAt
 
@@ -53,6 +54,19 @@ class Status(enum.IntEnum):
     MISCONFIGURED = 3
 
 
+class StoredBreaker(Protocol):
+    """The fields of a breaker as the store keeps them: see gateway.store.values.RouteState."""
+
+    @property
+    def failures(self) -> int: ...
+    @property
+    def opened(self) -> int: ...
+    @property
+    def probe_at(self) -> float: ...
+    @property
+    def reason(self) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Breaker:
     """A route's breaker. Closed: deliveries flow. Open until `probe_at`, then half-open: one at a time probes."""
@@ -61,6 +75,11 @@ class Breaker:
     opened: int = 0
     probe_at: float = 0.0
     reason: str = ""
+
+    @classmethod
+    def from_state(cls, state: StoredBreaker) -> Self:
+        """Return the breaker that the store keeps of a route."""
+        return cls(state.failures, state.opened, state.probe_at, state.reason)
 
     @property
     def closed(self) -> bool:
@@ -110,27 +129,3 @@ def after_restart(breaker: Breaker, policy: Retry, now: float) -> Breaker:
     start, so they may be mended. No probe is farther than the retry's cap: the clock may have been set back since."""
     latest = now if breaker.misconfigured else now + max(policy.first, policy.cap)
     return replace(breaker, probe_at=min(breaker.probe_at, latest))
-
-
-class Bucket:
-    """A token bucket: `rate` tokens a second, at most `burst` saved up. `now` is in seconds."""
-
-    def __init__(self, rate: float, burst: float | None = None) -> None:
-        self.rate = rate
-        self.burst = max(1.0, rate if burst is None else burst)
-        self._tokens = self.burst
-        self._at = 0.0
-
-    def available(self, now: float) -> float:
-        """Fill up to `now` and tell how many tokens there are."""
-        self._tokens = min(self.burst, self._tokens + max(0.0, now - self._at) * self.rate)
-        self._at = now
-        return self._tokens
-
-    def take(self, now: float, tokens: float = 1.0) -> float:
-        """Take tokens; 0, or the seconds until there are enough, of which nothing is taken then."""
-        missing = tokens - self.available(now)
-        if missing > 0:
-            return missing / self.rate
-        self._tokens -= tokens
-        return 0.0

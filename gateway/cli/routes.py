@@ -37,9 +37,7 @@ class Row:
             return "not configured"
         if not self.route.enabled:
             return "off"
-        kept = self.state
-        breaker = policy.Breaker(kept.failures, kept.opened, kept.probe_at, kept.reason)
-        return breaker.status(kept.paused).name.lower()
+        return policy.Breaker.from_state(self.state).status(self.state.paused).name.lower()
 
     @property
     def why(self) -> str:

@@ -19,6 +19,7 @@ from gateway.senders import Senders
 from gateway.sink.api import Context, Shared, Sink, State
 from gateway.store.contract import Store
 from gateway.store.values import Result, RouteState
+from gateway.token_bucket import TokenBucket
 
 log = structlog.get_logger()
 
@@ -70,7 +71,7 @@ class Runner:
         self._redact = redact
         self._senders = senders
         self._shared = shared or Shared()
-        self._rate = policy.Bucket(route.rate) if route.rate else None
+        self._rate = TokenBucket(route.rate) if route.rate else None
         self._sink: Sink | None = None
         self._opening = asyncio.Lock()
         self._calls: set[asyncio.Task[Any]] = set()
@@ -123,7 +124,7 @@ class Runner:
         if not self.breaker.closed and now < self.breaker.probe_at:
             return self.breaker.probe_at
         if self._rate and self._rate.available(now) < 1:
-            return now + (1 - self._rate.available(now)) / self._rate.rate
+            return now + self._rate.wait(now)
         return None
 
     async def let_go(self) -> None:
@@ -138,7 +139,7 @@ class Runner:
     def follow(self, state: RouteState) -> None:
         """Take over what the store remembers: whether people paused the route and, at the start, the breaker."""
         if not self.followed:
-            kept = policy.Breaker(state.failures, state.opened, state.probe_at, state.reason)
+            kept = policy.Breaker.from_state(state)
             self._kept = self.breaker = policy.after_restart(kept, self.route.retry, self._now())
         if state.paused != self.paused:
             self.paused = state.paused

@@ -114,7 +114,7 @@ def explain_block(route: Route | None, state: RouteState) -> tuple[str, str]:
         return "unconfigured", "the route is no longer configured, and it waits until it is"
     if not route.enabled:
         return "off", "the route is switched off, and it waits until it is on again"
-    status = policy.Breaker(state.failures, state.opened, state.probe_at, state.reason).status(state.paused)
+    status = policy.Breaker.from_state(state).status(state.paused)
     if status is policy.Status.PAUSED:
         return "paused", f"the route is paused since {moment(state.paused_at)}{': ' if state.why else ''}{state.why}"
     if status is policy.Status.OPEN:

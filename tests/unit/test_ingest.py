@@ -19,7 +19,7 @@ from gateway.errors import (
     TooManyRequests,
     Unauthorized,
 )
-from gateway.ingest import Buckets, Ingest, Receipt
+from gateway.ingest import Ingest, Receipt
 from gateway.metrics import Observer
 from gateway.model import Account
 from gateway.senders import Senders
@@ -244,26 +244,6 @@ async def test_wrong_keys_do_not_use_up_an_accounts_rate() -> None:
     for _ in range(5):
         await desk.refused(Unauthorized, request(example(), OTHER_KEY))
     await desk.post(example())
-
-
-def test_buckets_fill_up_to_their_burst_and_no_further() -> None:
-    buckets = Buckets(keep=10)
-    assert [buckets.take("a", 1.0, 2.0, 0.0) for _ in range(3)] == [0.0, 0.0, 1.0]
-    assert [buckets.take("a", 1.0, 2.0, 1000.0) for _ in range(3)] == [0.0, 0.0, 1.0]
-
-
-def test_a_clock_that_is_set_back_takes_nothing_away() -> None:
-    buckets = Buckets(keep=10)
-    assert buckets.take("a", 1.0, 2.0, 1000.0) == 0.0
-    assert buckets.take("a", 1.0, 2.0, 10.0) == 0.0
-    assert buckets.take("a", 1.0, 2.0, 11.0) == 0.0
-
-
-def test_buckets_are_bounded_and_keep_what_is_used() -> None:
-    buckets = Buckets(keep=2)
-    for name in ("a", "b", "a", "c"):
-        buckets.take(name, 1.0, 5.0, 0.0)
-    assert list(buckets._buckets) == ["a", "c"]
 
 
 # -- what is no signal

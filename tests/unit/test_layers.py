@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 RANKS = [
     {"errors"},
     {"model"},
-    {"clock", "protocol", "keys", "policy", "senders", "sink", "logs", "metrics", "store"},
+    {"clock", "protocol", "keys", "policy", "senders", "token_bucket", "sink", "logs", "metrics", "store"},
     {"config", "ingest", "dispatch", "simulate"},
     {"operate"},
     {"web", "testing"},

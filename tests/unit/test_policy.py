@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from gateway import policy
 from gateway.model import Dead, Delivery, Done, Kind, Outcome, Retry, RetryAt, Signal
+from gateway.store.values import RouteState
 
 NOW = 1_000_000.0
 DAY = 86400.0
@@ -131,17 +132,6 @@ def test_a_route_that_is_refused_again_or_fails_meanwhile_keeps_its_probe() -> N
     assert (again.misconfigured, again.probe_at) == (True, paused.probe_at)
 
 
-def test_a_bucket_refills_with_time_up_to_its_burst() -> None:
-    bucket = policy.Bucket(rate=2, burst=4)
-    assert [bucket.take(NOW) for _ in range(4)] == [0, 0, 0, 0]
-    assert bucket.take(NOW) == pytest.approx(0.5)
-    assert bucket.take(NOW + 0.5) == 0
-    assert bucket.available(NOW + 1000) == 4
-
-
-def test_a_bucket_is_not_emptied_by_a_clock_set_back() -> None:
-    bucket = policy.Bucket(rate=1, burst=2)
-    bucket.available(NOW)
-    assert bucket.available(NOW - DAY) == 2
-    bucket.take(NOW - DAY)
-    assert bucket.available(NOW - DAY + 1) == 2
+def test_a_breaker_is_read_from_the_stored_state_of_its_route() -> None:
+    state = RouteState("shop", "erp", failures=5, opened=2, probe_at=NOW + 10, reason="down")
+    assert policy.Breaker.from_state(state) == policy.Breaker(5, 2, NOW + 10, "down")
