@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cloudsignal_odoo import course, texts
+from cloudsignal_odoo import overtaken, texts
 from cloudsignal_odoo.options import Settings
 from cloudsignal_odoo.orders import Order, Orders
 from cloudsignal_odoo.shipping import Shipping
 from gateway import model
 from gateway.sink import Delivery, Permanent, RetryLater, describe_type
 
-QUOTATIONS = frozenset({"draft", "sent"})
+QUOTATION_STATES = frozenset({"draft", "sent"})
 
 
 class Actions:
@@ -31,24 +31,24 @@ class Actions:
 
     async def apply(self, delivery: Delivery) -> None:
         """Bring the signal to its order, once. Raises what a sink may."""
-        order = await self.find(delivery)
+        order = await self.find_order(delivery)
         if await self.orders.has_note(order, delivery):
             return
-        if order.state in QUOTATIONS:
+        if order.state in QUOTATION_STATES:
             raise Permanent(f"order {order.name} is a quotation: confirm it, then replay")
         match delivery.signal.type:
             case model.ITEM_SHIPPED:
-                self.refuse_canceled(order, delivery)
+                self.reject_if_canceled(order, delivery)
                 remarks = await self.shipping.ship(order, delivery.signal)
             case model.ORDER_CANCELED:
-                remarks = await self.take_cancellation(order, delivery)
-            case trouble if trouble in texts.SUMMARIES:
-                remarks = await self.take_trouble(order, delivery)
+                remarks = await self.handle_cancellation(order, delivery)
+            case problem if problem in texts.ACTIVITY_SUMMARIES:
+                remarks = await self.report_problem(order, delivery)
             case _:
                 remarks = []
-        await self.finish(order, delivery, remarks)
+        await self.post_note_once(order, delivery, remarks)
 
-    async def find(self, delivery: Delivery) -> Order:
+    async def find_order(self, delivery: Delivery) -> Order:
         """The one order that the signal is about."""
         reference = delivery.signal.order_reference
         if not reference.strip():
@@ -63,31 +63,31 @@ class Actions:
             raise Permanent(f"no order has this reference as {where}; given up waiting for it")
         raise RetryLater(f"no order has this reference as {where} yet", healthy=True)
 
-    async def finish(self, order: Order, delivery: Delivery, remarks: Sequence[str]) -> None:
+    async def post_note_once(self, order: Order, delivery: Delivery, remarks: Sequence[str]) -> None:
         """Post the note, unless an earlier attempt's has come through meanwhile."""
         if not await self.orders.has_note(order, delivery):
             await self.orders.post_note(order, delivery, texts.note(delivery, remarks))
 
     # -- trouble
 
-    async def take_trouble(self, order: Order, delivery: Delivery) -> list[str]:
+    async def report_problem(self, order: Order, delivery: Delivery) -> list[str]:
         """Call for a person, unless the item has got past it. Remarks."""
-        if later := course.overcome(delivery):
+        if later := overtaken.resolved_by(delivery):
             return [f"No activity: told of only after this: {describe_type(later)}"]
-        await self.call_for_a_person(order, delivery)
+        await self.create_activity(order, delivery)
         return []
 
-    async def call_for_a_person(self, order: Order, delivery: Delivery) -> None:
+    async def create_activity(self, order: Order, delivery: Delivery) -> None:
         if await self.orders.has_activity(order, delivery):
             return
         user = self.settings.activity_user or order.salesperson
         await self.orders.add_activity(order, delivery, texts.activity_html(delivery), user, self.now())
 
-    def refuse_canceled(self, order: Order, delivery: Delivery) -> None:
+    def reject_if_canceled(self, order: Order, delivery: Delivery) -> None:
         """Permanent for what is shipped though it is cancelled: in Odoo, or by the printer's own word."""
         if order.state == "cancel":
             reason = f"shipped, but order {order.name} is cancelled: look into it"
-        elif what := course.canceled(delivery):
+        elif what := overtaken.canceled_scope(delivery):
             reason = f"shipped, but the printer had cancelled the {what}: look into it (order {order.name})"
         else:
             return
@@ -96,25 +96,25 @@ class Actions:
 
     # -- cancellation
 
-    async def take_cancellation(self, order: Order, delivery: Delivery) -> list[str]:
+    async def handle_cancellation(self, order: Order, delivery: Delivery) -> list[str]:
         """Cancel the order where the options say so and nothing hinders it, else call for a person. Remarks."""
         remarks = []
         if self.settings.on_cancel == "cancel":
-            hindrance = await self.hindrance(order)
-            if not hindrance:
+            blocker = await self.cancel_blocker(order)
+            if not blocker:
                 await self.cancel(order)
                 return ["The order was cancelled in Odoo"]
-            remarks = [f"Not cancelled in Odoo: {hindrance}"]
-        await self.call_for_a_person(order, delivery)
+            remarks = [f"Not cancelled in Odoo: {blocker}"]
+        await self.create_activity(order, delivery)
         return remarks
 
-    async def hindrance(self, order: Order) -> str:
+    async def cancel_blocker(self, order: Order) -> str:
         """Why the order must not be cancelled, "" where it may. Odoo itself would cancel a delivered order."""
         if order.state == "cancel":
             return ""
         if order.locked:
             return "the order is locked"
-        return "something of it has been shipped" if await self.orders.shipped(order) else ""
+        return "something of it has been shipped" if await self.orders.is_shipped(order) else ""
 
     async def cancel(self, order: Order) -> None:
         """Cancel the order and make sure of it. An earlier attempt may have done so."""

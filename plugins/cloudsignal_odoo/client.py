@@ -12,8 +12,8 @@ from cloudsignal_odoo import faults
 from cloudsignal_odoo.options import Settings
 from gateway.sink import Misconfigured, Response, RetryLater, WriteGuard, first_line
 
-OLDEST, JSON2_SINCE = 17, 19
-READS = frozenset(
+OLDEST_VERSION, FIRST_JSON2_VERSION = 17, 19
+READ_METHODS = frozenset(
     {"search_read", "read", "fields_get", "has_access", "check_access_rights", "has_group", "context_get"}
 )
 
@@ -49,7 +49,7 @@ class Wire:
     def fail(self, what: str, response: Response, told: Any, status: int) -> NoReturn:
         """Raise what follows from an error; `told` is Odoo's JSON account of it, None for a page."""
         name = str(told.get("name", "")) if isinstance(told, dict) else ""
-        kind = faults.judge(status, told is not None, name)
+        kind = faults.classify(status, told is not None, name)
         if told is None:
             words = faults.explain_page(status)
         else:
@@ -147,7 +147,7 @@ class Client:
         if self._transport is None:
             chosen = self.settings.transport
             if chosen == "auto":
-                chosen = "json2" if version_number(await self.version()) >= JSON2_SINCE else "jsonrpc"
+                chosen = "json2" if version_number(await self.version()) >= FIRST_JSON2_VERSION else "jsonrpc"
             self._transport = Json2(self.wire) if chosen == "json2" else JsonRpc(self.wire)
         return self._transport
 
@@ -163,12 +163,12 @@ class Client:
             self.wire.fail("version", response, None, response.status)
         fields = told if isinstance(told, dict) else {}
         version = str(fields.get("version") or fields.get("server_version") or "")
-        if version_number(version) < OLDEST:
-            raise Misconfigured(f"Odoo {OLDEST} or later is needed; this is {version or 'no Odoo'}"[:100])
+        if version_number(version) < OLDEST_VERSION:
+            raise Misconfigured(f"Odoo {OLDEST_VERSION} or later is needed; this is {version or 'no Odoo'}"[:100])
         return version
 
 
-class Timed:
+class AttemptClient:
     """The client within one attempt, which has time for some writes."""
 
     def __init__(self, client: Client, guard: WriteGuard) -> None:
@@ -177,7 +177,7 @@ class Timed:
 
     async def call(self, model: str, method: str, ids: Sequence[int] | None = None, **params: Any) -> Any:
         """As Client.call; see WriteGuard."""
-        with contextlib.nullcontext() if method in READS else self.guard.begin(f"{model}/{method}"):
+        with contextlib.nullcontext() if method in READ_METHODS else self.guard.begin(f"{model}/{method}"):
             return await self.client.call(model, method, ids, **params)
 
 

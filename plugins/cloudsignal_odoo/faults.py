@@ -7,40 +7,40 @@ from __future__ import annotations
 
 from gateway.sink import Misconfigured, Permanent, RetryLater, SinkError, Unanswered
 
-PASSING_STATUS = frozenset({408, 409, 423, 425, 429, 502, 503, 504})
-PASSING_NAMES = ("psycopg2.", "odoo.exceptions.LockError", "odoo.exceptions.ConcurrencyError")
+TRANSIENT_STATUSES = frozenset({408, 409, 423, 425, 429, 502, 503, 504})
+TRANSIENT_NAMES = ("psycopg2.", "odoo.exceptions.LockError", "odoo.exceptions.ConcurrencyError")
 """The database is away, or two transactions met: a repeat may succeed."""
-REFUSED_NAMES = (
+ACCESS_ERROR_NAMES = (
     "odoo.exceptions.AccessDenied",
     "odoo.exceptions.AccessError",
     "odoo.http.SessionExpiredException",
     "werkzeug.exceptions.Unauthorized",
     "werkzeug.exceptions.Forbidden",
 )
-FINAL_NAMES = ("builtins.", "odoo.exceptions.", "werkzeug.exceptions.NotFound", "werkzeug.exceptions.BadRequest")
+PERMANENT_NAMES = ("builtins.", "odoo.exceptions.", "werkzeug.exceptions.NotFound", "werkzeug.exceptions.BadRequest")
 """With status 500, the request itself can't be served: an unknown field, a bad value."""
 
 
-def judge(status: int, is_json: bool, name: str) -> type[SinkError]:
+def classify(status: int, is_json: bool, name: str) -> type[SinkError]:
     """The kind of error, from the HTTP status, whether the body is JSON and Odoo's exception name ("" for none)."""
-    if name.startswith(PASSING_NAMES):
+    if name.startswith(TRANSIENT_NAMES):
         return RetryLater
-    if status in {401, 403} or name.startswith(REFUSED_NAMES):
+    if status in {401, 403} or name.startswith(ACCESS_ERROR_NAMES):
         return Misconfigured
     if not is_json:
-        return judge_page(status)
-    passing = status in PASSING_STATUS or (status >= 500 and not name.startswith(FINAL_NAMES))
+        return classify_page(status)
+    passing = status in TRANSIENT_STATUSES or (status >= 500 and not name.startswith(PERMANENT_NAMES))
     return RetryLater if passing else Permanent
 
 
-def judge_page(status: int) -> type[SinkError]:
+def classify_page(status: int) -> type[SinkError]:
     """An answer that is a page: not the model's, but that of a server or proxy that can't reach it."""
     if 300 <= status < 400:
         return Misconfigured
     if status in {408, 502, 504}:
         return Unanswered
     # Odoo answers 404 with a page while the database is down, with JSON where a record or model is missing.
-    return RetryLater if status == 404 or status >= 500 or status in PASSING_STATUS else Permanent
+    return RetryLater if status == 404 or status >= 500 or status in TRANSIENT_STATUSES else Permanent
 
 
 def explain_page(status: int) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudsignal_odoo import texts
-from cloudsignal_odoo.client import Timed
+from cloudsignal_odoo.client import AttemptClient
 from gateway import model
 from gateway.sink import Delivery, Permanent, note_prefix
 
-OUTGOING = ["outgoing", "dropship"]
+OUTGOING_TYPES = ["outgoing", "dropship"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Move:
 class Orders:
     """Each method is one or two calls of Odoo."""
 
-    def __init__(self, client: Timed) -> None:
+    def __init__(self, client: AttemptClient) -> None:
         self.client = client
 
     async def find(self, fields: Sequence[str], reference: str) -> list[Order]:
@@ -68,14 +68,14 @@ class Orders:
         """The order's outgoing moves that are not cancelled, in the order of their making."""
         domain = [
             ["sale_line_id.order_id", "=", order.id],
-            ["picking_id.picking_type_code", "in", OUTGOING],
+            ["picking_id.picking_type_code", "in", OUTGOING_TYPES],
             ["state", "!=", "cancel"],
         ]
         wanted = ["state", "product_uom_qty", "quantity", "picked", "picking_id", "sale_line_id"]
         rows = await self.client.call("stock.move", "search_read", domain=domain, fields=wanted)
         return sorted((read_move(row) for row in rows), key=lambda move: move.id)
 
-    async def shipped(self, order: Order) -> bool:
+    async def is_shipped(self, order: Order) -> bool:
         """Whether anything of the order is on its way: a transfer is done or has a tracking number, or a note says so.
 
         Without `mark_delivered` no transfer is ever done, and an order of services has none.
@@ -113,7 +113,7 @@ class Orders:
         answer = await self.client.call("stock.picking", "button_validate", [transfer], context=context)
         return str(answer.get("res_model") or "another step") if isinstance(answer, Mapping) else ""
 
-    async def done(self, moves: Sequence[int]) -> bool:
+    async def all_done(self, moves: Sequence[int]) -> bool:
         """Whether all of the moves are done."""
         rows = await self.client.call("stock.move", "read", moves, fields=["state"])
         return all(row["state"] == "done" for row in rows)

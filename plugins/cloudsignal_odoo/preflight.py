@@ -9,23 +9,23 @@ from cloudsignal_odoo.client import Client, version_number
 from cloudsignal_odoo.options import Settings
 from gateway.sink import Check, Misconfigured, Permanent, SinkError
 
-KEYS_END_SINCE = 18
-CANCELS_BY_SALES = 19
-ALL_DOCUMENTS = "sales_team.group_sale_salesman_all_leads"
+FIRST_VERSION_WITH_KEY_EXPIRY = 18
+FIRST_VERSION_WITH_CANCEL_GROUP = 19
+CANCEL_GROUP = "sales_team.group_sale_salesman_all_leads"
 """Sales/User: All Documents."""
-SOON = 14
+KEY_EXPIRY_WARNING_DAYS = 14
 """Days before its end in which a key is spoken of as ending soon."""
 
 
 class Preflight:
-    """Collects a line for each thing looked at; `faults` are those that would keep the route from delivering."""
+    """Collects a line for each thing looked at; `problems` are those that would keep the route from delivering."""
 
     def __init__(self, client: Client, settings: Settings, now: Callable[[], float]) -> None:
         self.client = client
         self.settings = settings
         self.now = now
         self.details: list[str] = []
-        self.faults: list[str] = []
+        self.problems: list[str] = []
 
     async def run(self) -> Check:
         """Never raises what the target does: that becomes the last line of a Check that is not ok."""
@@ -39,11 +39,11 @@ class Preflight:
                 "stock.picking", ["carrier_tracking_ref"], "install Odoo's Delivery Costs module (delivery)"
             )
             await self.check_user()
-            if version >= KEYS_END_SINCE:
+            if version >= FIRST_VERSION_WITH_KEY_EXPIRY:
                 await self.check_key_end(user)
         except SinkError as error:
-            self.faults.append(str(error))
-        return Check(not self.faults, (*self.details, *self.faults))
+            self.problems.append(str(error))
+        return Check(not self.problems, (*self.details, *self.problems))
 
     async def check_version(self) -> int:
         version = await self.client.version()
@@ -65,7 +65,7 @@ class Preflight:
             if not await self.may(version, model, operation)
         ]
         if missing:
-            self.faults.append(f"the user lacks the right to {', '.join(missing)}: give it Inventory/User")
+            self.problems.append(f"the user lacks the right to {', '.join(missing)}: give it Inventory/User")
         else:
             self.details.append(f"rights: {self.acts()}")
 
@@ -90,17 +90,17 @@ class Preflight:
 
     async def check_cancelling(self, version: int, user: int) -> None:
         """That the user may cancel orders. On 17 and 18 Inventory/User is enough."""
-        if self.settings.on_cancel != "cancel" or version < CANCELS_BY_SALES:
+        if self.settings.on_cancel != "cancel" or version < FIRST_VERSION_WITH_CANCEL_GROUP:
             return
         try:
-            allowed = await self.client.call("res.users", "has_group", [user], group_ext_id=ALL_DOCUMENTS)
+            allowed = await self.client.call("res.users", "has_group", [user], group_ext_id=CANCEL_GROUP)
         except Permanent:
             self.details.append("on_cancel: cancel needs Sales/User: All Documents, which this Odoo does not tell")
             return
         if allowed:
             self.details.append("rights: cancellation")
         else:
-            self.faults.append("the user lacks the right to cancel orders: give it Sales/User: All Documents")
+            self.problems.append("the user lacks the right to cancel orders: give it Sales/User: All Documents")
 
     async def may(self, version: int, model: str, operation: str) -> bool:
         if version >= 18:
@@ -111,7 +111,7 @@ class Preflight:
         wanted = list(names)
         found = await self.client.call(model, "fields_get", allfields=wanted, attributes=["type"])
         if missing := [name for name in wanted if name not in found]:
-            self.faults.append(f"{model} has no {', '.join(missing)}: {advice}")
+            self.problems.append(f"{model} has no {', '.join(missing)}: {advice}")
         else:
             self.details.append(f"{model} has {', '.join(wanted)}")
 
@@ -121,7 +121,7 @@ class Preflight:
             return
         rows = await self.client.call("res.users", "search_read", domain=[["id", "=", user]], fields=["login"], limit=1)
         if not rows:
-            self.faults.append(f"activity_user: there is no active user {user}")
+            self.problems.append(f"activity_user: there is no active user {user}")
 
     async def check_key_end(self, user: int) -> None:
         """When a key ends; where that can't be read, it is told and no fault."""
@@ -148,5 +148,5 @@ def read_time(text: str) -> datetime:
 
 def describe_end(end: datetime, now: datetime) -> str:
     days = (end - now).days
-    soon = ": renew it now" if days < SOON else ""
+    soon = ": renew it now" if days < KEY_EXPIRY_WARNING_DAYS else ""
     return f"the first of the user's API keys ends on {end.date()}, in {days} days{soon}"

@@ -8,7 +8,7 @@ from cloudsignal_odoo.options import Settings
 from cloudsignal_odoo.orders import Move, Order, Orders
 from gateway.sink import Permanent, Signal, merge_tracking, one_line
 
-TOLERANCE = 1e-6
+QUANTITY_TOLERANCE = 1e-6
 """Odoo's quantities are floats, rounded to the unit's precision."""
 
 
@@ -29,13 +29,13 @@ class Shipping:
             raise Permanent(f"no line of order {order.name} is the signal's item ({self.settings.line_match})")
         if marking and not mine:
             raise Permanent(f"order {order.name} has no delivery for this item to mark as done")
-        remarks = await self.track(mine, line, one_line(signal.text("tracking")))
+        remarks = await self.add_tracking(mine, line, one_line(signal.text("tracking")))
         if not marking:
             return remarks
         # One item's signal proves nothing of the other lines.
         if line is None and len({move.line for move in mine}) > 1:
             return [*remarks, "Not marked as delivered: the order has several lines and line_match is none"]
-        return [*remarks, *await self.deliver(order, mine)]
+        return [*remarks, *await self.mark_done(order, mine)]
 
     async def find_line(self, order: Order, signal: Signal) -> int | None:
         """The order line that is the signal's item, None where that can't be told."""
@@ -51,7 +51,7 @@ class Shipping:
                 return lines[0] if lines else None
         return None
 
-    async def track(self, moves: Sequence[Move], line: int | None, number: str) -> list[str]:
+    async def add_tracking(self, moves: Sequence[Move], line: int | None, number: str) -> list[str]:
         """Add the tracking number to the transfers of the moves, the open ones if there are any.
 
         Where the line is not known and several transfers could be meant, none is touched and a remark says so.
@@ -70,27 +70,27 @@ class Shipping:
             await self.orders.set_tracking(transfer, merge_tracking(everywhere[transfer], number))
         return []
 
-    async def deliver(self, order: Order, moves: Sequence[Move]) -> list[str]:
+    async def mark_done(self, order: Order, moves: Sequence[Move]) -> list[str]:
         """Ship the open ones of the moves in full. With mark_delivered `order`, a transfer waits for its last line."""
         waiting = [move for move in moves if not move.done]
         for move in waiting:
             self.require_stock(order, move)
         for move in waiting:
             await self.orders.pick(move)
-        held = await self.held_transfers(order) if self.settings.mark_delivered == "order" else set()
+        incomplete = await self.incomplete_transfers(order) if self.settings.mark_delivered == "order" else set()
         for transfer in transfers_of(waiting):
-            if transfer not in held:
+            if transfer not in incomplete:
                 await self.validate(order, transfer, [move.id for move in waiting if move.transfer == transfer])
-        late = held.intersection(transfers_of(waiting))
-        return ["Not marked as delivered yet: other lines have not been shipped"] if late else []
+        postponed = incomplete.intersection(transfers_of(waiting))
+        return ["Not marked as delivered yet: other lines have not been shipped"] if postponed else []
 
     def require_stock(self, order: Order, move: Move) -> None:
         # Shipping more than is reserved would make the stock negative.
-        if move.reserved < move.ordered - TOLERANCE and not self.settings.force_quantity:
+        if move.reserved < move.ordered - QUANTITY_TOLERANCE and not self.settings.force_quantity:
             found = f"{move.reserved:g} of {move.ordered:g} reserved"
             raise Permanent(f"order {order.name}: {found}; reserve the rest and replay, or set force_quantity")
 
-    async def held_transfers(self, order: Order) -> set[int]:
+    async def incomplete_transfers(self, order: Order) -> set[int]:
         """The transfers in which a line is still to be shipped."""
         return {move.transfer for move in await self.orders.moves(order) if not (move.done or move.picked)}
 
@@ -102,7 +102,7 @@ class Shipping:
             wizard = await self.orders.validate(transfer)
         except Permanent as error:  # Odoo 17 refuses a transfer that is done, say by an attempt that was cut short
             refused = error
-        if await self.orders.done(moves):
+        if await self.orders.all_done(moves):
             return
         if refused is not None:
             raise refused

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloudsignal_odoo.actions import Actions
-from cloudsignal_odoo.client import Client, Timed
+from cloudsignal_odoo.client import AttemptClient, Client
 from cloudsignal_odoo.options import ACTED_ON, OPTIONS, Settings
 from cloudsignal_odoo.orders import Orders
 from cloudsignal_odoo.preflight import Preflight
@@ -41,7 +41,7 @@ class OdooSink(HttpSink):
         wanted = ACTED_ON.union(self.odoo.notes)
         if delivery.signal.type not in wanted:
             raise Skip(f"nothing to do in Odoo for {delivery.signal.type[:60]}: name it in notes for a note")
-        actions = Actions(self.odoo, Orders(Timed(self.client, self.write_guard())), self.context.now, self.log)
+        actions = Actions(self.odoo, Orders(AttemptClient(self.client, self.write_guard())), self.context.now, self.log)
         # Two print orders may share a reference, and so a sales order: reading and writing must not interleave.
         async with self.locks.of(delivery.signal.order_reference):
             await actions.apply(delivery)

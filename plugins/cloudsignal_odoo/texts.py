@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 from gateway import model
 from gateway.sink import Delivery, Signal, compose_note
 
-MAX_DELAY = 365 * 24.0
+MAX_DELAY_HOURS = 365 * 24.0
 MESSAGE_DOMAIN = "@cloudsignal.invalid>"
 """The end of each note's Message-Id. `.invalid` can be nobody's host (RFC 2606)."""
 
-SUMMARIES = {
+ACTIVITY_SUMMARIES = {
     model.ORDER_CANCELED: "Printer cancelled the order",
     model.ITEM_CANCELED: "Printer cancelled an item",
     model.ITEM_ERROR: "Print error",
@@ -39,7 +39,7 @@ def note(delivery: Delivery, remarks: Sequence[str] = ()) -> str:
 
 
 def summary(delivery: Delivery) -> str:
-    return f"{SUMMARIES[delivery.signal.type]} {tag(delivery)}"
+    return f"{ACTIVITY_SUMMARIES[delivery.signal.type]} {tag(delivery)}"
 
 
 def activity_html(delivery: Delivery, remarks: Sequence[str] = ()) -> str:
@@ -53,7 +53,7 @@ def due_on(signal: Signal, now: float) -> date:
         hours = float(signal.text("delay") or 0)
     except ValueError:
         hours = 0.0
-    hours = min(max(hours, 0.0), MAX_DELAY) if math.isfinite(hours) else 0.0
+    hours = min(max(hours, 0.0), MAX_DELAY_HOURS) if math.isfinite(hours) else 0.0
     return (datetime.fromtimestamp(now, UTC) + timedelta(hours=hours)).date()
 
 

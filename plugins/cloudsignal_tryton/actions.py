@@ -10,21 +10,21 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from cloudsignal_tryton import texts
-from cloudsignal_tryton.client import Timed
+from cloudsignal_tryton.client import AttemptClient
 from cloudsignal_tryton.options import Settings
 from cloudsignal_tryton.orders import Line, Move, Order, Orders
 from cloudsignal_tryton.shipping import Shipping
 from gateway import model
 from gateway.sink import Delivery, Permanent, RetryLater, Signal, one_line
 
-QUOTATIONS = frozenset({"draft", "quotation"})
-CANCELLATIONS = frozenset({model.ITEM_CANCELED, model.ORDER_CANCELED})
+QUOTATION_STATES = frozenset({"draft", "quotation"})
+CANCELLATION_TYPES = frozenset({model.ITEM_CANCELED, model.ORDER_CANCELED})
 
 
 class Actions:
     """`now` gives seconds since the epoch."""
 
-    def __init__(self, settings: Settings, client: Timed, now: Callable[[], float], log: Any) -> None:
+    def __init__(self, settings: Settings, client: AttemptClient, now: Callable[[], float], log: Any) -> None:
         self.settings = settings
         self.orders = Orders(client)
         self.shipping = Shipping(settings, client, self.orders)
@@ -33,21 +33,21 @@ class Actions:
 
     async def apply(self, delivery: Delivery) -> None:
         """Bring the signal to its order, once. Raises what a sink may."""
-        order = await self.find(delivery)
+        order = await self.find_order(delivery)
         if await self.orders.has_note(order, delivery):
             return
-        if order.state in QUOTATIONS:
+        if order.state in QUOTATION_STATES:
             raise Permanent(f"order {order.name} is a quotation: confirm it, then replay")
         remarks: Sequence[str] = ()
         line: Line | None = None
         if delivery.signal.type == model.ITEM_SHIPPED:
             line = find_line(await self.lines(order), delivery.signal, self.settings.line_match)
             remarks = await self.ship(order, line, delivery)
-        elif delivery.signal.type in CANCELLATIONS and self.settings.on_cancel == "cancel":
+        elif delivery.signal.type in CANCELLATION_TYPES and self.settings.on_cancel == "cancel":
             remarks = await self.cancel(order, delivery)
-        await self.finish(order, delivery, texts.note(delivery, remarks, line.id if line else None))
+        await self.post_note_once(order, delivery, texts.note(delivery, remarks, line.id if line else None))
 
-    async def find(self, delivery: Delivery) -> Order:
+    async def find_order(self, delivery: Delivery) -> Order:
         """The one order that the signal is about."""
         reference = delivery.signal.order_reference
         if not reference.strip():
@@ -60,18 +60,18 @@ class Actions:
         if found:
             return found[0]
         where = " or ".join(self.settings.order_match)
-        if not self.waits(delivery):
+        if not self.may_wait(delivery):
             raise Permanent(f"no order has this reference as {where}; given up waiting for it")
         raise RetryLater(f"no order has this reference as {where} yet", healthy=True)
 
-    def waits(self, delivery: Delivery) -> bool:
+    def may_wait(self, delivery: Delivery) -> bool:
         """Whether there is time yet to wait for what Tryton does not have."""
         return self.now() - delivery.created_at < self.settings.unknown_order_retry_for
 
     async def lines(self, order: Order) -> list[Line]:
         return await self.orders.lines(order)
 
-    async def finish(self, order: Order, delivery: Delivery, note: str) -> None:
+    async def post_note_once(self, order: Order, delivery: Delivery, note: str) -> None:
         """Post the note, unless an earlier attempt's has come through meanwhile."""
         if not await self.orders.has_note(order, delivery):
             await self.orders.post_note(order, note)
@@ -79,18 +79,18 @@ class Actions:
     async def ship(self, order: Order, line: Line | None, delivery: Delivery) -> list[str]:
         """Put the tracking number on the shipment and, where the options say so, mark it shipped. Remarks."""
         # Shipped before the printer cancelled it is only late; after it, one of the two is wrong.
-        overtaken = delivery.furthest in CANCELLATIONS
+        overtaken = delivery.furthest in CANCELLATION_TYPES
         if order.state == "cancelled":
-            self.park(delivery, f"order {order.name} is cancelled: look into it")
+            self.reject(delivery, f"order {order.name} is cancelled: look into it")
         if overtaken and not delivery.signal.late:
-            self.park(delivery, f"the printer had cancelled it: look into order {order.name}")
+            self.reject(delivery, f"the printer had cancelled it: look into order {order.name}")
         marking = self.settings.mark_delivered != "none"
         if marking and line is None and self.settings.line_match != "none":
             raise Permanent(f"no line of order {order.name} is the signal's item ({self.settings.line_match})")
         moves = await self.find_moves(order, line, delivery)
         if marking and not moves:
             raise Permanent(f"order {order.name} has no shipment for this item to mark as shipped")
-        remarks = await self.shipping.track(moves, line, one_line(delivery.signal.text("tracking")))
+        remarks = await self.shipping.add_tracking(moves, line, one_line(delivery.signal.text("tracking")))
         if marking and overtaken:
             return [*remarks, "Not marked as shipped: the printer has cancelled it since"]
         return [*remarks, *await self.shipping.mark(moves, line)] if marking else remarks
@@ -100,12 +100,12 @@ class Actions:
         moves = [move for move in await self.orders.moves(order) if line is None or move.line == line.id]
         live = [move for move in moves if move.live]
         if not live and any(move.state == "cancelled" for move in moves):
-            self.park(delivery, f"the shipment of order {order.name} is cancelled: look into it")
+            self.reject(delivery, f"the shipment of order {order.name} is cancelled: look into it")
         if not live:
             await self.expect_shipment(order, line, delivery)
         return live
 
-    def park(self, delivery: Delivery, reason: str) -> NoReturn:
+    def reject(self, delivery: Delivery, reason: str) -> NoReturn:
         """Permanent for what is shipped though it is cancelled, and a warning."""
         reason = f"shipped, but {reason}"
         self.log.warning("tryton.shipped_though_canceled", **delivery.log_context(), reason=reason)
@@ -114,7 +114,7 @@ class Actions:
     async def expect_shipment(self, order: Order, line: Line | None, delivery: Delivery) -> None:
         """RetryLater where Tryton is still to make the shipment, as it does after a while or once it is purchased."""
         lines = await self.lines(order) if line is None else [line]
-        if any(each.stocked for each in lines) and self.waits(delivery):
+        if any(each.stocked for each in lines) and self.may_wait(delivery):
             raise RetryLater(f"order {order.name} has no shipment for this item yet", healthy=True)
 
     async def cancel(self, order: Order, delivery: Delivery) -> list[str]:
@@ -128,7 +128,7 @@ class Actions:
             own = {line.id} if line else own
         moves = [move for move in await self.orders.moves(order) if move.line in own and move.shipment]
         if not moves:
-            if order.state == "confirmed" and self.waits(delivery):
+            if order.state == "confirmed" and self.may_wait(delivery):
                 raise RetryLater(f"order {order.name} has no shipment to cancel yet", healthy=True)
             return ["No shipment was cancelled: there is none in Tryton"]
         return await self.shipping.cancel(moves, own)

@@ -15,8 +15,8 @@ from cloudsignal_tryton import faults
 from cloudsignal_tryton.options import Settings
 from gateway.sink import Misconfigured, Permanent, Response, RetryLater, WriteGuard, first_line
 
-OLDEST, REST_SINCE = (7, 0), (8, 0)
-MOST_WARNINGS = 20
+OLDEST_SERIES, FIRST_REST_SERIES = (7, 0), (8, 0)
+MAX_WARNINGS_PER_BUTTON = 20
 """Warnings that one button may raise, each skipped in turn."""
 
 Send = Callable[..., Awaitable[Response]]
@@ -66,7 +66,7 @@ class Wire:
         told = response.json() if response.is_json else None
         said = told.get("message") if isinstance(told, dict) else faults.page_text(response.text)
         message = first_line(said, self.settings.secrets())
-        kind = faults.judge(response.status, told is not None, message, reading)
+        kind = faults.classify(response.status, told is not None, message, reading)
         words = message if told is not None and message else faults.explain(response.status, message)
         raise response.make_error(kind, f"{what}: {words}", self.now())
 
@@ -121,7 +121,7 @@ class JsonRpc:
 
     def __init__(self, wire: Wire, series: tuple[int, int]) -> None:
         self.wire = wire
-        self.path = f"/{wire.settings.database}/" + ("rpc/" if series >= REST_SINCE else "")
+        self.path = f"/{wire.settings.database}/" + ("rpc/" if series >= FIRST_REST_SERIES else "")
         self._numbers = itertools.count(1)
 
     async def search(self, model: str, domain: Sequence[Any], fields: Sequence[str], limit: int | None) -> list[Row]:
@@ -138,7 +138,7 @@ class JsonRpc:
 
     async def press(self, model: str, id: int, button: str) -> None:
         # The context that skips warnings has no effect here: each is skipped by its name, once.
-        for _ in range(MOST_WARNINGS):
+        for _ in range(MAX_WARNINGS_PER_BUTTON):
             error = await self.attempt(model, button, [[id]])
             if error is None:
                 return
@@ -180,7 +180,7 @@ class JsonRpc:
         name, told = (str(error[0]), error[1]) if isinstance(error, list) and len(error) > 1 else (str(error), "")
         said = told[0] if isinstance(told, list) and told else name
         message = first_line(said, self.wire.settings.secrets()) or "no message"
-        raise faults.judge_rpc(name, message)(f"{what}: {message}")
+        raise faults.classify_rpc(name, message)(f"{what}: {message}")
 
 
 class Client:
@@ -220,7 +220,7 @@ class Client:
         if self._transport is None:
             series = await self.series()
             if (chosen := self.settings.transport) == "auto":
-                chosen = "rest" if series >= REST_SINCE and self.settings.application_key else "jsonrpc"
+                chosen = "rest" if series >= FIRST_REST_SERIES and self.settings.application_key else "jsonrpc"
             if chosen == "jsonrpc" and not self.settings.has_login:
                 raise Misconfigured("JSON-RPC, all that Tryton has before 8.0, needs the options user and password")
             self._transport = Rest(self.wire) if chosen == "rest" else JsonRpc(self.wire, series)
@@ -230,7 +230,7 @@ class Client:
         """Such as (8, 0), asked once; not at all where REST is chosen, which is of 8.0 at least."""
         if self._series is None:
             rest = self.settings.transport == "rest"
-            self._series = REST_SINCE if rest else series_of(await self.version())
+            self._series = FIRST_REST_SERIES if rest else series_of(await self.version())
         return self._series
 
     async def version(self) -> str:
@@ -244,12 +244,12 @@ class Client:
             self.wire.fail("version", response, reading=True)
         told = response.json() if response.is_json else None
         version = str(told.get("result") or "") if isinstance(told, dict) else ""
-        if series_of(version) < OLDEST:
+        if series_of(version) < OLDEST_SERIES:
             raise Misconfigured(f"Tryton 7.0 or later is needed; this is {version or 'no Tryton'}"[:100])
         return version
 
 
-class Timed:
+class AttemptClient:
     """The client within one attempt, which has time for some writes; see WriteGuard."""
 
     def __init__(self, client: Client, guard: WriteGuard) -> None:

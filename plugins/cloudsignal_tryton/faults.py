@@ -11,25 +11,25 @@ from collections.abc import Callable
 
 from gateway.sink import Misconfigured, Permanent, RetryLater, SinkError, Unanswered
 
-ERRORS_BEARABLE_FOR = 24 * 3600.0
+SERVER_ERROR_LIMIT = 24 * 3600.0
 """Seconds for which a delivery is retried that meets with nothing but errors of the server's own."""
-MOST_KNOWN = 10_000
+MAX_TRACKED_DELIVERIES = 10_000
 
-PASSING_STATUS = frozenset({408, 409, 423, 425, 429, 503})
-REFUSED = "not allowed to access"
+TRANSIENT_STATUSES = frozenset({408, 409, 423, 425, 429, 503})
+ACCESS_DENIED_TEXT = "not allowed to access"
 """In a message: the user lacks rights. Other refusals are of the order's own."""
-UNTOLD = "Unable to get RPC method"
+LOST_ERROR_TEXT = "Unable to get RPC method"
 """In a page with status 400: an error of the server's own, which Tryton 8.0 then fails to tell as 500."""
 
 
-class Failed(RetryLater):
+class ServerError(RetryLater):
     """Tryton met with an error of its own and has undone the request: it may pass, or never."""
 
 
-def judge(status: int, is_json: bool, message: str, reading: bool) -> type[SinkError]:
+def classify(status: int, is_json: bool, message: str, reading: bool) -> type[SinkError]:
     """The kind of error, from the HTTP status, whether the body is JSON, what it says, and what was asked."""
     if status == 400:
-        return judge_refusal(is_json, message)
+        return classify_refusal(is_json, message)
     if status == 404 and not reading:
         # The record has gone since it was read.
         return RetryLater
@@ -37,24 +37,24 @@ def judge(status: int, is_json: bool, message: str, reading: bool) -> type[SinkE
         return Misconfigured
     if status in {502, 504}:
         return Unanswered
-    passing = RetryLater if status in PASSING_STATUS else Permanent
-    return Failed if status >= 500 and status not in PASSING_STATUS else passing
+    passing = RetryLater if status in TRANSIENT_STATUSES else Permanent
+    return ServerError if status >= 500 and status not in TRANSIENT_STATUSES else passing
 
 
-def judge_refusal(is_json: bool, message: str) -> type[SinkError]:
+def classify_refusal(is_json: bool, message: str) -> type[SinkError]:
     """REST's 400: a refusal of the order's own, missing rights, or a page for an error of the server's own."""
-    if REFUSED in message:
+    if ACCESS_DENIED_TEXT in message:
         return Misconfigured
-    return Failed if not is_json and UNTOLD in message else Permanent
+    return ServerError if not is_json and LOST_ERROR_TEXT in message else Permanent
 
 
-def judge_rpc(name: str, message: str) -> type[SinkError]:
+def classify_rpc(name: str, message: str) -> type[SinkError]:
     """The kind of a JSON-RPC error; `name` is the exception's, or the text of one that has no name there."""
-    if name == "LoginException" or (name == "UserError" and REFUSED in message):
+    if name == "LoginException" or (name == "UserError" and ACCESS_DENIED_TEXT in message):
         return Misconfigured
     if name in {"UserError", "UserWarning"}:
         return Permanent
-    return RetryLater if name in {"ConcurrencyException", "RateLimitException"} else Failed
+    return RetryLater if name in {"ConcurrencyException", "RateLimitException"} else ServerError
 
 
 def explain(status: int, message: str) -> str:
@@ -76,20 +76,20 @@ def page_text(page: str) -> str:
     return html.unescape(match[1]) if match else ""
 
 
-class Patience:
-    """Knows since when deliveries have met with `Failed`. Kept in memory: after a restart it begins anew."""
+class ServerErrorLimit:
+    """Knows since when deliveries have met with `ServerError`. Kept in memory: after a restart it begins anew."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
         self._since: dict[str, float] = {}
 
-    def bear(self, key: str, error: Failed) -> None:
+    def check(self, key: str, error: ServerError) -> None:
         """Permanent where it has gone on for too long."""
         since = self._since.setdefault(key, self.now())
-        if self.now() - since >= ERRORS_BEARABLE_FOR:
+        if self.now() - since >= SERVER_ERROR_LIMIT:
             self.forget(key)
-            raise Permanent(f"{error}; given up after {ERRORS_BEARABLE_FOR / 3600:g} hours of it") from error
-        if len(self._since) > MOST_KNOWN:
+            raise Permanent(f"{error}; given up after {SERVER_ERROR_LIMIT / 3600:g} hours of it") from error
+        if len(self._since) > MAX_TRACKED_DELIVERIES:
             self.forget(next(iter(self._since)))
 
     def forget(self, key: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cloudsignal_tryton import texts
-from cloudsignal_tryton.client import Row, Timed
+from cloudsignal_tryton.client import AttemptClient, Row
 from gateway.sink import Delivery
 
 OUT, DROP = "stock.shipment.out", "stock.shipment.drop"
@@ -76,7 +76,7 @@ class Shipment:
 class Orders:
     """Each method is one or two calls of Tryton."""
 
-    def __init__(self, client: Timed) -> None:
+    def __init__(self, client: AttemptClient) -> None:
         self.client = client
 
     # -- sales

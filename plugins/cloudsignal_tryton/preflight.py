@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from cloudsignal_tryton.client import Client
-from cloudsignal_tryton.faults import Failed
+from cloudsignal_tryton.faults import ServerError
 from cloudsignal_tryton.options import Settings
 from cloudsignal_tryton.orders import DROP, OUT
 from gateway.sink import Check, Misconfigured, SinkError
 
 TRACKING_MODULE, DROP_MODULE = "stock_package_shipping", "sale_supply_drop_shipment"
-FORCING_GROUP = "Stock Force Assignment"
+FORCE_GROUP = "Stock Force Assignment"
 
 
 class Preflight:
-    """Collects a line for each thing looked at; `faults` are those that would keep the route from delivering."""
+    """Collects a line for each thing looked at; `problems` are those that would keep the route from delivering."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self.client = client
         self.settings = settings
         self.details: list[str] = []
-        self.faults: list[str] = []
+        self.problems: list[str] = []
 
     async def run(self) -> Check:
         """Never raises what the target does: that becomes the last line of a Check that is not ok."""
@@ -29,11 +29,11 @@ class Preflight:
             await self.check_identity()
             drops = await self.check_modules()
             await self.check_rights(drops)
-            if not self.faults:
+            if not self.problems:
                 await self.check_fields()
         except SinkError as error:
-            self.faults.append(str(error))
-        return Check(not self.faults, (*self.details, *self.faults))
+            self.problems.append(str(error))
+        return Check(not self.problems, (*self.details, *self.problems))
 
     async def check_version(self) -> None:
         version = await self.client.version()
@@ -46,14 +46,14 @@ class Preflight:
             raise Misconfigured("Tryton does not say whose credentials these are")
         self.details.append(f"the user is {told['name']}")
         if not told.get("companies"):
-            self.faults.append(f"{told['name']} belongs to no company, and so sees no sale: give it one")
+            self.problems.append(f"{told['name']} belongs to no company, and so sees no sale: give it one")
         if self.settings.force_quantity:
-            await self.check_forcing(told.get("groups") or [])
+            await self.check_force_group(told.get("groups") or [])
 
-    async def check_forcing(self, groups: list[int]) -> None:
-        domain = [["id", "in", groups], ["name", "=", FORCING_GROUP]]
+    async def check_force_group(self, groups: list[int]) -> None:
+        domain = [["id", "in", groups], ["name", "=", FORCE_GROUP]]
         if not await self.client.search("res.group", domain, ["id"], 1):
-            self.faults.append(f"force_quantity needs the user in the group {FORCING_GROUP}")
+            self.problems.append(f"force_quantity needs the user in the group {FORCE_GROUP}")
 
     async def check_modules(self) -> bool:
         """Whether there are drop shipments."""
@@ -62,20 +62,20 @@ class Preflight:
         active = {str(row["name"]) for row in rows}
         for module, use in (("sale", "for sales"), (TRACKING_MODULE, "for tracking numbers")):
             if module not in active:
-                self.faults.append(f"the module {module} is not activated: Tryton needs it {use}")
+                self.problems.append(f"the module {module} is not activated: Tryton needs it {use}")
         self.details.append(f"modules: {', '.join(sorted(active)) or 'none of those needed'}")
         return DROP_MODULE in active
 
     async def check_rights(self, drops: bool) -> None:
         """Rights on models; those on buttons and records show only when they are used."""
-        if self.faults:
+        if self.problems:
             return
         needed = self.rights(drops)
         access = await self.client.ask("ir.model.access", "get_access", models=sorted({model for model, _ in needed}))
         missing = [f"{operation} {model}" for model, operation in needed if not access[model][operation]]
         if missing:
             advice = "put it in the groups Sales and Stock"
-            self.faults.append(f"the user lacks the right to {', '.join(missing)}: {advice}")
+            self.problems.append(f"the user lacks the right to {', '.join(missing)}: {advice}")
         else:
             self.details.append("rights: sales, notes, shipments")
 
@@ -97,7 +97,7 @@ class Preflight:
         for name in self.settings.order_match:
             try:
                 await self.client.search("sale.sale", [[name, "=", "-"]], ["number", name], 1)
-            except Failed:
-                self.faults.append(f"sale.sale has no {name}: order_match names no field of it")
-        if not self.faults:
+            except ServerError:
+                self.problems.append(f"sale.sale has no {name}: order_match names no field of it")
+        if not self.problems:
             self.details.append(f"sale.sale has {', '.join(self.settings.order_match)}")

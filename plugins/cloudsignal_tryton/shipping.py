@@ -8,28 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from cloudsignal_tryton.client import Timed
+from cloudsignal_tryton.client import AttemptClient
 from cloudsignal_tryton.options import Settings
 from cloudsignal_tryton.orders import DROP, OUT, Line, Move, Orders, Ref, Shipment
 from gateway.sink import Permanent, merge_tracking
 
-SPLITTABLE = frozenset({"draft", "waiting", "assigned"})
+SPLITTABLE_STATES = frozenset({"draft", "waiting", "assigned"})
 """The states in which nobody has the goods in hand yet."""
-CANCELLABLE = frozenset({"draft", "waiting", "assigned", "picked", "packed"})
-MOST_STEPS = 10
+CANCELLABLE_STATES = frozenset({"draft", "waiting", "assigned", "picked", "packed"})
+MAX_STATE_CHANGES = 10
 
 
 class Shipping:
     """The steps on shipments that Actions puts together."""
 
-    def __init__(self, settings: Settings, client: Timed, orders: Orders) -> None:
+    def __init__(self, settings: Settings, client: AttemptClient, orders: Orders) -> None:
         self.settings = settings
         self.client = client
         self.orders = orders
 
     # -- tracking
 
-    async def track(self, moves: Sequence[Move], line: Line | None, number: str) -> list[str]:
+    async def add_tracking(self, moves: Sequence[Move], line: Line | None, number: str) -> list[str]:
         """Add the tracking number to the shipments of the moves, the open ones if there are any. Remarks.
 
         Where the line is not known and several shipments could be meant, none is touched and a remark says so.
@@ -56,11 +56,11 @@ class Shipping:
         if line is None and len({move.line for move in moves}) > 1:
             return ["Not marked as shipped: the order has several lines and line_match is none"]
         own = moves[0].line
-        held = False
+        postponed = False
         for shipment in await self.orders.shipments(refs_of(moves)):
             if shipment.state != "done":
-                held |= not await self.ship(shipment, own)
-        return ["Not marked as shipped yet: other lines of the shipment have not been shipped"] if held else []
+                postponed |= not await self.ship(shipment, own)
+        return ["Not marked as shipped yet: other lines of the shipment have not been shipped"] if postponed else []
 
     async def ship(self, shipment: Shipment, own: int | None) -> bool:
         """Ship the line's part of a shipment. False where it has to wait for the other lines."""
@@ -84,7 +84,7 @@ class Shipping:
         # What is of no sale's line would not come back in a shipment of the rest.
         whole = all(move.line is not None for move in content)
         splitting = self.settings.mark_delivered == "line" and shipment.ref.model == OUT
-        return splitting and whole and shipment.state in SPLITTABLE
+        return splitting and whole and shipment.state in SPLITTABLE_STATES
 
     async def are_noted(self, lines: Collection[int | None]) -> bool:
         """Whether each of the lines has a note that says that it is shipped."""
@@ -107,7 +107,7 @@ class Shipping:
 
     async def restore(self, ref: Ref) -> None:
         """Put the other lines back into a shipment that was split and could not be shipped."""
-        if await self.orders.state(ref) not in SPLITTABLE:
+        if await self.orders.state(ref) not in SPLITTABLE_STATES:
             return
         emptied = [move for move in await self.orders.content(ref) if not move.quantity]
         for move in emptied:
@@ -121,7 +121,7 @@ class Shipping:
         """Take a shipment through its states to the last. Never back: it goes on from where it is."""
         series = await self.client.series()
         state = await self.orders.state(shipment.ref)
-        for _ in range(MOST_STEPS):
+        for _ in range(MAX_STATE_CHANGES):
             if state == "done":
                 return
             button = next_button(shipment, state, series)
@@ -161,18 +161,18 @@ class Shipping:
         """
         remarks: list[str] = []
         for shipment in await self.orders.shipments(refs_of(moves)):
-            hindrance = "" if shipment.state == "cancelled" else await self.hindrance(shipment, own)
-            if hindrance:
-                remarks.append(f"Shipment {shipment.name} was not cancelled: {hindrance}")
+            blocker = "" if shipment.state == "cancelled" else await self.cancel_blocker(shipment, own)
+            if blocker:
+                remarks.append(f"Shipment {shipment.name} was not cancelled: {blocker}")
                 continue
             if shipment.state != "cancelled":
                 await self.cancel_one(shipment)
             remarks.append(f"Shipment {shipment.name} is cancelled in Tryton")
         return remarks
 
-    async def hindrance(self, shipment: Shipment, own: Collection[int]) -> str:
+    async def cancel_blocker(self, shipment: Shipment, own: Collection[int]) -> str:
         """Why a shipment is left to a person; Tryton itself would cancel one that is on its way."""
-        if shipment.state not in CANCELLABLE:
+        if shipment.state not in CANCELLABLE_STATES:
             return f"it is {shipment.state}"
         if shipment.tracking:
             return "it has a tracking number"

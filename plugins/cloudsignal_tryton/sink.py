@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from cloudsignal_tryton.actions import Actions
-from cloudsignal_tryton.client import Client, Timed
-from cloudsignal_tryton.faults import Failed, Patience
+from cloudsignal_tryton.client import AttemptClient, Client
+from cloudsignal_tryton.faults import ServerError, ServerErrorLimit
 from cloudsignal_tryton.options import ACTED_ON, OPTIONS, Settings
 from cloudsignal_tryton.preflight import Preflight
 from gateway.sink import Check, Context, Delivery, HttpSink, OrderLocks, Skip
@@ -29,7 +29,7 @@ class TrytonSink(HttpSink):
         super().__init__(options, context)
         self.tryton = Settings.of(options)
         self.client = Client(self.request, self.tryton, context.now)
-        self.patience = Patience(context.now)
+        self.server_error_limit = ServerErrorLimit(context.now)
         self.locks = OrderLocks()
 
     async def open(self) -> None:
@@ -41,15 +41,15 @@ class TrytonSink(HttpSink):
         wanted = ACTED_ON.union(self.tryton.notes)
         if delivery.signal.type not in wanted:
             raise Skip(f"nothing to do in Tryton for {delivery.signal.type[:60]}: name it in notes for a note")
-        actions = Actions(self.tryton, Timed(self.client, self.write_guard()), self.context.now, self.log)
+        actions = Actions(self.tryton, AttemptClient(self.client, self.write_guard()), self.context.now, self.log)
         # Two print orders may share a reference, and so a sale: reading and writing must not interleave.
         async with self.locks.of(delivery.signal.order_reference):
             try:
                 await actions.apply(delivery)
-            except Failed as error:
-                self.patience.bear(delivery.key, error)
+            except ServerError as error:
+                self.server_error_limit.check(delivery.key, error)
                 raise
-        self.patience.forget(delivery.key)
+        self.server_error_limit.forget(delivery.key)
 
     async def check(self) -> Check:
         """Version, identity, rights, fields and modules. Changes nothing in Tryton."""

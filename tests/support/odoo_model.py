@@ -33,7 +33,7 @@ OF_THE_MODEL = {
 }
 """Methods that take no ids, with their first parameters."""
 OLDEST_FIRST = {"stock.move", "sale.order.line", "mail.activity"}
-READS = {"read", "search", "search_read"}
+READ_METHODS = {"read", "search", "search_read"}
 OPEN = {"has_access", "check_access_rights", "has_group", "context_get", "fields_get"}
 
 
@@ -74,7 +74,7 @@ class OdooModel(Records):
         if ids and method in OF_THE_MODEL:
             raise OdooError(422, "werkzeug.exceptions.UnprocessableEntity", f"{model}.{method} takes no ids")
         if method not in OPEN:
-            self.require(uid, model, "read" if method in READS else "write")
+            self.require(uid, model, "read" if method in READ_METHODS else "write")
         refuse_nul(params)
         params = dict(params)
         context = params.pop("context", {})

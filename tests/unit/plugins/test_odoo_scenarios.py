@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tornado.httputil import HTTPHeaders
 
-from cloudsignal_odoo import OdooSink, course, texts
+from cloudsignal_odoo import OdooSink, overtaken, texts
 from gateway import model
 from gateway.model import STAGES, TYPE_AT, Delivery
 from gateway.sink import Context, Permanent, Response, RetryLater
@@ -218,8 +218,10 @@ def run(*args: Any) -> World:
 def assert_same(found: World, expected: World, deliveries: Sequence[Delivery]) -> None:
     """The same in Odoo, but for the activities of trouble that was known to be overcome when it came."""
     assert found.state() == expected.state()
-    trouble = [delivery for delivery in deliveries if delivery.signal.type in texts.SUMMARIES]
-    overcome = {texts.summary(delivery) for delivery in trouble if not delivery.replayed and course.overcome(delivery)}
+    trouble = [delivery for delivery in deliveries if delivery.signal.type in texts.ACTIVITY_SUMMARIES]
+    overcome = {
+        texts.summary(delivery) for delivery in trouble if not delivery.replayed and overtaken.resolved_by(delivery)
+    }
     assert found.activities() == Counter(
         {key: count for key, count in expected.activities().items() if key[0] not in overcome}
     )

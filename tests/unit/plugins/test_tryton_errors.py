@@ -20,14 +20,14 @@ REST = [
     (Answer(400, {"status": 400, "message": "You can not do it.\nMore", "description": ""}), Permanent),
     (Answer(400, {"status": 400, "message": NOT_ALLOWED, "description": ""}), Misconfigured),
     (page(400, "Something else"), Permanent),
-    (page(400, NO_METHOD), faults.Failed),
+    (page(400, NO_METHOD), faults.ServerError),
     (page(401, "Unauthorized"), Misconfigured),
     (page(403, "Forbidden"), Misconfigured),
     (page(404, "Not Found"), Misconfigured),
     (page(405, "Not allowed"), Misconfigured),
     (page(413, "Too large"), Permanent),
-    (page(500, "&#39;nofield&#39;"), faults.Failed),
-    (page(501, ""), faults.Failed),
+    (page(500, "&#39;nofield&#39;"), faults.ServerError),
+    (page(501, ""), faults.ServerError),
     (Answer(301, "", {"Location": "/elsewhere"}), Misconfigured),
     *((page(status, ""), RetryLater) for status in (408, 409, 423, 425, 429, 502, 503, 504)),
 ]
@@ -38,8 +38,8 @@ RPC = [
     (["LoginException", ["password", "Password"]], Misconfigured),
     (["ConcurrencyException", ["The record has changed"]], RetryLater),
     (["RateLimitException", []], RetryLater),
-    (["'nofield'", ""], faults.Failed),
-    ("odd", faults.Failed),
+    (["'nofield'", ""], faults.ServerError),
+    ("odd", faults.ServerError),
     ([], None),
 ]
 
@@ -117,7 +117,7 @@ async def test_an_error_of_the_servers_own_is_retried_for_a_day():
             with pytest.raises(RetryLater, match="answered 500: 'boom'") as caught:
                 await fail()
             assert caught.value.after is None
-        case.now += faults.ERRORS_BEARABLE_FOR - 1
+        case.now += faults.SERVER_ERROR_LIMIT - 1
         with pytest.raises(RetryLater):
             await fail()
         case.now += 1
@@ -136,16 +136,16 @@ async def test_a_success_in_between_begins_patience_anew():
             case.fake.faults.extend([case.fake.serve, page(500, "")])
             with pytest.raises(RetryLater):
                 await case.deliver(model.ITEM_SHIPPED)
-            case.now += faults.ERRORS_BEARABLE_FOR - 1
+            case.now += faults.SERVER_ERROR_LIMIT - 1
             await case.deliver(model.ITEM_SHIPPED)
             case.fake.faults.clear()
 
 
 def test_patience_forgets_the_oldest_of_too_many():
-    patience = faults.Patience(lambda: 0.0)
-    for number in range(faults.MOST_KNOWN + 5):
-        patience.bear(str(number), faults.Failed("x"))
-    assert len(patience._since) == faults.MOST_KNOWN
+    limit = faults.ServerErrorLimit(lambda: 0.0)
+    for number in range(faults.MAX_TRACKED_DELIVERIES + 5):
+        limit.check(str(number), faults.ServerError("x"))
+    assert len(limit._since) == faults.MAX_TRACKED_DELIVERIES
 
 
 # -- writes without an answer

@@ -8,7 +8,7 @@ import pytest
 import structlog.testing
 import voluptuous as vol
 
-from cloudsignal_odoo import OdooSink, course
+from cloudsignal_odoo import OdooSink, overtaken
 from gateway import model
 from gateway.model import Delivery
 from gateway.sink import Misconfigured, Permanent
@@ -48,7 +48,7 @@ def known(type: str, furthest: str, *, late: bool = False, replayed: bool = Fals
     ],
 )
 def test_trouble_is_overcome_where_it_is_old_and_the_item_is_past_it(delivery, expected):
-    assert course.overcome(delivery) == expected
+    assert overtaken.resolved_by(delivery) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_trouble_is_overcome_where_it_is_old_and_the_item_is_past_it(delivery, e
     ],
 )
 def test_what_is_shipped_may_be_cancelled(delivery, expected):
-    assert course.canceled(delivery) == expected
+    assert overtaken.canceled_scope(delivery) == expected
 
 
 # -- trouble

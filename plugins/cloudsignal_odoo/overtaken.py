@@ -5,22 +5,22 @@ from __future__ import annotations
 from gateway import model
 from gateway.sink import Delivery
 
-SHIPPED = model.STAGES[model.ITEM_SHIPPED]
+SHIPPED_STAGE = model.STAGES[model.ITEM_SHIPPED]
 
-CANCELED = {model.ITEM_CANCELED: "item", model.ORDER_CANCELED: "order"}
+CANCELED_SCOPES = {model.ITEM_CANCELED: "item", model.ORDER_CANCELED: "order"}
 
 
-def canceled(delivery: Delivery) -> str:
+def canceled_scope(delivery: Delivery) -> str:
     """What the printer is known to have cancelled though the signal tells of its progress: item, order or ""."""
-    return CANCELED.get(delivery.furthest, "") if delivery.overtaken else ""
+    return CANCELED_SCOPES.get(delivery.furthest, "") if delivery.overtaken else ""
 
 
-def overcome(delivery: Delivery) -> str:
+def resolved_by(delivery: Delivery) -> str:
     """The type that leaves nothing to do about the trouble the signal tells of, "" where a person is needed.
 
     Only what is known to be old counts, for an item can also fail after it was shipped: the signal came late, or is
     replayed. And only what is past printing: a late error may not be mended yet while the item is in production.
     """
     old = delivery.signal.late or delivery.replayed
-    beyond = delivery.overtaken and model.STAGES.get(delivery.furthest, 0) >= SHIPPED
+    beyond = delivery.overtaken and model.STAGES.get(delivery.furthest, 0) >= SHIPPED_STAGE
     return delivery.furthest if old and beyond else ""
