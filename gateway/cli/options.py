@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import contextlib
 import time as clock
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,10 +12,9 @@ from typing import Any, TypeVar
 import click
 
 from gateway.store.values import Filter
+from gateway.validators import parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 config_option = click.option(
     "--config",
@@ -33,8 +32,8 @@ limit_option = click.option("--limit", type=click.IntRange(1), default=50, show_
 
 def time(text: str) -> float:
     """A time in seconds since the epoch, of ISO 8601 (UTC where no offset is given), or so long ago: 90s, 12h, 7d."""
-    if match := re.fullmatch(r"(\d+)([smhd])", text):
-        return clock.time() - int(match[1]) * UNITS[match[2]]
+    with contextlib.suppress(ValueError):
+        return clock.time() - parse_duration(text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

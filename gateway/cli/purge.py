@@ -16,10 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemaining
 from gateway.cli import render
 from gateway.cli.opening import run_on_store
 from gateway.cli.options import config_option, json_option
-from gateway.config import load_config, values
+from gateway.config import load_config
 from gateway.errors import StoreError
 from gateway.operate import housekeeping
 from gateway.store.contract import Store
+from gateway.validators import duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Removed:
 def age(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
     """Seconds, from 90d and the like."""
     try:
-        return None if text is None else values.duration(text)
+        return None if text is None else duration(text)
     except vol.Invalid as error:
         raise click.BadParameter(str(error)) from None
 

@@ -9,6 +9,7 @@ from typing import Any
 import voluptuous as vol
 
 from gateway.config import values
+from gateway.validators import duration, flag, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ SERVER = (
         "requests with a wrong key that an address may send before it is answered 429",
         60,
     ),
-    Setting("grace", values.duration, "time that running deliveries get at a shutdown", "10s"),
+    Setting("grace", duration, "time that running deliveries get at a shutdown", "10s"),
 )
 ADMIN = (Setting("listen", values.address, "address of the admin listener; keep it private", "127.0.0.1:8081"),)
 STORE = (
@@ -76,7 +77,7 @@ STORE = (
     Setting("password", values.text, "PostgreSQL's, usually `!file PATH` or `!env NAME`, where the URL has none"),
     Setting(
         "pooler",
-        values.flag,
+        flag,
         "`true` where a transaction pooler such as pgbouncer stands before PostgreSQL: nothing is prepared, no LISTEN",
         False,
     ),
@@ -89,19 +90,19 @@ STORE = (
     Setting("queue", values.whole(1, 1_000_000), "writes that may wait; beyond, requests are answered 503", 10_000),
 )
 LOG = (
-    Setting("format", values.choice("json", "console"), "`json`, or `console` for people", "json"),
+    Setting("format", one_of("json", "console"), "`json`, or `console` for people", "json"),
     Setting(
         "level",
-        values.choice("debug", "info", "warning", "error", "critical"),
+        one_of("debug", "info", "warning", "error", "critical"),
         "the least level that is written",
         "info",
     ),
 )
 RETRY = (
-    Setting("first", values.duration, "ceiling of the first wait; each wait is drawn between 0 and its ceiling", "5s"),
+    Setting("first", duration, "ceiling of the first wait; each wait is drawn between 0 and its ceiling", "5s"),
     Setting("factor", values.at_least_one, "what the ceiling is multiplied by after each failure", 2),
-    Setting("cap", values.duration, "the highest ceiling", "1h"),
-    Setting("give_up_after", values.duration, "age at which a delivery becomes a dead letter", "7d"),
+    Setting("cap", duration, "the highest ceiling", "1h"),
+    Setting("give_up_after", duration, "age at which a delivery becomes a dead letter", "7d"),
 )
 ROUTE = (
     Setting("sink", values.text, "the plugin that delivers", required=True),
@@ -112,13 +113,13 @@ ROUTE = (
         otherwise="the sink's own",
     ),
     Setting("options", values.mapping, "the sink's settings; see the plugin's README", {}),
-    Setting("enabled", values.flag, "`false` keeps the route and gives it nothing", True),
+    Setting("enabled", flag, "`false` keeps the route and gives it nothing", True),
     Setting("concurrency", values.whole(1, 1000), "deliveries at a time", otherwise="the sink's own"),
     Setting("rate", values.positive, "deliveries per second", otherwise="no limit"),
     Setting("retry", section(RETRY), "how failures are retried", {}),
     Setting(
         "order",
-        values.choice("lane", "none"),
+        one_of("lane", "none"),
         "`lane`: one order's deliveries one after the other; `none`: as they come",
         otherwise="the sink's own",
     ),
@@ -154,10 +155,10 @@ ACCOUNT = (
     ),
     Setting("routes", values.mapping, "routes beside the tenant's, or in place of those of the same name", {}),
     Setting("rate", values.positive, "signals per second; beyond, requests are answered 429", otherwise="no limit"),
-    Setting("unknown_types", values.choice("accept", "reject"), "what to do with types the gateway lacks", "accept"),
+    Setting("unknown_types", one_of("accept", "reject"), "what to do with types the gateway lacks", "accept"),
     Setting(
         "unknown_orders",
-        values.choice("accept", "hold"),
+        one_of("accept", "hold"),
         "`hold`: keep signals of orders not yet made known, and deliver them once they are",
         "accept",
     ),

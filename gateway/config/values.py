@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,11 +13,11 @@ from typing import Any
 import voluptuous as vol
 
 from gateway import model, protocol
+from gateway.validators import SECONDS_IN, duration, number
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 NAME_EXPECTED = "expected a name of a-z, 0-9, - and _ (it stands in URLs), at most 64 characters"
 SIGNAL_TYPES = (*protocol.TYPES, model.EVERY)
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
@@ -49,26 +48,6 @@ def name(value: object) -> str:
     return value
 
 
-def flag(value: object) -> bool:
-    """`!env` gives text, so text is taken too."""
-    if value in ("true", "false"):
-        return value == "true"
-    if not isinstance(value, bool):
-        raise vol.Invalid("expected true or false")
-    return value
-
-
-def number(value: object) -> float:
-    """A finite number, also as the text that `!env` gives."""
-    try:
-        found = math.nan if isinstance(value, bool) or not isinstance(value, (int, float, str)) else float(value)
-    except (ValueError, OverflowError):
-        found = math.nan
-    if not math.isfinite(found):
-        raise vol.Invalid("expected a number")
-    return found
-
-
 def whole(least: int, most: int) -> Callable[[object], int]:
     """A whole number within bounds."""
 
@@ -92,34 +71,13 @@ def at_least_one(value: object) -> float:
     return number(value)
 
 
-def duration(value: object) -> float:
-    """Seconds, from a number of them or from 30s, 15m, 12h, 90d."""
-    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])", value) if isinstance(value, str) else None
-    try:
-        seconds = float(match[1]) * UNITS[match[2]] if match else number(value)
-    except vol.Invalid:
-        seconds = -1
-    if seconds < 0:
-        raise vol.Invalid("expected a time: a number of seconds, or such as 30s, 15m, 12h, 90d")
-    return seconds
-
-
 def retention(value: object) -> float:
     """A duration, as long as the sender's retries at least: what was removed is no more known to be a duplicate."""
     days = protocol.REPEATED_FOR_DAYS
-    if duration(value) < days * UNITS["d"]:
+    if duration(value) < days * SECONDS_IN["d"]:
         why = f"the sender repeats a signal for {days} days, and one removed by then would act twice"
         raise vol.Invalid(f"expected at least {days}d: {why}")
     return duration(value)
-
-
-def choice(*words: str) -> Callable[[object], str]:
-    def validate(value: object) -> str:
-        if value not in words:
-            raise vol.Invalid(f"expected {', '.join(words[:-1])} or {words[-1]}")
-        return str(value)
-
-    return validate
 
 
 def address(value: object) -> tuple[str, int]:

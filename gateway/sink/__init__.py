@@ -5,7 +5,7 @@ from gateway.model import ALERTS, ALL, Delivery, SecretValue, Signal
 from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
 from gateway.sink.erp_writes import OrderLocks, Unanswered, WriteGuard
 from gateway.sink.http import HttpSink, Response
-from gateway.sink.options import Secret, Url, duration, field_names, flag, header_value, one_of, server_url
+from gateway.sink.options import Secret, Url, field_names, header_value, server_url
 from gateway.sink.text import (
     compose_note,
     describe_signal,
@@ -15,6 +15,7 @@ from gateway.sink.text import (
     note_prefix,
     one_line,
 )
+from gateway.validators import duration, flag, one_of
 
 __all__ = [
     "ALERTS",

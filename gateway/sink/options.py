@@ -11,8 +11,6 @@ import voluptuous as vol
 
 from gateway.model import SecretValue
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
 
 class Url:
     """An absolute http or https URL; a trailing slash is taken off. `https=True` refuses plain http."""
@@ -78,25 +76,3 @@ def field_names(model: str, examples: str) -> Callable[[object], tuple[str, ...]
         return tuple(dict.fromkeys(names))
 
     return validate
-
-
-def duration(value: object) -> float:
-    """Seconds, from a number of them or from text such as `90s`, `30m`, `48h`, `7d`."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf"):
-        return float(value)
-    match = re.fullmatch(r"(\d{1,9})([smhd])", value) if isinstance(value, str) else None
-    if match is None:
-        raise vol.Invalid("expected a time such as 30m, 48h or 7d")
-    return float(match[1]) * UNITS[match[2]]
-
-
-def flag(value: object) -> bool:
-    """True or false; a word or a number is neither."""
-    if not isinstance(value, bool):
-        raise vol.Invalid("expected true or false")
-    return value
-
-
-def one_of(*words: str) -> Any:
-    """One of these words."""
-    return vol.In(words, msg=f"expected one of {', '.join(words)}")

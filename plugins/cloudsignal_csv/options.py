@@ -11,7 +11,7 @@ import voluptuous as vol
 
 from cloudsignal_csv.names import Names, Rotation
 from cloudsignal_csv.rows import COLUMNS, ENCODINGS, USUAL, Format
-from gateway.sink import Context
+from gateway.sink import Context, flag, one_of
 
 DELIMITERS = {",": ",", ";": ";", "|": "|", "\t": "\t", "tab": "\t"}
 UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -87,12 +87,6 @@ def column(entry: object) -> tuple[str, str]:
     return name, title
 
 
-def encoding(value: object) -> str:
-    if not isinstance(value, str) or value not in ENCODINGS:
-        raise vol.Invalid(f"expected one of {', '.join(ENCODINGS)}")
-    return value
-
-
 def time_zone(value: object) -> zoneinfo.ZoneInfo:
     try:
         return zoneinfo.ZoneInfo(value if isinstance(value, str) else "")
@@ -100,16 +94,10 @@ def time_zone(value: object) -> zoneinfo.ZoneInfo:
         raise vol.Invalid("expected a time zone such as UTC or Europe/Berlin") from None
 
 
-def flag(value: object) -> bool:
-    if not isinstance(value, bool):
-        raise vol.Invalid("expected true or false")
-    return value
-
-
 FORMAT: Mapping[Any, Any] = {
     vol.Optional("columns", default=list(USUAL)): columns,
     vol.Optional("delimiter", default=","): delimiter,
-    vol.Optional("encoding", default="utf-8"): encoding,
+    vol.Optional("encoding", default="utf-8"): one_of(*ENCODINGS),
     vol.Optional("timezone", default="UTC"): time_zone,
     vol.Optional("formula_safe", default=True): flag,
 }

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 RANKS = [
     {"errors"},
-    {"model"},
+    {"model", "validators"},
     {"clock", "protocol", "keys", "policy", "senders", "token_bucket", "sink", "logs", "metrics", "store"},
     {"config", "ingest", "dispatch", "simulate"},
     {"operate"},

@@ -61,7 +61,7 @@ def test_the_age_is_the_retention_where_none_is_given(folder: Folder) -> None:
     config.write_text(config.read_text().replace('gateway.db"}', 'gateway.db", retention: 101d}'))
     assert json.loads(folder.run("purge", "--json").output)["signals"] == 0
     assert json.loads(folder.run("purge", "--older-than", "99d", "--json").output)["signals"] == 1
-    assert "expected a time" in folder.run("purge", "--older-than", "long", code=2).output
+    assert "expected a duration" in folder.run("purge", "--older-than", "long", code=2).output
 
 
 def test_on_postgresql_parts_go_and_the_rest_row_by_row(folder: Folder, postgres: Server, postgres_url: str) -> None:

@@ -13,7 +13,7 @@ from tests.unit.config.folder import Folder
 
 ACCOUNT = "accounts: {shop: {keys: [a-key]}}\n"
 ADDRESS = "expected host:port, such as 127.0.0.1:8080 or [::1]:8080"
-TIME = "expected a time: a number of seconds, or such as 30s, 15m, 12h, 90d"
+DURATION = "expected a duration such as 30s, 15m, 48h or 7d, or a number of seconds"
 MAPPING = "expected a mapping (name: value)"
 
 MAIN = [
@@ -26,7 +26,7 @@ MAIN = [
     ("server: [1]", f"server: {MAPPING}"),
     ("server: {listen: 8080}", f"server.listen: {ADDRESS}"),
     ("server: {max_body: 10}", "server.max_body: expected a whole number from 1024 to 16777216"),
-    ("server: {grace: soon}", f"server.grace: {TIME}"),
+    ("server: {grace: soon}", f"server.grace: {DURATION}"),
     ("server: {bad_keys_per_minute: 0}", "server.bad_keys_per_minute: expected a whole number from 1 to 1000000"),
     (
         "server: {trusted_proxies: [10.0.0.1, example]}",
@@ -39,11 +39,11 @@ MAIN = [
     ("admin: {listen: here}", f"admin.listen: {ADDRESS}"),
     ("admin: {listen: '127.0.0.1:8080'}", "admin.listen: must not be the public listener's address"),
     ("store: {url: mysql://host/db}", "store.url: expected sqlite:///path/to.db or postgresql://user@host/database"),
-    ("store: {retention: 1y}", f"store.retention: {TIME}"),
+    ("store: {retention: 1y}", f"store.retention: {DURATION}"),
     ("store: {retention: 6d}", "store.retention: expected at least 7d: the sender repeats a signal for 7 days, and one "
      "removed by then would act twice"),
-    ("log: {format: xml}", "log.format: expected json or console"),
-    ("log: {level: loud}", "log.level: expected debug, info, warning, error or critical"),
+    ("log: {format: xml}", "log.format: expected one of json, console"),
+    ("log: {level: loud}", "log.level: expected one of debug, info, warning, error, critical"),
     ("plugins: [table, tabel]", "plugins[1]: no plugin of this name is installed; did you mean 'table'?"),
     (
         "plugins: xyz",
@@ -81,8 +81,8 @@ ACCOUNTS = [
     ("{keys: [{something: y}]}", "keys[0]: unknown key; known are key, sha256, label, expires"),
     ("{keys: [x], rate: 0}", "rate: expected a number above 0"),
     ("{keys: [x], rate: fast}", "rate: expected a number"),
-    ("{keys: [x], unknown_types: drop}", "unknown_types: expected accept or reject"),
-    ("{keys: [x], unknown_orders: reject}", "unknown_orders: expected accept or hold"),
+    ("{keys: [x], unknown_types: drop}", "unknown_types: expected one of accept, reject"),
+    ("{keys: [x], unknown_orders: reject}", "unknown_orders: expected one of accept, hold"),
     ("{keys: [x], key: y}", "key: unknown key 'key'; did you mean 'keys'?"),
     ("{keys: [x], routes: [y]}", f"routes: {MAPPING}"),
     ("{keys: [x], routes: {Erp: {}}}", f"routes.Erp: {NAME_EXPECTED}"),
@@ -125,9 +125,9 @@ ROUTES = [
     ("{sink: leaky, enabled: maybe}", "enabled: expected true or false"),
     ("{sink: leaky, concurrency: 0}", "concurrency: expected a whole number from 1 to 1000"),
     ("{sink: leaky, rate: -1}", "rate: expected a number above 0"),
-    ("{sink: leaky, order: random}", "order: expected lane or none"),
+    ("{sink: leaky, order: random}", "order: expected one of lane, none"),
     ("{sink: leaky, retry: 5}", f"retry: {MAPPING}"),
-    ("{sink: leaky, retry: {first: x}}", f"retry.first: {TIME}"),
+    ("{sink: leaky, retry: {first: x}}", f"retry.first: {DURATION}"),
     ("{sink: leaky, retry: {factor: 0.5}}", "retry.factor: expected a number, at least 1"),
     ("{sink: leaky, retry: {give_up: 7d}}", "retry.give_up: unknown key 'give_up'; did you mean 'give_up_after'?"),
     ("{sink: leaky, signls: ['*']}", "signls: unknown key 'signls'; did you mean 'signals'?"),
@@ -195,15 +195,15 @@ accounts:
     assert errors == [
         "gateway.yaml:1: include[1]: there is no such file",
         f"gateway.yaml:3: server.listen: {ADDRESS}",
-        f"gateway.yaml:4: server.grace: {TIME}",
-        "gateway.yaml:6: log.level: expected debug, info, warning, error or critical",
+        f"gateway.yaml:4: server.grace: {DURATION}",
+        "gateway.yaml:6: log.level: expected one of debug, info, warning, error, critical",
         "tenants/acme.yaml:3: routes.erp.options.url: expected a URL",
         "tenants/acme.yaml:5: accounts.shop.keys[0]: the environment variable SHOP_KEY is not set",
         "tenants/acme.yaml:5: accounts.shop.rate: expected a number",
         f"tenants/acme.yaml:6: accounts.Other: {NAME_EXPECTED}",
         "tenants/acme.yaml:10: accounts.third.routes.chat.options.webhook_url: can't read the file nowhere: "
         "No such file or directory",
-        f"tenants/acme.yaml:10: accounts.third.routes.chat.retry.cap: {TIME}",
+        f"tenants/acme.yaml:10: accounts.third.routes.chat.retry.cap: {DURATION}",
         "tenants/acme.yaml:10: accounts.third.routes.chat.sink: not enabled: add 'chat' to plugins",
         "tenants/bad.yaml:1: not YAML: while parsing a flow node expected the node content, but found '<stream end>'",
         f"tenants/c.yaml:1: {MAPPING}",

@@ -12,6 +12,7 @@ import voluptuous as vol
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import validators
 from gateway.config import values
 from gateway.config.schema import KeyEntry
 
@@ -23,24 +24,24 @@ GOOD: list[tuple[Callable[[Any], Any], Any, Any]] = [
     (values.name, "a", "a"),
     (values.name, "0book_shop-2", "0book_shop-2"),
     (values.name, "a" * 64, "a" * 64),
-    (values.flag, True, True),
-    (values.flag, "false", False),
-    (values.number, 2, 2.0),
-    (values.number, "2.5", 2.5),
+    (validators.flag, True, True),
+    (validators.flag, "false", False),
+    (validators.number, 2, 2.0),
+    (validators.number, "2.5", 2.5),
     (values.whole(1, 10), 10, 10),
     (values.whole(1, 10), "1", 1),
     (values.positive, 0.5, 0.5),
     (values.at_least_one, 1, 1.0),
-    (values.duration, 30, 30.0),
-    (values.duration, "30", 30.0),
-    (values.duration, 0, 0.0),
-    (values.duration, "30s", 30.0),
-    (values.duration, "15m", 900.0),
-    (values.duration, "1.5h", 5400.0),
-    (values.duration, "90d", 7776000.0),
+    (validators.duration, 30, 30.0),
+    (validators.duration, "30", 30.0),
+    (validators.duration, 0, 0.0),
+    (validators.duration, "30s", 30.0),
+    (validators.duration, "15m", 900.0),
+    (validators.duration, "1.5h", 5400.0),
+    (validators.duration, "90d", 7776000.0),
     (values.retention, "7d", 604800.0),
     (values.retention, 604801, 604801.0),
-    (values.choice("json", "console"), "json", "json"),
+    (validators.one_of("json", "console"), "json", "json"),
     (values.address, "127.0.0.1:8080", ("127.0.0.1", 8080)),
     (values.address, "localhost:0", ("localhost", 0)),
     (values.address, "[::1]:8080", ("::1", 8080)),
@@ -84,7 +85,7 @@ def test_what_is_taken(check: Callable[[Any], Any], value: Any, result: Any) -> 
 
 
 QUOTES = "expected text; put it in quotes"
-TIME = "expected a time: a number of seconds, or such as 30s, 15m, 12h, 90d"
+DURATION = "expected a duration such as 30s, 15m, 48h or 7d, or a number of seconds"
 RETENTION = "expected at least 7d: the sender repeats a signal for 7 days, and one removed by then would act twice"
 ADDRESS = "expected host:port, such as 127.0.0.1:8080 or [::1]:8080"
 STORE = "expected sqlite:///path/to.db or postgresql://user@host/database"
@@ -97,15 +98,15 @@ BAD: list[tuple[Callable[[Any], Any], str, list[Any]]] = [
     (values.text, QUOTES, [12, 1.5]),
     (values.label, "expected text of at most 64 printable characters", ["x" * 65, "two\nlines"]),
     (values.name, values.NAME_EXPECTED, ["", "Shop", "-shop", "a b", "a" * 65, "ä", "a\n", None, 5, "a/b"]),
-    (values.flag, "expected true or false", ["yes", 1, 0, None, "True", [], {}]),
-    (values.number, "expected a number", ["x", None, True, float("nan"), float("inf"), "nan", [], 10**400]),
+    (validators.flag, "expected true or false", ["yes", 1, 0, None, "True", [], {}]),
+    (validators.number, "expected a number", ["x", None, True, float("nan"), float("inf"), "nan", [], 10**400]),
     (values.whole(1, 10), "expected a whole number from 1 to 10", [0, 11, 1.5, "x", True, None, -1, "", 10**20]),
     (values.positive, "expected a number above 0", [0, -1]),
     (values.at_least_one, "expected a number, at least 1", [0.9, 0]),
-    (values.duration, TIME, [-1, "1w", "s", "", None, True, [], "1 h", "-1s", "1h30m", float("inf")]),
-    (values.retention, TIME, ["1w", -1, None]),
+    (validators.duration, DURATION, [-1, "1w", "s", "", None, True, [], "1 h", "-1s", "1h30m", float("inf")]),
+    (values.retention, DURATION, ["1w", -1, None]),
     (values.retention, RETENTION, ["6.9d", "167h", 604799, 0]),
-    (values.choice("a", "b", "c"), "expected a, b or c", ["d", None, [], {}, 1]),
+    (validators.one_of("a", "b", "c"), "expected one of a, b, c", ["d", None, [], {}, 1]),
     (values.address, ADDRESS, [8080, ":8080", "host", "host:", "host:65536", "::1:80", "[nope]:80", "a b:1", None]),
     (values.network, NETWORK, ["nope", "10.0.0.0/33", "1.2.3"]),
     (values.network, QUOTES, [10]),

@@ -65,9 +65,9 @@ def test_options_are_normalised(option, value, expected):
         ("activity_user", "7", "expected the id of a user"),
         ("activity_user", True, "expected the id of a user"),
         ("notes", ["ItemShipped"], "expected one of CloudprinterOrderValidated"),
-        ("unknown_order_retry_for", "two days", "expected a time such as 30m"),
-        ("unknown_order_retry_for", -1, "expected a time"),
-        ("unknown_order_retry_for", float("inf"), "expected a time"),
+        ("unknown_order_retry_for", "two days", "expected a duration such as 30s"),
+        ("unknown_order_retry_for", -1, "expected a duration"),
+        ("unknown_order_retry_for", float("inf"), "expected a duration"),
         ("surprise", 1, "extra keys not allowed"),
     ],
 )

@@ -64,8 +64,8 @@ def test_options_are_normalised(option, value, expected):
         ("on_cancel", "delete", "expected one of note, cancel"),
         ("force_quantity", "yes", "expected true or false"),
         ("notes", ["ItemShipped"], "expected one of CloudprinterOrderValidated"),
-        ("unknown_order_retry_for", "two days", "expected a time such as 30m"),
-        ("unknown_order_retry_for", -1, "expected a time"),
+        ("unknown_order_retry_for", "two days", "expected a duration such as 30s"),
+        ("unknown_order_retry_for", -1, "expected a duration"),
         ("surprise", 1, "extra keys not allowed"),
     ],
 )

@@ -54,15 +54,16 @@ def test_a_wrong_secret_is_not_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "seconds"), [(0, 0), (1.5, 1.5), ("90s", 90), ("30m", 1800), ("48h", 172800), ("7d", 604800)]
+    ("given", "seconds"),
+    [(0, 0), (1.5, 1.5), ("30m", 1800), ("48h", 172800), ("7d", 604800), ("1.5h", 5400)],
 )
 def test_a_duration_is_seconds(given: object, seconds: float) -> None:
     assert duration(given) == seconds
 
 
-@pytest.mark.parametrize("given", [True, -1, float("inf"), "", "90", "7 d", "7w", None])
+@pytest.mark.parametrize("given", [True, -1, float("inf"), "", "90x", "7 d", "7w", None])
 def test_what_is_no_duration_is_refused(given: object) -> None:
-    with pytest.raises(vol.Invalid, match="expected a time such as 30m, 48h or 7d"):
+    with pytest.raises(vol.Invalid, match="expected a duration such as 30s, 15m, 48h or 7d"):
         duration(given)
 
 
@@ -92,7 +93,7 @@ def test_fields_are_one_or_a_list() -> None:
 
 
 def test_flags_and_words_are_taken_as_they_are() -> None:
-    assert flag(False) is False
+    assert flag(False) is flag("false") is False
     assert one_of("a", "b")("a") == "a"
     for check, wrong, said in (
         (flag, "yes", "true or false"),

@@ -1,0 +1,57 @@
+"""Validators that settings and sinks' options share. They raise voluptuous.Invalid; no message holds the value."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import voluptuous as vol
+
+SECONDS_IN = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+"""Seconds in each unit of a duration."""
+DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])")
+
+
+def parse_duration(text: str) -> float:
+    """Return the seconds in text such as 90s, 30m, 1.5h or 7d. Raises ValueError for other text."""
+    match = DURATION.fullmatch(text)
+    if match is None:
+        raise ValueError("not a duration")
+    return float(match[1]) * SECONDS_IN[match[2]]
+
+
+def duration(value: object) -> float:
+    """Seconds, from a number of them or from text such as 90s, 30m, 48h or 7d."""
+    try:
+        seconds = parse_duration(value) if isinstance(value, str) and value[-1:] in SECONDS_IN else number(value)
+    except (ValueError, vol.Invalid):
+        seconds = -1.0
+    if seconds < 0:
+        raise vol.Invalid("expected a duration such as 30s, 15m, 48h or 7d, or a number of seconds")
+    return seconds
+
+
+def number(value: object) -> float:
+    """A finite number; text is accepted too, because `!env` gives text."""
+    try:
+        found = math.nan if isinstance(value, bool) or not isinstance(value, (int, float, str)) else float(value)
+    except (ValueError, OverflowError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise vol.Invalid("expected a number")
+    return found
+
+
+def flag(value: object) -> bool:
+    """True or false; the texts "true" and "false" are accepted too, because `!env` gives text."""
+    if value in ("true", "false"):
+        return value == "true"
+    if not isinstance(value, bool):
+        raise vol.Invalid("expected true or false")
+    return value
+
+
+def one_of(*words: str) -> Any:
+    """One of these words."""
+    return vol.In(words, msg=f"expected one of {', '.join(words)}")
