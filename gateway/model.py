@@ -243,6 +243,14 @@ class Delivery:
         """The idempotency key: the signal's identity, the same for each attempt and each replay."""
         return self.signal.identity
 
+    @property
+    def stamp(self) -> str:
+        """A name that all attempts of a delivery share and a replay does not: it has a later `created_at`.
+
+        A sink whose target can't look up `key` remembers the stamps of recent deliveries in its state.
+        """
+        return f"{self.key}:{self.created_at:.6f}"
+
     def log_context(self) -> dict[str, object]:
         return {**self.signal.log_context(), "route": self.route, "attempt": self.attempt}
 

@@ -89,11 +89,11 @@ class AppriseSink(Sink):
         return await asyncio.get_running_loop().run_in_executor(self._thread, service.tell, message, LONGEST)
 
     def _told(self, delivery: Delivery) -> list[str]:
-        told: list[str] = self.state.get("told", {}).get(stamp(delivery), [])
+        told: list[str] = self.state.get("told", {}).get(delivery.stamp, [])
         return told
 
     def _remember(self, delivery: Delivery, labels: list[str]) -> None:
-        kept = {**self.state.get("told", {}), stamp(delivery): labels}
+        kept = {**self.state.get("told", {}), delivery.stamp: labels}
         self.state.set("told", dict(list(kept.items())[-MOST_RECENT:]))
 
     async def check(self) -> Check:
@@ -106,8 +106,3 @@ class AppriseSink(Sink):
     async def close(self) -> None:
         """Let go of the thread; a message that is being sent is."""
         self._thread.shutdown(wait=False, cancel_futures=True)
-
-
-def stamp(delivery: Delivery) -> str:
-    """Names a delivery over its attempts; a replay, which asks for another message, has a later `created_at`."""
-    return f"{delivery.key}:{delivery.created_at:.6f}"

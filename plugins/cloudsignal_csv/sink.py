@@ -101,7 +101,7 @@ class CsvSink(Sink):
         async with self._turn:
             recent: list[str] = self.state.get("recent", [])
             known = set(recent)
-            fresh = {stamp(delivery): delivery.signal for delivery in deliveries if stamp(delivery) not in known}
+            fresh = {delivery.stamp: delivery.signal for delivery in deliveries if delivery.stamp not in known}
             # Cancelled here, the mark stays: the next batch cuts what the thread still writes.
             self._mark = end = await self._in_thread(self._write, fresh.values(), self._mark, self._is_committed())
             again = len(fresh) < len(deliveries)
@@ -166,11 +166,6 @@ class CsvSink(Sink):
         except OSError as error:
             reason = f"{error.strerror or type(error).__name__}: {error.filename or self.output.names.directory}"
             raise (Misconfigured if error.errno in FOR_A_PERSON else RetryLater)(reason) from error
-
-
-def stamp(delivery: Delivery) -> str:
-    """Names a delivery over its attempts; a replay, which asks for another row, has a later `created_at`."""
-    return f"{delivery.key}:{delivery.created_at:.6f}"
 
 
 def probe(path: Path) -> str:

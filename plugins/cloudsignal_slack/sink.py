@@ -80,8 +80,8 @@ class SlackSink(HttpSink):
     async def deliver_batch(self, deliveries: Sequence[Delivery]) -> Sequence[Exception | None]:
         """Tell of each signal, or of many at once; an answer for each."""
         async with self._turn:
-            said = Said(self.state.get("said", []), {stamp(delivery) for delivery in deliveries})
-            fresh = {stamp(delivery): delivery for delivery in deliveries if stamp(delivery) not in said.stamps}
+            said = Said(self.state.get("said", []), {delivery.stamp for delivery in deliveries})
+            fresh = {delivery.stamp: delivery for delivery in deliveries if delivery.stamp not in said.stamps}
             channels: defaultdict[str, list[Delivery]] = defaultdict(list)
             for delivery in fresh.values():
                 channels[channel_of(self.settings, self.context, delivery.signal)].append(delivery)
@@ -89,7 +89,7 @@ class SlackSink(HttpSink):
             until = self.clock() + WORK_FOR
             for channel, group in channels.items():
                 failed |= await self._tell(channel, group, said, until)
-            return [failed.get(stamp(delivery)) for delivery in deliveries]
+            return [failed.get(delivery.stamp) for delivery in deliveries]
 
     async def _tell(self, channel: str, group: Sequence[Delivery], said: Said, until: float) -> dict[str, Exception]:
         """Tell a channel; what went wrong, by delivery. One that Slack will never take does not hold up the others."""
@@ -103,7 +103,7 @@ class SlackSink(HttpSink):
                     return {}
                 burst.note_digest(self.clock())
         except SinkError as error:
-            return {stamp(delivery): error for delivery in group}
+            return {delivery.stamp: error for delivery in group}
         failed: dict[str, Exception] = {}
         for number, delivery in enumerate(group):
             try:
@@ -111,16 +111,16 @@ class SlackSink(HttpSink):
                     raise RetryLater("the rest comes with the next turn", 0.0, healthy=True)
                 await self._tell_one(channel, delivery)
             except Permanent as error:
-                failed[stamp(delivery)] = error
+                failed[delivery.stamp] = error
             except SinkError as error:
-                return failed | {stamp(left): error for left in group[number:]}
+                return failed | {left.stamp: error for left in group[number:]}
             else:
                 burst.note(self.clock(), 1)
                 self._note(said, delivery)
         return failed
 
     def _note(self, said: Said, *deliveries: Delivery) -> None:
-        self.state.set("said", said.add(map(stamp, deliveries)))
+        self.state.set("said", said.add(delivery.stamp for delivery in deliveries))
 
     # -- what is said
 
@@ -153,15 +153,15 @@ class SlackSink(HttpSink):
             thread = await self._say(channel, build_root(delivery, mentions, link))
             assert thread is not None
             self.threads.keep(channel, order, thread)
-            self.state.set("begun", stamp(delivery))
+            self.state.set("begun", delivery.stamp)
             await self._say(channel, build_message(delivery, (), link), thread)
             return
-        first = begun == stamp(delivery)
-        if self.state.get("replied") != stamp(delivery):
+        first = begun == delivery.stamp
+        if self.state.get("replied") != delivery.stamp:
             trouble = severity(delivery.signal) != "other" and not first
             reply = build_message(delivery, () if first else mentions, link)
             thread = await self._say(channel, reply, thread, trouble) or thread
-            self.state.set("replied", stamp(delivery))
+            self.state.set("replied", delivery.stamp)
             self.threads.keep(channel, order, thread)
         await self._paced(channel, partial(bot.change, thread, build_root(delivery, (), link)))
 
@@ -195,8 +195,3 @@ class Said:
     def add(self, stamps: Any) -> list[str]:
         self._list = [*self._list, *stamps][-MOST_SAID:]
         return self._list
-
-
-def stamp(delivery: Delivery) -> str:
-    """Names a delivery over its attempts; a replay, which asks for another message, has a later `created_at`."""
-    return f"{delivery.key}:{delivery.created_at:.6f}"

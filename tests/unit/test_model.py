@@ -99,6 +99,14 @@ def test_the_log_context_has_no_payload() -> None:
     assert context == {"account": "shop", "signal": 7, "type": "ItemCanceled", "order": "1", "item": "11"}
 
 
+def test_a_stamp_is_shared_by_attempts_and_not_by_a_replay() -> None:
+    first, second = (model.Delivery(signal(), "erp", attempt, created_at=1.5) for attempt in (1, 2))
+    replay = model.Delivery(signal(), "erp", created_at=2.0, replayed=True)
+    assert first.stamp == second.stamp == f"{'0' * 32}:1.500000"
+    assert replay.stamp != first.stamp
+    assert replay.key == first.key
+
+
 def test_a_route_wants_its_types_or_every_type() -> None:
     route = model.Route("shop", "acme", "alerts", "slack", signals=model.ALERTS)
     assert route.wants("ItemError")
