@@ -93,7 +93,7 @@ class Service:
                 on_accepted=self.dispatcher.wake,
                 bad_keys_per_minute=self.config.server.bad_keys_per_minute,
             )
-            self.store.on_news(self.dispatcher.hear)
+            self.store.on_notification(self.dispatcher.hear)
             self._listen(stack)
             self.dispatcher.start()
             self._stack = stack.pop_all()
@@ -130,7 +130,7 @@ class Service:
             log.exception("config.reload_failed")
         guard(self.observer).config_loaded(not trouble)
         try:
-            await self.store.note("reload", {"process": os.getpid(), "trouble": trouble}, self._now())
+            await self.store.record_action("reload", {"process": os.getpid(), "trouble": trouble}, self._now())
         except StoreError as error:
             log.warning("config.reload_not_noted", reason=str(error))
 
@@ -168,7 +168,7 @@ class Service:
 
     async def _store_trouble(self) -> str:
         try:
-            await asyncio.wait_for(self.store.probe(), READY_WITHIN)
+            await asyncio.wait_for(self.store.check_writable(), READY_WITHIN)
         except StoreError as error:
             return str(error)
         except TimeoutError:
@@ -180,7 +180,7 @@ class Service:
         now = self._now()
         longest = max((r.retry.cap for a in self.config.accounts.values() for r in a.routes.values()), default=0.0)
         released = 0 if self.store.shared else await self.store.release_leases(now)
-        pulled = await self.store.pull_due(now, now + max(longest, policy.MISCONFIGURED_PROBE))
+        pulled = await self.store.reset_due_times(now, now + max(longest, policy.MISCONFIGURED_PROBE))
         return released, pulled
 
     async def _watch_clock(self) -> None:

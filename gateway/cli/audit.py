@@ -15,7 +15,7 @@ from gateway.cli import progress, render
 from gateway.cli.opening import with_store
 from gateway.cli.options import config_option, json_option
 from gateway.store.contract import Store
-from gateway.store.values import Audited, Wrong
+from gateway.store.values import CustodyPage, Violation
 
 STATES = ("delivered", "pending", "dead", "filtered")
 
@@ -29,9 +29,9 @@ class Findings:
     ledger: defaultdict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     stopped_at: int | None = None
 
-    def add(self, page: Audited) -> None:
+    def add(self, page: CustodyPage) -> None:
         self.signals += page.signals
-        self.wrong += len(page.wrong)
+        self.wrong += len(page.violations)
         for route, counts in page.ledger.items():
             self.ledger[route].update(counts)
         self.stopped_at = page.reached if page.reached < page.last else None
@@ -69,24 +69,24 @@ def audit(config_path: Path, after: int, as_json: bool) -> None:
         sys.exit(1)
 
 
-async def audit_pages(store: Store, after: int, say: Callable[[Wrong], None], hidden: bool) -> Findings:
+async def audit_pages(store: Store, after: int, say: Callable[[Violation], None], hidden: bool) -> Findings:
     findings = Findings()
     with progress.interruptible() as asked, progress.progress_bar("auditing", 1, hidden) as bar:
-        async for page in progress.until(asked, store.audit(after)):
+        async for page in progress.until(asked, store.check_custody(after)):
             findings.add(page)
             bar.follow(page)
-            for wrong in page.wrong:
+            for wrong in page.violations:
                 say(wrong)
     return findings
 
 
-def say_line(wrong: Wrong) -> None:
+def say_line(wrong: Violation) -> None:
     on = f" on {wrong.account}/{wrong.route}:" if wrong.route else f" of {wrong.account}"
-    click.echo(f"signal {wrong.signal_id}{on} {wrong.what}")
+    click.echo(f"signal {wrong.signal_id}{on} {wrong.problem}")
 
 
-def say_json(wrong: Wrong) -> None:
-    row = {"signal": wrong.signal_id, "account": wrong.account, "route": wrong.route, "wrong": wrong.what}
+def say_json(wrong: Violation) -> None:
+    row = {"signal": wrong.signal_id, "account": wrong.account, "route": wrong.route, "wrong": wrong.problem}
     render.print_json([row])
 
 

@@ -42,13 +42,13 @@ def explain(signal_id: int, config_path: Path, as_json: bool) -> None:
 
 
 async def read_facts(store: Store, signal_id: int) -> Facts:
-    rows = await store.signals(Filter(ids=[signal_id]), 1)
+    rows = await store.list_signals(Filter(ids=[signal_id]), 1)
     if not rows:
         raise GatewayError(f"there is no signal {signal_id}")
     account = rows[0].signal.account
-    deliveries = await store.deliveries(Filter(ids=[signal_id]), 1000)
-    states = {route: state for (owner, route), state in (await store.route_states()).items() if owner == account}
-    return Facts(rows[0], {row.route: row for row in deliveries}, await store.heads(signal_id), states)
+    deliveries = await store.list_deliveries(Filter(ids=[signal_id]), 1000)
+    states = {route: state for (owner, route), state in (await store.read_route_states()).items() if owner == account}
+    return Facts(rows[0], {row.route: row for row in deliveries}, await store.read_heads(signal_id), states)
 
 
 def explanation_json(signal_id: int, explanation: Explanation) -> dict[str, Any]:

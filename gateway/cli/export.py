@@ -63,7 +63,7 @@ async def write_signals(store: Store, which: Filter, file_format: FileFormat, fi
     after = written = 0
     with progress_bar("writing", await store.count_signals(which)) as bar:
         file.write(file_format.header())
-        while page := await store.signals_after(which, after, PAGE):
+        while page := await store.list_signals_after(which, after, PAGE):
             file.write(file_format.rows(page))
             after = page[-1].id
             written += len(page)

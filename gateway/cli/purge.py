@@ -88,7 +88,7 @@ async def remove(store: Store, wish: Wish, counted: Removed, hidden: bool) -> Re
     with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
         task = progress.add_task("", total=counted.signals + counted.quarantined)
         with contextlib.suppress(StoreError):  # others are at work without a break: then row by row
-            async for part in store.drop_parts(wish.before, wish.dead):
+            async for part in store.drop_partitions(wish.before, wish.dead):
                 removed.signals += part.signals
                 removed.deliveries += part.deliveries
                 progress.advance(task, part.signals)
@@ -100,7 +100,7 @@ async def remove(store: Store, wish: Wish, counted: Removed, hidden: bool) -> Re
             async for number in housekeeping.purge_quarantine(store, wish.before):
                 removed.quarantined += number
                 progress.advance(task, number)
-    await store.note("purge", {"before": render.iso(wish.before), **to_json(removed, False)}, time.time())
+    await store.record_action("purge", {"before": render.iso(wish.before), **to_json(removed, False)}, time.time())
     return removed
 
 

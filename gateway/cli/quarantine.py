@@ -41,7 +41,7 @@ def quarantine(ctx: click.Context, config_path: Path, account: str | None, limit
         if given:
             raise click.UsageError(f"give options behind the command: quarantine {ctx.invoked_subcommand} …")
         return
-    rows = with_store(config_path, lambda store: store.quarantined(account, limit), Filter(account=account))
+    rows = with_store(config_path, lambda store: store.list_quarantined(account, limit), Filter(account=account))
     if as_json:
         render.print_json(row_json(row) for row in rows)
     else:
@@ -144,7 +144,7 @@ async def replay_pages(store: Store, config: Config, which: Filter, dry_run: boo
     """Oldest first, so that an order's signals are accepted in the order they came in."""
     ingest = Ingest(config.accounts, store)
     after = 0
-    while rows := await store.quarantined_oldest(dataclasses.replace(which, after=after), PAGE):
+    while rows := await store.list_quarantined_oldest(dataclasses.replace(which, after=after), PAGE):
         after = rows[-1].id
         now = datetime.now(UTC)
         if dry_run:

@@ -48,14 +48,14 @@ def nobody_there(config: Config) -> str:
 
 async def ask(store: Store, process: int, wait: float) -> str:
     """Send the process SIGHUP, and wait until the history has what came of it: "", or the trouble."""
-    last = max((event.id for event in await store.history("reload", 1)), default=0)
+    last = max((event.id for event in await store.list_actions("reload", 1)), default=0)
     try:
         os.kill(process, signal.SIGHUP)
     except OSError as error:
         raise GatewayError(f"can't reach the gateway's process {process}: {error.strerror}") from error
     until = time.monotonic() + wait
     while time.monotonic() < until:
-        for event in await store.history("reload", 10):
+        for event in await store.list_actions("reload", 10):
             if event.id > last and event.detail["process"] == process:
                 return str(event.detail["trouble"])
         await asyncio.sleep(LOOK_EVERY)

@@ -72,7 +72,7 @@ async def replay_pages(store: Store, which: Filter, dry_run: bool, hidden: bool)
             done.stopped_at = page.reached if page.reached < page.last else None
             bar.follow(page)
     if done.found and not dry_run:
-        await store.note("replay", replay_note(which, done), time.time())
+        await store.record_action("replay", replay_note(which, done), time.time())
     return done
 
 
@@ -96,7 +96,7 @@ def orders(account: str, orders: tuple[str, ...], file: Any, config_path: Path) 
     if account not in known_accounts:
         hint = did_you_mean(account, list(known_accounts))
         raise GatewayError(f"there is no account {account!r} in the configuration{hint}")
-    freed = with_store(config_path, lambda store: store.add_orders(account, names, time.time()))
+    freed = with_store(config_path, lambda store: store.add_known_orders(account, names, time.time()))
     known, held = render.count(len(names), "order"), "delivery" if freed == 1 else "deliveries"
     click.echo(f"{known} known to {account}; {freed} held {held} freed.")
 

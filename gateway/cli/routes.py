@@ -68,7 +68,7 @@ def routes(config_path: Path, account: str | None, as_json: bool) -> None:
 
 async def read_rows(store: Store, config: Config) -> list[Row]:
     """The config's routes, in its order, then those that only the store knows of."""
-    states, backlog = await store.route_states(), await store.backlog()
+    states, backlog = await store.read_route_states(), await store.read_backlog()
     known = configured(config)
     keys = dict.fromkeys([*known, *sorted({*states, *backlog})])
     return [Row(key, known.get(key), states.get(key) or RouteState(*key), backlog.get(key, NOTHING)) for key in keys]

@@ -27,7 +27,7 @@ from gateway.store.values import DeliveryRow, Filter, SignalRow
 def signals(config_path: Path, limit: int, as_json: bool, **filters: Any) -> None:
     """List accepted signals, newest first."""
     which = make_filter(**filters)
-    rows = with_store(config_path, lambda store: store.signals(which, limit), which)
+    rows = with_store(config_path, lambda store: store.list_signals(which, limit), which)
     if as_json:
         render.print_json(signal_json(row) for row in rows)
     else:
@@ -69,10 +69,10 @@ async def read_signal(
     store: Store, signal_id: int
 ) -> tuple[SignalRow, Sequence[DeliveryRow], Mapping[str, Sequence[Attempt]]]:
     which = Filter(ids=[signal_id])
-    rows = await store.signals(which, 1)
+    rows = await store.list_signals(which, 1)
     if not rows:
         raise GatewayError(f"there is no signal {signal_id}")
-    return rows[0], await store.deliveries(which, 1000), await store.attempts(signal_id)
+    return rows[0], await store.list_deliveries(which, 1000), await store.read_attempts(signal_id)
 
 
 @click.command()
@@ -97,7 +97,7 @@ def dead(config_path: Path, limit: int, as_json: bool, **filters: Any) -> None:
 
 
 def list_deliveries(config_path: Path, which: Filter, limit: int, as_json: bool, empty: str) -> None:
-    rows = with_store(config_path, lambda store: store.deliveries(which, limit), which)
+    rows = with_store(config_path, lambda store: store.list_deliveries(which, limit), which)
     if as_json:
         render.print_json(delivery_json(row) for row in rows)
     else:

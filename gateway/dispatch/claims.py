@@ -10,7 +10,7 @@ from gateway.dispatch.places import Places
 from gateway.dispatch.runner import Runner
 from gateway.dispatch.shares import PATIENCE, Shares, calls_of, cost, cut
 from gateway.dispatch.turns import Turns
-from gateway.store.values import Want
+from gateway.store.values import ClaimRequest
 
 ROUND = 0.005
 """Seconds of a core that what is claimed at once may cost, but for a first call: what bounds how long others wait for
@@ -49,13 +49,13 @@ class Claims:
         """Seconds after which those that wait may have their turn, whatever happens meanwhile."""
         return self._pace.wait(now) or PATIENCE
 
-    def choose(self, now: float, pace: float = 0.0) -> list[Want]:
+    def choose(self, now: float, pace: float = 0.0) -> list[ClaimRequest]:
         """What to claim. It counts as taken until it is `claimed`. With a `pace`, so many seconds pass for each second
         of a core that it costs, but for tenants that are behind; and a call may be cut to the size of a lot."""
         self._queue_crowded()
         self._pace.set(pace, now)
         early = self._pace.wait(now) > 0
-        wants: list[Want] = []
+        wants: list[ClaimRequest] = []
         left = SMALL if pace else self._size(now)
         part = max(ROUND, left / max(1, self._places.tenants))  # of a large lot, for each that has something in hand
         parts: defaultdict[str, float] = defaultdict(float)
@@ -68,7 +68,7 @@ class Claims:
                 if price > left and wants:
                     self._turns.put_back(runner)  # rather than give it a remainder, which makes for small batches
                     break
-                wants.append(Want(*runner.key, limit, runner.replay_slots()))
+                wants.append(ClaimRequest(*runner.key, limit, runner.replay_slots()))
                 self._places.take(runner, limit)
                 self._shares.start(runner.tenant, calls_of(limit, batch), price, now)
                 self._pace.pay(price, now)

@@ -17,7 +17,7 @@ from gateway.errors import StoreError
 from gateway.model import Delivery
 from gateway.senders import Senders
 from gateway.store.contract import Store
-from gateway.store.values import RouteState, Want
+from gateway.store.values import ClaimRequest, RouteState
 
 log = structlog.get_logger()
 
@@ -173,8 +173,8 @@ class Dispatcher:
         # Before the last poll is late, too: the clock was set back.
         if 0 <= now - self._polled_at < POLL:
             return
-        self._follow(await self._store.route_states())
-        due = await self._store.next_due(self.runners)
+        self._follow(await self._store.read_route_states())
+        due = await self._store.read_next_due(self.runners)
         self._polled_at = now
         for key, at in due.items():
             self._expect(self.runners[key], at, now)
@@ -207,7 +207,7 @@ class Dispatcher:
                 del self._alarms[runner]
             self._claims.add(runner)
 
-    async def _claim(self, wants: Sequence[Want]) -> None:
+    async def _claim(self, wants: Sequence[ClaimRequest]) -> None:
         now = self._now()
         for want in wants:
             # Taken note of before the claim: what is committed meanwhile sets it again.
@@ -226,7 +226,7 @@ class Dispatcher:
             if runner.due is None:
                 self._expect(runner, claim.next_due.get(runner.key), now)
 
-    def _lease_until(self, wants: Iterable[Want], now: float) -> float:
+    def _lease_until(self, wants: Iterable[ClaimRequest], now: float) -> float:
         if self._store.shared:
             return now + SHARED_LEASE
         return now + max(self.runners[want.account, want.route].timeout for want in wants) + LEASE
@@ -239,7 +239,7 @@ class Dispatcher:
         now = self._now()
         until = now + SHARED_LEASE
         try:
-            kept = await self._store.hold([runner.key for runner in alone], self._id, now, until)
+            kept = await self._store.own_routes([runner.key for runner in alone], self._id, now, until)
         except StoreError as error:
             log.warning("dispatch.routes_not_kept", reason=str(error))  # they end when their time runs out
             return
@@ -256,7 +256,7 @@ class Dispatcher:
         """Have others take over at once what only this gateway worked on."""
         held = [runner.key for runner in self.runners.values() if runner.sink_class.single_writer]
         with contextlib.suppress(StoreError):
-            await self._store.hold(held, self._id, self._now(), self._now())
+            await self._store.own_routes(held, self._id, self._now(), self._now())
 
     async def _renew(self) -> None:
         """Keep the leases of what runs, as long as it takes."""
@@ -272,7 +272,7 @@ class Dispatcher:
             except StoreError as error:
                 log.warning("dispatch.leases_not_renewed", deliveries=len(held), reason=str(error))
 
-    def _give_up(self, wants: Iterable[Want]) -> None:
+    def _give_up(self, wants: Iterable[ClaimRequest]) -> None:
         """Put routes back whose claim failed."""
         for want in wants:
             self._claims.claimed(self.runners[want.account, want.route], want.limit, 0)

@@ -267,7 +267,7 @@ class Runner:
 
     async def make_sink(self) -> Sink:
         """A sink of this route with its state, not opened."""
-        state = State(await self._store.read_state(*self.key))
+        state = State(await self._store.read_sink_state(*self.key))
         context = Context(
             account=self.route.account,
             tenant=self.route.tenant,

@@ -25,16 +25,18 @@ EVERY = 3600.0
 """Seconds between two rounds."""
 
 
-async def purge_signals(store: Store, before: float, dead: bool = False, strays: bool = False) -> AsyncIterator[Purged]:
+async def purge_signals(
+    store: Store, before: float, dead: bool = False, unpartitioned: bool = False
+) -> AsyncIterator[Purged]:
     """Remove signals received before that time, with all that belongs to them; what each batch has removed.
 
     One with a delivery that is pending, or that ended since (a replay), stays, and so does one with a dead letter,
-    unless `dead`. With `strays`, those that go with a part of the store are left.
+    unless `dead`. With `unpartitioned`, those that go with a part of the store are left.
     """
     after: int | None = 0
     while after is not None:
         began = asyncio.get_running_loop().time()
-        batch = await store.purge(before, after, BATCH, dead, strays)
+        batch = await store.purge(before, after, BATCH, dead, unpartitioned)
         yield batch
         after = batch.reached
         await asyncio.sleep(REST * (asyncio.get_running_loop().time() - began) if after is not None else 0)
@@ -50,10 +52,10 @@ async def purge_quarantine(store: Store, before: float) -> AsyncIterator[int]:
 async def make_room(store: Store, now: float, retention: float) -> None:
     """See that there are parts of the store for what comes. It may fail: without, all goes on as well."""
     try:
-        if made := await store.make_parts(now, retention):
-            log.info("store.parts_made", parts=made)
+        if made := await store.make_partitions(now, retention):
+            log.info("store.partitions_made", partitions=made)
     except StoreError as error:
-        log.warning("store.parts_failed", reason=str(error))
+        log.warning("store.partitions_failed", reason=str(error))
 
 
 async def keep_house(store: Store, retention: Callable[[], float], now: Callable[[], float]) -> None:
@@ -70,17 +72,19 @@ async def keep_house(store: Store, retention: Callable[[], float], now: Callable
         await asyncio.sleep(EVERY)
 
 
-async def drop_parts(store: Store, before: float) -> None:
+async def drop_partitions(store: Store, before: float) -> None:
     """Remove parts of the store, and say so. One that can't be dropped now is there the next time."""
     try:
-        async for part in store.drop_parts(before, dead=False):
+        async for part in store.drop_partitions(before, dead=False):
             days = {"since": day_of(part.since), "until": day_of(part.until)}
             if part.kept is None:
-                log.warning("store.part_kept", **days, reason="too much in it is pending, replayed or dead letters")
+                log.warning("store.partition_kept", **days, reason="too much in it is pending, replayed or dead")
             else:
-                log.info("store.part_dropped", **days, signals=part.signals, deliveries=part.deliveries, kept=part.kept)
+                log.info(
+                    "store.partition_dropped", **days, signals=part.signals, deliveries=part.deliveries, kept=part.kept
+                )
     except StoreError as error:
-        log.warning("store.parts_failed", reason=str(error))
+        log.warning("store.partitions_failed", reason=str(error))
 
 
 def day_of(at: float) -> str:
@@ -89,9 +93,9 @@ def day_of(at: float) -> str:
 
 async def clean_up(store: Store, before: float) -> None:
     """One round."""
-    await drop_parts(store, before)
+    await drop_partitions(store, before)
     signals = deliveries = 0
-    async for batch in purge_signals(store, before, strays=True):
+    async for batch in purge_signals(store, before, unpartitioned=True):
         signals += batch.signals
         deliveries += batch.deliveries
     if signals:

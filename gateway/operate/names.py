@@ -19,9 +19,9 @@ async def require_known(store: Store, config: Config, which: Filter) -> None:
     known = {account.name: list(account.routes) for account in config.accounts.values()}
     if not describe_unknown(known, which):
         return
-    for account, route in sorted({*await store.route_states(), *await store.backlog()}):
+    for account, route in sorted({*await store.read_route_states(), *await store.read_backlog()}):
         known.setdefault(account, []).append(route)
-    for row in await store.deliveries(Filter(account=which.account, route=which.route), 1):
+    for row in await store.list_deliveries(Filter(account=which.account, route=which.route), 1):
         known.setdefault(row.account, []).append(row.route)
     if which.account is not None and await is_kept(store, which.account):
         known.setdefault(which.account, [])
@@ -31,7 +31,7 @@ async def require_known(store: Store, config: Config, which: Filter) -> None:
 
 async def is_kept(store: Store, account: str) -> bool:
     """Whether the store has signals or quarantined requests of the account, which may have no routes."""
-    return bool(await store.signals(Filter(account=account), 1) or await store.quarantined(account, 1))
+    return bool(await store.list_signals(Filter(account=account), 1) or await store.list_quarantined(account, 1))
 
 
 def describe_unknown(known: Mapping[str, Sequence[str]], which: Filter) -> str:

@@ -13,11 +13,11 @@ from gateway.model import TYPE_AT, Delivery, RouteKey
 from gateway.store import lanes, queries, sql
 from gateway.store.rows import SIGNAL_COLUMNS, dumps, make_signal, micros
 from gateway.store.sql import sqlite
-from gateway.store.values import Want
+from gateway.store.values import ClaimRequest
 
 
 class ClaimDue(NamedTuple):
-    wants: Sequence[Want]
+    wants: Sequence[ClaimRequest]
     now: float
     lease_until: float
 
@@ -66,11 +66,11 @@ def lease_some(db: Database, item: ClaimDue) -> Leases:
     return Leases(lease, in_turns(live, replays), queries.next_due(db, routes, full))
 
 
-def room_for_replays(want: Want, live: int) -> int:
+def room_for_replays(want: ClaimRequest, live: int) -> int:
     return min(want.limit - live, want.limit if want.replays is None else want.replays)
 
 
-def full_of_replays(wants: Sequence[Want], live: Found, replays: Found) -> set[RouteKey]:
+def full_of_replays(wants: Sequence[ClaimRequest], live: Found, replays: Found) -> set[RouteKey]:
     """Routes that had no room for any more of them."""
     counts = [(len(some), len(again)) for some, again in zip(live, replays, strict=True)]
     return {
@@ -98,7 +98,7 @@ def lease_due(db: Database, item: ClaimDue, limits: Sequence[int], replayed: int
     return sort_found(item.wants, rows, replayed)
 
 
-def sort_found(wants: Sequence[Want], rows: Iterable[Sequence[Any]], replayed: int) -> Found:
+def sort_found(wants: Sequence[ClaimRequest], rows: Iterable[Sequence[Any]], replayed: int) -> Found:
     """Rows of place, due_at and more, by their wants; the longest due first."""
     found: list[list[tuple[int, Leased]]] = [[] for _ in wants]
     for place, due_at, *row in rows:

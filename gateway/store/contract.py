@@ -28,12 +28,13 @@ from typing import Any, Protocol
 from gateway.model import Attempt, Delivery, Signal
 from gateway.store.values import (
     Accepted,
-    Audited,
+    Action,
     Backlog,
     Claim,
+    ClaimRequest,
+    CustodyPage,
     DeliveryRow,
-    Dropped,
-    Event,
+    DroppedPartition,
     Filter,
     Page,
     Purged,
@@ -43,7 +44,6 @@ from gateway.store.values import (
     RouteState,
     SignalRow,
     Target,
-    Want,
 )
 
 
@@ -62,7 +62,7 @@ class Store(Protocol):
 
     async def accept(self, signal: Signal, targets: Sequence[Target], unrouted: Sequence[str], hold: bool) -> Accepted:
         """Write a signal and its deliveries, unless its identity is known. `unrouted` names the routes that did not
-        ask for it. With `hold`, deliveries of a signal wait until `add_orders` was given its order or reference."""
+        ask for it. With `hold`, deliveries of a signal wait until its order or reference is made known."""
         ...
 
     async def quarantine(self, refused: Refused) -> int:
@@ -71,7 +71,7 @@ class Store(Protocol):
 
     # -- delivery
 
-    async def claim(self, wants: Sequence[Want], now: float, lease_until: float) -> Claim:
+    async def claim(self, wants: Sequence[ClaimRequest], now: float, lease_until: float) -> Claim:
         """Lease due heads of lanes, on each route the oldest due first (then the lowest id), up to its limit; replays
         only where live ones leave room. `attempt` counts one more than the attempts recorded. What can't be read, once
         it is leased, is given back."""
@@ -87,14 +87,14 @@ class Store(Protocol):
         """Have the leases of claimed deliveries last longer, of those that are still the holder's; how many."""
         ...
 
-    async def hold(
-        self, routes: Sequence[tuple[str, str]], holder: str, now: float, until: float
+    async def own_routes(
+        self, routes: Sequence[tuple[str, str]], owner: str, now: float, until: float
     ) -> set[tuple[str, str]]:
         """Keep routes for one gateway until then, again and again; those that are its own now. Others get a route once
         its holder's time has run out, at once where that ended it with `until` at `now`."""
         ...
 
-    async def next_due(self, routes: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
+    async def read_next_due(self, routes: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
         """When each route can next be claimed from; routes with nothing waiting are left out."""
         ...
 
@@ -102,7 +102,7 @@ class Store(Protocol):
         """At the start of the only gateway on this store: what an earlier process had claimed is due again."""
         ...
 
-    async def pull_due(self, now: float, latest: float) -> int:
+    async def reset_due_times(self, now: float, latest: float) -> int:
         """At the start too, after the leases: what is due after `latest`, as an earlier process with a clock that was
         ahead may have said, is due now; how many."""
         ...
@@ -117,11 +117,11 @@ class Store(Protocol):
         """Pause or resume a route; noted in the history. The store only remembers it: claims do not look at it."""
         ...
 
-    async def route_states(self) -> Mapping[tuple[str, str], RouteState]:
+    async def read_route_states(self) -> Mapping[tuple[str, str], RouteState]:
         """What is remembered, of the routes of which anything is."""
         ...
 
-    async def backlog(self) -> Mapping[tuple[str, str], Backlog]:
+    async def read_backlog(self) -> Mapping[tuple[str, str], Backlog]:
         """What each route has pending; routes with nothing are left out. Costs by what is pending, not by history."""
         ...
 
@@ -141,20 +141,20 @@ class Store(Protocol):
         """What `replay` would do, page by page."""
         ...
 
-    async def add_orders(self, account: str, orders: Sequence[str], now: float) -> int:
+    async def add_known_orders(self, account: str, orders: Sequence[str], now: float) -> int:
         """Make orders (ids or references) known to an account and free what was held for them, as if made `now`; how
         many freed."""
         ...
 
-    async def read_state(self, account: str, route: str) -> Mapping[str, Any]:
+    async def read_sink_state(self, account: str, route: str) -> Mapping[str, Any]:
         """A route's key-value store."""
         ...
 
-    async def signals(self, which: Filter, limit: int) -> Sequence[SignalRow]:
+    async def list_signals(self, which: Filter, limit: int) -> Sequence[SignalRow]:
         """Newest first."""
         ...
 
-    async def signals_after(self, which: Filter, after: int, limit: int) -> Sequence[Signal]:
+    async def list_signals_after(self, which: Filter, after: int, limit: int) -> Sequence[Signal]:
         """Those with an id above `after`, in the order of their ids: any window in pages, each from where one ended."""
         ...
 
@@ -162,23 +162,23 @@ class Store(Protocol):
         """How many match."""
         ...
 
-    async def deliveries(self, which: Filter, limit: int) -> Sequence[DeliveryRow]:
+    async def list_deliveries(self, which: Filter, limit: int) -> Sequence[DeliveryRow]:
         """Newest first."""
         ...
 
-    async def heads(self, signal_id: int) -> Mapping[str, DeliveryRow]:
+    async def read_heads(self, signal_id: int) -> Mapping[str, DeliveryRow]:
         """The heads of the lanes in which deliveries of a signal wait, by route."""
         ...
 
-    async def attempts(self, signal_id: int) -> Mapping[str, Sequence[Attempt]]:
+    async def read_attempts(self, signal_id: int) -> Mapping[str, Sequence[Attempt]]:
         """The failed attempts of a signal's deliveries, by route, in order."""
         ...
 
-    async def quarantined(self, account: str | None, limit: int) -> Sequence[QuarantineRow]:
+    async def list_quarantined(self, account: str | None, limit: int) -> Sequence[QuarantineRow]:
         """What is in quarantine, newest first."""
         ...
 
-    async def quarantined_oldest(self, which: Filter, limit: int) -> Sequence[QuarantineRow]:
+    async def list_quarantined_oldest(self, which: Filter, limit: int) -> Sequence[QuarantineRow]:
         """The same, oldest first. Of the filter count `ids`, `after` and `upto`, here of quarantine, `account`, `since`
         and `until`."""
         ...
@@ -188,41 +188,36 @@ class Store(Protocol):
         history. It is kept, marked. False where it was not in quarantine."""
         ...
 
-    async def ledger(self) -> Mapping[tuple[str, str], Mapping[str, int]]:
-        """Per (account, route): `accepted`, `delivered`, `pending`, `dead`, `filtered` (with those it did not ask
-        for), counted in one snapshot."""
-        ...
-
-    def audit(self, after: int = 0) -> AsyncIterator[Audited]:
+    def check_custody(self, after: int = 0) -> AsyncIterator[CustodyPage]:
         """Check custody, page by page and beside whoever writes: each signal above the id `after` has as many
         deliveries as it was given, each delivery its signal and exactly one state that all its fields agree with, and
         where any waits in a lane, unheld, the lane has exactly one head. What is accepted meanwhile is left out."""
         ...
 
-    async def note(self, action: str, detail: Mapping[str, Any], now: float) -> None:
+    async def record_action(self, action: str, detail: Mapping[str, Any], now: float) -> None:
         """Keep in the history that something was done by hand."""
         ...
 
-    async def history(self, action: str | None, limit: int) -> Sequence[Event]:
+    async def list_actions(self, action: str | None, limit: int) -> Sequence[Action]:
         """What was done by hand, newest first."""
         ...
 
-    async def make_parts(self, now: float, retention: float) -> int:
+    async def make_partitions(self, now: float, retention: float) -> int:
         """See that there are parts for what comes, where the store keeps in parts what is removed together; how many
         were made. To work without is only slower to remove. Raises StoreError where others would have to wait."""
         ...
 
-    def drop_parts(self, before: float, dead: bool) -> AsyncIterator[Dropped]:
+    def drop_partitions(self, before: float, dead: bool) -> AsyncIterator[DroppedPartition]:
         """Remove parts that only have signals received before that time, oldest first; what `purge` would leave stays.
         It takes as long for many signals as for few. A part is kept for a day longer, and not every store has parts;
         `purge` removes what is left. Raises StoreError where others would have to wait."""
         ...
 
-    async def purge(self, before: float, after: int, limit: int, dead: bool, strays: bool = False) -> Purged:
+    async def purge(self, before: float, after: int, limit: int, dead: bool, unpartitioned: bool = False) -> Purged:
         """Look at the next `limit` signals with ids above `after`, and remove those received before that time, with
         all that belongs to them. One with a delivery that is pending, or that ended since (a replay), stays, and so
-        does one with a dead letter, unless `dead`. Without old ones among them, it is the end. With `strays`, those
-        in parts are left for `drop_parts`."""
+        does one with a dead letter, unless `dead`. Without old ones among them, it is the end. With
+        `unpartitioned`, those in partitions are left for `drop_partitions`."""
         ...
 
     async def count_purge(self, before: float, dead: bool) -> int:
@@ -237,7 +232,7 @@ class Store(Protocol):
         """How many quarantined requests would be removed in all."""
         ...
 
-    async def probe(self) -> None:
+    async def check_writable(self) -> None:
         """Write something, in turn with what else is written. Raises as `accept` does."""
         ...
 
@@ -245,7 +240,7 @@ class Store(Protocol):
         """Have `tell` called, on the event loop, after each transaction that failed."""
         ...
 
-    def on_news(self, tell: Callable[[Sequence[tuple[str, str]]], None]) -> None:
+    def on_notification(self, tell: Callable[[Sequence[tuple[str, str]]], None]) -> None:
         """Have `tell` called, on the event loop, with routes that another process has committed something for; with
         none where it may be any. Not every store does, and no call is certain to come: it only saves waiting."""
         ...

@@ -13,10 +13,10 @@ from typing import Any
 import orjson
 from peewee import JOIN, SQL, Case, Database, Value, fn
 
+from gateway.store.id_ranges import IdRange, end_of
 from gateway.store.queries import ALL, STATES
-from gateway.store.spans import Span, end_of
 from gateway.store.tables import Deliveries, Signals
-from gateway.store.values import Audited, Wrong
+from gateway.store.values import CustodyPage, Violation
 
 NOTHING = dict.fromkeys(("accepted", *STATES), 0)
 COUNT = fn.COUNT(ALL)
@@ -24,38 +24,38 @@ Given = Deliveries.alias("given")
 Head = Deliveries.alias("head")
 
 
-def whole(db: Database, after: int) -> Span:
+def whole(db: Database, after: int) -> IdRange:
     """All ids above one: those of deliveries too, which may have lost their signals."""
     fields = (Signals.id, Deliveries.signal_id)
     firsts = [first for field in fields if (first := end_of(db, fn.MIN, field)) >= 0]
-    return Span(max(min(firsts, default=0), after + 1), max(end_of(db, fn.MAX, field) for field in fields))
+    return IdRange(max(min(firsts, default=0), after + 1), max(end_of(db, fn.MAX, field) for field in fields))
 
 
-def audit(db: Database, whole: Span, span: Span) -> Audited:
-    """What is in the span, and what is wrong there."""
+def audit(db: Database, whole: IdRange, ids: IdRange) -> CustodyPage:
+    """What is in the ids, and what is wrong there."""
     ledger: defaultdict[tuple[str, str], Counter[str]] = defaultdict(lambda: Counter(NOTHING))
-    for account, route, state, count in count_deliveries(db, span):
+    for account, route, state, count in count_deliveries(db, ids):
         ledger[account, route].update({"accepted": count, **({state: count} if state in STATES else {})})
     found = {key: counts["accepted"] for key, counts in ledger.items()}
-    wrong = [*find_miscounted(db, span), *find_inconsistent(db, span)]
+    wrong = [*find_miscounted(db, ids), *find_inconsistent(db, ids)]
     signals = 0
-    for account, unrouted, count in count_signals(db, span):
+    for account, unrouted, count in count_signals(db, ids):
         signals += count
         names = read_names(unrouted)
         if names is None:
-            wrong += find_unreadable(db, span, unrouted)
+            wrong += find_unreadable(db, ids, unrouted)
         for name in names or ():
             ledger[account, name].update({"accepted": count, "filtered": count})
-    return Audited(whole.first, span.last, whole.last, found, signals, ledger, wrong)
+    return CustodyPage(whole.first, ids.last, whole.last, found, signals, ledger, wrong)
 
 
 # -- signals
 
 
-def count_signals(db: Database, span: Span) -> Iterable[tuple[str, str, int]]:
+def count_signals(db: Database, ids: IdRange) -> Iterable[tuple[str, str, int]]:
     """By account and the routes that did not ask for them; the lists are few and repeat."""
     group = (Signals.account, Signals.unrouted)
-    query = Signals.select(*group, COUNT).where(Signals.id.between(span.first, span.last)).group_by(*group)
+    query = Signals.select(*group, COUNT).where(Signals.id.between(ids.first, ids.last)).group_by(*group)
     return list(query.tuples().execute(db))
 
 
@@ -68,20 +68,20 @@ def read_names(unrouted: str) -> list[str] | None:
     return names if isinstance(names, list) else None
 
 
-def find_unreadable(db: Database, span: Span, unrouted: str) -> Iterator[Wrong]:
+def find_unreadable(db: Database, ids: IdRange, unrouted: str) -> Iterator[Violation]:
     query = Signals.select(Signals.id, Signals.account)
-    rows = query.where(Signals.id.between(span.first, span.last), Signals.unrouted == unrouted)
+    rows = query.where(Signals.id.between(ids.first, ids.last), Signals.unrouted == unrouted)
     for id, account in rows.tuples().execute(db):
-        yield Wrong(id, account, None, "its list of the routes that did not ask for it can't be read")
+        yield Violation(id, account, None, "its list of the routes that did not ask for it can't be read")
 
 
-def find_miscounted(db: Database, span: Span) -> Iterator[Wrong]:
+def find_miscounted(db: Database, ids: IdRange) -> Iterator[Violation]:
     """Signals that have other than the deliveries they were given when they were accepted."""
     has = Given.select(COUNT).where(Given.signal_id == Signals.id, Given.received_at == Signals.received_at)
     query = Signals.select(Signals.id, Signals.account, Signals.deliveries, has)
-    rows = query.where(Signals.id.between(span.first, span.last), Signals.deliveries != has)
+    rows = query.where(Signals.id.between(ids.first, ids.last), Signals.deliveries != has)
     for id, account, given, found in rows.tuples().execute(db):
-        yield Wrong(id, account, None, f"was given {given} deliveries and has {found}")
+        yield Violation(id, account, None, f"was given {given} deliveries and has {found}")
 
 
 # -- deliveries
@@ -118,18 +118,18 @@ RULES: Mapping[str, Any] = {
 """What must be of no delivery. That a lane has not several heads with nobody behind them, a unique index sees to."""
 
 
-def find_inconsistent(db: Database, span: Span) -> Iterator[Wrong]:
+def find_inconsistent(db: Database, ids: IdRange) -> Iterator[Violation]:
     """Deliveries that break a rule; the first that each breaks."""
     broken = Case(None, [(rule, what) for what, rule in RULES.items()])
     query = Deliveries.select(Deliveries.signal_id, Deliveries.account, Deliveries.route, broken)
     same = (Signals.id == Deliveries.signal_id) & (Signals.received_at == Deliveries.received_at)
     query = query.join(Signals, JOIN.LEFT_OUTER, on=same)
-    rows = query.where(Deliveries.signal_id.between(span.first, span.last), broken.is_null(False))
+    rows = query.where(Deliveries.signal_id.between(ids.first, ids.last), broken.is_null(False))
     for row in rows.order_by(Deliveries.signal_id, Deliveries.route).tuples().execute(db):
-        yield Wrong(*row)
+        yield Violation(*row)
 
 
-def count_deliveries(db: Database, span: Span) -> Iterable[tuple[str, str, str, int]]:
+def count_deliveries(db: Database, ids: IdRange) -> Iterable[tuple[str, str, str, int]]:
     group = (Deliveries.account, Deliveries.route, Deliveries.state)
-    query = Deliveries.select(*group, COUNT).where(Deliveries.signal_id.between(span.first, span.last))
+    query = Deliveries.select(*group, COUNT).where(Deliveries.signal_id.between(ids.first, ids.last))
     return list(query.group_by(*group).tuples().execute(db))

@@ -14,17 +14,18 @@ from peewee import Database, PeeweeException
 
 from gateway.errors import StoreError
 from gateway.model import Attempt, Delivery, Signal
-from gateway.store import claims, custody, drop, lanes, parts, purge, queries, spans, writes
+from gateway.store import claims, custody, drop, id_ranges, lanes, partitions, purge, queries, writes
 from gateway.store.lock import Serving
 from gateway.store.rows import dumps
 from gateway.store.values import (
     Accepted,
-    Audited,
+    Action,
     Backlog,
     Claim,
+    ClaimRequest,
+    CustodyPage,
     DeliveryRow,
-    Dropped,
-    Event,
+    DroppedPartition,
     Filter,
     Page,
     Purged,
@@ -34,7 +35,6 @@ from gateway.store.values import (
     RouteState,
     SignalRow,
     Target,
-    Want,
 )
 from gateway.store.writer import Prepare, Step, Writer, describe_failure
 
@@ -46,25 +46,25 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class Dialect:
     """Where databases differ. `shared`: other gateways may serve from it too. `prepare` runs first in each of the
     writer's transactions; `revive` makes a broken connection anew and says whether it had to; `forms` are steps that it
-    has in a form of its own; `bell`, where there is one, wakes the others."""
+    has in a form of its own; `notifier`, where there is one, wakes the others."""
 
     shared: bool
     prepare: Prepare
     revive: Callable[[Any], bool]
     forms: Mapping[Step, Step] = field(default_factory=dict)
-    bell: Bell | None = None
+    notifier: Notifier | None = None
 
 
-FILE = Ways(shared=False, prepare=lambda db, work: None, revive=lambda db: False)
+FILE = Dialect(shared=False, prepare=lambda db, work: None, revive=lambda db: False)
 
 
-class Bell(Protocol):
+class Notifier(Protocol):
     """Brings news between processes that share a database."""
 
-    def ring(self, routes: Iterable[tuple[str, str]]) -> None:
+    def notify(self, routes: Iterable[tuple[str, str]]) -> None:
         """Tell the others that something was committed for these routes; where none is named, for any."""
         ...
 
@@ -136,15 +136,15 @@ class DatabaseStore:
         loop: asyncio.AbstractEventLoop,
         serving: Serving | None,
         actor: str,
-        ways: Ways = FILE,
+        dialect: Dialect = FILE,
     ) -> None:
-        self.shared = ways.shared
-        self._bell = ways.bell
+        self.shared = dialect.shared
+        self._notifier = dialect.notifier
         self._actor = actor
         self._loop = loop
-        self._writer = Writer(writer, writes.STEPS, limit, loop, ways.prepare, ways.forms)
-        self._claimed = Readers(readers[:1], loop, ways.revive)
-        self._readers = Readers(readers[1:], loop, ways.revive)
+        self._writer = Writer(writer, writes.STEPS, limit, loop, dialect.prepare, dialect.forms)
+        self._claimed = Readers(readers[:1], loop, dialect.revive)
+        self._readers = Readers(readers[1:], loop, dialect.revive)
         self._serving = serving
         self._closing: asyncio.Task[None] | None = None
 
@@ -153,8 +153,8 @@ class DatabaseStore:
     async def accept(self, signal: Signal, targets: Sequence[Target], unrouted: Sequence[str], hold: bool) -> Accepted:
         item = writes.Accept(signal, targets, unrouted, hold)
         accepted: Accepted = await self._writer.submit(writes.accept_signals, item, bounded=True)
-        if self._bell and targets and not accepted.duplicate:
-            self._bell.ring([(signal.account, target.route) for target in targets])
+        if self._notifier and targets and not accepted.duplicate:
+            self._notifier.notify([(signal.account, target.route) for target in targets])
         return accepted
 
     async def quarantine(self, refused: Refused) -> int:
@@ -162,7 +162,7 @@ class DatabaseStore:
 
     # -- delivery
 
-    async def claim(self, wants: Sequence[Want], now: float, lease_until: float) -> Claim:
+    async def claim(self, wants: Sequence[ClaimRequest], now: float, lease_until: float) -> Claim:
         item = claims.ClaimDue(wants, now, lease_until)
         leases: claims.Leases = await self._writer.submit(claims.lease_deliveries, item)
         try:
@@ -183,21 +183,21 @@ class DatabaseStore:
         held = [(d.signal.account, d.signal.id, d.route, d.lease) for d in deliveries]
         return await self._count(lanes.renew_leases, lanes.Renew(held, lease_until))
 
-    async def hold(
-        self, routes: Sequence[tuple[str, str]], holder: str, now: float, until: float
+    async def own_routes(
+        self, routes: Sequence[tuple[str, str]], owner: str, now: float, until: float
     ) -> set[tuple[str, str]]:
-        item = writes.Hold(routes, holder, now, until)
-        held: set[tuple[str, str]] = await self._writer.submit(writes.hold_routes, item)
+        item = writes.OwnRoutes(routes, owner, now, until)
+        held: set[tuple[str, str]] = await self._writer.submit(writes.own_routes, item)
         return held
 
-    async def next_due(self, routes: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
+    async def read_next_due(self, routes: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
         return await self._readers.run(queries.next_due, list(routes))
 
     async def release_leases(self, now: float) -> int:
         return await self._count(lanes.release_leases, now)
 
-    async def pull_due(self, now: float, latest: float) -> int:
-        return await self._count(lanes.pull_due, lanes.PullDue(now, latest))
+    async def reset_due_times(self, now: float, latest: float) -> int:
+        return await self._count(lanes.reset_due_times, lanes.ResetDueTimes(now, latest))
 
     # -- routes
 
@@ -209,18 +209,18 @@ class DatabaseStore:
         await self._writer.submit(writes.pause_routes, pause)
         self._spread(1)
 
-    async def route_states(self) -> Mapping[tuple[str, str], RouteState]:
+    async def read_route_states(self) -> Mapping[tuple[str, str], RouteState]:
         return await self._readers.run(queries.read_route_states)
 
-    async def backlog(self) -> Mapping[tuple[str, str], Backlog]:
+    async def read_backlog(self) -> Mapping[tuple[str, str], Backlog]:
         return await self._readers.run(queries.read_backlog)
 
     # -- looking and mending
 
     async def replay(self, which: Filter, now: float) -> AsyncIterator[Page]:
-        whole = left = await self._readers.run(spans.whole, which)
+        whole = left = await self._readers.run(id_ranges.whole, which)
         while left:
-            ids, reached = await self._readers.run(spans.find_replayable, which, left)
+            ids, reached = await self._readers.run(id_ranges.find_replayable, which, left)
             # Of a signal nothing changes: what the filter asks of it holds still.
             again = Filter(ids, account=which.account, route=which.route, state=which.state)
             began = self._loop.time()
@@ -231,68 +231,67 @@ class DatabaseStore:
             left = left.beyond(reached)
 
     async def count_replay(self, which: Filter) -> AsyncIterator[Page]:
-        whole = await self._readers.run(spans.whole, which)
+        whole = await self._readers.run(id_ranges.whole, which)
         for step in whole.steps():
-            yield Page(whole.first, step.last, whole.last, await self._readers.run(spans.count_replayable, which, step))
+            yield Page(
+                whole.first, step.last, whole.last, await self._readers.run(id_ranges.count_replayable, which, step)
+            )
 
-    async def add_orders(self, account: str, orders: Sequence[str], now: float) -> int:
-        return self._spread(await self._count(writes.add_orders, writes.AddOrders(account, orders, now)))
+    async def add_known_orders(self, account: str, orders: Sequence[str], now: float) -> int:
+        return self._spread(await self._count(writes.add_known_orders, writes.AddKnownOrders(account, orders, now)))
 
-    async def read_state(self, account: str, route: str) -> Mapping[str, Any]:
+    async def read_sink_state(self, account: str, route: str) -> Mapping[str, Any]:
         return await self._readers.run(queries.read_state, account, route)
 
-    async def signals(self, which: Filter, limit: int) -> Sequence[SignalRow]:
+    async def list_signals(self, which: Filter, limit: int) -> Sequence[SignalRow]:
         return await self._readers.run(queries.list_signals, which, limit)
 
-    async def signals_after(self, which: Filter, after: int, limit: int) -> Sequence[Signal]:
+    async def list_signals_after(self, which: Filter, after: int, limit: int) -> Sequence[Signal]:
         return await self._readers.run(queries.list_signals_after, which, after, limit)
 
     async def count_signals(self, which: Filter) -> int:
         return await self._readers.run(queries.count_signals, which)
 
-    async def deliveries(self, which: Filter, limit: int) -> Sequence[DeliveryRow]:
+    async def list_deliveries(self, which: Filter, limit: int) -> Sequence[DeliveryRow]:
         return await self._readers.run(queries.list_deliveries, which, limit)
 
-    async def heads(self, signal_id: int) -> Mapping[str, DeliveryRow]:
+    async def read_heads(self, signal_id: int) -> Mapping[str, DeliveryRow]:
         return await self._readers.run(queries.find_heads, signal_id)
 
-    async def attempts(self, signal_id: int) -> Mapping[str, Sequence[Attempt]]:
+    async def read_attempts(self, signal_id: int) -> Mapping[str, Sequence[Attempt]]:
         return await self._readers.run(queries.list_attempts, signal_id)
 
-    async def quarantined(self, account: str | None, limit: int) -> Sequence[QuarantineRow]:
+    async def list_quarantined(self, account: str | None, limit: int) -> Sequence[QuarantineRow]:
         return await self._readers.run(queries.list_quarantined, account, limit)
 
-    async def quarantined_oldest(self, which: Filter, limit: int) -> Sequence[QuarantineRow]:
+    async def list_quarantined_oldest(self, which: Filter, limit: int) -> Sequence[QuarantineRow]:
         return await self._readers.run(queries.list_quarantined_oldest, which, limit)
 
     async def release_quarantined(self, quarantine_id: int, signal: Signal, now: float) -> bool:
         release = writes.Release(quarantine_id, signal, now, self._actor)
         return bool(await self._writer.submit(writes.release_quarantined, release))
 
-    async def ledger(self) -> Mapping[tuple[str, str], Mapping[str, int]]:
-        return await self._readers.run(queries.read_ledger)
-
-    async def audit(self, after: int = 0) -> AsyncIterator[Audited]:
+    async def check_custody(self, after: int = 0) -> AsyncIterator[CustodyPage]:
         whole = await self._readers.run(custody.whole, after)
         for step in whole.steps():
             yield await self._readers.run(custody.audit, whole, step)
 
-    async def note(self, action: str, detail: Mapping[str, Any], now: float) -> None:
-        await self._writer.submit(writes.note_events, writes.Note(now, self._actor, action, detail))
+    async def record_action(self, action: str, detail: Mapping[str, Any], now: float) -> None:
+        await self._writer.submit(writes.record_actions, writes.RecordAction(now, self._actor, action, detail))
 
-    async def history(self, action: str | None, limit: int) -> Sequence[Event]:
-        return await self._readers.run(queries.list_events, action, limit)
+    async def list_actions(self, action: str | None, limit: int) -> Sequence[Action]:
+        return await self._readers.run(queries.list_actions, action, limit)
 
-    async def make_parts(self, now: float, retention: float) -> int:
-        return len(await self._readers.run(parts.make_parts, now, now, retention))
+    async def make_partitions(self, now: float, retention: float) -> int:
+        return len(await self._readers.run(partitions.make_partitions, now, now, retention))
 
-    async def drop_parts(self, before: float, dead: bool) -> AsyncIterator[Dropped]:
+    async def drop_partitions(self, before: float, dead: bool) -> AsyncIterator[DroppedPartition]:
         for part in await self._readers.run(drop.find_old, before):
-            if dropped := await self._readers.run(drop.drop_part, part, before, dead):
+            if dropped := await self._readers.run(drop.drop_partition, part, before, dead):
                 yield dropped
 
-    async def purge(self, before: float, after: int, limit: int, dead: bool, strays: bool = False) -> Purged:
-        item = purge.Purge(before, after, limit, dead, strays)
+    async def purge(self, before: float, after: int, limit: int, dead: bool, unpartitioned: bool = False) -> Purged:
+        item = purge.Purge(before, after, limit, dead, unpartitioned)
         purged: Purged = await self._writer.submit(purge.purge_signals, item)
         return purged
 
@@ -305,15 +304,15 @@ class DatabaseStore:
     async def count_quarantine(self, before: float) -> int:
         return await self._readers.run(purge.count_refused, before)
 
-    async def probe(self) -> None:
-        await self._writer.submit(writes.probe, None, bounded=True)
+    async def check_writable(self) -> None:
+        await self._writer.submit(writes.check_writable, None, bounded=True)
 
     def on_failure(self, tell: Callable[[], None]) -> None:
         self._writer.on_failure = tell
 
-    def on_news(self, tell: Callable[[Sequence[tuple[str, str]]], None]) -> None:
-        if self._bell:
-            self._bell.listen(tell)
+    def on_notification(self, tell: Callable[[Sequence[tuple[str, str]]], None]) -> None:
+        if self._notifier:
+            self._notifier.listen(tell)
 
     async def verify(self) -> None:
         if self._serving:
@@ -331,13 +330,13 @@ class DatabaseStore:
                 stack.callback(self._serving.end)
             await self._readers.close(thread.join)
             await self._claimed.close(thread.join)
-            if self._bell:
-                await self._loop.run_in_executor(None, self._bell.close)
+            if self._notifier:
+                await self._loop.run_in_executor(None, self._notifier.close)
 
     def _spread(self, changed: int) -> int:
         """Have other processes look, where anything has changed."""
-        if self._bell and changed:
-            self._bell.ring(())
+        if self._notifier and changed:
+            self._notifier.notify(())
         return changed
 
     async def _count(self, step: Step, item: Any) -> int:

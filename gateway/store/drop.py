@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from peewee import Database
 
-from gateway.store import parts
-from gateway.store.parts import DAY, OF_SIGNALS, Part
+from gateway.store import partitions
+from gateway.store.partitions import DAY, OF_SIGNALS, Partition
 from gateway.store.rows import micros
 from gateway.store.sql import execute
 from gateway.store.tables import Attempts, Deliveries, Signals
-from gateway.store.values import Dropped
+from gateway.store.values import DroppedPartition
 
 MOST = 5000
 """Signals that may stay of a part that goes. To move them is some tenths of a second for which all wait."""
@@ -35,21 +35,21 @@ LIMIT %s
 """
 
 
-def find_old(db: Database, before: float) -> list[Part]:
+def find_old(db: Database, before: float) -> list[Partition]:
     """Parts of which all was received a day before that time, or earlier."""
-    return [part for part in parts.list_parts(db) if part.end <= micros(before) - DAY]
+    return [part for part in partitions.list_partitions(db) if part.end <= micros(before) - DAY]
 
 
-def drop_part(db: Database, part: Part, before: float, dead: bool) -> Dropped | None:
+def drop_partition(db: Database, part: Partition, before: float, dead: bool) -> DroppedPartition | None:
     """Drop a part, unless too much must stay; None where another gateway just did. Raises StoreError where others are
     at work on the tables and do not end."""
-    with parts.keeping(db):
-        if part not in parts.list_parts(db):
+    with partitions.keeping(db):
+        if part not in partitions.list_partitions(db):
             return None
         if len(find_kept(db, part, before, dead)) > MOST:
             return dropped(part, 0, 0, None)
         signals, deliveries = (count(db, f"{name}_{part.name}") for name in ("signals", "deliveries"))
-        parts.exclude(db)
+        partitions.exclude(db)
         kept = find_kept(db, part, before, dead)
         if len(kept) > MOST:
             return dropped(part, 0, 0, None)
@@ -57,13 +57,13 @@ def drop_part(db: Database, part: Part, before: float, dead: bool) -> Dropped | 
     return dropped(part, signals - stay[0], deliveries - stay[1], stay[0])
 
 
-def find_kept(db: Database, part: Part, before: float, dead: bool) -> list[int]:
+def find_kept(db: Database, part: Partition, before: float, dead: bool) -> list[int]:
     """The signals of a part that must stay; no more than it takes to leave the part."""
     text = KEPT.format(name=part.name, first=part.first, end=part.end)
     return [signal_id for (signal_id,) in execute(db, text, micros(before), dead, MOST + 1)]
 
 
-def replace_table(db: Database, name: str, part: Part, kept: list[int]) -> int:
+def replace_table(db: Database, name: str, part: Partition, kept: list[int]) -> int:
     """Have the default partition take what stays of one of the part's tables, and drop that; how many rows stay."""
     model, key = MODELS[name]
     table, whole = f"{name}_{part.name}", OF_SIGNALS[name][0]
@@ -80,5 +80,5 @@ def count(db: Database, table: str) -> int:
     return int(rows)
 
 
-def dropped(part: Part, signals: int, deliveries: int, kept: int | None) -> Dropped:
-    return Dropped(part.first / 1e6, part.end / 1e6, signals, deliveries, kept)
+def dropped(part: Partition, signals: int, deliveries: int, kept: int | None) -> DroppedPartition:
+    return DroppedPartition(part.first / 1e6, part.end / 1e6, signals, deliveries, kept)

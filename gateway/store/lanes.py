@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from peewee import Case, Database
 
 from gateway.model import Attempt, Dead, Delivery, Done, RetryAt, RouteKey
-from gateway.store import spans, sql
+from gateway.store import id_ranges, sql
 from gateway.store.rows import clean, dumps, micros, micros_of
 from gateway.store.sql import sqlite
 from gateway.store.tables import Deliveries
@@ -31,7 +31,7 @@ class Replay(NamedTuple):
     now: float
 
 
-class PullDue(NamedTuple):
+class ResetDueTimes(NamedTuple):
     now: float
     latest: float
 
@@ -167,9 +167,9 @@ def release_leases(db: Database, items: Sequence[float]) -> list[int]:
     return [len(sql.run(db, sql.RELEASE_LEASES, micros(now))) for now in items]
 
 
-def pull_due(db: Database, items: Sequence[PullDue]) -> list[int]:
+def reset_due_times(db: Database, items: Sequence[ResetDueTimes]) -> list[int]:
     """What waits for a time that only a wrong clock can have set, does not wait."""
-    return [len(sql.run(db, sql.PULL_DUE, micros(now), micros(latest))) for now, latest in items]
+    return [len(sql.run(db, sql.RESET_DUE_TIMES, micros(now), micros(latest))) for now, latest in items]
 
 
 # -- replays
@@ -193,7 +193,7 @@ def replay_some(db: Database, which: Filter, now: float) -> Counter[RouteKey]:
         "reason": "",
         "replayed": 1,
     }
-    query = Deliveries.update(anew).where(*spans.replayable(which))
+    query = Deliveries.update(anew).where(*id_ranges.replayable(which))
     lanes = list(query.returning(Deliveries.account, Deliveries.route, Deliveries.lane).tuples().execute(db))
     promote_heads(db, lanes, at)
     return Counter((account, route) for account, route, _ in lanes)

@@ -13,7 +13,7 @@ from typing import Any
 from peewee import Database, Model, PeeweeException, fn
 
 from gateway.errors import GatewayError, StoreError
-from gateway.store import parts, queries, sqlite
+from gateway.store import partitions, queries, sqlite
 from gateway.store.contract import Settings
 from gateway.store.migrations import execute, open_schema
 from gateway.store.tables import TABLES, Attempts, Deliveries, Signals
@@ -71,8 +71,8 @@ def make_room(old: Database, new: Database, retention: float) -> None:
     """Parts for all that will be kept; what is older goes soon, and by itself."""
     first, now = Signals.select(fn.MIN(Signals.received_at)).scalar(old), time.time()
     if first is not None:
-        oldest = now - retention - parts.width_of(retention) / 1e6
-        parts.make_parts(new, min(max(first / 1e6, oldest), now), now, retention)
+        oldest = now - retention - partitions.width_of(retention) / 1e6
+        partitions.make_partitions(new, min(max(first / 1e6, oldest), now), now, retention)
 
 
 def find_place(old: Database, new: Database) -> int:

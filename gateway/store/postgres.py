@@ -12,12 +12,12 @@ from psycopg.conninfo import conninfo_to_dict
 
 from gateway.errors import GatewayError, StoreError
 from gateway.store import pipeline
-from gateway.store.bell import NotifyBell
 from gateway.store.connection import Reconnecting
 from gateway.store.contract import Settings, Store
-from gateway.store.database import DatabaseStore, Ways
+from gateway.store.database import DatabaseStore, Dialect
 from gateway.store.migrations import APPLICATION, migrate, open_schema
-from gateway.store.orders import lock_orders
+from gateway.store.notify import PostgresNotifier
+from gateway.store.order_locks import lock_orders
 from gateway.store.writer import describe_failure
 
 READERS = 3
@@ -49,9 +49,11 @@ def open_postgres(settings: Settings, loop: asyncio.AbstractEventLoop) -> Store:
         except PeeweeException as error:
             raise cant_open(parameters, error) from error
         opened.pop_all()
-    bell = None if settings.pooler else NotifyBell(parameters, loop, ANSWER)
-    ways = Ways(shared=True, prepare=lock_orders, revive=Reconnecting.revive, forms=pipeline.FORMS, bell=bell)
-    return DatabaseStore(writer, [claims, *readers], settings.queue, loop, None, settings.actor, ways)
+    notifier = None if settings.pooler else PostgresNotifier(parameters, loop, ANSWER)
+    dialect = Dialect(
+        shared=True, prepare=lock_orders, revive=Reconnecting.revive, forms=pipeline.FORMS, notifier=notifier
+    )
+    return DatabaseStore(writer, [claims, *readers], settings.queue, loop, None, settings.actor, dialect)
 
 
 def migrate_postgres(settings: Settings, contract: bool) -> list[str]:

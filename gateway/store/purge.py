@@ -9,7 +9,7 @@ from peewee import Database, Expression, fn
 
 from gateway.store.rows import micros
 from gateway.store.sql import is_postgres
-from gateway.store.tables import Attempts, Deliveries, Quarantine, Signals, Strays
+from gateway.store.tables import Attempts, DefaultSignals, Deliveries, Quarantine, Signals
 from gateway.store.values import Purged
 
 
@@ -18,7 +18,7 @@ class Purge(NamedTuple):
     after: int
     limit: int
     dead: bool
-    strays: bool = False
+    unpartitioned: bool = False
 
 
 class PurgeQuarantine(NamedTuple):
@@ -33,7 +33,7 @@ def purge_signals(db: Database, items: Sequence[Purge]) -> list[Purged]:
 
 def purge_page(db: Database, item: Purge) -> Purged:
     """A page of signals by id. Received times nearly always grow with ids, so a page without an old one is the end."""
-    table = Strays if item.strays and is_postgres(db) else Signals
+    table = DefaultSignals if item.unpartitioned and is_postgres(db) else Signals
     page = table.select(table.id, table.received_at).where(table.id > item.after)
     rows = list(page.order_by(table.id).limit(item.limit).tuples().execute(db))
     old = {signal_id: received_at for signal_id, received_at in rows if received_at < micros(item.before)}

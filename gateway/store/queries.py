@@ -12,8 +12,8 @@ from peewee import SQL, Database, Expression, Tuple, fn
 from gateway.model import Attempt, Kind, Signal
 from gateway.store import sql
 from gateway.store.rows import SIGNAL_COLUMNS, dumps, make_signal, micros, seconds
-from gateway.store.tables import Attempts, Audit, Deliveries, Quarantine, Routes, Signals, SinkState
-from gateway.store.values import Backlog, DeliveryRow, Event, Filter, QuarantineRow, RouteState, SignalRow
+from gateway.store.tables import Actions, Attempts, Deliveries, Quarantine, Routes, Signals, SinkState
+from gateway.store.values import Action, Backlog, DeliveryRow, Filter, QuarantineRow, RouteState, SignalRow
 
 NEWEST = 2**63 - 1
 """Above any signal's id."""
@@ -226,11 +226,11 @@ def read_backlog(db: Database) -> dict[tuple[str, str], Backlog]:
     return {(account, route): Backlog(pending, due, seconds(at)) for account, route, pending, due, at in rows}
 
 
-def list_events(db: Database, action: str | None, limit: int) -> list[Event]:
+def list_actions(db: Database, action: str | None, limit: int) -> list[Action]:
     """The history, newest first."""
-    query = Audit.select().order_by(Audit.id.desc()).limit(limit)
-    rows = (query.where(Audit.action == action) if action else query).dicts().execute(db)
-    return [Event(**{**row, "at": row["at"] / 1e6, "detail": orjson.loads(row["detail"])}) for row in rows]
+    query = Actions.select().order_by(Actions.id.desc()).limit(limit)
+    rows = (query.where(Actions.action == action) if action else query).dicts().execute(db)
+    return [Action(**{**row, "at": row["at"] / 1e6, "detail": orjson.loads(row["detail"])}) for row in rows]
 
 
 def read_state(db: Database, account: str, route: str) -> dict[str, Any]:

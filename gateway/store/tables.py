@@ -28,8 +28,8 @@ class Signals(Model):
         table_name = "signals"
 
 
-class Strays(Signals):
-    """On PostgreSQL, those signals that are in none of the parts."""
+class DefaultSignals(Signals):
+    """On PostgreSQL, those signals that are in none of the partitions."""
 
     class Meta:
         table_name = "signals_default"
@@ -130,32 +130,32 @@ class Routes(Model):
         primary_key = CompositeKey("account", "route")
 
 
-class Holders(Model):
+class RouteOwners(Model):
     """Which gateway works on a route of a sink that works alone, and until when it may."""
 
     account = TextField()
     route = TextField()
-    holder = TextField()
+    owner = TextField()
     until = BigIntegerField()
     taken_at = BigIntegerField()
 
     class Meta:
-        table_name = "holders"
+        table_name = "route_owners"
         primary_key = CompositeKey("account", "route")
 
 
-class Orders(Model):
+class KnownOrders(Model):
     """Orders that an account knows, by id or reference."""
 
     account = TextField()
     ref = TextField()
 
     class Meta:
-        table_name = "orders"
+        table_name = "known_orders"
         primary_key = CompositeKey("account", "ref")
 
 
-class Audit(Model):
+class Actions(Model):
     """Who changed what by hand."""
 
     id = AutoField()
@@ -165,7 +165,17 @@ class Audit(Model):
     detail = TextField()
 
     class Meta:
-        table_name = "audit"
+        table_name = "actions"
 
 
-TABLES: tuple[type[Model], ...] = (Signals, Deliveries, Attempts, Quarantine, SinkState, Routes, Holders, Orders, Audit)
+TABLES: tuple[type[Model], ...] = (
+    Signals,
+    Deliveries,
+    Attempts,
+    Quarantine,
+    SinkState,
+    Routes,
+    RouteOwners,
+    KnownOrders,
+    Actions,
+)

@@ -40,7 +40,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class ClaimRequest:
     """Room for `limit` more deliveries on a route, of which `replays` may be replays (None: all)."""
 
     account: str
@@ -145,22 +145,22 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
+class Violation:
     """Something that an audit found wrong: with a signal, or with its delivery on `route`."""
 
     signal_id: int
     account: str
     route: str | None
-    what: str
+    problem: str
 
 
 @dataclass(frozen=True, slots=True)
-class Audited(Page):
-    """A part of an audit: how many signals it had, their ledger as `Store.ledger` has it, and what is wrong."""
+class CustodyPage(Page):
+    """A part of an audit: how many signals it had, their ledger by (account, route), and what is wrong."""
 
     signals: int
     ledger: Mapping[tuple[str, str], Mapping[str, int]]
-    wrong: Sequence[Wrong]
+    violations: Sequence[Violation]
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +200,7 @@ class Purged:
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class DroppedPartition:
     """A part of the store whose time has passed, by when its signals were received: what was removed with it, as
     counted just before, and how many of its signals stay in the store. `kept` is None where too many would, and the
     part was left as it is."""
@@ -213,7 +213,7 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Action:
     """An entry of the history: who did what by hand, and when."""
 
     id: int

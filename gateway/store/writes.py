@@ -12,7 +12,7 @@ from gateway.model import Signal
 from gateway.store import claims, lanes, purge, sql
 from gateway.store.rows import clean, dumps, micros, micros_of, occurred_at, signal_row
 from gateway.store.sql import sqlite
-from gateway.store.tables import Audit, Quarantine, Signals
+from gateway.store.tables import Actions, Quarantine, Signals
 from gateway.store.values import Accepted, Refused, RouteState, Target
 
 
@@ -23,7 +23,7 @@ class Accept(NamedTuple):
     hold: bool
 
 
-class AddOrders(NamedTuple):
+class AddKnownOrders(NamedTuple):
     account: str
     orders: Sequence[str]
     now: float
@@ -45,16 +45,16 @@ class Release(NamedTuple):
     actor: str
 
 
-class Note(NamedTuple):
+class RecordAction(NamedTuple):
     now: float
     actor: str
     action: str
     detail: Mapping[str, object]
 
 
-class Hold(NamedTuple):
+class OwnRoutes(NamedTuple):
     routes: Sequence[tuple[str, str]]
-    holder: str
+    owner: str
     now: float
     until: float
 
@@ -65,7 +65,7 @@ class Hold(NamedTuple):
 def accept_signals(db: Database, items: Sequence[Accept]) -> list[Accepted]:
     """Signals that are new, with their deliveries."""
     ids = insert_signals(db, items)
-    known = find_orders(db, items)
+    known = find_known_orders(db, items)
     answers = []
     for item in items:
         # Popped, so that of two equal signals in a batch the first is the one that was written.
@@ -95,10 +95,10 @@ def names_of(signal: Signal) -> tuple[tuple[str, str], tuple[str, str]]:
     return (signal.account, signal.order), (signal.account, signal.order_reference)
 
 
-def find_orders(db: Database, items: Sequence[Accept]) -> set[tuple[str, str]]:
+def find_known_orders(db: Database, items: Sequence[Accept]) -> set[tuple[str, str]]:
     """Which orders are known, of those that would be held."""
     asked = {name for item in items if item.hold for name in names_of(item.signal)}
-    return set(sql.execute(db, sqlite.FIND_ORDERS, dumps(list(asked)))) if asked else set()
+    return set(sql.execute(db, sqlite.FIND_KNOWN_ORDERS, dumps(list(asked)))) if asked else set()
 
 
 def insert_deliveries(db: Database, items: Sequence[Accept], answers: Sequence[Accepted]) -> None:
@@ -156,26 +156,26 @@ def release_one(db: Database, release: Release) -> bool:
     if not Quarantine.update(marks).where(*still).execute(db):
         return False
     detail = {"account": signal.account, "quarantine": release.quarantine_id, "signal": signal_id}
-    note(db, release.now, release.actor, "release", detail)
+    record_action(db, release.now, release.actor, "release", detail)
     return True
 
 
-def add_orders(db: Database, items: Sequence[AddOrders]) -> list[int]:
-    """Orders become known, and what was held for them is freed."""
-    return [add_orders_of(db, *item) for item in items]
+def add_known_orders(db: Database, items: Sequence[AddKnownOrders]) -> list[int]:
+    """KnownOrders become known, and what was held for them is freed."""
+    return [add_known_orders_of(db, *item) for item in items]
 
 
-def add_orders_of(db: Database, account: str, orders: Sequence[str], now: float) -> int:
+def add_known_orders_of(db: Database, account: str, orders: Sequence[str], now: float) -> int:
     names = [ref for ref in orders if ref]
-    sql.run(db, sql.INSERT_ORDERS, dumps([(account, ref) for ref in names]))
+    sql.run(db, sql.INSERT_KNOWN_ORDERS, dumps([(account, ref) for ref in names]))
     freed = sql.run(db, sql.FREE_HELD, micros(now), account, dumps(names))
     lanes.promote_heads(db, freed, micros(now))
     return len(freed)
 
 
-def probe(db: Database, items: Sequence[None]) -> Sequence[None]:
+def check_writable(db: Database, items: Sequence[None]) -> Sequence[None]:
     """Write something, with nothing new in it."""
-    sql.run(db, sql.PROBE)
+    sql.run(db, sql.CHECK_WRITABLE)
     return items
 
 
@@ -205,44 +205,44 @@ def pause_route(db: Database, pause: Pause) -> None:
     since, why = (micros(pause.now), clean(pause.why)) if pause.paused else (None, "")
     sql.run(db, sql.UPSERT_PAUSE, pause.account, pause.route, since, why)
     detail = {"account": pause.account, "route": pause.route, "why": clean(pause.why)}
-    note(db, pause.now, pause.actor, "pause" if pause.paused else "resume", detail)
+    record_action(db, pause.now, pause.actor, "pause" if pause.paused else "resume", detail)
 
 
-def hold_routes(db: Database, items: Sequence[Hold]) -> list[set[tuple[str, str]]]:
+def own_routes(db: Database, items: Sequence[OwnRoutes]) -> list[set[tuple[str, str]]]:
     """Routes that one gateway works on alone."""
-    return [hold_some(db, *item) for item in items]
+    return [own_some(db, *item) for item in items]
 
 
-def hold_some(
-    db: Database, routes: Sequence[tuple[str, str]], holder: str, now: float, until: float
+def own_some(
+    db: Database, routes: Sequence[tuple[str, str]], owner: str, now: float, until: float
 ) -> set[tuple[str, str]]:
-    rows = dumps([(account, route, holder, micros(until), micros(now)) for account, route in sorted(routes)])
-    return {(account, route) for account, route in sql.run(db, sql.HOLD_ROUTES, rows)} if routes else set()
+    rows = dumps([(account, route, owner, micros(until), micros(now)) for account, route in sorted(routes)])
+    return {(account, route) for account, route in sql.run(db, sql.OWN_ROUTES, rows)} if routes else set()
 
 
-def note(db: Database, now: float, actor: str, action: str, detail: Mapping[str, object]) -> None:
+def record_action(db: Database, now: float, actor: str, action: str, detail: Mapping[str, object]) -> None:
     """Keep who changed what by hand."""
-    Audit.insert(at=micros(now), actor=clean(actor), action=action, detail=dumps(detail)).execute(db)
+    Actions.insert(at=micros(now), actor=clean(actor), action=action, detail=dumps(detail)).execute(db)
 
 
-def note_events(db: Database, items: Sequence[Note]) -> list[None]:
+def record_actions(db: Database, items: Sequence[RecordAction]) -> list[None]:
     """What was done by hand and is kept nowhere else."""
     for item in items:
-        note(db, *item)
+        record_action(db, *item)
     return [None] * len(items)
 
 
 STEPS = (
     accept_signals,
     quarantine_refused,
-    add_orders,
+    add_known_orders,
     lanes.release_leases,
-    lanes.pull_due,
-    probe,
+    lanes.reset_due_times,
+    check_writable,
     save_route_states,
     pause_routes,
-    hold_routes,
-    note_events,
+    own_routes,
+    record_actions,
     release_quarantined,
     lanes.record_results,
     lanes.renew_leases,

@@ -68,7 +68,7 @@ class CleanedRun(CrashRun):
         try:
             while not self._enough_dropped:
                 number += 1
-                await insist(lambda: store.make_parts(old, 8 * DAY))
+                await insist(lambda: store.make_partitions(old, 8 * DAY))
                 await store.accept(replace(signal, order=str(number), identity=str(number)), [], [], False)
                 self.dropped += await insist(lambda: drop(store, now - 90 * DAY))
                 await asyncio.sleep(0.5)  # a gateway does it once an hour; without a break all others would wait
@@ -86,7 +86,7 @@ async def insist(work: Callable[[], Awaitable[int]]) -> int:
 
 
 async def drop(store: Store, before: float) -> int:
-    return sum([part.signals async for part in store.drop_parts(before, dead=False)])
+    return sum([part.signals async for part in store.drop_partitions(before, dead=False)])
 
 
 @pytest.mark.timeout(0)

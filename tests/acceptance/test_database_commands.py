@@ -20,6 +20,7 @@ from gateway.store.contract import Settings, Store
 from gateway.store.values import Filter, Refused
 from tests.contract.store_case import LEASE, NOW, accept, claim, finish, numbered
 from tests.support.factory import ACCOUNT, AT
+from tests.support.ledger import read_ledger
 from tests.support.postgres import Server
 
 CONFIG = "store: {{url: '{url}'}}\naccounts: {{bookshop: {{keys: [{{sha256: '{digest}'}}]}}}}\n"
@@ -50,7 +51,7 @@ async def fill(store: Store, signals: int = 7) -> None:
     await finish(store, [first], Dead("gone"), state={(ACCOUNT, "erp"): {"position": 3}})
     await finish(store, [second], RetryAt(NOW + 1000, "down"))
     await store.quarantine(Refused(ACCOUNT, NOW, "{\0", {"": "expected an object"}))
-    await store.add_orders(ACCOUNT, ["7"], NOW)
+    await store.add_known_orders(ACCOUNT, ["7"], NOW)
     await store.set_paused(ACCOUNT, "export", True, NOW, "moving")
 
 
@@ -66,15 +67,15 @@ def at(url: str, work: Any, **settings: Any) -> Any:
 
 
 async def look(store: Store) -> tuple[Any, ...]:
-    rows = await store.deliveries(Filter(), 100)
-    quarantined = [dataclasses.replace(row, body=row.body[:1]) for row in await store.quarantined(None, 10)]
+    rows = await store.list_deliveries(Filter(), 100)
+    quarantined = [dataclasses.replace(row, body=row.body[:1]) for row in await store.list_quarantined(None, 10)]
     return (
-        await store.signals(Filter(), 100),
+        await store.list_signals(Filter(), 100),
         [dataclasses.replace(row, due_at=None) for row in rows],
-        await store.attempts(1),
-        await store.read_state(ACCOUNT, "erp"),
-        await store.route_states(),
-        await store.ledger(),
+        await store.read_attempts(1),
+        await store.read_sink_state(ACCOUNT, "erp"),
+        await store.read_route_states(),
+        await read_ledger(store),
         quarantined,
     )
 
@@ -88,7 +89,7 @@ def test_a_store_moves_to_postgresql_and_goes_on_there(place: Place, postgres_ur
 
     async def go_on(store: Store) -> None:
         assert not (await claim(store, limit=0))
-        leased = [row for row in await store.deliveries(Filter(), 100) if row.leased]
+        leased = [row for row in await store.list_deliveries(Filter(), 100) if row.leased]
         assert leased == []
         assert (await accept(store, numbered(1, order="1"))).duplicate
         assert (await accept(store, numbered(99))).signal_id == 8
@@ -167,7 +168,7 @@ def test_a_ledger_that_differs_is_reported(place: Place, postgres_url: str, monk
 
 STEP = """
 def up(migrator, db):
-    db.execute_sql("ALTER TABLE orders {what}")
+    db.execute_sql("ALTER TABLE known_orders {what}")
 """
 
 
@@ -222,7 +223,7 @@ def test_leases_are_let_go_by_a_move(place: Place, postgres_url: str) -> None:
 
     at(place.url, hold)
     assert place.run("move", "--to", postgres_url).exit_code == 0
-    [row] = at(postgres_url, lambda store: store.deliveries(Filter(), 10))
+    [row] = at(postgres_url, lambda store: store.list_deliveries(Filter(), 10))
     assert not row.leased
 
 

@@ -94,7 +94,7 @@ async def test_a_day_of_orders_survives_a_kill(tmp_path: Path) -> None:
 async def drain(folder: Path) -> None:
     """Wait until nothing is pending; nothing may have been given up."""
     store = open_store(Settings(f"sqlite:///{folder}/gateway.db"))
-    while await store.deliveries(Filter(state="pending"), 1):
+    while await store.list_deliveries(Filter(state="pending"), 1):
         await asyncio.sleep(0.1)
-    assert await store.deliveries(Filter(state="dead"), 10) == []
+    assert await store.list_deliveries(Filter(state="dead"), 10) == []
     await store.close()

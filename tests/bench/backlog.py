@@ -27,7 +27,7 @@ from typing import Any
 from gateway.model import Delivery, Done, lane_of
 from gateway.store import open_store
 from gateway.store.contract import Settings, Store
-from gateway.store.values import Result, Target, Want
+from gateway.store.values import ClaimRequest, Result, Target
 from tests.bench import rig
 from tests.bench.fill import STEPS, Filling, fill
 from tests.support.factory import make_signal
@@ -120,7 +120,7 @@ class Course:
 
     async def _deliver(self) -> None:
         now = time.time()
-        want = Want(ACCOUNT, ROUTE, BATCH)
+        want = ClaimRequest(ACCOUNT, ROUTE, BATCH)
         claim = await self._time("claim", self._store.claim([want], now, now + 300))
         deliveries: Sequence[Delivery] = claim.deliveries
         assert len(deliveries) == BATCH, f"only {len(deliveries)} were due"

@@ -23,6 +23,7 @@ from gateway import model
 from gateway.store import open_store
 from gateway.store.contract import Settings
 from tests.support import payloads
+from tests.support.ledger import read_ledger
 
 STEPS = (
     model.ORDER_VALIDATED,
@@ -98,7 +99,7 @@ def make_payload(kind: str) -> str:
 
 def fill(path: Path, *fillings: Filling) -> None:
     """Write to the store at a path, which is made if need be."""
-    asyncio.run(read_ledger(path))
+    asyncio.run(ledger_of(path))
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         for setting in SETTINGS:
             db.execute(f"PRAGMA {setting}")
@@ -132,10 +133,10 @@ def write(db: sqlite3.Connection, filling: Filling) -> None:
         db.execute("COMMIT")
 
 
-async def read_ledger(path: Path) -> Mapping[tuple[str, str], Mapping[str, int]]:
+async def ledger_of(path: Path) -> Mapping[tuple[str, str], Mapping[str, int]]:
     store = open_store(Settings(f"sqlite:///{path}"))
     try:
-        return await store.ledger()
+        return await read_ledger(store)
     finally:
         await store.close()
 
@@ -153,7 +154,7 @@ def main() -> None:
     print(
         f"{given.signals} signals in {time.perf_counter() - started:.1f} s, {given.store.stat().st_size / 1e6:.0f} MB"
     )
-    for (account, route), counts in asyncio.run(read_ledger(given.store)).items():
+    for (account, route), counts in asyncio.run(ledger_of(given.store)).items():
         print(f"{account}/{route}: " + ", ".join(f"{name} {count}" for name, count in counts.items()))
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from gateway.operate import housekeeping
 from gateway.store import Settings, open_store
 from gateway.store.contract import Store
-from gateway.store.values import Target, Want
+from gateway.store.values import ClaimRequest, Target
 from tests.bench import rig
 from tests.bench.custody import accept_for
 from tests.bench.scale import database_cpu
@@ -87,11 +87,11 @@ def measure_removal(server: Server, count: int, parted: bool, beside: bool) -> d
 
     async def prepare(store: Store, _: Store) -> None:
         for at in (first, now) if parted else ():
-            await store.make_parts(at, 8 * DAY)
+            await store.make_partitions(at, 8 * DAY)
 
     async def remove(store: Store) -> float:
         started = time.monotonic()
-        removed = sum([part.signals async for part in store.drop_parts(now - LONG, dead=False)])
+        removed = sum([part.signals async for part in store.drop_partitions(now - LONG, dead=False)])
         removed += sum([page.signals async for page in housekeeping.purge_signals(store, now - LONG)])
         assert removed == count
         return time.monotonic() - started
@@ -126,7 +126,7 @@ def measure_work(server: Server, count: int, parts: int) -> dict[str, float]:
 
     async def prepare(store: Store, _: Store) -> None:
         for day in range(10):
-            await store.make_parts(first + day * DAY, (8 if parts > 1 else 800) * DAY)
+            await store.make_partitions(first + day * DAY, (8 if parts > 1 else 800) * DAY)
 
     async def work(store: Store, _: Store) -> dict[str, float]:
         await accept_many(store, "warm", 10 * BATCH)
@@ -161,7 +161,9 @@ async def accept(store: Store, order: str, item: int) -> None:
 async def deliver_all(store: Store) -> int:
     delivered, now = 0, time.time() + 1
     while True:
-        claimed = (await store.claim([Want(ACCOUNT, route, BATCH) for route in ROUTES], now, now + 60)).deliveries
+        claimed = (
+            await store.claim([ClaimRequest(ACCOUNT, route, BATCH) for route in ROUTES], now, now + 60)
+        ).deliveries
         if not claimed:
             return delivered
         delivered += await store.record([result_of(delivery, DELIVERED, now) for delivery in claimed], {})

@@ -11,7 +11,7 @@ from typing import Any
 from gateway.model import Attempt, Dead, Decision, Delivery, Done, Kind, RetryAt, Signal
 from gateway.store import open_store
 from gateway.store.contract import Settings, Store
-from gateway.store.values import Accepted, Filter, Result, Target, Want
+from gateway.store.values import Accepted, ClaimRequest, Filter, Result, Target
 from tests.support.factory import ACCOUNT, AT, make_signal
 
 NOW = AT.timestamp()
@@ -63,7 +63,7 @@ async def claim(
     account: str = ACCOUNT,
     replays: int | None = None,
 ) -> Sequence[Delivery]:
-    wants = [Want(account, route, limit, replays) for route in routes]
+    wants = [ClaimRequest(account, route, limit, replays) for route in routes]
     return (await store.claim(wants, now, now + LEASE)).deliveries
 
 
@@ -102,5 +102,5 @@ def ids(deliveries: Iterable[Delivery]) -> list[int]:
 
 
 async def states(store: Store, **which: Any) -> dict[tuple[int, str], str]:
-    rows = await store.deliveries(Filter(**which), 10_000)
+    rows = await store.list_deliveries(Filter(**which), 10_000)
     return {(row.signal_id, row.route): row.state for row in rows}

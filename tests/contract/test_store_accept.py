@@ -13,9 +13,10 @@ import pytest
 
 from gateway.errors import StoreBusy, StoreError
 from gateway.model import identity_of
-from gateway.store.values import Accepted, Filter, Refused, Want
+from gateway.store.values import Accepted, ClaimRequest, Filter, Refused
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered, states
 from tests.support.factory import ACCOUNT, make_signal
+from tests.support.ledger import read_ledger
 
 pytestmark = pytest.mark.gen_test
 
@@ -36,7 +37,7 @@ async def test_a_signal_is_kept_with_its_deliveries(backend: Backend) -> None:
     signal = numbered(1)
     async with backend.open() as store:
         assert await accept(store, signal, ("erp", "export"), unrouted=("alerts",)) == Accepted(1, duplicate=False)
-        [row] = await store.signals(ANY, 10)
+        [row] = await store.list_signals(ANY, 10)
         assert row.signal == dataclasses.replace(signal, id=1)
         assert (row.deliveries, row.unrouted) == (2, ("alerts",))
         assert await states(store) == {(1, "erp"): "pending", (1, "export"): "pending"}
@@ -47,7 +48,7 @@ async def test_a_retry_is_a_duplicate_and_writes_nothing(backend: Backend) -> No
     async with backend.open() as store:
         await accept(store, numbered(1))
         assert await accept(store, later, ("erp", "other")) == Accepted(0, duplicate=True)
-        assert len(await store.signals(ANY, 10)) == 1
+        assert len(await store.list_signals(ANY, 10)) == 1
         assert await states(store) == {(1, "erp"): "pending"}
 
 
@@ -69,7 +70,7 @@ async def test_of_equal_signals_at_once_the_first_is_kept(backend: Backend) -> N
         signals = [numbered(number) for number in (1, 2, 1, 1, 2)]
         answers = await asyncio.gather(*(accept(store, signal) for signal in signals))
         assert [answer.duplicate for answer in answers] == [False, False, True, True, True]
-        assert len(await store.signals(ANY, 10)) == 2
+        assert len(await store.list_signals(ANY, 10)) == 2
 
 
 async def test_the_same_order_type_and_time_with_other_content_is_a_second_signal(backend: Backend) -> None:
@@ -91,7 +92,7 @@ async def test_a_signal_without_a_time_is_deduplicated_too(backend: Backend) -> 
     async with backend.open() as store:
         answers = [await accept(store, signal) for signal in (timeless, epoch, timeless, epoch)]
         assert [answer.duplicate for answer in answers] == [False, False, True, True]
-        rows = await store.signals(ANY, 10)
+        rows = await store.list_signals(ANY, 10)
         assert [row.signal.occurred_at for row in rows] == [datetime(1970, 1, 1, tzinfo=UTC), None]
 
 
@@ -109,7 +110,7 @@ async def test_times_are_exact(backend: Backend, sent: str) -> None:
     async with backend.open() as store:
         await accept(store, signal)
         assert (await accept(store, signal)).duplicate
-        [row] = await store.signals(ANY, 10)
+        [row] = await store.list_signals(ANY, 10)
         assert row.signal.occurred_at == datetime.fromisoformat(sent)
 
 
@@ -119,7 +120,7 @@ async def test_the_payload_comes_back_as_it_was(backend: Backend, payload: dict[
     async with backend.open() as store:
         await accept(store, signal)
         assert (await accept(store, signal)).duplicate
-        [row] = await store.signals(ANY, 10)
+        [row] = await store.list_signals(ANY, 10)
         [delivery] = await claim(store)
         for kept in (row.signal, delivery.signal):
             assert repr(kept.payload) == repr(payload)
@@ -131,7 +132,7 @@ async def test_many_at_once_are_kept_in_the_order_of_the_calls(backend: Backend)
         signals = [numbered(number, order=str(number % 7)) for number in range(500)]
         answers = await asyncio.gather(*(accept(store, signal) for signal in signals))
         assert [answer.signal_id for answer in answers] == sorted(answer.signal_id for answer in answers)
-        kept = [row.signal.identity for row in await store.signals(ANY, 1000)]
+        kept = [row.signal.identity for row in await store.list_signals(ANY, 1000)]
         assert kept[::-1] == [signal.identity for signal in signals]
 
 
@@ -147,7 +148,7 @@ async def test_one_that_fails_fails_alone(backend: Backend) -> None:
         answers = await asyncio.gather(*calls, return_exceptions=True)
         assert isinstance(answers[3], StoreError)
         assert [type(answer) for answer in answers[:3] + answers[4:]] == [Accepted] * 7
-        assert len(await store.signals(ANY, 10)) == len(await states(store)) == 7
+        assert len(await store.list_signals(ANY, 10)) == len(await states(store)) == 7
         assert (await accept(store, numbered(3))).duplicate is False
 
 
@@ -179,7 +180,7 @@ async def test_a_full_queue_refuses_what_senders_send_and_not_the_gateways_own(b
         with pytest.raises(StoreBusy):
             await store.quarantine(Refused(ACCOUNT, NOW, "{", {}))
         assert await finish(store, await claim(store)) == 1
-        assert len(await store.signals(ANY, 10)) == 1
+        assert len(await store.list_signals(ANY, 10)) == 1
 
 
 async def test_a_closed_store_refuses(backend: Backend) -> None:
@@ -190,15 +191,15 @@ async def test_a_closed_store_refuses(backend: Backend) -> None:
         assert [answer.signal_id for answer in await asyncio.gather(*waiting)] == list(range(1, 21))
         for call in (
             accept(store, numbered(99)),
-            store.claim([Want(ACCOUNT, "erp", 1)], NOW, NOW),
-            store.ledger(),
-            store.next_due([]),
+            store.claim([ClaimRequest(ACCOUNT, "erp", 1)], NOW, NOW),
+            read_ledger(store),
+            store.read_next_due([]),
         ):
             with pytest.raises(StoreError, match="closed"):
                 await call
         await store.close()
     async with backend.open() as store:
-        assert len(await store.signals(ANY, 100)) == 20
+        assert len(await store.list_signals(ANY, 100)) == 20
 
 
 async def test_a_refused_request_is_kept_once(backend: Backend) -> None:
@@ -208,9 +209,9 @@ async def test_a_refused_request_is_kept_once(backend: Backend) -> None:
         assert len(set(await asyncio.gather(*map(store.quarantine, again)))) == 1
         other = await store.quarantine(Refused("printery", NOW, first.body, {}))
         await store.quarantine(Refused(ACCOUNT, NOW, "[]", {"": "expected an object"}))
-        rows = await store.quarantined(None, 10)
+        rows = await store.list_quarantined(None, 10)
         assert [(row.account, row.received_at) for row in rows] == [(ACCOUNT, NOW), ("printery", NOW), (ACCOUNT, NOW)]
         assert rows[1].id == other
         assert rows[2].body == '{"type": 1}\u2400?'
         assert rows[2].errors == {"type": "expected text"}
-        assert [row.body for row in await store.quarantined(ACCOUNT, 1)] == ["[]"]
+        assert [row.body for row in await store.list_quarantined(ACCOUNT, 1)] == ["[]"]

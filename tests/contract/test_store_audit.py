@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from gateway.model import Dead, Done
-from gateway.store import spans
+from gateway.store import id_ranges
 from gateway.store.contract import Store
-from gateway.store.values import Filter, Wrong
+from gateway.store.values import Filter, Violation
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered, replay_all
 from tests.support.factory import ACCOUNT
+from tests.support.ledger import read_ledger
 
 pytestmark = pytest.mark.gen_test
 
@@ -33,32 +34,32 @@ async def fill(store: Store) -> None:
     await accept(store, numbered(10, order="unasked"), (), unrouted=("alerts", "erp"))
 
 
-async def audit(store: Store, after: int = 0) -> list[Wrong]:
-    return [wrong async for page in store.audit(after) for wrong in page.wrong]
+async def audit(store: Store, after: int = 0) -> list[Violation]:
+    return [wrong async for page in store.check_custody(after) for wrong in page.violations]
 
 
 async def test_a_sound_store_has_nothing_wrong_and_its_ledger_is_told(backend: Backend) -> None:
     async with backend.open() as store:
-        assert [page async for page in store.audit()] == []
+        assert [page async for page in store.check_custody()] == []
         await fill(store)
         assert await replay_all(store, Filter(state="dead"), NOW) == 1
-        [page] = [page async for page in store.audit()]
-        assert (page.first, page.reached, page.last, page.signals, page.wrong) == (1, 10, 10, 10, [])
-        assert page.ledger == await store.ledger()
+        [page] = [page async for page in store.check_custody()]
+        assert (page.first, page.reached, page.last, page.signals, page.violations) == (1, 10, 10, 10, [])
+        assert page.ledger == await read_ledger(store)
         assert page.found == {(ACCOUNT, "erp"): 9}
 
 
 async def test_an_audit_goes_page_by_page_beside_who_writes(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spans, "IDS", 4)
+    monkeypatch.setattr(id_ranges, "IDS", 4)
     async with backend.open() as store:
         await fill(store)
         reached, signals = [], 0
-        async for page in store.audit(after=1):
+        async for page in store.check_custody(after=1):
             reached.append(page.reached)
             signals += page.signals
             await finish(store, await claim(store))
             await accept(store, numbered(100 + page.reached, order="new"))
-            assert (page.first, page.last, page.wrong) == (2, 10, [])
+            assert (page.first, page.last, page.violations) == (2, 10, [])
         assert (reached, signals) == ([5, 9, 10], 9)
         assert await audit(store) == []
 
@@ -166,7 +167,7 @@ async def test_each_damage_is_found(backend: Backend, what: str) -> None:
         assert await audit(store) == []
         damage(store, statements)
         found = await audit(store)
-        assert [(wrong.signal_id, wrong.route, wrong.what) for wrong in found] == expected
+        assert [(wrong.signal_id, wrong.route, wrong.problem) for wrong in found] == expected
 
 
 async def test_a_state_that_there_is_not_is_in_no_count(backend: Backend) -> None:
@@ -176,7 +177,9 @@ async def test_a_state_that_there_is_not_is_in_no_count(backend: Backend) -> Non
         await fill(store)
         damage(store, allow.get(backend.url.partition(":")[0], default))
         damage(store, f"UPDATE deliveries SET state = 'lost' WHERE signal_id = {DEAD}")
-        [page] = [page async for page in store.audit()]
-        assert [(wrong.signal_id, wrong.what) for wrong in page.wrong] == [(DEAD, "its state is none that there is")]
+        [page] = [page async for page in store.check_custody()]
+        assert [(wrong.signal_id, wrong.problem) for wrong in page.violations] == [
+            (DEAD, "its state is none that there is")
+        ]
         counts = Counter(page.ledger[ACCOUNT, "erp"])
         assert counts.pop("accepted") == counts.total() + 1

@@ -24,7 +24,7 @@ async def take(store: Store, type: str, hour: int | None, item: str | None = "1"
 
 
 async def late(store: Store) -> list[int]:
-    return sorted(row.signal.id for row in await store.signals(Filter(), 100) if row.signal.late)
+    return sorted(row.signal.id for row in await store.list_signals(Filter(), 100) if row.signal.late)
 
 
 async def furthest(store: Store, orders: Sequence[str] = ("1",)) -> list[str]:

@@ -12,6 +12,7 @@ from gateway.model import RetryAt
 from gateway.store.values import Filter
 from tests.contract.store_case import LEASE, NOW, Backend, accept, claim, finish, ids, numbered, states
 from tests.support.factory import ACCOUNT
+from tests.support.ledger import read_ledger
 
 ACCEPTER = """
 import asyncio, sys
@@ -39,13 +40,21 @@ async def test_all_is_found_again_after_a_close(backend: Backend) -> None:
         one, two, _ = await claim(store, limit=3)
         await finish(store, [one], state={(ACCOUNT, "erp"): {"position": 1}})
         await finish(store, [two], RetryAt(NOW + 1000, "down"))
-        before = await store.ledger(), await store.signals(Filter(), 10), await store.deliveries(Filter(), 10)
+        before = (
+            await read_ledger(store),
+            await store.list_signals(Filter(), 10),
+            await store.list_deliveries(Filter(), 10),
+        )
     async with backend.open() as store:
-        assert (await store.ledger(), await store.signals(Filter(), 10), await store.deliveries(Filter(), 10)) == before
-        assert await store.read_state(ACCOUNT, "erp") == {"position": 1}
+        assert (
+            await read_ledger(store),
+            await store.list_signals(Filter(), 10),
+            await store.list_deliveries(Filter(), 10),
+        ) == before
+        assert await store.read_sink_state(ACCOUNT, "erp") == {"position": 1}
         assert ids(await claim(store)) == [4]
         assert ids(await claim(store, NOW + LEASE)) == [3, 4]
-        assert [attempt.reason for attempt in (await store.attempts(2))["erp"]] == ["down"]
+        assert [attempt.reason for attempt in (await store.read_attempts(2))["erp"]] == ["down"]
         assert (await accept(store, numbered(0, order="0"))).duplicate
 
 
@@ -75,7 +84,7 @@ def test_what_was_accepted_survives_a_kill(backend: Backend) -> None:
 async def check_survivors(backend: Backend, told: dict[int, int]) -> None:
     assert len(told) >= 300
     async with backend.open(exclusive=True) as store:
-        kept = {int(row.signal.item or -1): row.signal.id for row in await store.signals(Filter(), 10**6)}
+        kept = {int(row.signal.item or -1): row.signal.id for row in await store.list_signals(Filter(), 10**6)}
         assert told.items() <= kept.items()
         deliveries = await states(store)
         assert {(signal_id, route) for signal_id in kept.values() for route in ("erp", "export")} == set(deliveries)
@@ -85,5 +94,5 @@ async def check_survivors(backend: Backend, told: dict[int, int]) -> None:
         while claimed := await claim(store, limit=1000):
             played += await finish(store, claimed)
         assert played == len(kept)
-        assert (await store.ledger())[ACCOUNT, "erp"]["delivered"] == len(kept)
+        assert (await read_ledger(store))[ACCOUNT, "erp"]["delivered"] == len(kept)
         assert signal_id in kept.values()

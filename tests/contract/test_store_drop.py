@@ -15,9 +15,10 @@ from gateway.errors import StoreError
 from gateway.model import Dead, RetryAt
 from gateway.store import drop
 from gateway.store.contract import Store
-from gateway.store.values import Dropped, Filter
+from gateway.store.values import DroppedPartition, Filter
 from tests.contract.store_case import DELIVERED, NOW, Backend, accept, claim, finish, numbered, replay_all, states
 from tests.support.factory import ACCOUNT, AT
+from tests.support.ledger import read_ledger
 from tests.support.postgres import Server
 
 pytestmark = pytest.mark.gen_test
@@ -38,7 +39,7 @@ async def opened(shared: Backend) -> AsyncIterator[Store]:
     """With parts of a day, of 101 to 97 days ago."""
     async with shared.open() as store:
         for day in (101, 99):
-            await store.make_parts(NOW - day * DAY, 8 * DAY)
+            await store.make_partitions(NOW - day * DAY, 8 * DAY)
         yield store
 
 
@@ -53,14 +54,14 @@ async def end_all(store: Store, at: float = OLD) -> None:
         await finish(store, await claim(store, limit=1000, routes=(route,)), now=at)
 
 
-async def drop_all(store: Store, before: float = BEFORE, dead: bool = False) -> list[Dropped]:
-    return [part async for part in store.drop_parts(before, dead)]
+async def drop_all(store: Store, before: float = BEFORE, dead: bool = False) -> list[DroppedPartition]:
+    return [part async for part in store.drop_partitions(before, dead)]
 
 
 async def check(store: Store) -> Mapping[tuple[str, str], Mapping[str, int]]:
     """The ledger, which is even."""
-    assert [wrong async for page in store.audit() for wrong in page.wrong] == []
-    ledger = await store.ledger()
+    assert [wrong async for page in store.check_custody() for wrong in page.violations] == []
+    ledger = await read_ledger(store)
     for counts in ledger.values():
         assert counts["accepted"] == sum(count for name, count in counts.items() if name != "accepted")
     return ledger
@@ -95,13 +96,13 @@ async def test_a_part_is_dropped_and_no_row_is_deleted(shared: Backend, postgres
         before = tables(postgres, shared)
         assert {"signals_20260812", "deliveries_20260812", "attempts_20260812"} <= before
         [first, *empty] = [part for part in await drop_all(store) if part.until > MIDNIGHT - 100 * DAY]
-        assert first == Dropped(MIDNIGHT - 100 * DAY, MIDNIGHT - 99 * DAY, 50, 100, 0)
+        assert first == DroppedPartition(MIDNIGHT - 100 * DAY, MIDNIGHT - 99 * DAY, 50, 100, 0)
         assert {(part.signals, part.kept) for part in empty} == {(0, 0)}
         gone = before - tables(postgres, shared)
         assert {"signals_20260812", "deliveries_20260812", "attempts_20260812"} <= gone
         assert len(gone) == 15
         assert deleted(postgres, shared) == 0
-        assert [row.signal.id for row in await store.signals(Filter(), 100)] == [young]
+        assert [row.signal.id for row in await store.list_signals(Filter(), 100)] == [young]
         assert (await check(store))[ACCOUNT, "erp"]["accepted"] == 1
 
 
@@ -121,8 +122,14 @@ async def test_what_must_stay_does_and_is_delivered_later(shared: Backend, postg
         [part] = [part for part in await drop_all(store) if part.signals or part.kept]
         assert (part.signals, part.deliveries, part.kept) == (1, 2, 5)
         assert "signals_20260812" not in tables(postgres, shared)
-        assert [row.signal.id for row in await store.signals(Filter(), 100)] == [slow, replayed, dead, retried, waiting]
-        assert {route: len(tries) for route, tries in (await store.attempts(retried)).items()} == {"erp": 1}
+        assert [row.signal.id for row in await store.list_signals(Filter(), 100)] == [
+            slow,
+            replayed,
+            dead,
+            retried,
+            waiting,
+        ]
+        assert {route: len(tries) for route, tries in (await store.read_attempts(retried)).items()} == {"erp": 1}
         after = await check(store)
         assert after[ACCOUNT, "erp"]["accepted"] == ledger[ACCOUNT, "erp"]["accepted"] - 1
         # Pending ones are delivered, dead ones replayed, a retry is known; and once done with, they go row by row.
@@ -130,8 +137,8 @@ async def test_what_must_stay_does_and_is_delivered_later(shared: Backend, postg
         await replay_all(store, Filter(state="dead"), NOW)
         assert await finish(store, await claim(store, NOW + DAY), now=NOW) == 3
         assert set((await states(store)).values()) == {"delivered"}
-        assert (await store.purge(NOW - DAY, 0, 100, dead=False, strays=True)).signals == 1  # slow
-        assert (await store.purge(NOW + 1, 0, 100, dead=False, strays=True)).signals == 4
+        assert (await store.purge(NOW - DAY, 0, 100, dead=False, unpartitioned=True)).signals == 1  # slow
+        assert (await store.purge(NOW + 1, 0, 100, dead=False, unpartitioned=True)).signals == 4
         assert await check(store) == {}
 
 
@@ -160,11 +167,11 @@ async def test_a_part_of_which_too_much_must_stay_is_left(shared: Backend, monke
 
 async def test_a_part_stays_a_day_longer_and_purge_takes_what_is_in_it(shared: Backend) -> None:
     async with opened(shared) as store:
-        await store.make_parts(NOW - 91 * DAY, 8 * DAY)
+        await store.make_partitions(NOW - 91 * DAY, 8 * DAY)
         await take(store, 1, days=91)
         await end_all(store, NOW - 91 * DAY)
         assert {part.signals for part in await drop_all(store)} == {0}
-        assert (await store.purge(BEFORE, 0, 100, dead=False, strays=True)).signals == 0
+        assert (await store.purge(BEFORE, 0, 100, dead=False, unpartitioned=True)).signals == 0
         assert (await store.purge(BEFORE, 0, 100, dead=False)).signals == 1
 
 
@@ -214,12 +221,12 @@ async def test_the_ledger_is_even_at_any_moment_while_parts_go(shared: Backend) 
         while busy:
             await check(store)
 
-    async def clean(store: Store) -> list[Dropped]:
+    async def clean(store: Store) -> list[DroppedPartition]:
         """A part each time there are ten more signals."""
-        parts: list[Dropped] = []
+        parts: list[DroppedPartition] = []
         while busy:
             with suppress(StoreError):  # it gave up, as others were at work
-                if len(await store.signals(Filter(), 100)) >= 10 * len(parts) + 10:
+                if len(await store.list_signals(Filter(), 100)) >= 10 * len(parts) + 10:
                     parts += await drop_all(store, NOW - (99 - len(parts)) * DAY)
         return parts
 
@@ -233,5 +240,5 @@ async def test_the_ledger_is_even_at_any_moment_while_parts_go(shared: Backend) 
             _, parts = await asyncio.gather(looking, cleaning)
         assert len(parts) > 2
         assert sum(part.signals for part in parts) > 0
-        assert len(await one.signals(Filter(), 100)) < 60
+        assert len(await one.list_signals(Filter(), 100)) < 60
         await check(one)

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.errors import StoreError
 from gateway.model import Attempt, Dead, Decision, Done, Kind, RetryAt
-from gateway.store.values import Filter, Result, Want
+from gateway.store.values import ClaimRequest, Filter, Result
 from tests.contract.store_case import (
     DELIVERED,
     LEASE,
@@ -72,7 +72,7 @@ async def test_a_claim_keeps_to_each_limit(backend: Backend) -> None:
     async with backend.open() as store:
         for number in range(4):
             await accept(store, numbered(number), ("erp", "export"), lane=False)
-        wants = [Want(ACCOUNT, "export", 1), Want(ACCOUNT, "erp", 3), Want(ACCOUNT, "none", 5)]
+        wants = [ClaimRequest(ACCOUNT, "export", 1), ClaimRequest(ACCOUNT, "erp", 3), ClaimRequest(ACCOUNT, "none", 5)]
         claimed = await store.claim(wants, NOW, NOW + LEASE)
         assert [(d.route, d.signal.id) for d in claimed.deliveries] == [
             ("export", 1),
@@ -100,7 +100,7 @@ async def test_a_claimed_delivery_is_complete(backend: Backend) -> None:
         [delivery] = await claim(store)
         assert delivery.signal == dataclasses.replace(signal, id=1)
         assert (delivery.route, delivery.attempt, delivery.created_at) == ("erp", 1, NOW)
-        [row] = await store.deliveries(Filter(), 10)
+        [row] = await store.list_deliveries(Filter(), 10)
         assert (row.state, row.leased_until, row.due_at, row.attempts) == ("pending", NOW + LEASE, NOW, 0)
 
 
@@ -151,7 +151,7 @@ async def test_a_lease_that_runs_out_is_due_again_and_its_result_too_late(backen
         [taken] = await claim(store, NOW + LEASE)
         assert taken.signal.id == lost.signal.id
         assert await finish(store, [lost], Dead("late")) == 0
-        assert await store.attempts(1) == {}
+        assert await store.read_attempts(1) == {}
         assert await states(store) == {(1, "erp"): "pending"}
         assert await finish(store, [taken]) == 1
         assert await finish(store, [taken], Dead("again")) == 0
@@ -182,7 +182,7 @@ async def test_a_head_that_is_retried_keeps_its_followers_waiting(backend: Backe
             await accept(store, numbered(number))
         await finish(store, await claim(store), RetryAt(NOW + 1000, "down"))
         assert await claim(store, NOW + 999.999) == []
-        assert await store.next_due([ROUTE, (ACCOUNT, "none")]) == {ROUTE: NOW + 1000}
+        assert await store.read_next_due([ROUTE, (ACCOUNT, "none")]) == {ROUTE: NOW + 1000}
         [again] = await claim(store, NOW + 1000)
         assert (again.signal.id, again.attempt) == (1, 2)
         await finish(store, [again])
@@ -195,7 +195,7 @@ async def test_what_ends_a_head_lets_the_next_pass(backend: Backend, decision: D
         for number in range(2):
             await accept(store, numbered(number))
         await finish(store, await claim(store), decision, NOW + 5)
-        ended = (await store.deliveries(Filter(ids=[1]), 1))[0]
+        ended = (await store.list_deliveries(Filter(ids=[1]), 1))[0]
         assert ended.state == getattr(decision, "state", "dead")
         assert (ended.reason, ended.ended_at, ended.due_at) == (decision.reason, NOW + 5, None)
         assert (ended.attempts, ended.leased) == (1, False)
@@ -218,12 +218,12 @@ async def test_failed_attempts_are_listed_by_route_in_order(backend: Backend) ->
         [export] = await claim(store, routes=("export",))
         odd = Attempt(1, NOW + 0.000001, 12.5, Kind.PERMANENT, "lone \ud800 and \x00 nul")
         await store.record([Result(export, Dead(odd.reason), odd, NOW)], {})
-        attempts = await store.attempts(1)
+        attempts = await store.read_attempts(1)
         assert [(a.number, a.started_at, a.kind, a.reason) for a in attempts["erp"]] == [
             (number + 1, NOW + number, Kind.RETRY, f"try {number}") for number in range(3)
         ]
         assert attempts["export"] == [dataclasses.replace(odd, reason="lone ? and  nul")]
-        assert await store.attempts(2) == {}
+        assert await store.read_attempts(2) == {}
 
 
 async def test_a_sinks_state_is_committed_with_the_results(backend: Backend) -> None:
@@ -235,11 +235,11 @@ async def test_a_sinks_state_is_committed_with_the_results(backend: Backend) -> 
             finish(store, [first], state={ROUTE: {"position": 1, "file": {"name": "ä.csv"}}}),
             finish(store, [second], state={ROUTE: {"position": 2, "none": None}}),
         )
-        assert await store.read_state(*ROUTE) == {"position": 2, "file": {"name": "ä.csv"}, "none": None}
-        assert await store.read_state(ACCOUNT, "export") == {}
+        assert await store.read_sink_state(*ROUTE) == {"position": 2, "file": {"name": "ä.csv"}, "none": None}
+        assert await store.read_sink_state(ACCOUNT, "export") == {}
         assert await store.record([], {ROUTE: {"position": 3}}) == 0
     async with backend.open() as store:
-        assert (await store.read_state(*ROUTE))["position"] == 3
+        assert (await store.read_sink_state(*ROUTE))["position"] == 3
 
 
 async def test_a_state_that_is_no_json_is_the_callers_error(backend: Backend) -> None:
@@ -297,11 +297,11 @@ async def test_many_results_at_once(backend: Backend) -> None:
 async def test_a_route_is_kept_for_one_gateway_until_its_time_runs_out_or_it_gives_it_back(backend: Backend) -> None:
     other = (ACCOUNT, "export")
     async with backend.open() as store:
-        assert await store.hold([ROUTE], "one", NOW, NOW + 30) == {ROUTE}
-        assert await store.hold([ROUTE, other], "two", NOW, NOW + 30) == {other}
-        assert await store.hold([ROUTE], "one", NOW + 20, NOW + 50) == {ROUTE}
-        assert await store.hold([ROUTE], "two", NOW + 49, NOW + 80) == set()
-        assert await store.hold([ROUTE], "two", NOW + 50, NOW + 80) == {ROUTE}
-        assert await store.hold([ROUTE], "two", NOW + 51, NOW + 51) == {ROUTE}
-        assert await store.hold([ROUTE, other], "one", NOW + 51, NOW + 90) == {ROUTE, other}
-        assert await store.hold([], "one", NOW, NOW) == set()
+        assert await store.own_routes([ROUTE], "one", NOW, NOW + 30) == {ROUTE}
+        assert await store.own_routes([ROUTE, other], "two", NOW, NOW + 30) == {other}
+        assert await store.own_routes([ROUTE], "one", NOW + 20, NOW + 50) == {ROUTE}
+        assert await store.own_routes([ROUTE], "two", NOW + 49, NOW + 80) == set()
+        assert await store.own_routes([ROUTE], "two", NOW + 50, NOW + 80) == {ROUTE}
+        assert await store.own_routes([ROUTE], "two", NOW + 51, NOW + 51) == {ROUTE}
+        assert await store.own_routes([ROUTE, other], "one", NOW + 51, NOW + 90) == {ROUTE, other}
+        assert await store.own_routes([], "one", NOW, NOW) == set()

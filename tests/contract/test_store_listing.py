@@ -13,6 +13,7 @@ from gateway.store.contract import Store
 from gateway.store.values import Filter
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered
 from tests.support.factory import ACCOUNT, make_signal
+from tests.support.ledger import read_ledger
 
 pytestmark = pytest.mark.gen_test
 
@@ -61,10 +62,10 @@ async def test_filters(backend: Backend, which: dict[str, Any], found: list[int]
     async with backend.open() as store:
         await fill(store)
         await finish(store, await claim(store, limit=1))
-        signals = [row.signal.id for row in await store.signals(Filter(**which), 100)]
-        deliveries = [row.signal_id for row in await store.deliveries(Filter(**which), 100)]
+        signals = [row.signal.id for row in await store.list_signals(Filter(**which), 100)]
+        deliveries = [row.signal_id for row in await store.list_deliveries(Filter(**which), 100)]
         assert signals == found
-        assert [signal.id for signal in await store.signals_after(Filter(**which), 0, 100)] == found[::-1]
+        assert [signal.id for signal in await store.list_signals_after(Filter(**which), 0, 100)] == found[::-1]
         assert await store.count_signals(Filter(**which)) == len(found)
         assert list(dict.fromkeys(deliveries)) == found
 
@@ -72,8 +73,8 @@ async def test_filters(backend: Backend, which: dict[str, Any], found: list[int]
 async def test_listings_end_at_the_limit_newest_first(backend: Backend) -> None:
     async with backend.open() as store:
         await fill(store)
-        assert [row.signal.id for row in await store.signals(Filter(), 2)] == [6, 5]
-        rows = await store.deliveries(Filter(ids=[1, 2]), 3)
+        assert [row.signal.id for row in await store.list_signals(Filter(), 2)] == [6, 5]
+        rows = await store.list_deliveries(Filter(ids=[1, 2]), 3)
         assert [(row.signal_id, row.route) for row in rows] == [(2, "erp"), (2, "export"), (1, "erp")]
 
 
@@ -81,19 +82,19 @@ async def test_pages_follow_one_another_whatever_comes_meanwhile(backend: Backen
     async with backend.open() as store:
         await fill(store)
         which = Filter(account=ACCOUNT, until=NOW + 240)
-        first = await store.signals_after(which, 0, 3)
+        first = await store.list_signals_after(which, 0, 3)
         await accept(store, numbered(99))
-        second = await store.signals_after(which, first[-1].id, 3)
+        second = await store.list_signals_after(which, first[-1].id, 3)
         assert [signal.id for signal in (*first, *second)] == [1, 2, 3, 4, 7]
-        assert list(first) == [row.signal for row in await store.signals(Filter(ids=[1, 2, 3]), 3)][::-1]
-        assert await store.signals_after(which, 7, 3) == []
+        assert list(first) == [row.signal for row in await store.list_signals(Filter(ids=[1, 2, 3]), 3)][::-1]
+        assert await store.list_signals_after(which, 7, 3) == []
 
 
 async def test_a_delivery_as_listed(backend: Backend) -> None:
     async with backend.open() as store:
         await accept(store, numbered(1))
         await accept(store, numbered(2))
-        second, first = await store.deliveries(Filter(), 10)
+        second, first = await store.list_deliveries(Filter(), 10)
         assert (first.account, first.route, first.lane, first.state) == (ACCOUNT, "erp", "1", "pending")
         assert (first.created_at, first.due_at, first.ended_at, first.reason) == (NOW, NOW, None, "")
         assert (first.held, first.leased, first.attempts) == (False, False, 0)
@@ -102,14 +103,14 @@ async def test_a_delivery_as_listed(backend: Backend) -> None:
 
 async def test_the_ledger_counts_every_route(backend: Backend) -> None:
     async with backend.open() as store:
-        assert await store.ledger() == {}
+        assert await read_ledger(store) == {}
         await fill(store)
         one, two = await claim(store, NOW + 60)
         await finish(store, [one], Dead("gone"))
         await finish(store, [two], Done("filtered", "nothing to do"))
         await accept(store, numbered(9), ("erp",), hold=True)
         none = {"accepted": 0, "delivered": 0, "pending": 0, "dead": 0, "filtered": 0}
-        assert await store.ledger() == {
+        assert await read_ledger(store) == {
             (ACCOUNT, "erp"): none | {"accepted": 5, "dead": 1, "filtered": 1, "pending": 3},
             (ACCOUNT, "export"): none | {"accepted": 2, "pending": 2},
             (ACCOUNT, "alerts"): none | {"accepted": 4, "filtered": 4},
@@ -122,7 +123,7 @@ async def test_deliveries_are_listed_with_whether_their_signal_is_late(backend: 
     async with backend.open() as store:
         for hour in (12, 11):
             await accept(store, make_signal(ITEM_SHIPPED, id=0, order="1", datetime=f"2026-11-20T{hour}:00:00+00:00"))
-        assert [row.late for row in await store.deliveries(Filter(), 10)] == [True, False]
+        assert [row.late for row in await store.list_deliveries(Filter(), 10)] == [True, False]
 
 
 async def test_the_heads_that_a_signal_waits_behind(backend: Backend) -> None:
@@ -132,9 +133,9 @@ async def test_the_heads_that_a_signal_waits_behind(backend: Backend) -> None:
         await accept(store, numbered(3), hold=True)
         await finish(store, await claim(store, routes=("export",)), RetryAt(NOW + 60, "down"))
         await finish(store, await claim(store, limit=1))
-        heads = await store.heads(2)
+        heads = await store.read_heads(2)
         assert {route: (row.signal_id, row.due_at, row.reason) for route, row in heads.items()} == {
             "export": (1, NOW + 60, "down")
         }
         for signal in (1, 3, 99):
-            assert await store.heads(signal) == {}
+            assert await store.read_heads(signal) == {}

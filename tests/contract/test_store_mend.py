@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.model import Dead, Done, RetryAt
-from gateway.store import spans
+from gateway.store import id_ranges
 from gateway.store.contract import Store
-from gateway.store.values import Filter, Want
+from gateway.store.values import ClaimRequest, Filter
 from tests.contract.store_case import (
     NOW,
     Backend,
@@ -39,12 +39,12 @@ async def test_a_replayed_delivery_starts_anew(backend: Backend) -> None:
         await finish(store, await claim(store), Dead("gone"))
         assert await count_replay(store, DEAD) == {(ACCOUNT, "erp"): 1}
         assert await replay_all(store, DEAD, LATER) == 1
-        [row] = await store.deliveries(Filter(), 10)
+        [row] = await store.list_deliveries(Filter(), 10)
         assert (row.state, row.attempts, row.reason, row.ended_at) == ("pending", 0, "", None)
         assert (row.created_at, row.due_at) == (LATER, LATER)
         [delivery] = await claim(store, LATER)
         assert (delivery.attempt, delivery.created_at) == (1, LATER)
-        assert [a.reason for a in (await store.attempts(1))["erp"]] == ["down", "gone"]
+        assert [a.reason for a in (await store.read_attempts(1))["erp"]] == ["down", "gone"]
 
 
 async def test_a_second_replay_finds_nothing(backend: Backend) -> None:
@@ -93,8 +93,8 @@ async def test_a_replay_goes_by_its_filter(backend: Backend) -> None:
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spans, "IDS", 7)
-    monkeypatch.setattr(spans, "SIGNALS", 3)
+    monkeypatch.setattr(id_ranges, "IDS", 7)
+    monkeypatch.setattr(id_ranges, "SIGNALS", 3)
 
 
 async def bury(store: Store, signals: int, routes: Sequence[str] = ("erp",)) -> None:
@@ -138,7 +138,7 @@ async def test_what_ends_or_comes_in_during_a_replay_is_not_replayed_by_it(backe
             await accept(store, numbered(100 + replayed, order="new"))
             await finish(store, await claim(store), Dead("gone again"))
         assert replayed == 8
-        assert [row.attempts for row in await store.deliveries(Filter(upto=8), 10)] == [1] * 8
+        assert [row.attempts for row in await store.list_deliveries(Filter(upto=8), 10)] == [1] * 8
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -211,7 +211,7 @@ async def test_a_replay_gives_way_to_what_is_freed(backend: Backend) -> None:
         await accept(store, numbered(2), hold=True)
         await finish(store, await claim(store), Dead("gone"))
         await replay_all(store, DEAD, NOW)
-        await store.add_orders(ACCOUNT, ["1"], NOW)
+        await store.add_known_orders(ACCOUNT, ["1"], NOW)
         assert ids(await claim(store)) == [2]
 
 
@@ -221,7 +221,7 @@ async def test_replays_get_no_more_than_their_share(backend: Backend) -> None:
             await accept(store, numbered(number, order=str(number)))
         await finish(store, await claim(store, limit=6), Dead("gone"))
         assert await replay_all(store, DEAD, NOW) == 6
-        claimed = await store.claim([Want(ACCOUNT, "erp", 4, replays=1)], NOW, LATER)
+        claimed = await store.claim([ClaimRequest(ACCOUNT, "erp", 4, replays=1)], NOW, LATER)
         assert [(d.signal.id, d.replayed) for d in claimed.deliveries] == [(7, False), (8, False), (1, True)]
         assert claimed.next_due == {(ACCOUNT, "erp"): LATER}  # the replays that are left would get no room
         assert ids(await claim(store, limit=2)) == [2, 3]
@@ -233,7 +233,7 @@ async def test_listings_tell_replays(backend: Backend) -> None:
             await accept(store, numbered(number, order=str(number)))
         await finish(store, await claim(store, limit=1), Dead("gone"))
         await replay_all(store, DEAD, NOW)
-        rows = await store.deliveries(Filter(), 10)
+        rows = await store.list_deliveries(Filter(), 10)
         assert {row.signal_id: row.replayed for row in rows} == {1: True, 2: False}
 
 
@@ -257,24 +257,24 @@ async def test_signals_of_unknown_orders_are_held_until_the_order_is_known(backe
         assert (await accept(store, numbered(2, order="7"), hold=True)).held
         assert (await accept(store, numbered(3, order="8"), lane=False, hold=True)).held
         assert await claim(store) == []
-        assert await store.next_due([(ACCOUNT, "erp")]) == {}
-        assert [row.held for row in await store.deliveries(Filter(state="pending"), 10)] == [True] * 4
-        assert await store.add_orders("printery", ["7", "8"], LATER) == 0
-        assert await store.add_orders(ACCOUNT, ["7", "9"], LATER) == 3
-        assert await store.add_orders(ACCOUNT, ["7", "9"], LATER) == 0
+        assert await store.read_next_due([(ACCOUNT, "erp")]) == {}
+        assert [row.held for row in await store.list_deliveries(Filter(state="pending"), 10)] == [True] * 4
+        assert await store.add_known_orders("printery", ["7", "8"], LATER) == 0
+        assert await store.add_known_orders(ACCOUNT, ["7", "9"], LATER) == 3
+        assert await store.add_known_orders(ACCOUNT, ["7", "9"], LATER) == 0
         [delivery] = await claim(store, LATER)
         assert (delivery.signal.id, delivery.created_at) == (1, LATER)
         assert ids(await claim(store, LATER, routes=("export",))) == [1]
         await finish(store, [delivery])
         assert ids(await claim(store, LATER)) == [2]
-        assert await store.add_orders(ACCOUNT, ["PO-8"], LATER) == 1
+        assert await store.add_known_orders(ACCOUNT, ["PO-8"], LATER) == 1
         assert ids(await claim(store, LATER)) == [3]
 
 
 @pytest.mark.parametrize("known", ["7", "PO-7"])
 async def test_signals_of_known_orders_are_not_held(backend: Backend, known: str) -> None:
     async with backend.open() as store:
-        await store.add_orders(ACCOUNT, [known, ""], NOW)
+        await store.add_known_orders(ACCOUNT, [known, ""], NOW)
         assert not (await accept(store, numbered(1, order="7"), hold=True)).held
         assert (await accept(store, numbered(2, order="7", account="printery"), hold=True)).held
         assert ids(await claim(store)) == [1]
@@ -293,7 +293,7 @@ async def test_what_is_freed_waits_for_a_head_at_work(backend: Backend) -> None:
         await accept(store, numbered(2), hold=False)
         [second] = await claim(store)
         assert second.signal.id == 2
-        assert await store.add_orders(ACCOUNT, ["1"], NOW) == 1
+        assert await store.add_known_orders(ACCOUNT, ["1"], NOW) == 1
         assert await claim(store) == []
         await finish(store, [second])
         assert ids(await claim(store)) == [1]
@@ -304,11 +304,11 @@ async def test_what_is_freed_waits_for_a_head_at_work(backend: Backend) -> None:
 
 async def test_the_history_has_who_did_what_newest_first(backend: Backend) -> None:
     async with backend.open(actor="ann") as store:
-        assert await store.history(None, 10) == []
-        await store.note("reload", {"process": 7, "trouble": "ü"}, NOW)
+        assert await store.list_actions(None, 10) == []
+        await store.record_action("reload", {"process": 7, "trouble": "ü"}, NOW)
         await store.set_paused("bookshop", "erp", True, NOW + 1, "stocktaking")
-        await store.note("reload", {"process": 8}, NOW + 2)
-        events = await store.history(None, 10)
+        await store.record_action("reload", {"process": 8}, NOW + 2)
+        events = await store.list_actions(None, 10)
         assert [(event.at, event.actor, event.action) for event in events] == [
             (NOW + 2, "ann", "reload"),
             (NOW + 1, "ann", "pause"),
@@ -316,5 +316,5 @@ async def test_the_history_has_who_did_what_newest_first(backend: Backend) -> No
         ]
         assert events[-1].detail == {"process": 7, "trouble": "ü"}
         assert events[0].id > events[1].id > events[2].id
-        assert await store.history("reload", 1) == [events[0]]
-        assert await store.history("reload", 9) == [events[0], events[2]]
+        assert await store.list_actions("reload", 1) == [events[0]]
+        assert await store.list_actions("reload", 9) == [events[0], events[2]]

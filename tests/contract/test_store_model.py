@@ -17,6 +17,7 @@ from gateway.store.values import Filter
 from tests.contract.lane_model import LaneModel
 from tests.contract.store_case import LEASE, NOW, Backend, accept, claim, count_replay, finish, numbered, replay_all
 from tests.support.factory import ACCOUNT
+from tests.support.ledger import read_ledger
 from tests.support.postgres import Server
 
 ORDERS = st.sampled_from("ABC")
@@ -74,14 +75,14 @@ class Run:
         assert await replay_all(self.store, Filter(state=state), self.now) == expected
 
     async def add_order(self, order: str) -> None:
-        assert await self.store.add_orders(ACCOUNT, [order], self.now) == self.model.add_order(order, self.now)
+        assert await self.store.add_known_orders(ACCOUNT, [order], self.now) == self.model.add_order(order, self.now)
 
     async def release(self) -> None:
         assert await self.store.release_leases(self.now) == self.model.release(self.now)
 
     async def compare(self) -> None:
         """Row by row, then what follows from the rows: the ledger's identity, and when to look again."""
-        rows = await self.store.deliveries(Filter(), 1000)
+        rows = await self.store.list_deliveries(Filter(), 1000)
         found = {
             row.signal_id: (row.state, row.due_at, row.leased_until, row.attempts, row.held, row.created_at)
             for row in rows
@@ -91,11 +92,11 @@ class Run:
             for number, e in self.model.entries.items()
         }
         due = [at for entry in self.model.entries.values() if (at := entry.claimable_at) is not None]
-        next_due = await self.store.next_due([(ACCOUNT, "erp")])
+        next_due = await self.store.read_next_due([(ACCOUNT, "erp")])
         assert len(next_due) == bool(due)
         for at in next_due.values():
             assert at == min(due) or max(at, min(due)) <= self.now  # which of what is due now, does not matter
-        ledger = await self.store.ledger()
+        ledger = await read_ledger(self.store)
         for route in ("erp", "alerts") if rows else ():
             counts = dict(ledger[ACCOUNT, route])
             assert counts.pop("accepted") == sum(counts.values()) == len(self.model.entries)
@@ -108,7 +109,7 @@ async def play(backend: Backend, steps: Example) -> None:
             run.now += seconds
             await getattr(run, name)(*arguments)
             await run.compare()
-        assert [wrong async for page in store.audit() for wrong in page.wrong] == []
+        assert [wrong async for page in store.check_custody() for wrong in page.violations] == []
 
 
 @settings(max_examples=60, deadline=None)

@@ -13,6 +13,7 @@ from gateway.store.contract import Store
 from gateway.store.values import Filter, Purged, Refused
 from tests.contract.store_case import DELIVERED, NOW, Backend, accept, claim, finish, numbered, replay_all, states
 from tests.support.factory import ACCOUNT, AT
+from tests.support.ledger import read_ledger
 
 pytestmark = pytest.mark.gen_test
 
@@ -39,7 +40,7 @@ async def purge_all(store: Store, before: float = BEFORE, dead: bool = False, li
 
 
 async def left(store: Store) -> list[int]:
-    return sorted(row.signal.id for row in await store.signals(Filter(), 1000))
+    return sorted(row.signal.id for row in await store.list_signals(Filter(), 1000))
 
 
 async def test_what_is_old_and_done_goes_with_all_that_belongs_to_it(backend: Backend) -> None:
@@ -56,9 +57,9 @@ async def test_what_is_old_and_done_goes_with_all_that_belongs_to_it(backend: Ba
         assert await purge_all(store) == [Purged(3, 2, young), Purged(0, 0, None)]
         assert await left(store) == [young]
         for signal in (old, skipped, nowhere):
-            assert await store.attempts(signal) == {}
+            assert await store.read_attempts(signal) == {}
         assert await states(store) == {(young, "erp"): "delivered"}
-        assert await store.ledger() == {
+        assert await read_ledger(store) == {
             (ACCOUNT, "erp"): {"accepted": 1, "delivered": 1, "pending": 0, "dead": 0, "filtered": 0},
             (ACCOUNT, "alerts"): {"accepted": 1, "delivered": 0, "pending": 0, "dead": 0, "filtered": 1},
         }
@@ -88,7 +89,7 @@ async def test_dead_letters_stay_unless_asked_for(backend: Backend) -> None:
         assert await store.count_purge(BEFORE, dead=True) == 1
         assert (await purge_all(store, dead=True))[0] == Purged(1, 2, signal)
         assert await left(store) == []
-        assert await store.attempts(signal) == {}
+        assert await store.read_attempts(signal) == {}
 
 
 async def test_what_was_replayed_since_stays(backend: Backend) -> None:
@@ -121,7 +122,7 @@ async def test_what_goes_in_parts_is_what_goes_row_by_row(backend: Backend) -> N
     """A store without parts has none to drop; in the end the same is left."""
     async with backend.open() as store:
         for day in range(95, 85, -1):
-            await store.make_parts(NOW - day * DAY, 8 * DAY)
+            await store.make_partitions(NOW - day * DAY, 8 * DAY)
         taken = [await take(store, number, 100 - number / 2, routes=("erp", "export")) for number in range(40)]
         await finish(store, await claim(store, OLD + 50 * DAY, routes=("export",)), now=OLD)
         claimed = {delivery.signal.id: delivery for delivery in await claim(store, OLD + 50 * DAY)}
@@ -131,12 +132,12 @@ async def test_what_goes_in_parts_is_what_goes_row_by_row(backend: Backend) -> N
         await replay_all(store, Filter(ids=taken[1::8]), NOW)
         goes = [signal for place, signal in enumerate(taken) if place % 8 in (0, 4, 5) and place < 20]
         assert await store.count_purge(BEFORE, dead=False) == len(goes)
-        parts = [part async for part in store.drop_parts(BEFORE, dead=False)]
+        parts = [part async for part in store.drop_partitions(BEFORE, dead=False)]
         pages = await purge_all(store)
         assert sum(part.signals for part in parts) + sum(page.signals for page in pages) == len(goes)
         assert sum(part.deliveries for part in parts) + sum(page.deliveries for page in pages) == 2 * len(goes)
         assert await left(store) == sorted(set(taken) - set(goes))
-        assert [page.wrong async for page in store.audit()] == [[]]
+        assert [page.violations async for page in store.check_custody()] == [[]]
         assert bool(parts) == backend.url.startswith("postgresql")
 
 
@@ -159,4 +160,4 @@ async def test_quarantine_is_purged_by_itself(backend: Backend) -> None:
         await purge_all(store)
         assert await store.count_quarantine(BEFORE) == 5
         assert [await store.purge_quarantine(BEFORE, 3) for _ in range(3)] == [3, 2, 0]
-        assert [row.body for row in await store.quarantined(None, 10)] == ["young"]
+        assert [row.body for row in await store.list_quarantined(None, 10)] == ["young"]

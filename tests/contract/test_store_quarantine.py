@@ -24,7 +24,7 @@ async def fill(store: Store) -> list[int]:
 
 
 async def numbers(store: Store, which: Filter, limit: int = 100) -> list[int]:
-    return [int(row.body.removeprefix("body ")) for row in await store.quarantined_oldest(which, limit)]
+    return [int(row.body.removeprefix("body ")) for row in await store.list_quarantined_oldest(which, limit)]
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,11 @@ async def test_what_is_released_is_kept_and_listed_no_more(backend: Backend) -> 
         assert not await store.release_quarantined(kept[1], numbered(1), NOW + 7200)
         assert not await store.release_quarantined(99, numbered(1), NOW)
         assert await numbers(store, Filter()) == [0, 2, 3]
-        assert [row.body for row in await store.quarantined(ACCOUNT, 10)] == ["body 2", "body 0"]
+        assert [row.body for row in await store.list_quarantined(ACCOUNT, 10)] == ["body 2", "body 0"]
         assert rows(store, "SELECT body, accepted_at, signal_id FROM quarantine WHERE accepted_at IS NOT NULL") == [
             ("body 1", round((NOW + 3600) * 1e6), 1)
         ]
-        [event] = await store.history("release", 10)
+        [event] = await store.list_actions("release", 10)
         assert (event.actor, event.detail) == ("ada", {"account": ACCOUNT, "quarantine": kept[1], "signal": 1})
 
 

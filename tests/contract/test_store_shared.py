@@ -62,7 +62,7 @@ async def test_each_lane_has_one_head_whoever_accepts_and_records(shared: Backen
         work = [take_in(store, n) for n, store in enumerate(stores)]
         await asyncio.gather(*work, *(bring_out(store, n, 30) for n, store in enumerate(stores)))
         assert {heads for _, heads in postgres.execute_at(shared.url, HEADS)} == {1}
-        while await stores[0].deliveries(Filter(route="erp", state="pending"), 1):
+        while await stores[0].list_deliveries(Filter(route="erp", state="pending"), 1):
             await asyncio.gather(*(bring_out(store, n, 1) for n, store in enumerate(stores)))
     assert sum(map(len, delivered.values())) == GATEWAYS * 40
     for lane in delivered.values():
@@ -79,7 +79,7 @@ async def test_two_first_signals_of_a_lane_make_one_head_and_equal_ones_one_sign
             answers = await asyncio.gather(*calls)
             assert sum(not answer.duplicate for answer in answers) == GATEWAYS // 2
         assert {heads for _, heads in postgres.execute_at(shared.url, HEADS)} == {1}
-        assert len(await stores[0].signals(Filter(), 1000)) == 15 * GATEWAYS // 2
+        assert len(await stores[0].list_signals(Filter(), 1000)) == 15 * GATEWAYS // 2
 
 
 async def test_what_is_held_and_what_is_replayed_find_their_heads_too(shared: Backend, postgres: Server) -> None:
@@ -91,10 +91,10 @@ async def test_what_is_held_and_what_is_replayed_find_their_heads_too(shared: Ba
         await asyncio.gather(
             replay_all(one, Filter(state="dead"), NOW),
             *(accept(two, numbered(100 + n, order=str(n)), hold=True) for n in range(10)),
-            *(three.add_orders(ACCOUNT, [str(n)], NOW) for n in range(10)),
+            *(three.add_known_orders(ACCOUNT, [str(n)], NOW) for n in range(10)),
             *(accept(three, numbered(200 + n, order=str(n))) for n in range(10)),
         )
-        assert {row.held for row in await one.deliveries(Filter(), 100)} == {False}
+        assert {row.held for row in await one.list_deliveries(Filter(), 100)} == {False}
         assert {heads for _, heads in postgres.execute_at(shared.url, HEADS)} == {1}
 
 
@@ -126,8 +126,8 @@ async def test_a_commit_is_heard_of_by_the_others(shared: Backend) -> None:
     heard: asyncio.Queue[Sequence[tuple[str, str]]] = asyncio.Queue()
     own: list[Sequence[tuple[str, str]]] = []
     async with shared.open() as one, shared.open() as two:
-        one.on_news(own.append)
-        two.on_news(heard.put_nowait)
+        one.on_notification(own.append)
+        two.on_notification(heard.put_nowait)
         assert await heard.get() == ()  # it listens: what was before may have been missed
         await accept(one, numbered(1), ("erp", "export"))
         assert await heard.get() == [(ACCOUNT, "erp"), (ACCOUNT, "export")]

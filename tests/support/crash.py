@@ -25,6 +25,7 @@ from gateway.store.contract import Settings
 from gateway.store.values import Filter
 from tests.support import recorder
 from tests.support.faults import points_on
+from tests.support.ledger import read_ledger
 from tests.support.process import Gateway, free_port, run_cli
 
 KEY = "13b37bb1ed6d3403e158abe719b4f6d0"
@@ -155,7 +156,7 @@ class CrashRun:
         store = open_store(Settings(self.store))
         try:
             least, deadline = None, 0.0
-            while pending := sum(backlog.pending for backlog in (await store.backlog()).values()):
+            while pending := sum(backlog.pending for backlog in (await store.read_backlog()).values()):
                 if least is None or pending < least:
                     least, deadline = pending, time.monotonic() + 60
                 assert time.monotonic() < deadline, "deliveries are still pending"
@@ -170,8 +171,8 @@ class CrashRun:
         self.stock.answered = len(self._answered)
         store = open_store(Settings(self.store))
         try:
-            rows = await store.signals(Filter(), 10_000_000)
-            self.stock.ledger = await store.ledger()
+            rows = await store.list_signals(Filter(), 10_000_000)
+            self.stock.ledger = await read_ledger(store)
         finally:
             await store.close()
         signals = {row.signal.identity: row.signal for row in rows}

@@ -22,6 +22,7 @@ from gateway.store import open_store
 from gateway.store.contract import Settings
 from gateway.store.values import Filter
 from tests.support import recorder
+from tests.support.ledger import read_ledger
 from tests.support.pooler import Pooler
 from tests.support.postgres import Server
 from tests.support.process import ROOT, Gateway, free_port
@@ -155,7 +156,7 @@ class Fleet:
         store = open_store(Settings(url))
         try:
             deadline = time.monotonic() + 60
-            while await store.deliveries(Filter(state="pending"), 1):
+            while await store.list_deliveries(Filter(state="pending"), 1):
                 assert time.monotonic() < deadline, "deliveries are still pending"
                 await asyncio.sleep(0.1)
         finally:
@@ -164,8 +165,8 @@ class Fleet:
     async def _take_stock(self, url: str) -> None:
         store = open_store(Settings(url))
         try:
-            signals = {row.signal.identity: row.signal for row in await store.signals(Filter(), 10_000_000)}
-            self.stock.ledger = await store.ledger()
+            signals = {row.signal.identity: row.signal for row in await store.list_signals(Filter(), 10_000_000)}
+            self.stock.ledger = await read_ledger(store)
         finally:
             await store.close()
         self.stock.answered = len(self._answered)

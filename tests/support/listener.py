@@ -47,10 +47,10 @@ class Gateway:
         return await self.send("POST", f"/signals/{account}", raw, **options)
 
     async def kept(self) -> list[SignalRow]:
-        return list(await self.store.signals(Filter(), 1000))
+        return list(await self.store.list_signals(Filter(), 1000))
 
     async def quarantined(self) -> list[QuarantineRow]:
-        return list(await self.store.quarantined(None, 1000))
+        return list(await self.store.list_quarantined(None, 1000))
 
     def restrict(self, **fields: Any) -> None:
         """Give the account `bookshop` other settings."""

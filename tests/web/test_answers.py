@@ -37,7 +37,7 @@ async def test_a_signal_is_on_disk(gateway: Gateway, payload: dict[str, Any]) ->
         payload.get("item"),
     )
     assert row.signal.received_at == NOW
-    deliveries = await gateway.store.deliveries(Filter(), 10)
+    deliveries = await gateway.store.list_deliveries(Filter(), 10)
     assert len(deliveries) == row.deliveries == 2 - len(row.unrouted)
     assert await gateway.quarantined() == []
 
@@ -73,8 +73,8 @@ async def test_a_signal_is_held_until_its_order_is_known(gateway: Gateway) -> No
     response = await gateway.post(example())
     assert (response.code, response.body) == (204, b"")
     assert "Content-Length" not in response.headers
-    assert [delivery.held for delivery in await gateway.store.deliveries(Filter(), 10)] == [True]
-    await gateway.store.add_orders("bookshop", [example()["order"]], NOW.timestamp())
+    assert [delivery.held for delivery in await gateway.store.list_deliveries(Filter(), 10)] == [True]
+    await gateway.store.add_known_orders("bookshop", [example()["order"]], NOW.timestamp())
     assert (await gateway.post(example("ItemPacked"))).code == 200
 
 

@@ -37,7 +37,7 @@ WITH given AS (
                 WHERE o.order_id = given.order_id AND o.account = given.account AND o.item IS NOT NULL
                 LIMIT {LOOK_BACK}) o WHERE o.occurred_at > given.occurred_at))) AS late,
         (r ->> 14)::boolean AND NOT EXISTS (
-            SELECT 1 FROM orders known WHERE known.account = given.account AND known.ref IN (r ->> 4, r ->> 5)) AS held
+            SELECT 1 FROM known_orders k WHERE k.account = given.account AND k.ref IN (r ->> 4, r ->> 5)) AS held
     FROM given
     WHERE NOT EXISTS (
         SELECT 1 FROM signals s

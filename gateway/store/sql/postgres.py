@@ -1,6 +1,6 @@
 """The hot statements as PostgreSQL has them: `r ->> n` is the n-th field of a row.
 
-They rely on the locks of gateway.store.orders, taken before them: no other transaction changes which delivery heads a
+They rely on the locks of gateway.store.order_locks, taken before them: no other transaction changes which delivery heads a
 lane that these change. Rows that others may want too, for claims and results, are locked as they are read. Each names
 the account of what it looks for, so that a database in parts, by account, asks one part only; and, as far as it can,
 when the signal was received, so that other parts are left out. What is pending is named as the table that it is.
@@ -94,8 +94,8 @@ SELECT r ->> 0, r ->> 1, r ->> 2, r ->> 3 FROM jsonb_array_elements(%s::jsonb) r
 ON CONFLICT (account, route, key) DO UPDATE SET value = excluded.value
 """
 
-INSERT_ORDERS = """
-INSERT INTO orders (account, ref) SELECT r ->> 0, r ->> 1 FROM jsonb_array_elements(%s::jsonb) r
+INSERT_KNOWN_ORDERS = """
+INSERT INTO known_orders (account, ref) SELECT r ->> 0, r ->> 1 FROM jsonb_array_elements(%s::jsonb) r
 ON CONFLICT DO NOTHING
 """
 
@@ -118,7 +118,7 @@ WHERE state = 'pending' AND due_at IS NOT NULL AND lease IS NOT NULL
 RETURNING signal_id
 """
 
-PULL_DUE = """
+RESET_DUE_TIMES = """
 UPDATE deliveries_pending SET due_at = %s
 WHERE state = 'pending' AND due_at > %s AND lease IS NULL
 RETURNING signal_id
@@ -154,14 +154,14 @@ INSERT INTO routes (account, route, paused_at, why) VALUES (%s, %s, %s, %s)
 ON CONFLICT (account, route) DO UPDATE SET paused_at = excluded.paused_at, why = excluded.why
 """
 
-HOLD_ROUTES = """
-INSERT INTO holders (account, route, holder, until, taken_at)
+OWN_ROUTES = """
+INSERT INTO route_owners (account, route, owner, until, taken_at)
 SELECT r ->> 0, r ->> 1, r ->> 2, (r ->> 3)::bigint, (r ->> 4)::bigint FROM jsonb_array_elements(%s::jsonb) r
 ON CONFLICT (account, route) DO UPDATE SET
-    holder = excluded.holder, until = excluded.until, taken_at = excluded.taken_at
-WHERE holders.holder = excluded.holder OR holders.until <= excluded.taken_at
+    owner = excluded.owner, until = excluded.until, taken_at = excluded.taken_at
+WHERE route_owners.owner = excluded.owner OR route_owners.until <= excluded.taken_at
 RETURNING account, route
 """
 
 # A message in the log of writes that nobody reads: it is synced like any other, and fails on a server that only reads.
-PROBE = "SELECT pg_logical_emit_message(true, 'cloudsignal', '')"
+CHECK_WRITABLE = "SELECT pg_logical_emit_message(true, 'cloudsignal', '')"

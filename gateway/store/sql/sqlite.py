@@ -55,9 +55,9 @@ SELECT column1, column2, column3, column4, column5, column5,
 FROM (VALUES {rows})
 """
 
-FIND_ORDERS = """
+FIND_KNOWN_ORDERS = """
 SELECT known.account, known.ref FROM json_each(?) asked
-CROSS JOIN orders known ON known.account = asked.value ->> 0 AND known.ref = asked.value ->> 1
+CROSS JOIN known_orders known ON known.account = asked.value ->> 0 AND known.ref = asked.value ->> 1
 """
 
 # One index range, of live ones or of replays: those that wait behind a head have no due_at and are not in the index. To
@@ -179,8 +179,8 @@ SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?) WHER
 ON CONFLICT (account, route, key) DO UPDATE SET value = excluded.value
 """
 
-INSERT_ORDERS = """
-INSERT INTO orders (account, ref) SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true
+INSERT_KNOWN_ORDERS = """
+INSERT INTO known_orders (account, ref) SELECT value ->> 0, value ->> 1 FROM json_each(?) WHERE true
 ON CONFLICT DO NOTHING
 """
 
@@ -202,7 +202,7 @@ RETURNING signal_id
 """
 
 # At a start, after the leases: the index alone tells.
-PULL_DUE = """
+RESET_DUE_TIMES = """
 UPDATE deliveries SET due_at = ?1
 WHERE state = 'pending' AND due_at > ?2 AND lease IS NULL
 RETURNING signal_id
@@ -243,14 +243,14 @@ ON CONFLICT (account, route) DO UPDATE SET paused_at = excluded.paused_at, why =
 
 # Fields: account, route, holder, until, now. Another's is taken once its time has run out; so that the update can tell,
 # it is compared with the new row's `taken_at`.
-HOLD_ROUTES = """
-INSERT INTO holders (account, route, holder, until, taken_at)
+OWN_ROUTES = """
+INSERT INTO route_owners (account, route, owner, until, taken_at)
 SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) WHERE true
 ON CONFLICT (account, route) DO UPDATE SET
-    holder = excluded.holder, until = excluded.until, taken_at = excluded.taken_at
-WHERE holders.holder = excluded.holder OR holders.until <= excluded.taken_at
+    owner = excluded.owner, until = excluded.until, taken_at = excluded.taken_at
+WHERE route_owners.owner = excluded.owner OR route_owners.until <= excluded.taken_at
 RETURNING account, route
 """
 
 # Writes one page, with nothing new in it: user_version is ours to use, and not used.
-PROBE = "PRAGMA user_version = 0"
+CHECK_WRITABLE = "PRAGMA user_version = 0"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from gateway.cli import progress
-from gateway.store import spans
+from gateway.store import id_ranges
 from gateway.store.contract import Store
 from gateway.store.values import Page, Target
 from tests.support.factory import make_signal
@@ -85,7 +85,7 @@ def test_a_ledger_that_does_not_hold_is_said(folder: Folder) -> None:
 
 def test_ctrl_c_ends_it_and_says_how_to_go_on(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.fill(lambda store: fill(store, 50))
-    monkeypatch.setattr(spans, "IDS", 1)
+    monkeypatch.setattr(id_ranges, "IDS", 1)
     follow = progress.Bar.follow
 
     def press(bar: progress.Bar, page: Page) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from gateway.model import RetryAt
 from gateway.store.contract import Store
-from gateway.store.values import Result, Target, Want
+from gateway.store.values import ClaimRequest, Result, Target
 from tests.support.factory import make_signal
 from tests.unit.cli.conftest import CONFIG, Folder
 
@@ -17,7 +17,7 @@ async def fill(store: Store) -> None:
     for item, day in (("1", "20"), ("2", "21"), ("2", "19")):
         sent = make_signal("ItemShipped", account="bookshop", order="1", item=item, datetime=f"2026-11-{day}T10:00:00Z")
         await store.accept(sent, [Target("export", "1")], ["alerts"], False)
-    claim = await store.claim([Want("bookshop", "export", 1)], NOW, NOW + 60)
+    claim = await store.claim([ClaimRequest("bookshop", "export", 1)], NOW, NOW + 60)
     retry = RetryAt(NOW + 3600, "disk full")
     await store.record([Result(delivery, retry, None, NOW) for delivery in claim.deliveries], {})
 

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.model import Done
 from gateway.store.contract import Store
-from gateway.store.values import Refused, Result, RouteState, Target, Want
+from gateway.store.values import ClaimRequest, Refused, Result, RouteState, Target
 from tests.support.factory import make_signal
 from tests.unit.cli.conftest import CONFIG, Folder
 
@@ -79,7 +79,7 @@ def test_a_route_of_the_config_or_the_store_is_known(
 def test_a_route_of_which_only_history_is_left_can_be_paused(folder: Folder) -> None:
     async def fill(store: Store) -> None:
         await store.accept(make_signal(account="bookshop"), [Target("gone", None)], [], False)
-        claim = await store.claim([Want("bookshop", "gone", 1)], NOW, NOW + 60)
+        claim = await store.claim([ClaimRequest("bookshop", "gone", 1)], NOW, NOW + 60)
         await store.record([Result(claim.deliveries[0], Done("delivered"), None, NOW)], {})
 
     folder.fill(fill)

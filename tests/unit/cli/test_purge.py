@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from gateway.model import Attempt, Dead, Done, Kind
 from gateway.store.contract import Store
-from gateway.store.values import Refused, Result, Target, Want
+from gateway.store.values import ClaimRequest, Refused, Result, Target
 from tests.acceptance.test_database_commands import at
 from tests.support.factory import make_signal
 from tests.support.postgres import Server
@@ -24,7 +24,7 @@ async def fill(store: Store) -> None:
         received = datetime.now(UTC) - timedelta(days=100)
         await store.accept(replace(signal, received_at=received), [Target("export", None)], [], False)
     for decision in (Done("delivered"), Dead("no such order")):
-        claim = await store.claim([Want("bookshop", "export", 1)], at + 1, at + 60)
+        claim = await store.claim([ClaimRequest("bookshop", "export", 1)], at + 1, at + 60)
         attempt = Attempt(1, at, 0.5, Kind.PERMANENT, "x") if isinstance(decision, Dead) else None
         await store.record([Result(claim.deliveries[0], decision, attempt, at)], {})
     await store.quarantine(Refused("bookshop", at, "{}", {}))
@@ -51,7 +51,7 @@ def test_what_is_old_goes_and_the_history_knows(folder: Folder) -> None:
     (pending,) = map(json.loads, folder.run("deliveries", "--json").output.splitlines())
     assert pending["state"] == "pending"
     assert folder.run("quarantine").output == "Nothing in quarantine.\n"
-    events = folder.fill(lambda store: store.history("purge", 10))
+    events = folder.fill(lambda store: store.list_actions("purge", 10))
     assert [(event.detail["signals"], event.detail["quarantined"]) for event in events] == [(1, 1), (1, 0)]
 
 
@@ -69,7 +69,7 @@ def test_on_postgresql_parts_go_and_the_rest_row_by_row(folder: Folder, postgres
     config.write_text(config.read_text().replace("sqlite:///gateway.db", postgres_url))
 
     async def prepare(store: Store) -> None:
-        await store.make_parts(time.time() - 100 * 86400, 8 * 86400)
+        await store.make_partitions(time.time() - 100 * 86400, 8 * 86400)
         await fill(store)
 
     at(postgres_url, prepare)

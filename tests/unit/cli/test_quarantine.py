@@ -97,7 +97,7 @@ def test_the_request_is_kept_marked_and_the_history_tells(refused: Folder, monke
     kept = refused.rows("SELECT id, signal_id, accepted_at > received_at, errors FROM quarantine ORDER BY id")
     assert kept[1] == (2, 1, 0, '{"type":"is not known"}')
     assert [row[1] for row in kept] == [None, 1, None, None]
-    assert refused.rows("SELECT actor, action, detail FROM audit") == [
+    assert refused.rows("SELECT actor, action, detail FROM actions") == [
         ("ada", "release", '{"account":"bookshop","quarantine":2,"signal":1}')
     ]
 

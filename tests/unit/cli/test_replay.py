@@ -8,9 +8,9 @@ import pytest
 
 from gateway.cli import progress
 from gateway.model import Attempt, Dead, Kind
-from gateway.store import spans
+from gateway.store import id_ranges
 from gateway.store.contract import Store
-from gateway.store.values import Page, Result, Target, Want
+from gateway.store.values import ClaimRequest, Page, Result, Target
 from tests.support.factory import make_signal
 from tests.unit.cli.conftest import Folder
 
@@ -23,14 +23,14 @@ async def bury(store: Store) -> None:
         sent = make_signal("ItemError", account="bookshop", order=str(order))
         await store.accept(sent, [Target("export", sent.order), Target("alerts", None)], [], False)
     for route in ("export", "alerts"):
-        claim = await store.claim([Want("bookshop", route, 100)], NOW, NOW + 60)
+        claim = await store.claim([ClaimRequest("bookshop", route, 100)], NOW, NOW + 60)
         attempt = Attempt(1, NOW, 0.5, Kind.PERMANENT, "no")
         await store.record([Result(delivery, Dead("no"), attempt, NOW) for delivery in claim.deliveries], {})
 
 
 @pytest.fixture
 def buried(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    monkeypatch.setattr(spans, "SIGNALS", 3)
+    monkeypatch.setattr(id_ranges, "SIGNALS", 3)
     folder.fill(bury)
     return folder
 
@@ -64,7 +64,7 @@ def test_the_history_tells_of_a_replay_and_of_no_dry_run(buried: Folder, monkeyp
     monkeypatch.setenv("LOGNAME", "ada")
     for words in (["--dry-run"], [], []):
         buried.run("replay", "--dead", "--route", "alerts", *words)
-    assert buried.rows("SELECT actor, action, detail FROM audit") == [
+    assert buried.rows("SELECT actor, action, detail FROM actions") == [
         ("ada", "replay", '{"route":"alerts","state":"dead","deliveries":10}')
     ]
 

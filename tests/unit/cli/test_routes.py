@@ -117,7 +117,7 @@ def test_a_wrong_name_is_told_with_the_right_one(folder: Folder, command: str, w
 def test_the_history_names_who_paused(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "ada")
     folder.run("pause", "bookshop", "export", "--why", "new ERP")
-    assert folder.rows("SELECT actor, action, detail FROM audit") == [
+    assert folder.rows("SELECT actor, action, detail FROM actions") == [
         ("ada", "pause", '{"account":"bookshop","route":"export","why":"new ERP"}')
     ]
 

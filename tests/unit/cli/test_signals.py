@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.model import Attempt, Dead, Done, Kind, lane_of
 from gateway.store.contract import Store
-from gateway.store.values import Refused, Result, Target, Want
+from gateway.store.values import ClaimRequest, Refused, Result, Target
 from tests.support.factory import make_signal
 from tests.unit.cli.conftest import Folder
 
@@ -21,7 +21,7 @@ async def fill(store: Store) -> list[int]:
         accepted = await store.accept(signal, [Target("export", lane_of(signal, "lane"))], ["alerts"], False)
         ids.append(accepted.signal_id)
     for decision in (Done("delivered"), Dead("no such order")):
-        claim = await store.claim([Want("bookshop", "export", 1)], NOW, NOW + 60)
+        claim = await store.claim([ClaimRequest("bookshop", "export", 1)], NOW, NOW + 60)
         attempt = Attempt(1, NOW, 0.5, Kind.PERMANENT, "no such order") if isinstance(decision, Dead) else None
         await store.record([Result(claim.deliveries[0], decision, attempt, NOW)], {})
     return ids

@@ -112,13 +112,13 @@ class Harness:
         return accepted.signal_id
 
     async def states(self) -> dict[tuple[int, str], str]:
-        return {(row.signal_id, row.route): row.state for row in await self.store.deliveries(Filter(), 10_000)}
+        return {(row.signal_id, row.route): row.state for row in await self.store.list_deliveries(Filter(), 10_000)}
 
     async def settle(self, *states: str) -> None:
         """Wait until every delivery is in one of these states, and nothing is being delivered."""
 
         async def settled() -> bool:
-            rows = await self.store.deliveries(Filter(), 10_000)
+            rows = await self.store.list_deliveries(Filter(), 10_000)
             return all(row.state in states and not row.leased for row in rows)
 
         await until(settled)
@@ -127,7 +127,7 @@ class Harness:
         """Wait until so many deliveries are delivered and nothing more is begun."""
 
         async def settled() -> bool:
-            rows = await self.store.deliveries(Filter(), 10_000)
+            rows = await self.store.list_deliveries(Filter(), 10_000)
             return sum(row.state == "delivered" for row in rows) >= delivered
 
         await until(settled)
@@ -136,7 +136,7 @@ class Harness:
     async def turn(self) -> None:
         """Give what could go on the time to do so."""
         for _ in range(10):
-            await self.store.probe()
+            await self.store.check_writable()
 
     def advance(self, seconds: float) -> None:
         self.clock.at += seconds

@@ -90,7 +90,7 @@ async def test_what_hangs_is_given_back_and_delivered_by_the_new_one(tmp_path: P
         await going.wait()
         await gateway.dispatcher.change([ERP], [make_runner(gateway, make_route(), new)], grace=0)
         await gateway.settle("delivered")
-        assert await gateway.store.attempts(signal) == {}
+        assert await gateway.store.read_attempts(signal) == {}
     assert [(delivery.signal.id, delivery.attempt) for delivery in new.arrived] == [(signal, 1)]
 
 

@@ -10,7 +10,7 @@ from gateway.dispatch.claims import MOST, ROUND, SMALL, Claims
 from gateway.dispatch.pace import CREDIT, LONGEST, TICK
 from gateway.dispatch.runner import Runner
 from gateway.dispatch.shares import cost
-from gateway.store.values import Want
+from gateway.store.values import ClaimRequest
 from tests.unit.dispatch.harness import START, make_route, make_sink
 from tests.unit.dispatch.harness import make_runner as make_any_runner
 
@@ -29,7 +29,7 @@ def make_claims(*runners: Runner) -> Claims:
     return claims
 
 
-def sizes(wants: list[Want]) -> list[tuple[str, int]]:
+def sizes(wants: list[ClaimRequest]) -> list[tuple[str, int]]:
     return [(want.route, want.limit) for want in wants]
 
 

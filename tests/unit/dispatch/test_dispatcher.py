@@ -91,7 +91,7 @@ async def is_state(gateway: Harness, signal: int, state: str) -> bool:
 
 
 async def is_waiting(gateway: Harness, signal: int, attempts: int = 1) -> bool:
-    row = (await gateway.store.deliveries(Filter(ids=[signal]), 1))[0]
+    row = (await gateway.store.list_deliveries(Filter(ids=[signal]), 1))[0]
     return row.state == "pending" and row.attempts == attempts and not row.leased
 
 
@@ -104,7 +104,7 @@ async def test_each_failed_attempt_is_kept_with_its_reason(tmp_path: Path) -> No
             await until(lambda attempts=attempts: is_waiting(gateway, signal, attempts))
             gateway.advance(60)
         await gateway.settle("dead")
-        attempts = (await gateway.store.attempts(signal))["erp"]
+        attempts = (await gateway.store.read_attempts(signal))["erp"]
     assert [(a.number, a.kind, a.reason) for a in attempts] == [
         (1, Kind.RETRY, "busy"),
         (2, Kind.RETRY, "ValueError: bug"),
@@ -127,7 +127,7 @@ async def test_a_skip_counts_as_filtered(tmp_path: Path) -> None:
     async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
         await gateway.accept()
         await gateway.settle("filtered")
-        (row,) = await gateway.store.deliveries(Filter(), 2)
+        (row,) = await gateway.store.list_deliveries(Filter(), 2)
     assert row.reason == "nothing to do"
 
 
@@ -153,7 +153,7 @@ async def test_an_attempt_that_takes_too_long_is_cancelled_and_retried(tmp_path:
     async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
         signal = await gateway.accept()
         await until(lambda: is_waiting(gateway, signal))
-        attempts = (await gateway.store.attempts(signal))["erp"]
+        attempts = (await gateway.store.read_attempts(signal))["erp"]
         assert [a.reason for a in attempts] == ["no result within 0.01 s"]
         assert cancelled.is_set()
         gateway.advance(5)
@@ -168,7 +168,7 @@ async def test_wrong_settings_pause_the_route_and_burn_nothing(tmp_path: Path) -
         await until(lambda: has_failed(gateway, first))
         second = await gateway.accept(order="2")
         gateway.advance(299)
-        rows = await gateway.store.deliveries(Filter(), 10)
+        rows = await gateway.store.list_deliveries(Filter(), 10)
         assert [(row.state, row.attempts) for row in rows] == [("pending", 0), ("pending", 0)]
         assert ids(sink.arrived) == [first]
         gateway.advance(1)
@@ -177,7 +177,10 @@ async def test_wrong_settings_pause_the_route_and_burn_nothing(tmp_path: Path) -
 
 
 async def has_failed(gateway: Harness, signal: int) -> bool:
-    return bool(await gateway.store.attempts(signal)) and not (await gateway.store.deliveries(Filter(), 1))[0].leased
+    return (
+        bool(await gateway.store.read_attempts(signal))
+        and not (await gateway.store.list_deliveries(Filter(), 1))[0].leased
+    )
 
 
 async def test_an_open_breaker_stops_the_route_until_a_probe_succeeds(tmp_path: Path) -> None:
@@ -255,9 +258,9 @@ async def test_what_runs_at_the_end_is_given_back_without_a_failure(tmp_path: Pa
         signal = await gateway.accept()
         await until(lambda: asyncio.sleep(0, bool(sink.arrived)))
         await gateway.dispatcher.stop(grace=0)
-        (row,) = await gateway.store.deliveries(Filter(), 2)
+        (row,) = await gateway.store.list_deliveries(Filter(), 2)
         assert (row.state, row.leased, row.attempts) == ("pending", False, 0)
-        assert not await gateway.store.attempts(signal)
+        assert not await gateway.store.read_attempts(signal)
     async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
         await gateway.settle("delivered")
     assert ids(sink.arrived) == [signal, signal]
@@ -279,7 +282,7 @@ async def test_secrets_in_a_sinks_error_are_not_stored(tmp_path: Path) -> None:
     async with dispatching(tmp_path, [(make_route(), sink)], redact) as gateway:
         await gateway.accept()
         await gateway.settle("dead")
-        (row,) = await gateway.store.deliveries(Filter(), 2)
+        (row,) = await gateway.store.list_deliveries(Filter(), 2)
     assert row.reason == "refused key ***"
 
 
@@ -434,7 +437,7 @@ async def test_where_the_store_is_shared_leases_are_short_and_last_as_long_as_th
         await gateway.accept()
 
         async def leased_until(seconds: float) -> bool:
-            [row] = await gateway.store.deliveries(Filter(), 10)
+            [row] = await gateway.store.list_deliveries(Filter(), 10)
             return row.leased_until == gateway.clock.at + seconds
 
         await until(lambda: leased_until(dispatcher.SHARED_LEASE))
@@ -453,22 +456,24 @@ async def test_a_sink_that_works_alone_waits_for_the_route_and_begins_anew_with_
     sink = make_sink(single_writer=True)
     async with dispatching(tmp_path, [(route, sink)], start=False) as gateway:
         gateway.store.shared = True
-        await gateway.store.hold([(route.account, route.name)], "another", gateway.clock.at, gateway.clock.at + 100)
+        await gateway.store.own_routes(
+            [(route.account, route.name)], "another", gateway.clock.at, gateway.clock.at + 100
+        )
         gateway.dispatcher.start()
         await gateway.accept()
         [runner] = gateway.dispatcher.runners.values()
         for _ in range(50):
-            await gateway.store.probe()
+            await gateway.store.check_writable()
         assert (sink.arrived, runner.slots(gateway.clock.at)) == ([], 0)
         gateway.advance(100)
         await gateway.settle("delivered")
         gateway.advance(1000)  # its time ran out, and another is quicker
         key = (route.account, route.name)
-        while key not in await gateway.store.hold([key], "another", gateway.clock.at, gateway.clock.at + 100):
+        while key not in await gateway.store.own_routes([key], "another", gateway.clock.at, gateway.clock.at + 100):
             gateway.advance(1000)
 
         async def closed() -> bool:
-            await gateway.store.probe()
+            await gateway.store.check_writable()
             return sink.events == ["open", "close"]
 
         await until(closed)

@@ -18,7 +18,7 @@ from gateway.errors import StoreError
 from gateway.operate import housekeeping
 from gateway.service import Service
 from gateway.store import Settings, Store, open_store
-from gateway.store.values import Dropped, Filter, Purged
+from gateway.store.values import DroppedPartition, Filter, Purged
 from tests.support.factory import make_signal
 
 pytestmark = pytest.mark.gen_test
@@ -38,21 +38,21 @@ class Purges:
         self.errors = list(errors)
         self.asked: list[tuple[float, int, bool]] = []
         self.made: list[tuple[float, float]] = []
-        self.parts: list[Dropped | StoreError] = []
+        self.parts: list[DroppedPartition | StoreError] = []
         self.done = asyncio.Event()
 
-    async def make_parts(self, now: float, retention: float) -> int:
+    async def make_partitions(self, now: float, retention: float) -> int:
         self.made.append((now, retention))
         return 1
 
-    async def drop_parts(self, before: float, dead: bool) -> AsyncIterator[Dropped]:
+    async def drop_partitions(self, before: float, dead: bool) -> AsyncIterator[DroppedPartition]:
         for part in self.parts:
             if isinstance(part, StoreError):
                 raise part
             yield part
 
-    async def purge(self, before: float, after: int, limit: int, dead: bool, strays: bool) -> Purged:
-        assert strays, "what is in a part goes with it"
+    async def purge(self, before: float, after: int, limit: int, dead: bool, unpartitioned: bool) -> Purged:
+        assert unpartitioned, "what is in a part goes with it"
         self.asked.append((before, after, dead))
         if self.errors:
             raise self.errors.pop()
@@ -72,12 +72,16 @@ async def test_it_goes_on_until_nothing_old_is_left() -> None:
 
 async def test_of_parts_it_is_said_what_became_of_them_and_the_rest_goes_whatever_becomes_of_them() -> None:
     store = Purges(1)
-    store.parts += [Dropped(NOW - 86400, NOW, 5, 7, 1), Dropped(NOW, NOW + 86400, 0, 0, None), StoreError("busy")]
+    store.parts += [
+        DroppedPartition(NOW - 86400, NOW, 5, 7, 1),
+        DroppedPartition(NOW, NOW + 86400, 0, 0, None),
+        StoreError("busy"),
+    ]
     with capture_logs() as logs:
         await housekeeping.clean_up(store, NOW)  # type: ignore[arg-type]
     dropped, kept, failed, purged = logs
     assert dropped == {
-        "event": "store.part_dropped",
+        "event": "store.partition_dropped",
         "log_level": "info",
         "since": "2027-01-14",
         "until": "2027-01-15",
@@ -85,8 +89,8 @@ async def test_of_parts_it_is_said_what_became_of_them_and_the_rest_goes_whateve
         "deliveries": 7,
         "kept": 1,
     }
-    assert (kept["event"], kept["since"], kept["log_level"]) == ("store.part_kept", "2027-01-15", "warning")
-    assert (failed["event"], failed["reason"], purged["signals"]) == ("store.parts_failed", "busy", 2)
+    assert (kept["event"], kept["since"], kept["log_level"]) == ("store.partition_kept", "2027-01-15", "warning")
+    assert (failed["event"], failed["reason"], purged["signals"]) == ("store.partitions_failed", "busy", 2)
 
 
 async def test_nothing_to_do_is_nothing_to_say() -> None:
@@ -105,7 +109,7 @@ async def test_a_round_that_fails_is_followed_by_another(monkeypatch: pytest.Mon
         await store.done.wait()
         rounds.cancel()
     assert (store.made[0], store.asked[0]) == ((NOW, 10.0), (NOW - 10, 0, False))
-    assert [line["event"] for line in logs[:2]] == ["store.parts_made", "store.purge_failed"]
+    assert [line["event"] for line in logs[:2]] == ["store.partitions_made", "store.purge_failed"]
 
 
 @pytest.mark.parametrize(("ahead", "kept"), [(0.0, 1), (86400 * 365.0, 1), (-86400 * 5.0, 2)])
@@ -132,7 +136,7 @@ async def test_a_gateway_keeps_house_by_the_clock_that_is_behind(
     serving = asyncio.ensure_future(service.serve(stop))
     try:
         await cleaned.wait()
-        assert len(await service.store.signals(Filter(), 10)) == kept
+        assert len(await service.store.list_signals(Filter(), 10)) == kept
     finally:
         stop.set()
         await serving

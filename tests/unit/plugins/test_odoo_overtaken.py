@@ -224,7 +224,7 @@ async def test_the_store_knows_what_is_late_and_what_is_cancelled(tmp_path):
             pass
         run.advance(1)
         await run.settle("delivered", "filtered", "dead")
-        [dead] = await run.store.deliveries(Filter(state="dead"), 10)
+        [dead] = await run.store.list_deliveries(Filter(state="dead"), 10)
     await fake.stop()
     assert [move["state"] for order in (first, second) for move in fake.odoo.moves(order)] == ["done", "assigned"]
     assert [len(fake.odoo.notes(order)) for order in (first, second)] == [2, 1]

@@ -27,7 +27,7 @@ LOCK = "SELECT pg_advisory_xact_lock(77)"
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.store.postgres.ANSWER", 0.4)
     monkeypatch.setattr("gateway.store.postgres.READ", 0.4)
-    monkeypatch.setattr("gateway.store.bell.SILENCE", 0.2)
+    monkeypatch.setattr("gateway.store.notify.SILENCE", 0.2)
 
 
 @pytest.mark.parametrize("pooler", [False, True])
@@ -39,7 +39,7 @@ async def test_what_hangs_is_given_up_and_all_goes_on_when_it_flows_again(postgr
             await accept(store, numbered(2))
         proxy.mend()
         await accept(store, numbered(2))  # a second time perhaps: what was sent before may come through now
-        assert len(await store.signals(Filter(), 10)) == 2
+        assert len(await store.list_signals(Filter(), 10)) == 2
 
 
 async def test_a_connection_that_was_forgotten_is_replaced(postgres: Server) -> None:
@@ -47,7 +47,7 @@ async def test_a_connection_that_was_forgotten_is_replaced(postgres: Server) -> 
     async with behind_proxy(postgres) as (store, proxy):
         await accept(store, numbered(1))
         proxy.forget()
-        assert [row.signal.id for row in await store.signals(Filter(), 10)] == [1]  # read again, on a new one
+        assert [row.signal.id for row in await store.list_signals(Filter(), 10)] == [1]  # read again, on a new one
         with pytest.raises(StoreError, match="no answer within"):
             await accept(store, numbered(2))
         await accept(store, numbered(2))
@@ -57,7 +57,7 @@ async def test_a_connection_that_was_forgotten_is_replaced(postgres: Server) -> 
 async def test_news_are_heard_again_after_silence(postgres: Server) -> None:
     heard: asyncio.Queue[Sequence[tuple[str, str]]] = asyncio.Queue()
     async with behind_proxy(postgres) as (store, proxy):
-        store.on_news(heard.put_nowait)
+        store.on_notification(heard.put_nowait)
         assert await heard.get() == ()
         proxy.forget()
         assert await heard.get() == ()  # it listens anew: what was said meanwhile may have been missed

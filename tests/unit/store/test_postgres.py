@@ -39,7 +39,7 @@ def looks(url: str, **settings: str) -> bool:
     async def look() -> bool:
         store = open_store(Settings(url, **settings))  # type: ignore[arg-type]
         try:
-            return await store.signals(Filter(), 1) == []
+            return await store.list_signals(Filter(), 1) == []
         finally:
             await store.close()
 

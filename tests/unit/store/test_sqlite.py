@@ -24,6 +24,7 @@ from gateway.store.sql import sqlite as sql
 from gateway.store.sqlite import WRITER_PRAGMAS, connect, path_of
 from gateway.store.tables import TABLES
 from gateway.store.writer import blames_environment
+from tests.support.ledger import read_ledger
 
 NEWEST = sorted(path.stem for path in FOLDER.glob("[0-9]*.py"))[-1]
 
@@ -142,7 +143,7 @@ def test_one_process_serves_and_others_may_look(tmp_path: Path) -> None:
     async def beside() -> None:
         serving = open_store(Settings(url), exclusive=True)
         looking = open_store(Settings(url))
-        assert await looking.ledger() == {}
+        assert await read_ledger(looking) == {}
         await looking.close()
         await serving.close()
 
@@ -188,7 +189,7 @@ def test_of_two_that_start_at_once_one_makes_the_schema(tmp_path: Path) -> None:
             *(asyncio.to_thread(open_store, Settings(url), loop=loop) for _ in range(4)),
         )
         for store in stores:
-            assert await store.ledger() == {}
+            assert await read_ledger(store) == {}
             await store.close()
 
     asyncio.run(both())
@@ -232,7 +233,7 @@ def test_the_schema_sees_to_one_head_a_lane(tmp_path: Path) -> None:
 
 LIVE_ROWS = {
     "RELEASE_LEASES": ["deliveries_due"],
-    "PULL_DUE": ["deliveries_due"],
+    "RESET_DUE_TIMES": ["deliveries_due"],
     "HAS_REPLAYS": ["deliveries_replayed"],
     "BACKLOG": ["deliveries_due", "deliveries_waiting", "deliveries_held"],
 }

@@ -49,7 +49,7 @@ def deliver(root: Path, host: str = "localhost") -> int:
         try:
             await accept(store, numbered(1))
             await finish(store, await claim(store))
-            return len(await store.signals(Filter(), 10))
+            return len(await store.list_signals(Filter(), 10))
         finally:
             await store.close()
 

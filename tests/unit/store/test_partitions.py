@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.store.parts import DAY, Part, find_gaps, width_of
+from gateway.store.partitions import DAY, Partition, find_gaps, width_of
 
 MIDNIGHT = round(datetime(2026, 11, 20, tzinfo=UTC).timestamp() * 1e6)
 NOON = MIDNIGHT + DAY // 2
 
 
-def days(*bounds: float) -> list[Part]:
+def days(*bounds: float) -> list[Partition]:
     """Parts by where they begin and end, in days since midnight."""
     return [
-        Part(MIDNIGHT + round(first * DAY), MIDNIGHT + round(end * DAY))
+        Partition(MIDNIGHT + round(first * DAY), MIDNIGHT + round(end * DAY))
         for first, end in zip(bounds[::2], bounds[1::2], strict=True)
     ]
 

@@ -24,7 +24,7 @@ REPLAYABLE = ("delivered", "dead", "filtered")
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class IdRange:
     """Signals' ids from `first` to `last`; none where that is less."""
 
     first: int
@@ -33,15 +33,15 @@ class Span:
     def __bool__(self) -> bool:
         return self.first <= self.last
 
-    def step(self) -> Span:
+    def step(self) -> IdRange:
         """What of it to look at in one go."""
-        return Span(self.first, min(self.last, self.first + IDS - 1))
+        return IdRange(self.first, min(self.last, self.first + IDS - 1))
 
-    def beyond(self, reached: int) -> Span:
+    def beyond(self, reached: int) -> IdRange:
         """What is left."""
-        return Span(reached + 1, self.last)
+        return IdRange(reached + 1, self.last)
 
-    def steps(self) -> Iterator[Span]:
+    def steps(self) -> Iterator[IdRange]:
         """All of it, step by step."""
         left = self
         while left:
@@ -56,7 +56,7 @@ class Found(NamedTuple):
     reached: int
 
 
-def whole(db: Database, which: Filter) -> Span:
+def whole(db: Database, which: Filter) -> IdRange:
     """From the first to the last signal that can match, as far as that is told at once."""
     if which.ids is not None:
         ids = ids_of(which)
@@ -67,7 +67,7 @@ def whole(db: Database, which: Filter) -> Span:
         first, last = (end_of(db, end, Signals.id, terms) for end in (fn.MIN, fn.MAX))
     after = -1 if which.after is None else which.after
     upto = last if which.upto is None else which.upto
-    return Span(max(first, after + 1), min(last, upto))
+    return IdRange(max(first, after + 1), min(last, upto))
 
 
 def end_of(db: Database, end: Any, field: Any, terms: Sequence[Expression] = ()) -> int:
@@ -77,8 +77,8 @@ def end_of(db: Database, end: Any, field: Any, terms: Sequence[Expression] = ())
     return -1 if found is None else found
 
 
-def within(which: Filter, span: Span) -> Filter:
-    return replace(which, after=span.first - 1, upto=span.last)
+def within(which: Filter, ids: IdRange) -> Filter:
+    return replace(which, after=ids.first - 1, upto=ids.last)
 
 
 # -- replays
@@ -89,16 +89,16 @@ def replayable(which: Filter) -> list[Expression]:
     return [Deliveries.state.in_(REPLAYABLE), *of_deliveries(which)]
 
 
-def find_replayable(db: Database, which: Filter, span: Span) -> Found:
+def find_replayable(db: Database, which: Filter, left: IdRange) -> Found:
     """Signals with something to replay."""
-    step = span.step()
+    step = left.step()
     query = Deliveries.select(Deliveries.signal_id).distinct().where(*replayable(within(which, step)))
     ids = [id for (id,) in query.order_by(Deliveries.signal_id).limit(SIGNALS).tuples().execute(db)]
     return Found(ids, ids[-1] if len(ids) == SIGNALS else step.last)
 
 
-def count_replayable(db: Database, which: Filter, span: Span) -> dict[tuple[str, str], int]:
+def count_replayable(db: Database, which: Filter, ids: IdRange) -> dict[tuple[str, str], int]:
     """How many deliveries a replay would start anew, per account and route."""
     route = (Deliveries.account, Deliveries.route)
-    query = Deliveries.select(*route, fn.COUNT(ALL)).where(*replayable(within(which, span))).group_by(*route)
+    query = Deliveries.select(*route, fn.COUNT(ALL)).where(*replayable(within(which, ids))).group_by(*route)
     return {(account, name): count for account, name, count in query.tuples().execute(db)}

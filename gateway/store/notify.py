@@ -1,8 +1,8 @@
 """LISTEN and NOTIFY: wakes gateways that share a PostgreSQL when one of them, or a command, has committed something.
 
 A transaction that notifies commits under a lock of the whole server, one after the other; so nothing is said in the
-writer's own. The bell has a connection and a thread of its own, and says what came together in one go. What it loses,
-as when the server is away, is found by polling.
+writer's own. The notifier has a connection and a thread of its own, and says what came together in one go. What it
+loses, as when the server is away, is found by polling.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ RETRY = 2.0
 """Seconds between tries to connect again."""
 
 
-class NotifyBell:
-    """See gateway.store.database.Bell. Connects when it is first used."""
+class PostgresNotifier:
+    """See gateway.store.database.Notifier. Connects when it is first used."""
 
     def __init__(self, parameters: dict[str, Any], loop: asyncio.AbstractEventLoop, longest: float) -> None:
         self._parameters = parameters
@@ -52,7 +52,7 @@ class NotifyBell:
         self._thread: threading.Thread | None = None
         self._woken, self._wake = socket.socketpair()
 
-    def ring(self, routes: Iterable[RouteKey]) -> None:
+    def notify(self, routes: Iterable[RouteKey]) -> None:
         named = set(routes)
         if self._closing:
             return
@@ -77,7 +77,7 @@ class NotifyBell:
 
     def _start(self) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="store-bell", daemon=True)
+            self._thread = threading.Thread(target=self._run, name="store-notifier", daemon=True)
             self._thread.start()
         with contextlib.suppress(OSError):  # closed meanwhile
             self._wake.send(b".")
@@ -95,7 +95,7 @@ class NotifyBell:
             except psycopg.Error as error:
                 if self._closing:
                     return
-                log.warning("store.bell_failed", reason=type(error).__name__)
+                log.warning("store.notifier_failed", reason=type(error).__name__)
                 select.select([], [], [], RETRY)
 
     def _serve(self, connection: psycopg.Connection) -> None:

@@ -20,10 +20,10 @@ from typing import NamedTuple
 from peewee import Database, OperationalError, fn
 
 from gateway.errors import StoreError
-from gateway.store.orders import SHARED
+from gateway.store.order_locks import SHARED
 from gateway.store.rows import micros
 from gateway.store.sql import execute, is_postgres
-from gateway.store.tables import Strays
+from gateway.store.tables import DefaultSignals
 from gateway.store.writer import original
 
 DAY = 86_400_000_000
@@ -63,7 +63,7 @@ FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'si
 RANGE = re.compile(r"FOR VALUES FROM \('(-?\d+)'\) TO \('(-?\d+)'\)")
 
 
-class Part(NamedTuple):
+class Partition(NamedTuple):
     """The signals received from `first` on and before `end`, in microseconds."""
 
     first: int
@@ -75,10 +75,10 @@ class Part(NamedTuple):
         return f"{datetime.fromtimestamp(self.first / 1e6, UTC):%Y%m%d}"
 
 
-def list_parts(db: Database) -> list[Part]:
+def list_partitions(db: Database) -> list[Partition]:
     """In order; without the default."""
     found = (RANGE.fullmatch(bounds) for _, bounds in execute(db, BOUNDS)) if is_postgres(db) else ()
-    return sorted(Part(int(bounds[1]), int(bounds[2])) for bounds in found if bounds)
+    return sorted(Partition(int(bounds[1]), int(bounds[2])) for bounds in found if bounds)
 
 
 def width_of(retention: float) -> int:
@@ -86,42 +86,42 @@ def width_of(retention: float) -> int:
     return max(1, -(-micros(retention) // (SHARE * DAY))) * DAY
 
 
-def make_parts(db: Database, since: float, now: float, retention: float) -> list[Part]:
+def make_partitions(db: Database, since: float, now: float, retention: float) -> list[Partition]:
     """See that there is a part for all times from `since` to soon after `now`; those made."""
     if not is_postgres(db):
         return []
     first, until, width = micros(since), micros(now) + AHEAD, width_of(retention)
-    if not list(find_gaps(list_parts(db), first, until, width)):
+    if not list(find_gaps(list_partitions(db), first, until, width)):
         return []
     with keeping(db):
         exclude(db)
-        gaps = find_gaps(list_parts(db), first, until, width)
-        made = [free for gap in gaps if (free := without_strays(db, gap))]
+        gaps = find_gaps(list_partitions(db), first, until, width)
+        made = [free for gap in gaps if (free := without_default_rows(db, gap))]
         for part in made:
-            make_part(db, part)
+            make_partition(db, part)
         return made
 
 
-def find_gaps(parts: Iterable[Part], since: int, until: int, width: int) -> Iterator[Part]:
+def find_gaps(parts: Iterable[Partition], since: int, until: int, width: int) -> Iterator[Partition]:
     """The parts that lack, none longer than `width`."""
     at = since - since % DAY
-    for part in [*sorted(parts), Part(until + width, until + width)]:
+    for part in [*sorted(parts), Partition(until + width, until + width)]:
         while at < min(part.first, until):
             end = min(at + width, part.first)
-            yield Part(at, end)
+            yield Partition(at, end)
             at = end
         at = max(at, part.end)
 
 
-def without_strays(db: Database, part: Part) -> Part | None:
+def without_default_rows(db: Database, part: Partition) -> Partition | None:
     """What is left of a part's time behind what the default partition has of it."""
-    within = (Strays.received_at >= part.first, Strays.received_at < part.end)
-    last: int | None = Strays.select(fn.MAX(Strays.received_at)).where(*within).scalar(db)
+    within = (DefaultSignals.received_at >= part.first, DefaultSignals.received_at < part.end)
+    last: int | None = DefaultSignals.select(fn.MAX(DefaultSignals.received_at)).where(*within).scalar(db)
     first = part.first if last is None else last - last % DAY + DAY
-    return Part(first, part.end) if first < part.end else None
+    return Partition(first, part.end) if first < part.end else None
 
 
-def make_part(db: Database, part: Part) -> None:
+def make_partition(db: Database, part: Partition) -> None:
     for name, (whole, keys) in OF_SIGNALS.items():
         bounds = f"FROM ({part.first}) TO ({part.end})"
         execute(db, f"CREATE TABLE {name}_{part.name} PARTITION OF {whole} ({keys}) FOR VALUES {bounds}")
@@ -138,7 +138,7 @@ def show_examples(db: Database, table: str, received_at: int) -> None:
 
 @contextlib.contextmanager
 def keeping(db: Database) -> Iterator[None]:
-    """A transaction that is the only one to make or drop parts. Raises StoreError where others kept it waiting."""
+    """A transaction that is the only one to make or drop partitions. Raises StoreError where others kept it waiting."""
     try:
         with db.atomic():
             execute(db, "SELECT set_config('lock_timeout', %s, true)", AT_MOST)

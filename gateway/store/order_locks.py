@@ -71,7 +71,7 @@ def refused(item: Refused) -> Iterable[Name]:
     yield "quarantine", item.account, item.body
 
 
-def held(item: writes.Hold) -> Iterable[Name]:
+def held(item: writes.OwnRoutes) -> Iterable[Name]:
     yield from (("route", *route) for route in item.routes)
 
 
@@ -85,11 +85,11 @@ NAMES: Mapping[Step, Callable[[Any], Iterable[Name]]] = {
     writes.quarantine_refused: refused,
     writes.save_route_states: of_route,
     writes.pause_routes: of_route,
-    writes.hold_routes: held,
+    writes.own_routes: held,
 }
 """Steps, and what an operation of each changes that others may change too. All others take the lock for all, but for
 those that wait for nobody."""
-ALONE: frozenset[Step] = frozenset({claims.lease_deliveries, lanes.renew_leases, writes.probe})
+ALONE: frozenset[Step] = frozenset({claims.lease_deliveries, lanes.renew_leases, writes.check_writable})
 
 
 def order_of(signal: Signal) -> Name:

@@ -23,6 +23,7 @@ from gateway.store.sql import pipeline
 from gateway.store.values import Filter
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, ids, numbered, replay_all
 from tests.support.factory import ACCOUNT, AT
+from tests.support.ledger import read_ledger
 from tests.support.postgres import Server
 
 pytestmark = pytest.mark.gen_test
@@ -40,7 +41,7 @@ def shared(postgres_url: str) -> Backend:
 async def make_week(store: Store) -> None:
     """Parts from a week ago to the day after tomorrow."""
     for day in range(8):
-        await store.make_parts(NOW - (7 - day) * DAY, RETENTION)
+        await store.make_partitions(NOW - (7 - day) * DAY, RETENTION)
 
 
 async def take(store: Store, number: int, days: float = 0.0, **fields: Any) -> int:
@@ -70,33 +71,33 @@ async def test_what_comes_to_rest_is_kept_by_the_day_it_was_received(shared: Bac
         assert where(postgres, shared, "attempts") == {"20261115": 1, "20261120": 2, "default": 1}
         assert await replay_all(store, Filter(ids=[old])) == 1
         assert where(postgres, shared, "deliveries") == {"pending": 5, "20261120": 1}
-        assert [page.wrong async for page in store.audit()] == [[]]
+        assert [page.violations async for page in store.check_custody()] == [[]]
 
 
-async def make_parts(store: Store) -> int:
+async def make_partitions(store: Store) -> int:
     """As a gateway does: where others kept it waiting, again."""
     while True:
         with contextlib.suppress(StoreError):
-            return await store.make_parts(NOW, RETENTION)
+            return await store.make_partitions(NOW, RETENTION)
 
 
 async def test_parts_are_made_once_whoever_makes_them(shared: Backend) -> None:
     async with AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(shared.open()) for _ in range(4)]
-        made = await asyncio.gather(*map(make_parts, stores))
+        made = await asyncio.gather(*map(make_partitions, stores))
         assert sum(made) == 3
-        assert await stores[0].make_parts(NOW + DAY, 80 * DAY) == 1
-        assert await stores[0].make_parts(NOW + 10 * DAY, 80 * DAY) == 0
+        assert await stores[0].make_partitions(NOW + DAY, 80 * DAY) == 1
+        assert await stores[0].make_partitions(NOW + 10 * DAY, 80 * DAY) == 0
 
 
 async def test_a_day_that_was_begun_without_a_part_stays_without(shared: Backend, postgres: Server) -> None:
     async with shared.open() as store:
         await take(store, 1)
-        assert await store.make_parts(NOW, RETENTION) == 2
+        assert await store.make_partitions(NOW, RETENTION) == 2
         await take(store, 2)
         await take(store, 3, days=-1)
         assert where(postgres, shared, "signals") == {"default": 2, "20261121": 1}
-        assert await store.make_parts(NOW, RETENTION) == 0
+        assert await store.make_partitions(NOW, RETENTION) == 0
 
 
 async def test_who_reads_on_keeps_nobody_waiting_for_a_part(shared: Backend, postgres: Server) -> None:
@@ -104,9 +105,9 @@ async def test_who_reads_on_keeps_nobody_waiting_for_a_part(shared: Backend, pos
         with postgres.connect(shared.url) as reader, reader.transaction():
             reader.execute("SELECT count(*) FROM signals")
             with pytest.raises(StoreError, match="to be tried again"):
-                await store.make_parts(NOW, RETENTION)
+                await store.make_partitions(NOW, RETENTION)
             assert await take(store, 1, days=1)
-        assert await store.make_parts(NOW, RETENTION) == 3
+        assert await store.make_partitions(NOW, RETENTION) == 3
 
 
 async def test_a_retry_is_known_in_whatever_part_its_first_self_is(shared: Backend) -> None:
@@ -116,7 +117,7 @@ async def test_a_retry_is_known_in_whatever_part_its_first_self_is(shared: Backe
             assert await take(store, int(days), days)
         for days in (400, 7, 3, 0):
             assert not await take(store, int(days), -1)
-        assert len(await store.signals(Filter(), 100)) == 4
+        assert len(await store.list_signals(Filter(), 100)) == 4
 
 
 async def test_equal_signals_at_once_are_one_across_midnight_too(shared: Backend) -> None:
@@ -240,4 +241,4 @@ async def test_ids_are_not_used_up_by_making_parts(shared: Backend) -> None:
         await make_week(store)
         assert await take(store, 1) == 1
         assert ids(await claim(store)) == [1]
-        assert (await store.ledger())[ACCOUNT, "erp"]["accepted"] == 1
+        assert (await read_ledger(store))[ACCOUNT, "erp"]["accepted"] == 1
