@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import voluptuous as vol
@@ -55,3 +57,31 @@ def flag(value: object) -> bool:
 def one_of(*words: str) -> Any:
     """One of these words."""
     return vol.In(words, msg=f"expected one of {', '.join(words)}")
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """A list of values that `check` takes, as a tuple; all errors are reported at once.
+
+    A single text counts as a list of one, and None as an empty list: `plugins:` with each line below it commented out.
+    """
+
+    check: Callable[[Any], Any]
+    least: int = 0
+
+    def __call__(self, value: object) -> tuple[Any, ...]:
+        items = [value] if isinstance(value, str) else [] if value is None else value
+        if not isinstance(items, (list, tuple)):
+            raise vol.Invalid("expected a list")
+        if len(items) < self.least:
+            raise vol.Invalid("expected at least one")
+        results, errors = [], []
+        for index, item in enumerate(items):
+            try:
+                results.append(self.check(item))
+            except vol.Invalid as error:
+                error.prepend([index] if items is value else [])
+                errors += error.errors if isinstance(error, vol.MultipleInvalid) else [error]
+        if errors:
+            raise vol.MultipleInvalid(errors)
+        return tuple(results)

@@ -10,7 +10,8 @@ import voluptuous as vol
 
 from gateway.config.document import Document, Place, leaves
 from gateway.config.schema import KeyEntry
-from gateway.config.values import Each, did_you_mean
+from gateway.config.values import did_you_mean
+from gateway.validators import ListOf
 
 WORDS = {
     "expected str": "expected text",
@@ -70,7 +71,7 @@ def known_keys(schema: Any, steps: Place) -> list[str]:
     """The keys that a schema knows at a place within it; none where it can't be told."""
     if isinstance(schema, (vol.Schema, KeyEntry)):
         return known_keys(schema.schema, steps)
-    if isinstance(schema, Each):
+    if isinstance(schema, ListOf):
         return known_keys(schema.check, steps[1:])
     if isinstance(schema, (vol.All, vol.Any)):
         return next(filter(None, (known_keys(part, steps) for part in schema.validators)), [])

@@ -9,7 +9,7 @@ from typing import Any
 import voluptuous as vol
 
 from gateway.config import values
-from gateway.validators import duration, flag, one_of
+from gateway.validators import ListOf, duration, flag, one_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ SERVER = (
     Setting("tls", section(TLS), "serve HTTPS", otherwise="plain HTTP"),
     Setting(
         "trusted_proxies",
-        values.Each(values.network),
+        ListOf(values.network),
         "addresses or networks whose X-Forwarded-For is believed",
         [],
     ),
@@ -108,7 +108,7 @@ ROUTE = (
     Setting("sink", values.text, "the plugin that delivers", required=True),
     Setting(
         "signals",
-        values.Each(values.signal_type, least=1),
+        ListOf(values.signal_type, least=1),
         "signal types to deliver; `'*'` is every type, unknown ones too",
         otherwise="the sink's own",
     ),
@@ -149,7 +149,7 @@ class KeyEntry:
 ACCOUNT = (
     Setting(
         "keys",
-        values.Each(KeyEntry(), least=1),
+        ListOf(KeyEntry(), least=1),
         "the Webhook API keys that are right; several while one is being replaced",
         required=True,
     ),
@@ -173,10 +173,8 @@ MAIN_ONLY = (
     Setting("admin", section(ADMIN), "the listener for /metrics and /readyz", otherwise="no such listener"),
     Setting("store", section(STORE), "where signals are kept", {}),
     Setting("log", section(LOG), "what is logged, to stderr", {}),
-    Setting("plugins", values.Each(values.text), "sinks that routes may use; no other plugin is imported", []),
-    Setting(
-        "include", values.Each(values.text), "tenant files; a pattern may match none, a plain name must be there", []
-    ),
+    Setting("plugins", ListOf(values.text), "sinks that routes may use; no other plugin is imported", []),
+    Setting("include", ListOf(values.text), "tenant files; a pattern may match none, a plain name must be there", []),
 )
 MAIN_SCHEMA = vol.Schema(section((*MAIN_ONLY, *TENANT)))
 TENANT_SCHEMA = vol.Schema(section(TENANT))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import Any
@@ -163,29 +162,3 @@ def mapping(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise vol.Invalid("expected a mapping (name: value)")
     return value
-
-
-@dataclass(frozen=True, slots=True)
-class Each:
-    """A list of what `check` takes, all of its errors at once; a single text is a list of one, and nothing an empty one
-    (`plugins:` with each line below it commented out)."""
-
-    check: Callable[[Any], Any]
-    least: int = 0
-
-    def __call__(self, value: object) -> tuple[Any, ...]:
-        items = [value] if isinstance(value, str) else [] if value is None else value
-        if not isinstance(items, list):
-            raise vol.Invalid("expected a list")
-        if len(items) < self.least:
-            raise vol.Invalid("expected at least one")
-        results, errors = [], []
-        for index, item in enumerate(items):
-            try:
-                results.append(self.check(item))
-            except vol.Invalid as error:
-                error.prepend([index] if items is value else [])
-                errors += error.errors if isinstance(error, vol.MultipleInvalid) else [error]
-        if errors:
-            raise vol.MultipleInvalid(errors)
-        return tuple(results)

@@ -5,7 +5,7 @@ from gateway.model import ALERTS, ALL, Delivery, SecretValue, Signal
 from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
 from gateway.sink.erp_writes import OrderLocks, Unanswered, WriteGuard
 from gateway.sink.http import HttpSink, Response
-from gateway.sink.options import Secret, Url, field_names, header_value, server_url
+from gateway.sink.options import Secret, Url, field_names, header_value, option, options_of, server_url
 from gateway.sink.text import (
     compose_note,
     describe_signal,
@@ -15,7 +15,7 @@ from gateway.sink.text import (
     note_prefix,
     one_line,
 )
-from gateway.validators import duration, flag, one_of
+from gateway.validators import ListOf, duration, flag, one_of
 
 __all__ = [
     "ALERTS",
@@ -25,6 +25,7 @@ __all__ = [
     "Delivery",
     "FileFormat",
     "HttpSink",
+    "ListOf",
     "Misconfigured",
     "OrderLocks",
     "Permanent",
@@ -53,5 +54,7 @@ __all__ = [
     "note_prefix",
     "one_line",
     "one_of",
+    "option",
+    "options_of",
     "server_url",
 ]

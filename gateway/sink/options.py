@@ -1,15 +1,58 @@
-"""Validators for a sink's options, beside voluptuous' own. Their messages never hold the value."""
+"""Options of a sink: a table of them as a dataclass, and validators, whose messages never hold the value.
+
+    @dataclass(frozen=True, kw_only=True)
+    class Settings:
+        url: str = option(server_url, "The server's address, without a path.")
+        wait: float = option(duration, "How long to wait for an order.", default="48h")
+        login: str | None = option(one_line, "The user's login.", unset=None)
+
+    class MySink(Sink):
+        options = options_of(Settings)      # then Settings(**self.settings)
+
+Each option's validator, meaning and default are given once. The validators of gateway.validators serve here too.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 import voluptuous as vol
 
 from gateway.model import SecretValue
+
+NOT_GIVEN: Any = vol.UNDEFINED
+
+
+def option(check: Any, meaning: str, *, default: Any = NOT_GIVEN, unset: Any = NOT_GIVEN) -> Any:
+    """A field of a dataclass of options, with its validator and its meaning in a sentence.
+
+    `default` is written as in YAML and passes `check`. `unset` is the field's value where the option is left out; it
+    is not checked. An option with neither is required.
+    """
+    required = default is NOT_GIVEN and unset is NOT_GIVEN
+    metadata = {"check": check, "meaning": meaning, "default": default, "required": required}
+    if required:
+        return dataclasses.field(metadata=metadata)
+    if default is NOT_GIVEN:
+        return dataclasses.field(default=unset, metadata=metadata)
+    return dataclasses.field(default_factory=lambda: vol.Schema(check)(default), metadata=metadata)
+
+
+def options_of(settings: type) -> Mapping[Any, Any]:
+    """The schema for `Sink.options` of a dataclass whose fields are made by `option`. Meanings are descriptions."""
+    return {
+        make_marker(field.name, **field.metadata): field.metadata["check"] for field in dataclasses.fields(settings)
+    }
+
+
+def make_marker(name: str, check: Any, meaning: str, default: Any, required: bool) -> vol.Marker:
+    if required:
+        return vol.Required(name, description=meaning)
+    return vol.Optional(name, default=default, description=meaning)
 
 
 class Url:

@@ -68,10 +68,10 @@ GOOD: list[tuple[Callable[[Any], Any], Any, Any]] = [
     (values.moment, "2027-01-31T00:00:00Z", datetime(2027, 1, 31, tzinfo=UTC)),
     (values.mapping, None, {}),
     (values.mapping, {"a": 1}, {"a": 1}),
-    (values.Each(values.text), [], ()),
-    (values.Each(values.text), None, ()),
-    (values.Each(values.text), ["a", "b"], ("a", "b")),
-    (values.Each(values.text), "a", ("a",)),
+    (validators.ListOf(values.text), [], ()),
+    (validators.ListOf(values.text), None, ()),
+    (validators.ListOf(values.text), ["a", "b"], ("a", "b")),
+    (validators.ListOf(values.text), "a", ("a",)),
     (KEY_ENTRY, "a-key", {"key": "a-key"}),
     (KEY_ENTRY, {"key": "a-key", "label": "x"}, {"key": "a-key", "label": "x"}),
     (KEY_ENTRY, {"sha256": "00" * 32}, {"sha256": bytes(32)}),
@@ -130,8 +130,8 @@ BAD: list[tuple[Callable[[Any], Any], str, list[Any]]] = [
     (values.moment, MOMENT, ["2027-01-31", "2027-01-31T00:00:00", "soon", None, 2027, "0001-01-01T00:00:00+14:00"]),
     (values.key_text, "expected a key without spaces around it", [" key", "key\n"]),
     (values.mapping, "expected a mapping (name: value)", [[], "x", 0, False]),
-    (values.Each(values.text), "expected a list", [False, 5, {}]),
-    (values.Each(values.text, least=1), "expected at least one", [[], None]),
+    (validators.ListOf(values.text), "expected a list", [False, 5, {}]),
+    (validators.ListOf(values.text, least=1), "expected at least one", [[], None]),
     (KEY_ENTRY, "expected either key or sha256", [{}, {"label": "x"}, {"key": "a", "sha256": "00" * 32}]),
 ]
 
@@ -164,13 +164,13 @@ def test_an_unknown_signal_type_names_the_nearest(word: Any, end: str) -> None:
 
 def test_a_list_has_all_its_errors_at_once() -> None:
     with pytest.raises(vol.MultipleInvalid) as caught:
-        values.Each(KEY_ENTRY)(["good", 5, {"sha256": "x", "expires": "y"}, "good"])
+        validators.ListOf(KEY_ENTRY)(["good", 5, {"sha256": "x", "expires": "y"}, "good"])
     assert sorted(str(error.path) for error in caught.value.errors) == ["[1]", "[2, 'expires']", "[2, 'sha256']"]
 
 
 def test_a_single_text_has_no_index_in_its_error() -> None:
     with pytest.raises(vol.MultipleInvalid) as caught:
-        values.Each(values.signal_type)("ItemShiped")
+        validators.ListOf(values.signal_type)("ItemShiped")
     assert [error.path for error in caught.value.errors] == [[]]
 
 

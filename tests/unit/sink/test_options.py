@@ -1,9 +1,24 @@
 """Options: what passes, and that no message holds the value."""
 
+from dataclasses import dataclass
+
 import pytest
 import voluptuous as vol
 
-from gateway.sink import Secret, SecretValue, Url, duration, field_names, flag, header_value, one_of, server_url
+from gateway.sink import (
+    ListOf,
+    Secret,
+    SecretValue,
+    Url,
+    duration,
+    field_names,
+    flag,
+    header_value,
+    one_of,
+    option,
+    options_of,
+    server_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -102,3 +117,28 @@ def test_flags_and_words_are_taken_as_they_are() -> None:
     ):
         with pytest.raises(vol.Invalid, match=said):
             check(wrong)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    wait: float = option(duration, "How long to wait.", default="48h")
+    url: str = option(server_url, "The server.")
+    kinds: tuple[str, ...] = option(ListOf(one_of("a", "b")), "Kinds to send.", default=["a"])
+    user: str | None = option(header_value("a user"), "The user.", unset=None)
+
+
+def test_a_table_of_options_is_the_schema_and_the_settings() -> None:
+    schema = vol.Schema(options_of(Settings))
+    given = schema({"url": "https://erp.example/"})
+    assert given == {"url": "https://erp.example", "wait": 172800.0, "kinds": ("a",)}
+    assert Settings(**given) == Settings(url="https://erp.example", wait=172800.0, kinds=("a",), user=None)
+    assert Settings(url="https://erp.example").wait == 172800.0
+    assert {marker.schema: marker.description for marker in options_of(Settings)}["wait"] == "How long to wait."
+    assert schema({**given, "user": "me"})["user"] == "me"
+
+
+@pytest.mark.parametrize(("given", "path"), [({}, ["url"]), ({"url": "https://a.b", "kinds": ["c"]}, ["kinds", 0])])
+def test_a_wrong_option_of_a_table_is_named(given: dict[str, object], path: list[object]) -> None:
+    with pytest.raises(vol.MultipleInvalid) as raised:
+        vol.Schema(options_of(Settings))(given)
+    assert [error.path for error in raised.value.errors] == [path]
