@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from gateway import keys, protocol
+from gateway import keys, protocol, signal_types
 from gateway.errors import InvalidSignal, ShuttingDown, TooManyRequests, Unauthorized
 from gateway.metrics import NO_ACCOUNT, Observer, guard
 from gateway.model import Account, Route, Signal, lane_of
@@ -125,7 +125,9 @@ class Ingest:
         targets, unrouted = _route(account.routes.values(), signal)
         hold = account.unknown_orders == "hold"
         accepted = await self._store.accept(signal, targets, unrouted, hold)
-        receipt = Receipt(signal, accepted.signal_id, accepted.duplicate, accepted.held, signal.type in protocol.TYPES)
+        receipt = Receipt(
+            signal, accepted.signal_id, accepted.duplicate, accepted.held, signal.type in signal_types.TYPES
+        )
         self._observe(receipt)
         if targets and not accepted.duplicate and not accepted.held:
             self._on_accepted(account.name, [target.route for target in targets])
@@ -178,7 +180,7 @@ def read_again(account: Account, body: str, now: datetime) -> Signal:
 
 
 def _check_type(account: Account, signal: Signal) -> Signal:
-    if account.unknown_types == "reject" and signal.type not in protocol.TYPES:
+    if account.unknown_types == "reject" and signal.type not in signal_types.TYPES:
         raise InvalidSignal({"type": "is not known, and this account takes known types only"})
     return signal
 

@@ -12,46 +12,15 @@ from typing import Any, Literal
 
 import orjson
 
-ORDER_VALIDATED = "CloudprinterOrderValidated"
-ORDER_CANCELED = "CloudprinterOrderCanceled"
-ITEM_VALIDATED = "ItemValidated"
-ITEM_PRODUCE = "ItemProduce"
-ITEM_PRODUCED = "ItemProduced"
-ITEM_PACKED = "ItemPacked"
-ITEM_SHIPPED = "ItemShipped"
-ITEM_ERROR = "ItemError"
-ITEM_CANCELED = "ItemCanceled"
-ITEM_DELIVERY_STARTED = "ItemDeliveryStarted"
-ITEM_DELIVERY_COMPLETED = "ItemDeliveryCompleted"
-ITEM_DELIVERY_FAILED = "ItemDeliveryFailed"
+from gateway import signal_types
 
 EVERY = "*"
 """Stands in a route's `signals` for every type, unknown ones too."""
 
 ALL = frozenset({EVERY})
-ALERTS = frozenset({ITEM_ERROR, ITEM_CANCELED, ORDER_CANCELED})
 
-Order = Literal["lane", "none"]
-
-
-STAGES: Mapping[str, int] = {
-    ORDER_VALIDATED: 10,
-    ITEM_VALIDATED: 20,
-    ITEM_PRODUCE: 30,
-    ITEM_ERROR: 40,
-    ITEM_PRODUCED: 50,
-    ITEM_PACKED: 60,
-    ITEM_SHIPPED: 70,
-    ITEM_DELIVERY_STARTED: 80,
-    ITEM_DELIVERY_FAILED: 90,
-    ITEM_DELIVERY_COMPLETED: 100,
-    ITEM_CANCELED: 110,
-    ORDER_CANCELED: 120,
-}
-"""How far along an order's life each type is; delivered and canceled are its ends, other types are nowhere (0). The
-store keeps these numbers: a new type gets one between, and none is ever changed."""
-
-TYPE_AT = {stage: name for name, stage in STAGES.items()}
+Ordering = Literal["lane", "none"]
+"""A route's order: "lane" delivers the signals of one order one after the other, "none" delivers all as they come."""
 
 
 class SecretValue:
@@ -114,7 +83,7 @@ class Route:
     concurrency: int = 4
     rate: float | None = None
     retry: Retry = Retry()
-    order: Order = "lane"
+    order: Ordering = "lane"
 
     def wants(self, signal_type: str) -> bool:
         return EVERY in self.signals or signal_type in self.signals
@@ -180,7 +149,7 @@ class Signal:
     def cause(self) -> str:
         """The cause in words: known codes described, others as sent, "" where there is none."""
         sent = self.text("cause")
-        return f"{CAUSES[sent]} ({sent})" if sent in CAUSES else sent
+        return f"{signal_types.CAUSES[sent]} ({sent})" if sent in signal_types.CAUSES else sent
 
     def log_context(self) -> dict[str, object]:
         context = {
@@ -203,7 +172,7 @@ def identity_of(account: str, payload: Mapping[str, Any]) -> str:
     return hashlib.blake2b(account.encode() + b"\0" + canonical, digest_size=16).hexdigest()
 
 
-def lane_of(signal: Signal, order: Order) -> str | None:
+def lane_of(signal: Signal, order: Ordering) -> str | None:
     """The lane's key on a route: the order's id, so that one order's deliveries stay in order; None is no lane.
 
     The vendor's order id and not the reference: a reseller may reuse a reference for a second order.
@@ -236,7 +205,7 @@ class Delivery:
     @property
     def overtaken(self) -> bool:
         """Whether the order is known to be further along than this signal says."""
-        return STAGES.get(self.furthest, 0) > STAGES.get(self.signal.type, 0)
+        return signal_types.STAGES.get(self.furthest, 0) > signal_types.STAGES.get(self.signal.type, 0)
 
     @property
     def key(self) -> str:
@@ -313,29 +282,3 @@ class Attempt:
     duration: float
     kind: Kind
     reason: str
-
-
-CAUSES: Mapping[str, str] = {
-    "CancelCoverSpine": "wrong cover spine width",
-    "CancelBookSize": "wrong size or orientation of the book block",
-    "CancelCoverSize": "wrong size or orientation of the cover",
-    "CancelBookCorrupt": "corrupt book block file",
-    "CancelCoverCorrupt": "corrupt cover file",
-    "CancelBookTrim": "wrong trim size of the book block",
-    "CancelCoverTrim": "wrong trim size of the cover",
-    "CancelPageCount": "wrong page count",
-    "CancelUnknownFont": "unknown fonts",
-    "CancelBookMargins": "wrong margins of the book block",
-    "CancelCoverMargins": "wrong margins of the cover",
-    "CancelBookRip": "RIP error in the book block",
-    "CancelCoverRip": "RIP error in the cover",
-    "CancelUserRequest": "user or customer request",
-    "CancelInkjetCoverage": "ink coverage too high",
-    "CancelDownloadError": "file download error",
-    "CancelValidateError": "validation error",
-    "CancelInvalidAddress": "invalid shipping address",
-    "CancelTestOrder": "test order",
-    "CancelFilesCorrupt": "corrupt files",
-    "CancelMiscError": "miscellaneous error",
-}
-"""Cancellation causes, from the vendor's page "Common cancellation causes" v1.0; others are shown as sent."""

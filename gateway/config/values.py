@@ -11,12 +11,12 @@ from typing import Any
 
 import voluptuous as vol
 
-from gateway import model, protocol
+from gateway import model, protocol, signal_types
 from gateway.validators import SECONDS_IN, duration, number
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 NAME_EXPECTED = "expected a name of a-z, 0-9, - and _ (it stands in URLs), at most 64 characters"
-SIGNAL_TYPES = (*protocol.TYPES, model.EVERY)
+SIGNAL_TYPES = (*signal_types.TYPES, model.EVERY)
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ import string
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from gateway import model
+from gateway import signal_types
 
 Event = tuple[datetime, dict[str, str]]
 """When something happened (UTC), and the signal's payload without `apikey`."""
@@ -67,9 +67,9 @@ def play_order(rng: random.Random, number: str, reference: str, placed: datetime
         play_item(rng, {**ids, "item": f"{number}{i:04}", "item_reference": f"{reference}-{i}"}, placed)
         for i in range(1, count + 1)
     ]
-    packed = [item[-1] for item in items if item[-1][1]["type"] == model.ITEM_PACKED]
+    packed = [item[-1] for item in items if item[-1][1]["type"] == signal_types.ITEM_PACKED]
     parcels = [play_parcel(rng, parcel) for parcel in fill_parcels(rng, packed)]
-    events = [make_event(model.ORDER_VALIDATED, ids, {}, placed), *itertools.chain(*items, *parcels)]
+    events = [make_event(signal_types.ORDER_VALIDATED, ids, {}, placed), *itertools.chain(*items, *parcels)]
     events.sort(key=lambda event: event[0])
     return cancel(rng, ids, events) if rng.random() < ORDER_CANCELED else events
 
@@ -77,14 +77,14 @@ def play_order(rng: random.Random, number: str, reference: str, placed: datetime
 def play_item(rng: random.Random, ids: Mapping[str, str], at: datetime) -> list[Event]:
     """An item's signals until it is packed, or canceled on the way."""
     steps: list[tuple[str, dict[str, str], tuple[float, float]]] = [
-        (model.ITEM_VALIDATED, {}, (0.05, 0.5)),
-        (model.ITEM_PRODUCE, {}, (1, 12)),
+        (signal_types.ITEM_VALIDATED, {}, (0.05, 0.5)),
+        (signal_types.ITEM_PRODUCE, {}, (1, 12)),
     ]
     while rng.random() < REPRINTED:
-        steps += [(model.ITEM_ERROR, make_error(rng), (0.5, 4)), (model.ITEM_PRODUCE, {}, (1, 24))]
-    steps += [(model.ITEM_PRODUCED, {}, (1, 6)), (model.ITEM_PACKED, {}, (0.25, 3))]
+        steps += [(signal_types.ITEM_ERROR, make_error(rng), (0.5, 4)), (signal_types.ITEM_PRODUCE, {}, (1, 24))]
+    steps += [(signal_types.ITEM_PRODUCED, {}, (1, 6)), (signal_types.ITEM_PACKED, {}, (0.25, 3))]
     if rng.random() < ITEM_CANCELED:
-        steps[rng.randrange(1, len(steps)) :] = [(model.ITEM_CANCELED, make_cancellation(rng), (0.25, 5))]
+        steps[rng.randrange(1, len(steps)) :] = [(signal_types.ITEM_CANCELED, make_cancellation(rng), (0.25, 5))]
     events = []
     for kind, extra, hours in steps:
         at = later(rng, at, *hours)
@@ -106,10 +106,10 @@ def play_parcel(rng: random.Random, packed: Sequence[Event]) -> list[Event]:
     if followed:
         shipment["url"] = f"https://track.example/{tracking}"
     at = later(rng, max(at for at, _ in packed), 1, 8)
-    steps = [(at, model.ITEM_SHIPPED, shipment)]
+    steps = [(at, signal_types.ITEM_SHIPPED, shipment)]
     if followed:
         started = later(rng, at, 2, 20)
-        steps.append((started, model.ITEM_DELIVERY_STARTED, shipment))
+        steps.append((started, signal_types.ITEM_DELIVERY_STARTED, shipment))
         steps.append((later(rng, started, 4, 48), *end_delivery(rng, shipment)))
     return [make_event(kind, payload, extra, at) for at, kind, extra in steps for _, payload in packed]
 
@@ -118,16 +118,18 @@ def end_delivery(rng: random.Random, shipment: dict[str, str]) -> tuple[str, dic
     """The type and the fields of a delivery's last signal."""
     if rng.random() < NOT_DELIVERED:
         trouble = {"cause": "Recipient unknown", "message": "The parcel is on its way back"}
-        return model.ITEM_DELIVERY_FAILED, {**shipment, **trouble}
-    return model.ITEM_DELIVERY_COMPLETED, shipment
+        return signal_types.ITEM_DELIVERY_FAILED, {**shipment, **trouble}
+    return signal_types.ITEM_DELIVERY_COMPLETED, shipment
 
 
 def cancel(rng: random.Random, ids: Mapping[str, str], events: Sequence[Event]) -> list[Event]:
     """An order's signals up to some moment before anything is shipped, and then its cancellation."""
-    shipped = next((n for n, (_, payload) in enumerate(events) if payload["type"] == model.ITEM_SHIPPED), len(events))
+    shipped = next(
+        (n for n, (_, payload) in enumerate(events) if payload["type"] == signal_types.ITEM_SHIPPED), len(events)
+    )
     kept = list(events[: rng.randrange(1, shipped)])
     at = later(rng, kept[-1][0], 0.1, 2)
-    return [*kept, make_event(model.ORDER_CANCELED, ids, make_cancellation(rng), at)]
+    return [*kept, make_event(signal_types.ORDER_CANCELED, ids, make_cancellation(rng), at)]
 
 
 def make_error(rng: random.Random) -> dict[str, str]:
@@ -137,8 +139,8 @@ def make_error(rng: random.Random) -> dict[str, str]:
 
 
 def make_cancellation(rng: random.Random) -> dict[str, str]:
-    cause = rng.choice((CANCEL_CODE, *model.CAUSES))
-    return {"cause": cause, "message": model.CAUSES.get(cause, "Canceled on request").capitalize()}
+    cause = rng.choice((CANCEL_CODE, *signal_types.CAUSES))
+    return {"cause": cause, "message": signal_types.CAUSES.get(cause, "Canceled on request").capitalize()}
 
 
 def make_event(kind: str, ids: Mapping[str, str], extra: Mapping[str, str], at: datetime) -> Event:

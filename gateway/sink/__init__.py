@@ -1,7 +1,9 @@
 """The plugin API: all that a sink's author imports, with gateway.model and gateway.errors. See plugins/README.md."""
 
+from gateway import signal_types
 from gateway.errors import Misconfigured, Permanent, RetryLater, SinkError, Skip
-from gateway.model import ALERTS, ALL, Delivery, SecretValue, Signal
+from gateway.model import ALL, Delivery, SecretValue, Signal
+from gateway.signal_types import ALERTS, signal_type
 from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
 from gateway.sink.erp_writes import OrderLocks, Unanswered, WriteGuard
 from gateway.sink.http import HttpSink, Response
@@ -57,4 +59,6 @@ __all__ = [
     "option",
     "options_of",
     "server_url",
+    "signal_type",
+    "signal_types",
 ]

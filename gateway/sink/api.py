@@ -11,7 +11,7 @@ import orjson
 import structlog
 import voluptuous as vol
 
-from gateway.model import ALL, Delivery, Order, Signal
+from gateway.model import ALL, Delivery, Ordering, Signal
 
 T = TypeVar("T")
 
@@ -109,7 +109,7 @@ class Sink:
     summary: ClassVar[str]
     signals: ClassVar[frozenset[str]] = ALL
     """The types a route of this sink gets where its config names none."""
-    order: ClassVar[Order] = "lane"
+    order: ClassVar[Ordering] = "lane"
     """"lane": one order's deliveries come one after the other; "none": as they come."""
     options: ClassVar[Mapping[Any, Any]] = {}
     """The voluptuous schema of the route's options."""

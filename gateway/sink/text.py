@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from gateway import model
 from gateway.model import Delivery, Signal
+from gateway.signal_types import signal_type
 
 SENDER = "Cloudprinter"
 LONGEST = 1000
@@ -14,25 +14,10 @@ LONGEST = 1000
 LONGEST_ANSWER = 300
 """Characters kept of a target's own message."""
 
-EVENTS = {
-    model.ORDER_VALIDATED: "order validated",
-    model.ORDER_CANCELED: "order cancelled by the printer",
-    model.ITEM_VALIDATED: "item validated",
-    model.ITEM_PRODUCE: "item in production",
-    model.ITEM_PRODUCED: "item produced",
-    model.ITEM_PACKED: "item packed",
-    model.ITEM_SHIPPED: "item shipped",
-    model.ITEM_ERROR: "print error",
-    model.ITEM_CANCELED: "item cancelled by the printer",
-    model.ITEM_DELIVERY_STARTED: "item out for delivery",
-    model.ITEM_DELIVERY_COMPLETED: "item delivered",
-    model.ITEM_DELIVERY_FAILED: "delivery failed",
-}
-
 
 def describe_type(type: str) -> str:
-    """What a signal of that type tells of, in a few words; an unknown type stands for itself."""
-    return EVENTS.get(type, one_line(type))
+    """Return a type's event in a few words, such as "item shipped"; for an unknown type, its name."""
+    return one_line(signal_type(type).words)
 
 
 def note_prefix(type: str) -> str:

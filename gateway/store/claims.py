@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 from peewee import Database
 
-from gateway.model import TYPE_AT, Delivery, RouteKey
+from gateway.model import Delivery, RouteKey
+from gateway.signal_types import TYPE_AT
 from gateway.store import lanes, queries, sql
 from gateway.store.rows import SIGNAL_COLUMNS, dumps, make_signal, micros
 from gateway.store.sql import sqlite

@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from gateway.model import STAGES, Signal
+from gateway.model import Signal
+from gateway.signal_types import STAGES
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)

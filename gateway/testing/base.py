@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from gateway.model import EVERY, ITEM_CANCELED, ITEM_ERROR, ITEM_SHIPPED, Delivery, Kind, Outcome
+from gateway.model import EVERY, Delivery, Kind, Outcome
+from gateway.signal_types import ITEM_CANCELED, ITEM_ERROR, ITEM_SHIPPED
 from gateway.sink import Context, Sink
 from gateway.testing import samples
 from gateway.testing.rig import Rig, expect

@@ -8,7 +8,8 @@ from typing import Any
 
 from gateway.errors import SinkError
 from gateway.logs import SHORTEST, spellings
-from gateway.model import STAGES, Delivery, Kind, Outcome, SecretValue
+from gateway.model import Delivery, Kind, Outcome, SecretValue
+from gateway.signal_types import STAGES
 from gateway.sink import Check, Sink
 from gateway.testing import samples
 from gateway.testing.base import WELL, again, tell

@@ -8,7 +8,8 @@ from typing import Any
 
 import voluptuous as vol
 
-from gateway.model import EVERY, STAGES, SecretValue
+from gateway.model import EVERY, SecretValue
+from gateway.signal_types import STAGES
 from gateway.sink.registry import check_sink_class
 from gateway.testing.base import Base
 from gateway.testing.rig import expect

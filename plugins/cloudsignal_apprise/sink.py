@@ -11,13 +11,20 @@ import apprise
 import voluptuous as vol
 
 from cloudsignal_apprise.services import Message, Service, is_known
-from cloudsignal_apprise.text import BODY, GRAVE, TITLE, fill, template
-from gateway import model
-from gateway.sink import ALERTS, Check, Context, Delivery, RetryLater, Secret, SecretValue, Sink
+from cloudsignal_apprise.text import BODY, TITLE, fill, template
+from gateway.sink import ALERTS, Check, Context, Delivery, RetryLater, Secret, SecretValue, Sink, signal_type
 
 AT_MOST = 20
 LONGEST = 50.0
 """Seconds that one service gets: below the attempt's time."""
+KINDS = {
+    "info": apprise.NotifyType.INFO,
+    "warning": apprise.NotifyType.WARNING,
+    "failure": apprise.NotifyType.FAILURE,
+    "canceled": apprise.NotifyType.FAILURE,
+}
+"""Apprise's kind of message for each severity."""
+
 MOST_RECENT = 200
 """Deliveries remembered at the most, with the services that took them."""
 
@@ -78,11 +85,7 @@ class AppriseSink(Sink):
             raise RetryLater("; ".join(failed))
 
     def message(self, delivery: Delivery) -> Message:
-        kind = apprise.NotifyType.INFO
-        if delivery.signal.type in GRAVE:
-            kind = apprise.NotifyType.FAILURE
-        elif delivery.signal.type == model.ITEM_ERROR:
-            kind = apprise.NotifyType.WARNING
+        kind = KINDS[signal_type(delivery.signal.type).severity]
         return Message(fill(self.settings["title"], delivery), fill(self.settings["body"], delivery), kind)
 
     async def _run(self, service: Service, message: Message) -> str:

@@ -6,7 +6,6 @@ import re
 
 import voluptuous as vol
 
-from gateway import model
 from gateway.sink import Delivery
 
 NAMES = (
@@ -76,7 +75,3 @@ def describe(delivery: Delivery) -> dict[str, str]:
         "time": signal.at.strftime("%Y-%m-%d %H:%M UTC"),
     }
     return {name: " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text).split()) for name, text in texts.items()}
-
-
-GRAVE = frozenset({model.ITEM_CANCELED, model.ORDER_CANCELED, model.ITEM_DELIVERY_FAILED})
-"""Told as failures; an ItemError is a warning, all else information."""

@@ -13,8 +13,7 @@ from cloudsignal_odoo import overtaken, texts
 from cloudsignal_odoo.options import Settings
 from cloudsignal_odoo.orders import Order, Orders
 from cloudsignal_odoo.shipping import Shipping
-from gateway import model
-from gateway.sink import Delivery, Permanent, RetryLater, describe_type
+from gateway.sink import Delivery, Permanent, RetryLater, describe_type, signal_types
 
 QUOTATION_STATES = frozenset({"draft", "sent"})
 
@@ -37,12 +36,12 @@ class Actions:
         if order.state in QUOTATION_STATES:
             raise Permanent(f"order {order.name} is a quotation: confirm it, then replay")
         match delivery.signal.type:
-            case model.ITEM_SHIPPED:
+            case signal_types.ITEM_SHIPPED:
                 self.reject_if_canceled(order, delivery)
                 remarks = await self.shipping.ship(order, delivery.signal)
-            case model.ORDER_CANCELED:
+            case signal_types.ORDER_CANCELED:
                 remarks = await self.handle_cancellation(order, delivery)
-            case problem if problem in texts.ACTIVITY_SUMMARIES:
+            case problem if problem in signal_types.TROUBLE:
                 remarks = await self.report_problem(order, delivery)
             case _:
                 remarks = []

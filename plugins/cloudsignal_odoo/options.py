@@ -8,13 +8,22 @@ from typing import Any, Literal
 
 import voluptuous as vol
 
-from gateway import model
-from gateway.sink import ALERTS, Secret, SecretValue, duration, field_names, flag, header_value, one_of, server_url
+from gateway.sink import (
+    Secret,
+    SecretValue,
+    duration,
+    field_names,
+    flag,
+    header_value,
+    one_of,
+    server_url,
+    signal_types,
+)
 
-ACTED_ON = ALERTS | {model.ITEM_SHIPPED, model.ITEM_DELIVERY_FAILED}
+ACTED_ON = signal_types.TROUBLE | {signal_types.ITEM_SHIPPED}
 """The types that change something in Odoo by default."""
 
-NOTABLE = tuple(type for type in model.STAGES if type not in ACTED_ON)
+NOTABLE = tuple(type for type in signal_types.TYPES if type not in ACTED_ON)
 """The types that get a note when `notes` names them."""
 
 

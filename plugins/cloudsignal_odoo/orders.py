@@ -8,8 +8,7 @@ from typing import Any
 
 from cloudsignal_odoo import texts
 from cloudsignal_odoo.client import AttemptClient
-from gateway import model
-from gateway.sink import Delivery, Permanent, note_prefix
+from gateway.sink import Delivery, Permanent, note_prefix, signal_types
 
 OUTGOING_TYPES = ["outgoing", "dropship"]
 
@@ -88,7 +87,7 @@ class Orders:
             ["model", "=", "sale.order"],
             ["res_id", "=", order.id],
             ["message_id", "like", texts.MESSAGE_DOMAIN],
-            ["body", "like", note_prefix(model.ITEM_SHIPPED)],
+            ["body", "like", note_prefix(signal_types.ITEM_SHIPPED)],
         ]
         return bool(await self.client.call("mail.message", "search_read", domain=domain, fields=["id"], limit=1))
 

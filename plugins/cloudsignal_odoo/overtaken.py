@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from gateway import model
-from gateway.sink import Delivery
+from gateway.sink import Delivery, signal_types
 
-SHIPPED_STAGE = model.STAGES[model.ITEM_SHIPPED]
+SHIPPED_STAGE = signal_types.STAGES[signal_types.ITEM_SHIPPED]
 
-CANCELED_SCOPES = {model.ITEM_CANCELED: "item", model.ORDER_CANCELED: "order"}
+CANCELED_SCOPES = {signal_types.ITEM_CANCELED: "item", signal_types.ORDER_CANCELED: "order"}
 
 
 def canceled_scope(delivery: Delivery) -> str:
@@ -22,5 +21,5 @@ def resolved_by(delivery: Delivery) -> str:
     replayed. And only what is past printing: a late error may not be mended yet while the item is in production.
     """
     old = delivery.signal.late or delivery.replayed
-    beyond = delivery.overtaken and model.STAGES.get(delivery.furthest, 0) >= SHIPPED_STAGE
+    beyond = delivery.overtaken and signal_types.STAGES.get(delivery.furthest, 0) >= SHIPPED_STAGE
     return delivery.furthest if old and beyond else ""

@@ -7,20 +7,11 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 
-from gateway import model
-from gateway.sink import Delivery, Signal, compose_note
+from gateway.sink import Delivery, Signal, compose_note, signal_type
 
 MAX_DELAY_HOURS = 365 * 24.0
 MESSAGE_DOMAIN = "@cloudsignal.invalid>"
 """The end of each note's Message-Id. `.invalid` can be nobody's host (RFC 2606)."""
-
-ACTIVITY_SUMMARIES = {
-    model.ORDER_CANCELED: "Printer cancelled the order",
-    model.ITEM_CANCELED: "Printer cancelled an item",
-    model.ITEM_ERROR: "Print error",
-    model.ITEM_DELIVERY_FAILED: "Delivery failed",
-}
-"""The types that call for a person, and what the activity says."""
 
 
 def tag(delivery: Delivery) -> str:
@@ -39,7 +30,10 @@ def note(delivery: Delivery, remarks: Sequence[str] = ()) -> str:
 
 
 def summary(delivery: Delivery) -> str:
-    return f"{ACTIVITY_SUMMARIES[delivery.signal.type]} {tag(delivery)}"
+    """Return an activity's summary: the trouble, and the signal's tag."""
+    kind = signal_type(delivery.signal.type)
+    canceled = {"order": "Printer cancelled the order", "item": "Printer cancelled an item"}[kind.level]
+    return f"{canceled if kind.severity == 'canceled' else kind.title} {tag(delivery)}"
 
 
 def activity_html(delivery: Delivery, remarks: Sequence[str] = ()) -> str:

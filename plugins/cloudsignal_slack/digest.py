@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from slack_sdk.models.blocks import Block, SectionBlock
 
 from cloudsignal_slack.message import (
-    TROUBLE,
     Message,
     as_message,
     footer,
@@ -21,7 +20,7 @@ from cloudsignal_slack.message import (
     why,
 )
 from cloudsignal_slack.text import escape
-from gateway.sink import Delivery, Signal
+from gateway.sink import Delivery, Signal, signal_type
 
 FIRST = 10
 """Orders that a digest names."""
@@ -36,7 +35,7 @@ def build_digest(deliveries: Sequence[Delivery], mentions: Sequence[str] = (), l
     signals = [delivery.signal for delivery in deliveries]
     first, last = min(signals, key=lambda s: s.at), max(signals, key=lambda s: s.at)
     kinds = Counter(signal.type for signal in signals)
-    icon = next((TROUBLE[name] for name, _ in kinds.most_common() if name in TROUBLE), "")
+    icon = next((icon for name, _ in kinds.most_common() if (icon := signal_type(name).icon)), "")
     account = signals[0].account
     title = f"{icon} {len(signals)} signals of {account}".strip()
     blocks: list[Block] = [heading(title), *mentioned(mentions)]

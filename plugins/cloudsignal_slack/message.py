@@ -17,29 +17,7 @@ from slack_sdk.models.blocks import (
 )
 
 from cloudsignal_slack.text import escape, one_line
-from gateway import model
-from gateway.sink import Delivery, Signal
-
-TITLES = {
-    model.ORDER_VALIDATED: "Order validated",
-    model.ORDER_CANCELED: "Order cancelled",
-    model.ITEM_VALIDATED: "Item validated",
-    model.ITEM_PRODUCE: "Item in production",
-    model.ITEM_PRODUCED: "Item produced",
-    model.ITEM_PACKED: "Item packed",
-    model.ITEM_SHIPPED: "Item shipped",
-    model.ITEM_ERROR: "Print error",
-    model.ITEM_CANCELED: "Item cancelled",
-    model.ITEM_DELIVERY_STARTED: "Item out for delivery",
-    model.ITEM_DELIVERY_COMPLETED: "Item delivered",
-    model.ITEM_DELIVERY_FAILED: "Delivery failed",
-}
-TROUBLE = {
-    model.ITEM_ERROR: "⚠️",
-    model.ITEM_DELIVERY_FAILED: "⚠️",
-    model.ITEM_CANCELED: "❌",
-    model.ORDER_CANCELED: "❌",
-}
+from gateway.sink import Delivery, Signal, signal_type
 
 HEADER = HeaderBlock.text_max_length
 SECTION = SectionBlock.text_max_length
@@ -108,11 +86,12 @@ def markdown(text: str) -> MarkdownTextObject:
 
 
 def title(type: str) -> str:
-    return TITLES.get(type) or one_line(type)
+    return one_line(signal_type(type).title)
 
 
 def marked(type: str) -> str:
-    return f"{TROUBLE[type]} {title(type)}" if type in TROUBLE else title(type)
+    """Return a type's title, after its icon if it has one."""
+    return f"{signal_type(type).icon} {title(type)}".strip()
 
 
 def headline(signal: Signal) -> str:

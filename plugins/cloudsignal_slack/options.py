@@ -10,22 +10,18 @@ from urllib.parse import quote, urlsplit
 
 import voluptuous as vol
 
-from gateway import model
-from gateway.sink import Context, Delivery, Secret, Signal, Url
+from gateway.sink import Context, Delivery, Secret, Signal, Url, signal_type, signal_types
 
 EVERYONE = ("here", "channel", "everyone")
-SEVERITIES: Mapping[str, str] = {
-    model.ITEM_ERROR: "error",
-    model.ITEM_DELIVERY_FAILED: "error",
-    model.ITEM_CANCELED: "canceled",
-    model.ORDER_CANCELED: "canceled",
-}
-"""How bad each type is; any other is "other"."""
+MENTIONED = ("error", "canceled", "other")
+"""The severities that `mention` tells apart."""
 WORDS = re.compile(r"\{(account|tenant)\}")
 
 
 def severity(signal: Signal) -> str:
-    return SEVERITIES.get(signal.type, "other")
+    """Return which of MENTIONED a signal is."""
+    found = signal_type(signal.type).severity
+    return {"info": "other", "canceled": "canceled"}.get(found, "error")
 
 
 def safe_url(value: object) -> str:
@@ -61,8 +57,8 @@ def channels(value: object) -> dict[str, str]:
     """A channel for each of some types."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) and key for key in value):
         raise vol.Invalid("expected a channel for each of some signal types, as in ItemError: C012ABCDE")
-    if not set(value) <= set(model.STAGES):
-        raise vol.Invalid(f"expected signal types, of: {', '.join(model.STAGES)}")
+    if not set(value) <= set(signal_types.TYPES):
+        raise vol.Invalid(f"expected signal types, of: {', '.join(signal_types.TYPES)}")
     return {key: channel(name) for key, name in value.items()}
 
 
@@ -70,7 +66,7 @@ def mentions(value: object) -> dict[str, tuple[str, ...]]:
     """Whom to mention, as Slack writes it, by severity; one or a list is for errors and cancellations."""
     if not isinstance(value, Mapping):
         return dict.fromkeys(("error", "canceled"), people(value))
-    if not set(value) <= {"error", "canceled", "other"}:
+    if not set(value) <= set(MENTIONED):
         raise vol.Invalid("expected whom to mention for error, canceled or other")
     return {name: people(names) for name, names in value.items()}
 

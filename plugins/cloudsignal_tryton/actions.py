@@ -14,11 +14,10 @@ from cloudsignal_tryton.client import AttemptClient
 from cloudsignal_tryton.options import Settings
 from cloudsignal_tryton.orders import Line, Move, Order, Orders
 from cloudsignal_tryton.shipping import Shipping
-from gateway import model
-from gateway.sink import Delivery, Permanent, RetryLater, Signal, one_line
+from gateway.sink import Delivery, Permanent, RetryLater, Signal, one_line, signal_types
 
 QUOTATION_STATES = frozenset({"draft", "quotation"})
-CANCELLATION_TYPES = frozenset({model.ITEM_CANCELED, model.ORDER_CANCELED})
+CANCELLATION_TYPES = frozenset({signal_types.ITEM_CANCELED, signal_types.ORDER_CANCELED})
 
 
 class Actions:
@@ -40,7 +39,7 @@ class Actions:
             raise Permanent(f"order {order.name} is a quotation: confirm it, then replay")
         remarks: Sequence[str] = ()
         line: Line | None = None
-        if delivery.signal.type == model.ITEM_SHIPPED:
+        if delivery.signal.type == signal_types.ITEM_SHIPPED:
             line = find_line(await self.lines(order), delivery.signal, self.settings.line_match)
             remarks = await self.ship(order, line, delivery)
         elif delivery.signal.type in CANCELLATION_TYPES and self.settings.on_cancel == "cancel":
@@ -121,7 +120,7 @@ class Actions:
         """Cancel the order's open shipments, or the item's if nothing else is in it. Remarks."""
         lines = await self.lines(order)
         own = {line.id for line in lines}
-        if delivery.signal.type == model.ITEM_CANCELED:
+        if delivery.signal.type == signal_types.ITEM_CANCELED:
             line = find_line(lines, delivery.signal, self.settings.line_match)
             if line is None and len(lines) > 1:
                 return ["No shipment was cancelled: which line is the item's can't be told"]

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.model import ALERTS, ITEM_SHIPPED, SecretValue, identity_of
+from gateway.model import SecretValue, identity_of
+from gateway.signal_types import ALERTS, ITEM_SHIPPED
 from gateway.simulate import Answer, Patience, Sender, Target, order_lives
 from gateway.store import open_store
 from gateway.store.contract import Settings

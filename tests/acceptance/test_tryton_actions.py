@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway import model
+from gateway import signal_types
 from gateway.sink import Misconfigured, Permanent, RetryLater
 from tests.acceptance.tryton_case import SHIPPED, Case, delivery_of, new_reference
 
@@ -33,7 +33,13 @@ async def twice(case, *signal, **fields):
 
 
 @pytest.mark.parametrize(
-    "type", [model.ITEM_ERROR, model.ITEM_DELIVERY_FAILED, model.ITEM_CANCELED, model.ORDER_CANCELED]
+    "type",
+    [
+        signal_types.ITEM_ERROR,
+        signal_types.ITEM_DELIVERY_FAILED,
+        signal_types.ITEM_CANCELED,
+        signal_types.ORDER_CANCELED,
+    ],
 )
 async def test_trouble_leaves_one_note(tryton, transport, type):
     async with Case(tryton, transport) as case:
@@ -145,7 +151,7 @@ async def test_on_cancel_cancels_the_open_shipments(tryton, each_transport):
     async with Case(tryton, each_transport, on_cancel="cancel") as case:
         reference = new_reference()
         tryton.sell(reference, ("BOOK", 1), ("POSTER", 1))
-        state, sent, shipments, notes = await twice(case, model.ORDER_CANCELED, reference)
+        state, sent, shipments, notes = await twice(case, signal_types.ORDER_CANCELED, reference)
         assert (state, sent) == ("processing", "exception")
         assert [state for state, _, _ in shipments] == ["cancelled"]
         assert "Shipment # is cancelled in Tryton." in notes[0]
@@ -158,7 +164,7 @@ async def test_on_cancel_cancels_an_items_shipment_only_if_nothing_else_is_in_it
     async with Case(tryton, transport, on_cancel="cancel") as case:
         reference = new_reference()
         order = tryton.sell(reference, *((code, 1) for code in codes))
-        _, _, shipments, notes = await twice(case, model.ITEM_CANCELED, reference, tryton.lines(order)[0])
+        _, _, shipments, notes = await twice(case, signal_types.ITEM_CANCELED, reference, tryton.lines(order)[0])
         assert [found for found, _, _ in shipments] == [state]
         assert ("was not cancelled: it holds other lines too" in notes[0]) == (state == "waiting")
 
@@ -169,7 +175,7 @@ async def test_a_cancel_after_shipping_leaves_the_shipment_alone(tryton, transpo
             reference = new_reference()
             order = tryton.sell(reference, ("BOOK", 1))
             await case.deliver(SHIPPED, reference, tryton.lines(order)[0])
-            _, _, shipments, notes = await twice(case, model.ORDER_CANCELED, reference)
+            _, _, shipments, notes = await twice(case, signal_types.ORDER_CANCELED, reference)
             assert [state for state, _, _ in shipments] == ["done" if options else "waiting"]
             assert "was not cancelled: it " + ("is done" if options else "has a tracking number") in notes[-1]
 
@@ -229,7 +235,7 @@ async def test_a_cancelled_order_is_parked_when_shipped_and_noted_otherwise(tryt
         tryton.press("sale.sale", [order], "cancel")
         with pytest.raises(Permanent, match=r"order .* is cancelled: look into it"):
             await case.deliver(SHIPPED, reference)
-        await case.deliver(model.ITEM_ERROR, reference)
+        await case.deliver(signal_types.ITEM_ERROR, reference)
         assert len(tryton.notes(order)) == 1
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from gateway import model
+from gateway import signal_types
 from gateway.sink import Permanent
 from tests.acceptance.tryton_case import SHIPPED, Case, as_accepted, delivery_of, new_reference
 from tests.support.factory import AT
@@ -13,12 +13,12 @@ from tests.support.factory import AT
 pytestmark = pytest.mark.gen_test(timeout=170)
 
 SCENARIOS = {
-    "note": (model.ITEM_ERROR, {}, ["BOOK"]),
+    "note": (signal_types.ITEM_ERROR, {}, ["BOOK"]),
     "tracking": (SHIPPED, {}, ["BOOK"]),
     "line": (SHIPPED, {"mark_delivered": "line"}, ["BOOK", "POSTER"]),
     "drop": (SHIPPED, {"mark_delivered": "line"}, ["DROPPED"]),
-    "item cancelled": (model.ITEM_CANCELED, {"on_cancel": "cancel"}, ["BOOK"]),
-    "order cancelled": (model.ORDER_CANCELED, {"on_cancel": "cancel"}, ["BOOK", "POSTER"]),
+    "item cancelled": (signal_types.ITEM_CANCELED, {"on_cancel": "cancel"}, ["BOOK"]),
+    "order cancelled": (signal_types.ORDER_CANCELED, {"on_cancel": "cancel"}, ["BOOK", "POSTER"]),
 }
 
 
@@ -75,14 +75,14 @@ async def test_attempts_that_end_after_each_call_in_turn_come_to_the_same_end(tr
 def life(reference, first, second):
     """All that is told of an order of two lines, in the order in which it happened."""
     told = [
-        (model.ORDER_VALIDATED, None, {}),
-        (model.ITEM_PRODUCED, first, {}),
-        (model.ITEM_ERROR, second, {}),
+        (signal_types.ORDER_VALIDATED, None, {}),
+        (signal_types.ITEM_PRODUCED, first, {}),
+        (signal_types.ITEM_ERROR, second, {}),
         (SHIPPED, first, {"tracking": "TRK1"}),
         (SHIPPED, first, {"tracking": "TRK2"}),
-        (model.ITEM_DELIVERY_COMPLETED, first, {}),
+        (signal_types.ITEM_DELIVERY_COMPLETED, first, {}),
         (SHIPPED, second, {"tracking": "TRK3"}),
-        (model.ITEM_DELIVERY_FAILED, second, {}),
+        (signal_types.ITEM_DELIVERY_FAILED, second, {}),
     ]
     return [
         delivery_of(type, reference, line, datetime=(AT + timedelta(hours=hour)).isoformat(), **fields)
@@ -97,7 +97,7 @@ def settled(picture):
 
 
 HELD = " Not marked as shipped yet: other lines of the shipment have not been shipped."
-NOTES = [model.ORDER_VALIDATED, model.ITEM_PRODUCED, model.ITEM_DELIVERY_COMPLETED]
+NOTES = [signal_types.ORDER_VALIDATED, signal_types.ITEM_PRODUCED, signal_types.ITEM_DELIVERY_COMPLETED]
 
 
 @pytest.mark.parametrize("mark", ["none", "line", "order"])
@@ -126,7 +126,9 @@ async def test_a_late_shipped_after_delivered_moves_nothing_back(tryton):
         reference = new_reference()
         order = tryton.sell(reference, ("BOOK", 1))
         [line] = tryton.lines(order)
-        delivered = delivery_of(model.ITEM_DELIVERY_COMPLETED, reference, line, datetime="2026-11-22T10:00:00+00:00")
+        delivered = delivery_of(
+            signal_types.ITEM_DELIVERY_COMPLETED, reference, line, datetime="2026-11-22T10:00:00+00:00"
+        )
         for delivery in as_accepted([delivered, delivery_of(SHIPPED, reference, line)]):
             await case.sink.deliver(delivery)
         _, sent, shipments, notes = tryton.picture(order)
@@ -142,7 +144,7 @@ async def test_a_late_shipped_after_delivered_moves_nothing_back(tryton):
 async def test_cancelled_and_shipped_contradict_each_other_and_nothing_goes_backwards(tryton):
     """A cancel after shipping leaves the shipment; shipped after a cancel is parked, and stays cancelled."""
     async with Case(tryton, mark_delivered="line", on_cancel="cancel") as case:
-        for types in ((SHIPPED, model.ORDER_CANCELED), (model.ORDER_CANCELED, SHIPPED)):
+        for types in ((SHIPPED, signal_types.ORDER_CANCELED), (signal_types.ORDER_CANCELED, SHIPPED)):
             reference = new_reference()
             order = tryton.sell(reference, ("BOOK", 1))
             [line] = tryton.lines(order)

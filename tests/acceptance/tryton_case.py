@@ -12,14 +12,14 @@ from typing import Any, Self
 import voluptuous as vol
 
 from cloudsignal_tryton import TrytonSink
-from gateway import model
+from gateway import signal_types
 from gateway.sink import Context, Delivery, Response, SecretValue
 from tests.support import factory
 from tests.support.tryton_inside import PASSWORD
 from tests.support.tryton_server import DATABASE, Tryton
 
 NOW = factory.AT.timestamp() + 60
-SHIPPED = model.ITEM_SHIPPED
+SHIPPED = signal_types.ITEM_SHIPPED
 _numbers = itertools.count(1)
 
 
@@ -117,7 +117,7 @@ def as_accepted(deliveries: Sequence[Delivery]) -> list[Delivery]:
         mine = [other for other in known if other.signal.item_reference in {None, delivery.signal.item_reference}]
         late = any(other.signal.at > delivery.signal.at for other in mine)
         types = [delivery.signal.type, *(other.signal.type for other in mine)]
-        furthest = max(types, key=lambda type: model.STAGES.get(type, 0))
+        furthest = max(types, key=lambda type: signal_types.STAGES.get(type, 0))
         known.append(replace(delivery, signal=replace(delivery.signal, late=late), furthest=furthest))
     return known
 

@@ -19,19 +19,19 @@ from typing import Literal
 
 import orjson
 
-from gateway import model
+from gateway import signal_types
 from gateway.store import open_store
 from gateway.store.contract import Settings
 from tests.support import payloads
 from tests.support.ledger import read_ledger
 
 STEPS = (
-    model.ORDER_VALIDATED,
-    model.ITEM_VALIDATED,
-    model.ITEM_PRODUCE,
-    model.ITEM_PRODUCED,
-    model.ITEM_PACKED,
-    model.ITEM_SHIPPED,
+    signal_types.ORDER_VALIDATED,
+    signal_types.ITEM_VALIDATED,
+    signal_types.ITEM_PRODUCE,
+    signal_types.ITEM_PRODUCED,
+    signal_types.ITEM_PACKED,
+    signal_types.ITEM_SHIPPED,
 )
 """An order's signals."""
 ABREAST = 1000
@@ -104,7 +104,7 @@ def fill(path: Path, *fillings: Filling) -> None:
         for setting in SETTINGS:
             db.execute(f"PRAGMA {setting}")
         db.execute("CREATE TEMP TABLE kinds (step INTEGER PRIMARY KEY, type, stage, payload)")
-        kinds = [(step, kind, model.STAGES.get(kind, 0), make_payload(kind)) for step, kind in enumerate(STEPS)]
+        kinds = [(step, kind, signal_types.STAGES.get(kind, 0), make_payload(kind)) for step, kind in enumerate(STEPS)]
         db.executemany("INSERT INTO kinds VALUES (?, ?, ?, ?)", kinds)
         for filling in fillings:
             write(db, filling)

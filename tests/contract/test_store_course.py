@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway import model
+from gateway import signal_types
 from gateway.model import Dead
 from gateway.store.contract import Store
 from gateway.store.values import Filter
@@ -38,26 +38,26 @@ async def furthest(store: Store, orders: Sequence[str] = ("1",)) -> list[str]:
 
 async def test_a_signal_after_a_later_one_of_its_item_is_late(backend: Backend) -> None:
     async with backend.open() as store:
-        await take(store, model.ITEM_PRODUCED, 12)
-        await take(store, model.ITEM_PRODUCE, 11)
-        await take(store, model.ITEM_PACKED, 12)  # at the same time is not late
-        await take(store, model.ITEM_PRODUCE, 11, item="2")  # another item
-        await take(store, model.ITEM_PRODUCE, 11, order="2")  # another order
+        await take(store, signal_types.ITEM_PRODUCED, 12)
+        await take(store, signal_types.ITEM_PRODUCE, 11)
+        await take(store, signal_types.ITEM_PACKED, 12)  # at the same time is not late
+        await take(store, signal_types.ITEM_PRODUCE, 11, item="2")  # another item
+        await take(store, signal_types.ITEM_PRODUCE, 11, order="2")  # another order
         assert await late(store) == [2]
 
 
 async def test_what_is_said_of_the_whole_order_counts_for_each_item_and_the_other_way(backend: Backend) -> None:
     async with backend.open() as store:
-        await take(store, model.ORDER_CANCELED, 12, item=None)
-        await take(store, model.ITEM_PRODUCE, 11)
-        await take(store, model.ITEM_PRODUCE, 13, item="2")
-        await take(store, model.ORDER_VALIDATED, 12, item=None)
+        await take(store, signal_types.ORDER_CANCELED, 12, item=None)
+        await take(store, signal_types.ITEM_PRODUCE, 11)
+        await take(store, signal_types.ITEM_PRODUCE, 13, item="2")
+        await take(store, signal_types.ORDER_VALIDATED, 12, item=None)
         assert await late(store) == [2, 4]
 
 
 async def test_what_has_no_time_or_no_order_is_never_late(backend: Backend) -> None:
     async with backend.open() as store:
-        await take(store, model.ITEM_PRODUCED, 12)
+        await take(store, signal_types.ITEM_PRODUCED, 12)
         await take(store, "Unheard", None)
         await take(store, "Unheard", 12, order="")
         await take(store, "Unheard", 11, order="")
@@ -66,31 +66,36 @@ async def test_what_has_no_time_or_no_order_is_never_late(backend: Backend) -> N
 
 async def test_a_late_signal_is_known_as_such_to_its_sinks(backend: Backend) -> None:
     async with backend.open() as store:
-        await take(store, model.ITEM_DELIVERY_COMPLETED, 15)
-        await take(store, model.ITEM_SHIPPED, 12)
+        await take(store, signal_types.ITEM_DELIVERY_COMPLETED, 15)
+        await take(store, signal_types.ITEM_SHIPPED, 12)
         await finish(store, await claim(store))
         [delivery] = await claim(store)
         assert (delivery.signal.late, delivery.overtaken) == (True, True)
-        assert delivery.furthest == model.ITEM_DELIVERY_COMPLETED
+        assert delivery.furthest == signal_types.ITEM_DELIVERY_COMPLETED
 
 
 async def test_the_furthest_is_of_the_item_and_the_whole_order_up_to_the_signal(backend: Backend) -> None:
     async with backend.open() as store:
-        await take(store, model.ITEM_PACKED, 10)
-        await take(store, model.ITEM_SHIPPED, 11, item="2")
-        await take(store, model.ITEM_PRODUCED, 9)
-        await take(store, model.ORDER_CANCELED, 12, item=None)
-        await take(store, model.ITEM_SHIPPED, 13)
+        await take(store, signal_types.ITEM_PACKED, 10)
+        await take(store, signal_types.ITEM_SHIPPED, 11, item="2")
+        await take(store, signal_types.ITEM_PRODUCED, 9)
+        await take(store, signal_types.ORDER_CANCELED, 12, item=None)
+        await take(store, signal_types.ITEM_SHIPPED, 13)
         await take(store, "Unheard", None, order="")
-        told = [model.ITEM_PACKED, model.ITEM_SHIPPED, model.ITEM_PACKED, *[model.ORDER_CANCELED] * 2]
+        told = [
+            signal_types.ITEM_PACKED,
+            signal_types.ITEM_SHIPPED,
+            signal_types.ITEM_PACKED,
+            *[signal_types.ORDER_CANCELED] * 2,
+        ]
         assert await furthest(store) == told
 
 
 async def test_for_an_order_as_a_whole_the_furthest_is_that_of_all_its_items(backend: Backend) -> None:
     async with backend.open() as store:
-        await take(store, model.ITEM_SHIPPED, 11, item="2")
-        await take(store, model.ORDER_VALIDATED, 9, item=None)
-        assert await furthest(store) == [model.ITEM_SHIPPED] * 2
+        await take(store, signal_types.ITEM_SHIPPED, 11, item="2")
+        await take(store, signal_types.ORDER_VALIDATED, 9, item=None)
+        assert await furthest(store) == [signal_types.ITEM_SHIPPED] * 2
 
 
 async def test_what_is_no_known_type_is_its_own_furthest(backend: Backend) -> None:
@@ -102,10 +107,11 @@ async def test_what_is_no_known_type_is_its_own_furthest(backend: Backend) -> No
 
 async def test_a_replay_knows_all_that_came_since(backend: Backend) -> None:
     async with backend.open() as store:
-        await take(store, model.ITEM_PRODUCE, 10)
+        await take(store, signal_types.ITEM_PRODUCE, 10)
         await finish(store, await claim(store), Dead("gone"))
-        await take(store, model.ITEM_SHIPPED, 11)
-        assert await furthest(store) == [model.ITEM_SHIPPED]
+        await take(store, signal_types.ITEM_SHIPPED, 11)
+        assert await furthest(store) == [signal_types.ITEM_SHIPPED]
         await replay_all(store, Filter(state="dead"), NOW)
         [replay] = await claim(store)
-        assert (replay.signal.type, replay.furthest, replay.overtaken) == (model.ITEM_PRODUCE, model.ITEM_SHIPPED, True)
+        assert (replay.signal.type, replay.furthest) == (signal_types.ITEM_PRODUCE, signal_types.ITEM_SHIPPED)
+        assert replay.overtaken

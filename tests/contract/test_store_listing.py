@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.model import ITEM_ERROR, ITEM_SHIPPED, Dead, Done, RetryAt
+from gateway.model import Dead, Done, RetryAt
+from gateway.signal_types import ITEM_ERROR, ITEM_SHIPPED
 from gateway.store.contract import Store
 from gateway.store.values import Filter
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered

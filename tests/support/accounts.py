@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from gateway import keys
-from gateway.model import ALERTS, ALL, Account, Key, Route
+from gateway.model import ALL, Account, Key, Route
+from gateway.signal_types import ALERTS
 from tests.support.payloads import KEY, OTHER_KEY
 
 

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 RANKS = [
-    {"errors"},
+    {"errors", "signal_types"},
     {"model", "validators"},
     {"clock", "protocol", "keys", "policy", "senders", "token_bucket", "sink", "logs", "metrics", "store"},
     {"config", "ingest", "dispatch", "simulate"},

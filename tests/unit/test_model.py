@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import model
+from gateway import model, signal_types
 from gateway.model import Key, SecretValue, Signal, identity_of, lane_of
 
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -108,7 +108,7 @@ def test_a_stamp_is_shared_by_attempts_and_not_by_a_replay() -> None:
 
 
 def test_a_route_wants_its_types_or_every_type() -> None:
-    route = model.Route("shop", "acme", "alerts", "slack", signals=model.ALERTS)
+    route = model.Route("shop", "acme", "alerts", "slack", signals=signal_types.ALERTS)
     assert route.wants("ItemError")
     assert not route.wants("ItemShipped")
     assert model.Route("shop", "acme", "export", "csv").wants("SomethingNew")

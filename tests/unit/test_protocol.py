@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import model, protocol
+from gateway import model, protocol, signal_types
 from gateway.errors import InvalidSignal
 from tests.support.payloads import DELIVERY, EXAMPLES, SANDBOX, VENDOR, example
 
@@ -51,7 +51,7 @@ def errors_of(payload: dict[str, Any]) -> dict[str, str]:
 
 
 def test_the_table_is_the_documents() -> None:
-    found = {name: (set(row.required), set(row.optional)) for name, row in protocol.TYPES.items()}
+    found = {name: (set(row.required), set(row.optional)) for name, row in signal_types.TYPES.items()}
     assert found == DOCUMENT
     assert set(VENDOR) | set(DELIVERY) == set(DOCUMENT)
 

@@ -12,23 +12,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import model, protocol
+from gateway import model, protocol, signal_types
 from gateway.simulate import Event, disturb, order_lives
 
 START = datetime(2026, 11, 24, 8, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 LETTERS = {
-    model.ITEM_VALIDATED: "V",
-    model.ITEM_PRODUCE: "P",
-    model.ITEM_ERROR: "E",
-    model.ITEM_PRODUCED: "D",
-    model.ITEM_PACKED: "K",
-    model.ITEM_SHIPPED: "S",
-    model.ITEM_DELIVERY_STARTED: "T",
-    model.ITEM_DELIVERY_COMPLETED: "C",
-    model.ITEM_DELIVERY_FAILED: "F",
-    model.ITEM_CANCELED: "X",
+    signal_types.ITEM_VALIDATED: "V",
+    signal_types.ITEM_PRODUCE: "P",
+    signal_types.ITEM_ERROR: "E",
+    signal_types.ITEM_PRODUCED: "D",
+    signal_types.ITEM_PACKED: "K",
+    signal_types.ITEM_SHIPPED: "S",
+    signal_types.ITEM_DELIVERY_STARTED: "T",
+    signal_types.ITEM_DELIVERY_COMPLETED: "C",
+    signal_types.ITEM_DELIVERY_FAILED: "F",
+    signal_types.ITEM_CANCELED: "X",
 }
 WHOLE = "VP(EP)*DKS(T[CF])?"
 CANCELED = "V(P(EP)*(E|D)?)?X"
@@ -59,20 +59,20 @@ def by_item(story: list[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
 
 
 def is_canceled(story: list[dict[str, str]]) -> bool:
-    return any(payload["type"] == model.ORDER_CANCELED for payload in story)
+    return any(payload["type"] == signal_types.ORDER_CANCELED for payload in story)
 
 
 @given(lives)
 def test_every_payload_is_a_valid_signal_of_its_moment(events: list[Event]) -> None:
     for at, payload in events:
         signal = protocol.parse("bookshop", payload, START)
-        assert signal.type in protocol.TYPES
+        assert signal.type in signal_types.TYPES
         assert signal.occurred_at == at.replace(microsecond=0)
         assert set(payload) - {"type"} <= {*chain(*parameters(signal.type))}
 
 
 def parameters(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    return protocol.TYPES[kind].required, protocol.TYPES[kind].optional
+    return signal_types.TYPES[kind].required, signal_types.TYPES[kind].optional
 
 
 @given(lives)
@@ -98,15 +98,15 @@ def test_signals_come_by_time(events: list[Event]) -> None:
 @given(lives)
 def test_an_order_is_validated_before_anything_else(events: list[Event]) -> None:
     for story in by_order(events).values():
-        assert [n for n, payload in enumerate(story) if payload["type"] == model.ORDER_VALIDATED] == [0]
+        assert [n for n, payload in enumerate(story) if payload["type"] == signal_types.ORDER_VALIDATED] == [0]
 
 
 @given(lives)
 def test_nothing_follows_an_orders_cancellation_and_nothing_was_shipped(events: list[Event]) -> None:
     for story in filter(is_canceled, by_order(events).values()):
         types = [payload["type"] for payload in story]
-        assert types.index(model.ORDER_CANCELED) == len(types) - 1
-        assert model.ITEM_SHIPPED not in types
+        assert types.index(signal_types.ORDER_CANCELED) == len(types) - 1
+        assert signal_types.ITEM_SHIPPED not in types
 
 
 @given(lives)
@@ -128,7 +128,7 @@ def test_an_items_times_rise(events: list[Event]) -> None:
 @given(lives)
 def test_items_of_a_parcel_are_shipped_together(events: list[Event]) -> None:
     for story in by_order(events).values():
-        shipped = [payload for payload in story if payload["type"] == model.ITEM_SHIPPED]
+        shipped = [payload for payload in story if payload["type"] == signal_types.ITEM_SHIPPED]
         parcels = {payload["tracking"] for payload in shipped}
         assert len(parcels) <= 2
         assert len({(payload["tracking"], payload["datetime"], payload["shipping_option"]) for payload in shipped}) == (
@@ -156,7 +156,7 @@ def test_references_take_a_prefix() -> None:
 
 
 def test_orders_are_placed_all_over_the_time() -> None:
-    placed = [at for at, payload in play(3, 24) if payload["type"] == model.ORDER_VALIDATED]
+    placed = [at for at, payload in play(3, 24) if payload["type"] == signal_types.ORDER_VALIDATED]
     assert [int((at - START) / timedelta(hours=1)) for at in placed] == list(range(24))
 
 
@@ -167,7 +167,7 @@ def test_a_start_in_another_zone_is_told_in_utc() -> None:
 
 def test_lives_are_told_as_they_go() -> None:
     endless = order_lives(random.Random(1), START, timedelta(days=1e6), 10**9)
-    assert next(endless)[1]["type"] == model.ORDER_VALIDATED
+    assert next(endless)[1]["type"] == signal_types.ORDER_VALIDATED
     assert len(list(islice(endless, 1000))) == 1000
 
 
@@ -175,20 +175,22 @@ def test_a_busy_day_has_everything_in_it() -> None:
     events = play(1, 2000)
     types = Counter(payload["type"] for _, payload in events)
     causes = {
-        payload["cause"] for _, payload in events if payload["type"] in (model.ITEM_CANCELED, model.ORDER_CANCELED)
+        payload["cause"]
+        for _, payload in events
+        if payload["type"] in (signal_types.ITEM_CANCELED, signal_types.ORDER_CANCELED)
     }
-    errors = [payload for _, payload in events if payload["type"] == model.ITEM_ERROR]
+    errors = [payload for _, payload in events if payload["type"] == signal_types.ITEM_ERROR]
     stories = by_order(events).values()
-    assert set(types) == set(protocol.TYPES)
-    assert causes == {"190", *model.CAUSES}
+    assert set(types) == set(signal_types.TYPES)
+    assert causes == {"190", *signal_types.CAUSES}
     assert {frozenset({"cause", "delay"} & set(error)) for error in errors} >= {
         frozenset({"cause", "delay"}),
         frozenset(),
     }
     assert {len(by_item(story)) for story in stories} >= {1, 2, 3, 4}
     assert any(len({p["tracking"] for p in story if "tracking" in p}) == 2 for story in stories)
-    assert types[model.ORDER_VALIDATED] == 2000 > 10 * types[model.ORDER_CANCELED]
-    assert types[model.ITEM_PRODUCE] > types[model.ITEM_PRODUCED] > 10 * types[model.ITEM_CANCELED]
+    assert types[signal_types.ORDER_VALIDATED] == 2000 > 10 * types[signal_types.ORDER_CANCELED]
+    assert types[signal_types.ITEM_PRODUCE] > types[signal_types.ITEM_PRODUCED] > 10 * types[signal_types.ITEM_CANCELED]
 
 
 def test_no_orders_no_signals() -> None:

@@ -12,14 +12,14 @@ from structlog.testing import capture_logs
 from tornado.httpclient import HTTPResponse
 from tornado.httputil import HTTPHeaders
 
-from gateway import protocol
+from gateway import signal_types
 from gateway.errors import StoreBusy, StoreError
 from gateway.store.values import Filter
 from tests.support.listener import NOW, Gateway, fields_of
 from tests.support.payloads import EXAMPLES, KEY, OTHER_KEY, SANDBOX, example, request
 
 pytestmark = pytest.mark.gen_test
-REQUIRED = [(name, field) for name, row in protocol.TYPES.items() for field in row.required]
+REQUIRED = [(name, field) for name, row in signal_types.TYPES.items() for field in row.required]
 
 
 # -- 200 and 204
@@ -97,7 +97,7 @@ WRONG = {"null": None, "empty": "", "blank": " ", "number": 1.5, "bool": True, "
 
 @pytest.mark.parametrize("value", WRONG.values(), ids=WRONG)
 async def test_every_wrong_parameter_is_named(gateway: Gateway, value: object) -> None:
-    names = protocol.TYPES["ItemShipped"].required
+    names = signal_types.TYPES["ItemShipped"].required
     response = await gateway.post(example("ItemShipped", **dict.fromkeys(names, value)))
     assert set(fields_of(response)) == set(names)
 

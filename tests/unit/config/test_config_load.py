@@ -11,7 +11,8 @@ import pytest
 from gateway.config import Admin, Config, Log, Server, Tls, load_config, load_enabled
 from gateway.errors import ConfigError
 from gateway.keys import hash_key
-from gateway.model import ALERTS, ALL, Retry, Route, SecretValue
+from gateway.model import ALL, Retry, Route, SecretValue
+from gateway.signal_types import ALERTS
 from gateway.store.contract import Settings
 from tests.unit.config.folder import Folder, Table
 

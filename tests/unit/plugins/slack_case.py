@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cloudsignal_slack import SlackSink
-from gateway import model
+from gateway import signal_types
 from gateway.sink import Context, Delivery, Shared, State
 from tests.support import factory
 from tests.support.fake_slack import CHANNEL, FakeSlack
@@ -68,7 +68,7 @@ class Case:
         await self.sink.close()
         self.sink = self.make()
 
-    async def deliver(self, type: str = model.ITEM_ERROR, furthest: str = "", **fields: Any) -> None:
+    async def deliver(self, type: str = signal_types.ITEM_ERROR, furthest: str = "", **fields: Any) -> None:
         await self.sink.deliver(make(type, furthest, **fields))
 
     async def deliver_all(self, deliveries: Sequence[Delivery]) -> Sequence[Exception | None]:
@@ -82,12 +82,12 @@ class Case:
         ]
 
 
-def make(type: str = model.ITEM_ERROR, furthest: str = "", **fields: Any) -> Delivery:
+def make(type: str = signal_types.ITEM_ERROR, furthest: str = "", **fields: Any) -> Delivery:
     signal = factory.make_signal(type, **fields)
     return Delivery(signal, "alerts", 1, factory.AT.timestamp(), furthest=furthest)
 
 
-def many(count: int, type: str = model.ITEM_ERROR, first: int = 0, **fields: Any) -> list[Delivery]:
+def many(count: int, type: str = signal_types.ITEM_ERROR, first: int = 0, **fields: Any) -> list[Delivery]:
     """Of an order each."""
     return [
         make(type, order=str(number), order_reference=f"PO-{number}", id=number + 1, **fields)

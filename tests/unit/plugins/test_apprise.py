@@ -16,7 +16,7 @@ import structlog
 import voluptuous as vol
 
 from cloudsignal_apprise import AppriseSink
-from gateway import logs, model
+from gateway import logs, signal_types
 from gateway.sink import Context, RetryLater, State
 from gateway.testing import make_delivery
 from tests.support.stub import Answer, Fault, Request, Stub
@@ -81,11 +81,11 @@ async def test_the_page_shows_the_message():
 @pytest.mark.parametrize(
     ("type", "kind"),
     [
-        (model.ITEM_CANCELED, "failure"),
-        (model.ORDER_CANCELED, "failure"),
-        (model.ITEM_DELIVERY_FAILED, "failure"),
-        (model.ITEM_ERROR, "warning"),
-        (model.ITEM_SHIPPED, "info"),
+        (signal_types.ITEM_CANCELED, "failure"),
+        (signal_types.ORDER_CANCELED, "failure"),
+        (signal_types.ITEM_DELIVERY_FAILED, "failure"),
+        (signal_types.ITEM_ERROR, "warning"),
+        (signal_types.ITEM_SHIPPED, "info"),
         ("ItemInvented", "info"),
     ],
 )

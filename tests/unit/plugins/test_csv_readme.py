@@ -10,7 +10,7 @@ from cloudsignal_csv import CsvSink
 from cloudsignal_csv.names import Names, Rotation
 from cloudsignal_csv.options import FORMAT
 from cloudsignal_csv.rows import COLUMNS, ENCODINGS, USUAL, Format
-from gateway import model
+from gateway import signal_types
 from gateway.cli import main
 from tests.support.factory import make_signal
 
@@ -45,9 +45,9 @@ def test_the_page_names_every_column_in_order_and_every_encoding() -> None:
 def test_the_page_shows_the_first_rows() -> None:
     sample = re.search(r"```csv\n(.*?)```", PAGE, re.DOTALL)
     signals = [
-        make_signal(model.ITEM_SHIPPED, id=1),
-        make_signal(model.ITEM_CANCELED, id=2, message='Spine "too wide",\nsee proof'),
-        make_signal(model.ITEM_ERROR, id=3, cause="=1+1"),
+        make_signal(signal_types.ITEM_SHIPPED, id=1),
+        make_signal(signal_types.ITEM_CANCELED, id=2, message='Spine "too wide",\nsee proof'),
+        make_signal(signal_types.ITEM_ERROR, id=3, cause="=1+1"),
     ]
     assert sample
     assert sample[1] == (Format().header() + Format().rows(signals)).decode().replace("\r\n", "\n")

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloudsignal_csv.rows import COLUMNS, ENCODINGS, USUAL, Format, guard, to_text
-from gateway import model
+from gateway import signal_types
 from tests.support.factory import make_payload, make_signal
 
 FORMULAS = [
@@ -49,7 +49,7 @@ def named(*names):
 
 
 def test_every_column_of_a_shipment():
-    signal = make_signal(model.ITEM_SHIPPED, url="https://track.example/TRK1", id=7)
+    signal = make_signal(signal_types.ITEM_SHIPPED, url="https://track.example/TRK1", id=7)
     assert row(signal) == {
         "received_at": "2026-11-20T10:11:12.000Z",
         "occurred_at": "2026-11-20T10:11:12.000Z",
@@ -71,7 +71,7 @@ def test_every_column_of_a_shipment():
 
 
 def test_a_cancelled_item_has_its_cause_as_sent():
-    found = row(make_signal(model.ITEM_CANCELED))
+    found = row(make_signal(signal_types.ITEM_CANCELED))
     assert found["cause"] == "CancelCoverSpine"
     assert found["message"] == "The spine is 2 mm too wide"
 
@@ -126,9 +126,9 @@ def test_the_header_may_call_them_otherwise():
 
 
 def test_more_columns_than_the_usual():
-    found = row(make_signal(model.ITEM_CANCELED), columns=named("cause_in_words", "payload"))
+    found = row(make_signal(signal_types.ITEM_CANCELED), columns=named("cause_in_words", "payload"))
     assert found["cause_in_words"] == "wrong cover spine width (CancelCoverSpine)"
-    assert json.loads(found["payload"]) == make_payload(model.ITEM_CANCELED)
+    assert json.loads(found["payload"]) == make_payload(signal_types.ITEM_CANCELED)
     assert set(COLUMNS) == {*USUAL, *found}
 
 
@@ -141,7 +141,7 @@ def test_chosen_columns_come_in_the_order_chosen():
     "value", ['say "hi"', "a,b;c|d\te", "two\r\nlines", "one\nmore", "old\rmac", '"', '""', ",", "日本 é 🖨", " padded "]
 )
 def test_values_come_back_as_they_were(value, delimiter):
-    found = row(make_signal(model.ITEM_CANCELED, message=value), delimiter=delimiter)
+    found = row(make_signal(signal_types.ITEM_CANCELED, message=value), delimiter=delimiter)
     assert found["message"] == value
     assert found["cause"] == "CancelCoverSpine"
 
@@ -149,7 +149,7 @@ def test_values_come_back_as_they_were(value, delimiter):
 @pytest.mark.parametrize("value", FORMULAS)
 def test_a_formula_gets_an_apostrophe(value):
     assert guard(value) == "'" + value
-    assert row(make_signal(model.ITEM_CANCELED, message=value))["message"] == "'" + value
+    assert row(make_signal(signal_types.ITEM_CANCELED, message=value))["message"] == "'" + value
 
 
 @pytest.mark.parametrize("value", HARMLESS)
@@ -158,7 +158,7 @@ def test_what_is_no_formula_is_left_alone(value):
 
 
 def test_the_guard_can_be_switched_off():
-    assert row(make_signal(model.ITEM_CANCELED, message="=1+1"), formula_safe=False)["message"] == "=1+1"
+    assert row(make_signal(signal_types.ITEM_CANCELED, message="=1+1"), formula_safe=False)["message"] == "=1+1"
 
 
 def test_the_guard_holds_for_every_column():
@@ -169,7 +169,7 @@ def test_the_guard_holds_for_every_column():
 
 
 def test_nul_is_replaced():
-    found = row(make_signal(model.ITEM_CANCELED, message="a\0b"))
+    found = row(make_signal(signal_types.ITEM_CANCELED, message="a\0b"))
     assert found["message"] == "a\ufffdb"
 
 
@@ -182,7 +182,7 @@ def test_nul_is_replaced():
 )
 def test_a_file_written_in_parts_reads_as_one(encoding, python):
     form = Format(named("message"), encoding=encoding)
-    parts = [form.rows([make_signal(model.ITEM_CANCELED, message=text)]) for text in ("Größe", "é")]
+    parts = [form.rows([make_signal(signal_types.ITEM_CANCELED, message=text)]) for text in ("Größe", "é")]
     data = form.header() + b"".join(parts)
     assert data.decode(python) == "message\r\nGröße\r\né\r\n"
     assert data.startswith(ENCODINGS[encoding][0])
@@ -195,7 +195,7 @@ def test_excel_knows_utf_8_by_its_mark():
 @pytest.mark.parametrize("encoding", ["windows-1252", "iso-8859-1", "iso-8859-15"])
 def test_what_an_encoding_lacks_is_a_question_mark(encoding):
     form = Format(named("message"), encoding=encoding)
-    assert form.rows([make_signal(model.ITEM_CANCELED, message="日 \0")]) == b"? ?\r\n"
+    assert form.rows([make_signal(signal_types.ITEM_CANCELED, message="日 \0")]) == b"? ?\r\n"
 
 
 def test_every_part_of_a_format_is_in_its_digest():
@@ -218,7 +218,7 @@ def test_every_part_of_a_format_is_in_its_digest():
 )
 def test_any_text_comes_back(messages, delimiter, safe):
     form = Format(named("message", "signal"), delimiter, formula_safe=safe)
-    signals = [make_signal(model.ITEM_CANCELED, message=text) for text in messages]
+    signals = [make_signal(signal_types.ITEM_CANCELED, message=text) for text in messages]
     found = [message for message, _ in read(form.rows(signals), delimiter)]
     expected = [text.replace("\0", "\ufffd") for text in messages]
     assert found == ([guard(text) for text in expected] if safe else expected)

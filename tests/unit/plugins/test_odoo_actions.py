@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway import model
+from gateway import signal_types
 from gateway.sink import Permanent, RetryLater, Skip
 from tests.support.factory import AT, make_delivery
 from tests.support.odoo_records import SUBTYPES
@@ -11,17 +11,17 @@ from tests.unit.plugins.odoo_case import BOTH, CANCELLING, Case
 pytestmark = pytest.mark.gen_test
 
 EVENTS = [
-    model.ITEM_SHIPPED,
-    model.ITEM_ERROR,
-    model.ITEM_CANCELED,
-    model.ITEM_DELIVERY_FAILED,
-    model.ORDER_CANCELED,
+    signal_types.ITEM_SHIPPED,
+    signal_types.ITEM_ERROR,
+    signal_types.ITEM_CANCELED,
+    signal_types.ITEM_DELIVERY_FAILED,
+    signal_types.ORDER_CANCELED,
 ]
 ACTIVITIES = {
-    model.ITEM_ERROR: "Print error",
-    model.ITEM_CANCELED: "Printer cancelled an item",
-    model.ITEM_DELIVERY_FAILED: "Delivery failed",
-    model.ORDER_CANCELED: "Printer cancelled the order",
+    signal_types.ITEM_ERROR: "Print error",
+    signal_types.ITEM_CANCELED: "Printer cancelled an item",
+    signal_types.ITEM_DELIVERY_FAILED: "Delivery failed",
+    signal_types.ORDER_CANCELED: "Printer cancelled the order",
 }
 
 
@@ -58,8 +58,8 @@ async def test_trouble_calls_for_the_salesperson(version, type):
 async def test_an_activity_is_due_when_the_delay_is_over():
     async with Case() as case:
         order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_ERROR, delay="50")
-        await case.deliver(model.ITEM_ERROR, delay="soon")
+        await case.deliver(signal_types.ITEM_ERROR, delay="50")
+        await case.deliver(signal_types.ITEM_ERROR, delay="soon")
         dates = [activity["date_deadline"] for activity in case.odoo.activities(order)]
         assert dates == ["2026-11-22", "2026-11-20"]
 
@@ -67,14 +67,14 @@ async def test_an_activity_is_due_when_the_delay_is_over():
 async def test_a_fixed_assignee_stands_for_the_salesperson():
     async with Case(activity_user=2) as case:
         order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         assert case.odoo.activities(order)[0]["user_id"] == case.odoo.admin
 
 
 async def test_without_a_salesperson_the_activity_is_the_gateways_user():
     async with Case() as case:
         order = case.odoo.add_order("PO-1001", salesperson=False)
-        await case.deliver(model.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         assert case.odoo.activities(order)[0]["user_id"] == case.fake.user
 
 
@@ -82,7 +82,7 @@ async def test_without_a_salesperson_the_activity_is_the_gateways_user():
 async def test_shipped_puts_the_tracking_number_on_the_transfer_and_the_url_in_the_note(version):
     async with Case(version) as case:
         order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_SHIPPED, url="https://track.example/TRK1")
+        await case.deliver(signal_types.ITEM_SHIPPED, url="https://track.example/TRK1")
         assert case.tracking(order) == ["TRK1"]
         assert case.states(order) == ["assigned"]
         assert "see https://track.example/TRK1" in case.odoo.notes(order)[0]["body"]
@@ -93,7 +93,7 @@ async def test_a_second_parcel_keeps_the_first_ones_number():
     async with Case() as case:
         order = case.odoo.add_order("PO-1001")
         for number in ("TRK1", "TRK2", "TRK1"):
-            await case.deliver(model.ITEM_SHIPPED, tracking=number, url=f"https://track.example/{number}")
+            await case.deliver(signal_types.ITEM_SHIPPED, tracking=number, url=f"https://track.example/{number}")
         assert case.tracking(order) == ["TRK1,TRK2"]
 
 
@@ -101,14 +101,14 @@ async def test_a_number_put_in_by_hand_is_kept():
     async with Case() as case:
         order = case.odoo.add_order("PO-1001")
         case.odoo.transfers(order)[0]["carrier_tracking_ref"] = "HAND , OLD"
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
         assert case.tracking(order) == ["HAND,OLD,TRK1"]
 
 
 async def test_the_order_is_found_by_its_name_too():
     async with Case() as case:
         order = case.odoo.add_order("PO-1")
-        await case.deliver(model.ITEM_SHIPPED, order_reference="S00001")
+        await case.deliver(signal_types.ITEM_SHIPPED, order_reference="S00001")
         assert len(case.odoo.notes(order)) == 1
 
 
@@ -116,7 +116,7 @@ async def test_order_match_says_where_the_reference_stands():
     async with Case(order_match="name") as case:
         case.odoo.add_order("PO-1001")
         with pytest.raises(RetryLater, match="as name yet"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
 
 
 # -- once and again
@@ -140,12 +140,12 @@ async def test_the_same_delivery_again_changes_nothing(version, type, options):
 async def test_an_unknown_order_is_waited_for_then_parked():
     async with Case(unknown_order_retry_for="2h") as case:
         with pytest.raises(RetryLater, match="client_order_ref or name yet"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
         case.now = AT.timestamp() + 2 * 3600
         with pytest.raises(Permanent, match="given up waiting"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
         case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
 
 
 @pytest.mark.parametrize(
@@ -163,21 +163,23 @@ async def test_orders_that_are_parked_are_left_alone(orders, reason):
             case.odoo.add_order("PO-1001", **order)
         before = case.odoo.snapshot()
         with pytest.raises(Permanent, match=reason):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
         assert case.odoo.snapshot() == before
 
 
 async def test_a_signal_without_a_reference_is_parked():
     async with Case() as case:
         with pytest.raises(Permanent, match="no order_reference"):
-            await case.deliver(model.ITEM_SHIPPED, order_reference="")
+            await case.deliver(signal_types.ITEM_SHIPPED, order_reference="")
         assert case.fake.requests == []
 
 
 # -- notes on request, and nothing to do
 
 
-@pytest.mark.parametrize("type", [model.ORDER_VALIDATED, model.ITEM_PRODUCED, model.ITEM_DELIVERY_COMPLETED, "ItemNew"])
+@pytest.mark.parametrize(
+    "type", [signal_types.ORDER_VALIDATED, signal_types.ITEM_PRODUCED, signal_types.ITEM_DELIVERY_COMPLETED, "ItemNew"]
+)
 async def test_other_signals_are_skipped(type):
     async with Case() as case:
         with pytest.raises(Skip, match=f"nothing to do in Odoo for {type}"):
@@ -186,10 +188,10 @@ async def test_other_signals_are_skipped(type):
 
 
 async def test_a_type_named_in_notes_leaves_a_note_and_nothing_else():
-    async with Case(notes=[model.ITEM_PRODUCED]) as case:
+    async with Case(notes=[signal_types.ITEM_PRODUCED]) as case:
         order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_PRODUCED)
-        await case.deliver(model.ITEM_PRODUCED)
+        await case.deliver(signal_types.ITEM_PRODUCED)
+        await case.deliver(signal_types.ITEM_PRODUCED)
         [note] = case.odoo.notes(order)
         assert "Cloudprinter: item produced, item 1." in note["body"]
         assert case.odoo.activities(order) == []
@@ -202,7 +204,7 @@ async def test_a_type_named_in_notes_leaves_a_note_and_nothing_else():
 async def test_on_cancel_cancels_what_is_not_delivered(version):
     async with Case(version, groups=CANCELLING, on_cancel="cancel") as case:
         order = case.odoo.add_order("PO-1001", [1, 2])
-        await case.deliver(model.ORDER_CANCELED)
+        await case.deliver(signal_types.ORDER_CANCELED)
         assert case.odoo.row("sale.order", order)["state"] == "cancel"
         assert case.states(order) == ["cancel", "cancel"]
         assert "The order was cancelled in Odoo." in case.odoo.notes(order)[0]["body"]
@@ -212,7 +214,7 @@ async def test_on_cancel_cancels_what_is_not_delivered(version):
 async def test_an_items_cancellation_never_cancels_the_order():
     async with Case(on_cancel="cancel") as case:
         order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_CANCELED)
+        await case.deliver(signal_types.ITEM_CANCELED)
         assert case.odoo.row("sale.order", order)["state"] == "sale"
 
 
@@ -221,5 +223,5 @@ async def test_a_cancellation_that_odoo_only_says_it_made_is_parked(monkeypatch)
         order = case.odoo.add_order("PO-1001")
         monkeypatch.setattr(case.odoo, "do_action_cancel", lambda *_: {"res_model": "sale.order.cancel"})
         with pytest.raises(Permanent, match="did not cancel order S00001"):
-            await case.deliver(model.ORDER_CANCELED)
+            await case.deliver(signal_types.ORDER_CANCELED)
         assert case.odoo.notes(order) == []

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import pytest
 
-from gateway import model
+from gateway import signal_types
 from gateway.sink import RetryLater
 from tests.support.fake_odoo import LOST
 from tests.unit.plugins.odoo_case import BOTH, Case
@@ -13,14 +13,14 @@ from tests.unit.plugins.odoo_case import BOTH, Case
 pytestmark = pytest.mark.gen_test
 
 SCENARIOS = [
-    (model.ITEM_SHIPPED, {}),
-    (model.ITEM_SHIPPED, {"mark_delivered": "line"}),
-    (model.ITEM_SHIPPED, {"mark_delivered": "order", "line_match": "default_code"}),
-    (model.ITEM_ERROR, {}),
-    (model.ITEM_DELIVERY_FAILED, {}),
-    (model.ITEM_CANCELED, {}),
-    (model.ORDER_CANCELED, {}),
-    (model.ORDER_CANCELED, {"on_cancel": "cancel"}),
+    (signal_types.ITEM_SHIPPED, {}),
+    (signal_types.ITEM_SHIPPED, {"mark_delivered": "line"}),
+    (signal_types.ITEM_SHIPPED, {"mark_delivered": "order", "line_match": "default_code"}),
+    (signal_types.ITEM_ERROR, {}),
+    (signal_types.ITEM_DELIVERY_FAILED, {}),
+    (signal_types.ITEM_CANCELED, {}),
+    (signal_types.ORDER_CANCELED, {}),
+    (signal_types.ORDER_CANCELED, {"on_cancel": "cancel"}),
 ]
 REFERENCE = {"default_code": "POD-1"}
 
@@ -30,7 +30,9 @@ async def run(version, type, options, at=None, after=False):
     async with Case(version, groups=("inventory", "sales"), **options) as case:
         case.odoo.add_order("PO-1001", [2, 1])
         fields = (
-            {"item_reference": REFERENCE.get(options.get("line_match"), "1")} if type != model.ORDER_CANCELED else {}
+            {"item_reference": REFERENCE.get(options.get("line_match"), "1")}
+            if type != signal_types.ORDER_CANCELED
+            else {}
         )
         if at is not None:
             case.fake.cut_at(at, after)
@@ -52,7 +54,7 @@ async def test_a_cut_at_any_request_leaves_no_trace(version, type, options, afte
         assert found == expected, f"cut at request {at}"
 
 
-@pytest.mark.parametrize("type", [model.ITEM_SHIPPED, model.ITEM_ERROR])
+@pytest.mark.parametrize("type", [signal_types.ITEM_SHIPPED, signal_types.ITEM_ERROR])
 async def test_an_attempt_cancelled_at_any_request_is_repeated(type):
     async with Case(mark_delivered="line") as case:
         order = case.odoo.add_order("PO-1001")
@@ -67,7 +69,7 @@ async def test_an_attempt_cancelled_at_any_request_is_repeated(type):
             over.set()
         await case.deliver(type)
         assert len(case.odoo.notes(order)) == 1
-        assert len(case.odoo.activities(order)) == (type == model.ITEM_ERROR)
+        assert len(case.odoo.activities(order)) == (type == signal_types.ITEM_ERROR)
 
 
 def hang(reached, over):
@@ -86,7 +88,7 @@ async def test_a_read_without_an_answer_asks_for_no_wait():
         case.odoo.add_order("PO-1001")
         case.fake.cut_at(1)
         with pytest.raises(RetryLater) as caught:
-            await case.deliver(model.ITEM_ERROR)
+            await case.deliver(signal_types.ITEM_ERROR)
         assert caught.value.after is None
 
 
@@ -94,4 +96,4 @@ async def test_an_odoo_that_is_not_there_is_retried():
     async with Case() as case:
         await case.fake.stop()
         with pytest.raises(RetryLater, match="can't connect"):
-            await case.deliver(model.ITEM_ERROR)
+            await case.deliver(signal_types.ITEM_ERROR)

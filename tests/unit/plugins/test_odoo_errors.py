@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from cloudsignal_odoo import OdooSink
-from gateway import model
+from gateway import signal_types
 from gateway.sink import Misconfigured, Permanent, RetryLater, text
 from tests.support.factory import make_delivery
 from tests.support.fake_odoo import KEY, account, page
@@ -59,7 +59,7 @@ async def first_call_answered(version, answer):
         before = 1 if version >= 19 else 3  # the version asked for; on 17 by a second way, then the user's id
         case.fake.faults.extend([*[case.fake.serve] * before, answer])
         with pytest.raises((RetryLater, Permanent, Misconfigured)) as caught:
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
         assert case.fake.calls() == ["sale.order/search_read"]
         return caught.value
 
@@ -111,10 +111,10 @@ async def test_an_answer_that_is_no_jsonrpc_is_retried():
 async def test_a_proxy_that_gave_up_on_a_write_says_nothing_of_its_fate(status):
     async with Case() as case:
         case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_ERROR, cause="first")
+        await case.deliver(signal_types.ITEM_ERROR, cause="first")
         case.fake.faults.extend([*[case.fake.serve] * 3, page(status, "")])
         with pytest.raises(RetryLater) as caught:
-            await case.deliver(model.ITEM_ERROR)
+            await case.deliver(signal_types.ITEM_ERROR)
         assert case.fake.calls()[-1] == "sale.order/activity_schedule"
         assert caught.value.after >= 120
 
@@ -122,11 +122,11 @@ async def test_a_proxy_that_gave_up_on_a_write_says_nothing_of_its_fate(status):
 async def test_a_write_that_odoo_itself_refused_is_soon_retried():
     async with Case() as case:
         case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_ERROR, cause="first")
+        await case.deliver(signal_types.ITEM_ERROR, cause="first")
         told = account(OdooError(500, "psycopg2.errors.SerializationFailure", "could not serialize access"))
         case.fake.faults.extend([*[case.fake.serve] * 3, Answer(500, told)])
         with pytest.raises(RetryLater) as caught:
-            await case.deliver(model.ITEM_ERROR)
+            await case.deliver(signal_types.ITEM_ERROR)
         assert caught.value.after is None
 
 
@@ -137,29 +137,29 @@ async def test_a_write_that_odoo_itself_refused_is_soon_retried():
 async def test_a_wrong_key_stops_the_route(version):
     async with Case(version, api_key="another-key") as case:
         with pytest.raises(Misconfigured, match="key"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
 
 
 async def test_a_key_revoked_later_stops_the_route():
     async with Case(17) as case:
         case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         case.fake.keys.clear()
         with pytest.raises(Misconfigured, match="Access Denied"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
 
 
 @pytest.mark.parametrize("version", BOTH)
 async def test_a_user_without_rights_stops_the_route(version):
     async with Case(version, groups=()) as case:
         with pytest.raises(Misconfigured, match=r"sale\.order/search_read: You may not read 'Sales Order'"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
 
 
 async def test_jsonrpc_without_a_login_names_the_option():
     async with Case(17, login=None) as case:
         with pytest.raises(Misconfigured, match="option login"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
     async with Case(17, transport="jsonrpc") as case:
         sink = OdooSink({name: v for name, v in case.sink.settings.items() if name != "login"}, case.sink.context)
         with pytest.raises(Misconfigured, match="option login"):
@@ -170,7 +170,7 @@ async def test_what_is_no_odoo_is_named():
     async with Case() as case:
         case.fake.faults.append(Answer(200, {"hello": "world"}))
         with pytest.raises(Misconfigured, match="this is no Odoo"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ async def test_what_is_no_odoo_is_named():
 async def test_the_transport_is_found_or_chosen(version, transport, path):
     async with Case(version, transport=transport) as case:
         order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         assert len(case.odoo.notes(order)) == 1
         probes = sum(request.path == "/web/version" for request in case.fake.requests)
         assert probes == (transport == "auto")

@@ -10,7 +10,7 @@ import orjson
 import pytest
 from tornado.httputil import HTTPHeaders
 
-from gateway import model
+from gateway import signal_types
 from gateway.sink import RetryLater
 from tests.support import odoo_recordings
 from tests.support.fake_odoo import DATABASE, FakeOdoo
@@ -201,7 +201,7 @@ async def cut_late(case: Case) -> FakeOdoo:
     first = 1 if case.odoo.version >= 19 else 3
     case.fake.faults.extend([*[case.fake.serve] * (first + 6), case.fake.delay])
     with pytest.raises(RetryLater):
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
     assert case.fake.calls()[-1] == "sale.order/message_post"
     return case.fake
 
@@ -209,10 +209,10 @@ async def cut_late(case: Case) -> FakeOdoo:
 # -- the sink's requests
 
 SIGNALS = [
-    (model.ITEM_ERROR, {}),
-    (model.ITEM_SHIPPED, {}),
-    (model.ORDER_CANCELED, {"order_reference": "PO-1004"}),
-    (model.ORDER_CANCELED, {"order_reference": "PO-1001"}),
+    (signal_types.ITEM_ERROR, {}),
+    (signal_types.ITEM_SHIPPED, {}),
+    (signal_types.ORDER_CANCELED, {"order_reference": "PO-1004"}),
+    (signal_types.ORDER_CANCELED, {"order_reference": "PO-1001"}),
 ]
 
 
@@ -258,7 +258,7 @@ async def test_the_sink_asks_as_the_recorded_client_did(version):
 async def test_by_json2_the_key_and_the_database_are_in_the_headers_and_nowhere_else():
     async with Case(19) as case:
         case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
         for request in case.fake.requests[1:]:
             assert request.headers["Authorization"] == f"bearer {case.fake.key}"
             assert request.headers["X-Odoo-Database"] == DATABASE

@@ -9,7 +9,7 @@ import voluptuous as vol
 from cloudsignal_odoo import OdooSink, texts
 from cloudsignal_odoo.client import version_number
 from cloudsignal_odoo.options import NOTABLE, Settings
-from gateway import model
+from gateway import signal_types
 from tests.support.factory import make_delivery, make_signal
 from tests.unit.plugins.odoo_case import PAGE
 
@@ -79,11 +79,11 @@ def test_bad_options_say_what_is_expected_and_not_what_was_found(option, value, 
 
 def test_by_default_a_route_gets_what_changes_something():
     assert OdooSink.signals == {
-        model.ITEM_SHIPPED,
-        model.ITEM_ERROR,
-        model.ITEM_CANCELED,
-        model.ITEM_DELIVERY_FAILED,
-        model.ORDER_CANCELED,
+        signal_types.ITEM_SHIPPED,
+        signal_types.ITEM_ERROR,
+        signal_types.ITEM_CANCELED,
+        signal_types.ITEM_DELIVERY_FAILED,
+        signal_types.ORDER_CANCELED,
     }
     assert not OdooSink.signals & set(NOTABLE)
     assert OdooSink.order == "lane"
@@ -93,7 +93,7 @@ def test_by_default_a_route_gets_what_changes_something():
 
 
 def test_a_note_reads_well():
-    delivery = make_delivery(model.ITEM_SHIPPED, url="https://track.example/TRK1")
+    delivery = make_delivery(signal_types.ITEM_SHIPPED, url="https://track.example/TRK1")
     assert texts.note(delivery, ["A remark"]) == (
         "Cloudprinter: item shipped, item 1, by postal, tracking TRK1, see https://track.example/TRK1. A remark. "
         f"Print order 21034900000000. [{delivery.key[:12]}]"
@@ -101,18 +101,18 @@ def test_a_note_reads_well():
 
 
 def test_a_known_cause_is_put_in_words():
-    delivery = make_delivery(model.ITEM_CANCELED)
+    delivery = make_delivery(signal_types.ITEM_CANCELED)
     assert "cause: wrong cover spine width (CancelCoverSpine), message: The spine is" in texts.note(delivery)
 
 
 def test_what_the_sender_filled_freely_is_one_line_and_not_endless():
-    note = texts.note(make_delivery(model.ITEM_ERROR, cause="a\r\n\x00\x85b " + "x" * 5000))
+    note = texts.note(make_delivery(signal_types.ITEM_ERROR, cause="a\r\n\x00\x85b " + "x" * 5000))
     assert "cause: a b xxx" in note
     assert len(note) < 1200
 
 
 def test_html_is_escaped():
-    delivery = make_delivery(model.ITEM_ERROR, cause='<a href="x">&')
+    delivery = make_delivery(signal_types.ITEM_ERROR, cause='<a href="x">&')
     assert "&lt;a href=&quot;x&quot;&gt;&amp;" in texts.activity_html(delivery)
 
 
@@ -132,7 +132,7 @@ def test_html_is_escaped():
 )
 def test_due_now_and_the_delay(delay, due):
     now = datetime(2026, 11, 20, 10, 11, 12, tzinfo=UTC).timestamp()
-    signal = make_signal(model.ITEM_ERROR, delay=delay)
+    signal = make_signal(signal_types.ITEM_ERROR, delay=delay)
     assert texts.due_on(signal, now) == date.fromisoformat(due)
 
 
@@ -166,8 +166,8 @@ def test_the_pages_table_has_each_option_with_its_default():
 
 
 def test_the_pages_samples_are_what_is_written():
-    assert texts.note(make_delivery(model.ITEM_SHIPPED, url="https://track.example/TRK1")) in PAGE
-    error = make_delivery(model.ITEM_ERROR)
+    assert texts.note(make_delivery(signal_types.ITEM_SHIPPED, url="https://track.example/TRK1")) in PAGE
+    error = make_delivery(signal_types.ITEM_ERROR)
     assert f"{texts.summary(error)}\n{texts.note(error)}\n" in PAGE
     for type in (*OdooSink.signals, *NOTABLE):
         assert f"`{type}`" in PAGE

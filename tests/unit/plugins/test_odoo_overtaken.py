@@ -9,7 +9,7 @@ import structlog.testing
 import voluptuous as vol
 
 from cloudsignal_odoo import OdooSink, overtaken
-from gateway import model
+from gateway import signal_types
 from gateway.model import Delivery
 from gateway.sink import Misconfigured, Permanent
 from gateway.store.values import Filter
@@ -20,8 +20,8 @@ from tests.unit.plugins.odoo_case import BOTH, CANCELLING, Case
 
 pytestmark = pytest.mark.gen_test
 
-SHIPPED = model.ITEM_SHIPPED
-COMPLETED = model.ITEM_DELIVERY_COMPLETED
+SHIPPED = signal_types.ITEM_SHIPPED
+COMPLETED = signal_types.ITEM_DELIVERY_COMPLETED
 
 
 def known(type: str, furthest: str, *, late: bool = False, replayed: bool = False, **fields: str) -> Delivery:
@@ -36,14 +36,14 @@ def known(type: str, furthest: str, *, late: bool = False, replayed: bool = Fals
 @pytest.mark.parametrize(
     ("delivery", "expected"),
     [
-        (known(model.ITEM_ERROR, model.ITEM_ERROR), ""),
-        (known(model.ITEM_ERROR, SHIPPED, late=True), SHIPPED),
-        (known(model.ITEM_ERROR, COMPLETED, replayed=True), COMPLETED),
-        (known(model.ITEM_ERROR, SHIPPED), ""),  # it failed after it was shipped
-        (known(model.ITEM_ERROR, model.ITEM_PRODUCED, late=True), ""),  # may still be in the making
-        (known(model.ITEM_DELIVERY_FAILED, COMPLETED, late=True), COMPLETED),
-        (known(model.ITEM_DELIVERY_FAILED, model.ITEM_DELIVERY_FAILED, late=True), ""),
-        (known(model.ITEM_CANCELED, model.ORDER_CANCELED, late=True), model.ORDER_CANCELED),
+        (known(signal_types.ITEM_ERROR, signal_types.ITEM_ERROR), ""),
+        (known(signal_types.ITEM_ERROR, SHIPPED, late=True), SHIPPED),
+        (known(signal_types.ITEM_ERROR, COMPLETED, replayed=True), COMPLETED),
+        (known(signal_types.ITEM_ERROR, SHIPPED), ""),  # it failed after it was shipped
+        (known(signal_types.ITEM_ERROR, signal_types.ITEM_PRODUCED, late=True), ""),  # may still be in the making
+        (known(signal_types.ITEM_DELIVERY_FAILED, COMPLETED, late=True), COMPLETED),
+        (known(signal_types.ITEM_DELIVERY_FAILED, signal_types.ITEM_DELIVERY_FAILED, late=True), ""),
+        (known(signal_types.ITEM_CANCELED, signal_types.ORDER_CANCELED, late=True), signal_types.ORDER_CANCELED),
         (known("ItemNew", "ItemNew", late=True), ""),
     ],
 )
@@ -56,9 +56,9 @@ def test_trouble_is_overcome_where_it_is_old_and_the_item_is_past_it(delivery, e
     [
         (known(SHIPPED, SHIPPED), ""),
         (known(SHIPPED, COMPLETED, late=True), ""),
-        (known(SHIPPED, model.ITEM_CANCELED), "item"),
-        (known(SHIPPED, model.ORDER_CANCELED, late=True), "order"),
-        (known(model.ORDER_CANCELED, model.ORDER_CANCELED), ""),
+        (known(SHIPPED, signal_types.ITEM_CANCELED), "item"),
+        (known(SHIPPED, signal_types.ORDER_CANCELED, late=True), "order"),
+        (known(signal_types.ORDER_CANCELED, signal_types.ORDER_CANCELED), ""),
     ],
 )
 def test_what_is_shipped_may_be_cancelled(delivery, expected):
@@ -72,7 +72,7 @@ def test_what_is_shipped_may_be_cancelled(delivery, expected):
 async def test_a_late_error_of_a_delivered_item_is_a_note_and_calls_nobody(version):
     async with Case(version) as case:
         order = case.odoo.add_order("PO-1001")
-        await case.sink.deliver(known(model.ITEM_ERROR, COMPLETED, late=True))
+        await case.sink.deliver(known(signal_types.ITEM_ERROR, COMPLETED, late=True))
         assert case.odoo.activities(order) == []
         assert "No activity: told of only after this: item delivered." in case.odoo.notes(order)[0]["body"]
 
@@ -80,7 +80,7 @@ async def test_a_late_error_of_a_delivered_item_is_a_note_and_calls_nobody(versi
 async def test_a_fresh_error_of_a_shipped_item_calls_a_person():
     async with Case() as case:
         order = case.odoo.add_order("PO-1001")
-        await case.sink.deliver(known(model.ITEM_ERROR, SHIPPED))
+        await case.sink.deliver(known(signal_types.ITEM_ERROR, SHIPPED))
         assert len(case.odoo.activities(order)) == 1
 
 
@@ -108,7 +108,7 @@ async def test_late_and_repeated_news_of_a_delivered_order_change_no_state(versi
         states = case.states(order)
         await case.deliver(SHIPPED, tracking="TRK2")
         await case.deliver(SHIPPED)
-        await case.deliver(model.ORDER_CANCELED)
+        await case.deliver(signal_types.ORDER_CANCELED)
         assert case.states(order) == states
         assert case.tracking(order) == ["TRK1,TRK2"]
         assert case.odoo.row("sale.order", order)["state"] == "sale"
@@ -121,13 +121,13 @@ async def test_late_and_repeated_news_of_a_delivered_order_change_no_state(versi
     ("state", "furthest", "reason"),
     [
         ("cancel", SHIPPED, "shipped, but order S00001 is cancelled: look into it"),
-        ("cancel", model.ORDER_CANCELED, "shipped, but order S00001 is cancelled"),
+        ("cancel", signal_types.ORDER_CANCELED, "shipped, but order S00001 is cancelled"),
         (
             "sale",
-            model.ORDER_CANCELED,
+            signal_types.ORDER_CANCELED,
             r"shipped, but the printer had cancelled the order: look into it \(order S00001",
         ),
-        ("sale", model.ITEM_CANCELED, "shipped, but the printer had cancelled the item"),
+        ("sale", signal_types.ITEM_CANCELED, "shipped, but the printer had cancelled the item"),
     ],
 )
 async def test_shipped_though_cancelled_is_parked_and_told(version, replayed, state, furthest, reason):
@@ -145,7 +145,7 @@ async def test_shipped_though_cancelled_is_parked_and_told(version, replayed, st
 async def test_shipped_after_an_automatic_cancellation_is_parked():
     async with Case(groups=CANCELLING, on_cancel="cancel") as case:
         order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ORDER_CANCELED)
+        await case.deliver(signal_types.ORDER_CANCELED)
         with pytest.raises(Permanent, match="order S00001 is cancelled"):
             await case.deliver(SHIPPED)
         assert case.tracking(order) == [False]
@@ -183,11 +183,11 @@ async def test_what_is_shipped_but_not_marked_delivered_is_not_cancelled(version
         order = case.odoo.add_order("PO-1001", **how)
         other = case.odoo.add_order("PO-2", **how)
         await case.deliver(SHIPPED, **signal)
-        await case.deliver(model.ORDER_CANCELED)
+        await case.deliver(signal_types.ORDER_CANCELED)
         assert case.odoo.row("sale.order", order)["state"] == "sale"
         assert "Not cancelled in Odoo: something of it has been shipped." in case.odoo.notes(order)[-1]["body"]
         assert len(case.odoo.activities(order)) == 1
-        await case.deliver(model.ORDER_CANCELED, order_reference="PO-2")
+        await case.deliver(signal_types.ORDER_CANCELED, order_reference="PO-2")
         assert case.odoo.row("sale.order", other)["state"] == "cancel"
 
 
@@ -195,7 +195,7 @@ async def test_on_19_a_user_without_the_right_to_cancel_stops_the_route_and_canc
     async with Case(on_cancel="cancel") as case:
         order = case.odoo.add_order("PO-1001")
         with pytest.raises(Misconfigured, match="action_cancel: You may not cancel"):
-            await case.deliver(model.ORDER_CANCELED)
+            await case.deliver(signal_types.ORDER_CANCELED)
         assert case.odoo.row("sale.order", order)["state"] == "sale"
         assert case.odoo.notes(order) == []
 
@@ -212,9 +212,9 @@ async def test_the_store_knows_what_is_late_and_what_is_cancelled(tmp_path):
     async with dispatching(tmp_path, [(route, OdooSink)]) as run:
         for order, type, hour in (
             ("1", COMPLETED, 15),
-            ("1", model.ITEM_ERROR, 9),
+            ("1", signal_types.ITEM_ERROR, 9),
             ("1", SHIPPED, 12),
-            ("2", model.ORDER_CANCELED, 10),
+            ("2", signal_types.ORDER_CANCELED, 10),
             ("2", SHIPPED, 12),
         ):
             moment = f"2026-11-20T{hour:02}:00:00+00:00"

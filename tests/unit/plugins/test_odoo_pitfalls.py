@@ -6,7 +6,7 @@ import re
 import pytest
 
 from cloudsignal_odoo import OdooSink
-from gateway import model
+from gateway import signal_types
 from gateway.sink import Misconfigured, Permanent, RetryLater
 from tests.support.factory import make_delivery
 from tests.support.fake_odoo import account
@@ -16,7 +16,7 @@ from tests.unit.plugins.odoo_case import BOTH, CANCELLING, PAGE, Case
 
 pytestmark = pytest.mark.gen_test
 
-SHIPPED = model.ITEM_SHIPPED
+SHIPPED = signal_types.ITEM_SHIPPED
 
 
 def test_the_page_numbers_each_of_them():
@@ -85,7 +85,7 @@ async def test_a_transfer_that_someone_else_validates_meanwhile_counts_as_done(v
 async def test_a_cancellation_is_made_without_a_wizard(version):
     async with Case(version, CANCELLING, on_cancel="cancel") as case:
         order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ORDER_CANCELED)
+        await case.deliver(signal_types.ORDER_CANCELED)
         assert case.odoo.row("sale.order", order)["state"] == "cancel"
 
 
@@ -100,7 +100,7 @@ async def test_a_locked_or_delivered_order_is_not_even_asked_to_cancel(version, 
         number = case.odoo.add_order("PO-1001", **order)
         if not order:
             await case.deliver(SHIPPED)
-        await case.deliver(model.ORDER_CANCELED)
+        await case.deliver(signal_types.ORDER_CANCELED)
         assert case.odoo.row("sale.order", number)["state"] == "sale"
         assert f"Not cancelled in Odoo: {hindrance}." in case.odoo.notes(number)[-1]["body"]
         assert len(case.odoo.activities(number)) == 1
@@ -159,8 +159,8 @@ async def test_two_transactions_that_met_are_repeated(version):
         await case.deliver(SHIPPED)
         case.fake.faults.extend([*[case.fake.serve] * 3, told])
         with pytest.raises(RetryLater, match="could not serialize"):
-            await case.deliver(model.ITEM_ERROR)
-        await case.deliver(model.ITEM_ERROR)
+            await case.deliver(signal_types.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         assert len(case.odoo.notes(order)) == 2
 
 
@@ -182,7 +182,7 @@ async def test_times_are_told_in_odoos_form(version):
 async def test_markup_in_a_message_stays_text(version):
     async with Case(version) as case:
         order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_ERROR, cause="file <b>x</b> & more\0\nsecond line")
+        await case.deliver(signal_types.ITEM_ERROR, cause="file <b>x</b> & more\0\nsecond line")
         escaped = "file &lt;b&gt;x&lt;/b&gt; &amp; more second line"
         assert escaped in case.odoo.notes(order)[0]["body"]
         assert escaped in case.odoo.activities(order)[0]["note"]
@@ -192,7 +192,7 @@ async def test_markup_in_a_message_stays_text(version):
 
 
 @pytest.mark.parametrize("version", BOTH)
-@pytest.mark.parametrize("type", [SHIPPED, model.ITEM_ERROR, model.ORDER_CANCELED])
+@pytest.mark.parametrize("type", [SHIPPED, signal_types.ITEM_ERROR, signal_types.ORDER_CANCELED])
 async def test_nobody_outside_is_mailed(version, type):
     async with Case(version) as case:
         order = case.odoo.add_order("PO-1001")
@@ -223,10 +223,10 @@ async def test_tracking_is_written_before_validating(version):
 async def test_the_same_message_id_on_another_order_is_no_proof():
     async with Case() as case:
         other, order = case.odoo.add_order("PO-1"), case.odoo.add_order("PO-1001")
-        message_id = f"<{make_delivery(model.ITEM_ERROR).key}@cloudsignal.invalid>"
+        message_id = f"<{make_delivery(signal_types.ITEM_ERROR).key}@cloudsignal.invalid>"
         case.odoo.add("mail.message", model="sale.order", res_id=other, message_id=message_id)
         case.odoo.add("mail.message", model="stock.picking", res_id=order, message_id=message_id)
-        await case.deliver(model.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         assert len(case.odoo.notes(order)) == 1
 
 
@@ -234,7 +234,7 @@ async def test_the_same_message_id_on_another_order_is_no_proof():
 async def test_a_note_committed_between_two_looks_is_not_posted_again(version):
     async with Case(version) as case:
         order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
         message = case.odoo.tables["mail.message"].popitem()
 
         async def commit(request):
@@ -242,7 +242,7 @@ async def test_a_note_committed_between_two_looks_is_not_posted_again(version):
             return case.fake.answer(request)
 
         case.fake.faults.extend([case.fake.serve] * 3 + [commit])
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
         assert len(case.odoo.notes(order)) == 1
 
 
@@ -250,7 +250,7 @@ async def test_two_print_orders_of_one_sales_order_keep_both_numbers():
     async with Case() as case:
         order = case.odoo.add_order("PO-1001")
         numbers = [f"TRK{i}" for i in range(6)]
-        await asyncio.gather(*(case.deliver(model.ITEM_SHIPPED, order=n, tracking=n) for n in numbers))
+        await asyncio.gather(*(case.deliver(signal_types.ITEM_SHIPPED, order=n, tracking=n) for n in numbers))
         assert set(case.tracking(order)[0].split(",")) == set(numbers)
 
 
@@ -262,14 +262,14 @@ async def test_a_write_that_is_committed_late_is_not_repeated_before(version):
     """The client has given up, the server has not: after the wait it asked for, the note is found."""
     async with Case(version) as case:
         order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_ERROR, message="to learn the transport")
+        await case.deliver(signal_types.ITEM_ERROR, message="to learn the transport")
         case.fake.faults.extend([case.fake.serve] * 5 + [case.fake.delay])
         with pytest.raises(RetryLater) as caught:
-            await case.deliver(model.ITEM_ERROR)
+            await case.deliver(signal_types.ITEM_ERROR)
         assert case.fake.calls()[-1] == "sale.order/message_post"
         assert caught.value.after >= 120
         case.fake.commit_late()
-        await case.deliver(model.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         assert len(case.odoo.notes(order)) == len(case.odoo.activities(order)) == 2
 
 
@@ -284,7 +284,7 @@ async def test_no_write_begins_that_could_not_be_waited_for(version, slow):
     """A read takes so long that the attempt's time is nearly over; the next attempt starts afresh."""
     async with Case(version) as case:
         order = case.odoo.add_order("PO-1001")
-        await case.deliver(model.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         written = len(case.odoo.notes(order))
 
         async def slowly(request):
@@ -351,4 +351,4 @@ async def test_each_parcels_page_is_in_its_note():
 async def test_an_odoo_too_old_is_named():
     async with Case(16) as case:
         with pytest.raises(Misconfigured, match=r"Odoo 17 or later is needed; this is 16\.0"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)

@@ -18,15 +18,16 @@ from hypothesis import strategies as st
 from tornado.httputil import HTTPHeaders
 
 from cloudsignal_odoo import OdooSink, overtaken, texts
-from gateway import model
-from gateway.model import STAGES, TYPE_AT, Delivery
+from gateway import model, signal_types
+from gateway.model import Delivery
+from gateway.signal_types import STAGES, TYPE_AT
 from gateway.sink import Context, Permanent, Response, RetryLater
 from tests.support.factory import AT, make_delivery, make_signal
 from tests.support.fake_odoo import DATABASE, KEY, LOGIN, FakeOdoo
 from tests.support.stub import Request
 from tests.unit.plugins.odoo_case import BOTH, CANCELLING, NOW
 
-SHIPPED, COMPLETED = model.ITEM_SHIPPED, model.ITEM_DELIVERY_COMPLETED
+SHIPPED, COMPLETED = signal_types.ITEM_SHIPPED, signal_types.ITEM_DELIVERY_COMPLETED
 
 
 @dataclass(frozen=True)
@@ -49,15 +50,19 @@ class Scenario:
 
 
 BY_LINE = [
-    (model.ITEM_PRODUCE, "1", {}),
-    (model.ITEM_ERROR, "2", {}),
+    (signal_types.ITEM_PRODUCE, "1", {}),
+    (signal_types.ITEM_ERROR, "2", {}),
     (SHIPPED, "1", {"tracking": "TRK1"}),
     (SHIPPED, "2", {"tracking": "TRK2"}),
     (SHIPPED, "1", {"tracking": "TRK3"}),
     (COMPLETED, "1", {}),
 ]
-FOUND = {"notes": [model.ITEM_PRODUCE, COMPLETED]}
-CANCELED = [(model.ITEM_ERROR, "1", {}), (model.ITEM_CANCELED, "1", {}), (model.ORDER_CANCELED, None, {})]
+FOUND = {"notes": [signal_types.ITEM_PRODUCE, COMPLETED]}
+CANCELED = [
+    (signal_types.ITEM_ERROR, "1", {}),
+    (signal_types.ITEM_CANCELED, "1", {}),
+    (signal_types.ORDER_CANCELED, None, {}),
+]
 LIVES = {
     "marked by line": Scenario([2, 1], BY_LINE, {**FOUND, "mark_delivered": "line"}),
     "marked by order": Scenario([2, 1], BY_LINE, {**FOUND, "mark_delivered": "order"}),
@@ -73,7 +78,7 @@ LIVES = {
         [
             (SHIPPED, "1", {"tracking": "TRK1"}),
             (SHIPPED, "1", {"tracking": "TRK2"}),
-            (model.ITEM_DELIVERY_FAILED, "1", {}),
+            (signal_types.ITEM_DELIVERY_FAILED, "1", {}),
             (COMPLETED, "1", {}),
         ],
         {**FOUND, "mark_delivered": "line", "line_match": "none"},
@@ -218,7 +223,7 @@ def run(*args: Any) -> World:
 def assert_same(found: World, expected: World, deliveries: Sequence[Delivery]) -> None:
     """The same in Odoo, but for the activities of trouble that was known to be overcome when it came."""
     assert found.state() == expected.state()
-    trouble = [delivery for delivery in deliveries if delivery.signal.type in texts.ACTIVITY_SUMMARIES]
+    trouble = [delivery for delivery in deliveries if delivery.signal.type in signal_types.TROUBLE]
     overcome = {
         texts.summary(delivery) for delivery in trouble if not delivery.replayed and overtaken.resolved_by(delivery)
     }

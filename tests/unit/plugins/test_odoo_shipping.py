@@ -2,13 +2,13 @@
 
 import pytest
 
-from gateway import model
+from gateway import signal_types
 from gateway.sink import Permanent
 from tests.unit.plugins.odoo_case import BOTH, Case
 
 pytestmark = pytest.mark.gen_test
 
-SHIPPED = model.ITEM_SHIPPED
+SHIPPED = signal_types.ITEM_SHIPPED
 
 
 @pytest.mark.parametrize("version", BOTH)

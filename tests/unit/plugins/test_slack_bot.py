@@ -4,7 +4,7 @@ import pytest
 import structlog.testing
 
 from cloudsignal_slack.threads import Thread
-from gateway import model
+from gateway import signal_types
 from gateway.sink import Misconfigured, Permanent, RetryLater
 from tests.support.fake_slack import CHANNEL, OTHER, Channel, FakeSlack, pings
 from tests.support.stub import Answer, Fault
@@ -37,7 +37,7 @@ PASSING = ["ratelimited", "internal_error", "fatal_error", "service_unavailable"
 
 async def test_a_first_signal_begins_a_thread() -> None:
     async with Case(bot=True, mention="here") as case:
-        await case.deliver(model.ITEM_ERROR, cause="Paper jam")
+        await case.deliver(signal_types.ITEM_ERROR, cause="Paper jam")
         assert case.heads() == ["⚠️ Print error: PO-1001", "  ⚠️ Print error: PO-1001"]
         root, reply = case.fake.messages
         assert (pings(root), pings(reply)) == (["!here"], [])
@@ -48,11 +48,11 @@ async def test_a_first_signal_begins_a_thread() -> None:
 
 async def test_later_signals_are_replies_and_change_the_root() -> None:
     async with Case(bot=True, mention="here") as case:
-        await case.deliver(model.ITEM_ERROR)
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_SHIPPED)
         assert case.heads() == ["Item shipped: PO-1001", "  ⚠️ Print error: PO-1001", "  Item shipped: PO-1001"]
         assert case.fake.messages[2]["reply_broadcast"] is False
-        await case.deliver(model.ITEM_CANCELED)
+        await case.deliver(signal_types.ITEM_CANCELED)
         assert case.heads()[0] == "❌ Item cancelled: PO-1001"
         assert case.fake.messages[3]["reply_broadcast"] is True
         assert pings(case.fake.messages[3]) == ["!here"]
@@ -61,8 +61,8 @@ async def test_later_signals_are_replies_and_change_the_root() -> None:
 
 async def test_a_late_signal_does_not_move_the_root_backwards() -> None:
     async with Case(bot=True) as case:
-        await case.deliver(model.ITEM_SHIPPED)
-        await case.deliver(model.ITEM_ERROR, furthest=model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_ERROR, furthest=signal_types.ITEM_SHIPPED)
         assert case.heads() == ["Item shipped: PO-1001", "  Item shipped: PO-1001", "  ⚠️ Print error: PO-1001"]
         assert "came late" in str(case.fake.messages[2])
 
@@ -73,7 +73,7 @@ async def test_each_order_has_its_thread_and_a_restart_finds_it() -> None:
             await case.deliver(order=order)
         case.commit()
         await case.restart()
-        await case.deliver(model.ITEM_SHIPPED, order="1")
+        await case.deliver(signal_types.ITEM_SHIPPED, order="1")
         roots = [message.get("thread_ts") for message in case.fake.messages]
         assert roots[0] is roots[2] is None
         assert roots[1] == roots[4] != roots[3]
@@ -95,29 +95,29 @@ async def test_the_threads_remembered_stay_few() -> None:
 @pytest.mark.parametrize("code", ["thread_not_found", "message_not_found", "cannot_reply_to_message"])
 async def test_a_thread_whose_root_is_gone_begins_anew(code) -> None:
     async with Case(bot=True) as case:
-        await case.deliver(model.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         case.fake.faults.append(Answer(200, {"ok": False, "error": code}))
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
         assert case.heads()[2:] == ["Item shipped: PO-1001", "  Item shipped: PO-1001"]
 
 
 async def test_a_root_that_was_deleted_from_above_its_replies_gives_way_to_a_new_thread() -> None:
     async with Case(bot=True) as case:
-        await case.deliver(model.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         channel = case.fake.channels[CHANNEL]
         channel.delete(next(iter(channel.posts)))
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
         assert case.heads()[2:] == ["  Item shipped: PO-1001", "Item shipped: PO-1001", "  Item shipped: PO-1001"]
-        await case.deliver(model.ITEM_DELIVERY_COMPLETED)
+        await case.deliver(signal_types.ITEM_DELIVERY_COMPLETED)
         assert case.heads()[3:] == ["Item delivered: PO-1001", "  Item shipped: PO-1001", "  Item delivered: PO-1001"]
 
 
 async def test_a_reply_that_slack_put_into_the_channel_is_the_new_root() -> None:
     async with Case(bot=True) as case:
-        await case.deliver(model.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         case.fake.channels[CHANNEL].posts.clear()
-        await case.deliver(model.ITEM_SHIPPED)
-        await case.deliver(model.ITEM_DELIVERY_COMPLETED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_DELIVERY_COMPLETED)
         assert case.heads()[2:] == ["Item delivered: PO-1001", "  Item delivered: PO-1001"]
 
 
@@ -125,9 +125,9 @@ async def test_channels_by_type_and_by_tenant() -> None:
     fake = FakeSlack()
     fake.channels["C0TENANT1"] = Channel("print-acme")
     async with Case(fake, bot=True, channel="#print-{tenant}", channels={"ItemCanceled": OTHER}) as case:
-        await case.deliver(model.ITEM_ERROR)
-        await case.deliver(model.ITEM_CANCELED)
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_CANCELED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
         places = [message["channel"] for message in fake.messages]
         assert places == ["print-acme", "C0TENANT1", OTHER, OTHER, "C0TENANT1"]
         assert fake.calls[-1][1]["channel"] == "C0TENANT1"
@@ -156,7 +156,7 @@ async def test_what_was_said_is_not_said_again() -> None:
 @pytest.mark.parametrize("call", range(4))
 async def test_an_attempt_cut_short_goes_on_where_it_was(call) -> None:
     async with Case(bot=True) as case:
-        deliveries = [make(model.ITEM_ERROR), make(model.ITEM_SHIPPED)]
+        deliveries = [make(signal_types.ITEM_ERROR), make(signal_types.ITEM_SHIPPED)]
 
         async def refuse_once(at):
             if at == call:

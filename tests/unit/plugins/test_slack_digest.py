@@ -14,7 +14,7 @@ from cloudsignal_slack import SlackSink
 from cloudsignal_slack.answers import BOT_TO_MEND, REFUSED, THREAD_GONE, TO_MEND
 from cloudsignal_slack.digest import build_digest
 from cloudsignal_slack.message import build_message, build_root
-from gateway import model
+from gateway import signal_types
 from gateway.sink import Misconfigured, RetryLater
 from tests.support.fake_slack import FakeSlack, fault_of, pings, read, texts
 from tests.support.stub import Answer
@@ -35,7 +35,7 @@ def seen(message) -> str:
 @pytest.mark.parametrize("bot", [False, True])
 async def test_a_bad_night_is_one_message(bot) -> None:
     async with Case(bot=bot, mention="here") as case:
-        assert await case.deliver_all(many(400) + many(100, model.ITEM_CANCELED, 400)) == [None] * 500
+        assert await case.deliver_all(many(400) + many(100, signal_types.ITEM_CANCELED, 400)) == [None] * 500
         (message,) = case.fake.messages
         assert message["text"].startswith("⚠️ 500 signals of bookshop: 400 x ItemError, 100 x ItemCanceled")
         text = seen(message)
@@ -112,7 +112,7 @@ async def test_a_digest_that_is_tried_again_is_not_said_twice() -> None:
 @pytest.mark.gen_test
 async def test_a_channel_that_is_gone_holds_up_no_other() -> None:
     async with Case(bot=True, channels={"ItemCanceled": "C0NOWHERE"}) as case:
-        answers = await case.deliver_all([make(model.ITEM_CANCELED), make(order="2"), make(order="3")])
+        answers = await case.deliver_all([make(signal_types.ITEM_CANCELED), make(order="2"), make(order="3")])
         assert isinstance(answers[0], Misconfigured)
         assert answers[1:] == [None, None]
 
@@ -120,7 +120,9 @@ async def test_a_channel_that_is_gone_holds_up_no_other() -> None:
 # -- what a digest says
 
 
-@given(st.lists(st.tuples(TEXTS, TEXTS, st.sampled_from([*model.STAGES, "<!channel>"])), min_size=2, max_size=40))
+@given(
+    st.lists(st.tuples(TEXTS, TEXTS, st.sampled_from([*signal_types.STAGES, "<!channel>"])), min_size=2, max_size=40)
+)
 def test_any_signals_make_a_good_digest_that_pings_nobody(given) -> None:
     deliveries = [make(type, cause=cause, order_reference=reference) for cause, reference, type in given]
     message = build_digest(deliveries)
@@ -137,8 +139,10 @@ def test_a_digest_of_long_texts_stays_within_the_limits(character) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        build_message(make(model.ITEM_CANCELED, message="x" * 9000), ("<!here>",), "https://gw.example/orders/a/1"),
-        build_root(make(model.ITEM_ERROR, cause="<" * 9000, furthest=model.ITEM_SHIPPED), ("<!here>",)),
+        build_message(
+            make(signal_types.ITEM_CANCELED, message="x" * 9000), ("<!here>",), "https://gw.example/orders/a/1"
+        ),
+        build_root(make(signal_types.ITEM_ERROR, cause="<" * 9000, furthest=signal_types.ITEM_SHIPPED), ("<!here>",)),
         build_digest(many(500), ("<!here>",), "https://gw.example"),
     ],
     ids=["message", "root", "digest"],
@@ -154,7 +158,7 @@ def samples():
 
 
 def test_the_page_shows_a_digest() -> None:
-    deliveries = many(28) + many(2, model.ITEM_CANCELED, 28)
+    deliveries = many(28) + many(2, signal_types.ITEM_CANCELED, 28)
     assert json.loads(samples()[1]) == build_digest(deliveries, ("<!here>",), "https://gateway.example.com")
 
 

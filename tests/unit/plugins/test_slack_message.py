@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudsignal_slack.message import TITLES, build_message
+from cloudsignal_slack.message import build_message
 from cloudsignal_slack.text import ENTITIES, escape
-from gateway import model
+from gateway import signal_types
 from tests.support.factory import make_delivery
 from tests.support.fake_slack import fault_of, pings, read, texts, utf16
 
@@ -26,11 +26,11 @@ NASTY = [
 FREE = ["cause", "message", "order_reference", "item_reference", "tracking", "shipping_option", "url", "delay"]
 
 
-def message(type=model.ITEM_ERROR, mentions=(), **fields):
+def message(type=signal_types.ITEM_ERROR, mentions=(), **fields):
     return build_message(make_delivery(type, route="alerts", **fields), mentions)
 
 
-def seen(type=model.ITEM_ERROR, **fields):
+def seen(type=signal_types.ITEM_ERROR, **fields):
     """All that a reader sees, in one text."""
     return "\n".join(map(read, texts(message(type, **fields))))
 
@@ -39,7 +39,7 @@ def seen(type=model.ITEM_ERROR, **fields):
 
 
 def test_an_error_says_what_where_why_and_how_long():
-    sent = message(model.ITEM_ERROR, cause="Paper jam", delay="24", item_reference="7")
+    sent = message(signal_types.ITEM_ERROR, cause="Paper jam", delay="24", item_reference="7")
     assert sent["text"] == "⚠️ Print error: PO-1001 (bookshop): Paper jam"
     assert sent["blocks"][0]["text"]["text"] == "⚠️ Print error: PO-1001"
     assert [read(part["text"]) for part in sent["blocks"][1]["fields"]] == [
@@ -57,27 +57,27 @@ def test_an_error_says_what_where_why_and_how_long():
     ]
 
 
-@pytest.mark.parametrize("type", [model.ITEM_CANCELED, model.ORDER_CANCELED])
+@pytest.mark.parametrize("type", [signal_types.ITEM_CANCELED, signal_types.ORDER_CANCELED])
 def test_a_cancellation_tells_the_cause_in_words_and_the_message(type):
     text = seen(type, cause="CancelCoverSpine", message="2 mm too wide")
     assert "Cause: wrong cover spine width (CancelCoverSpine)" in text
     assert "Message: 2 mm too wide" in text
-    assert f"❌ {TITLES[type]}: PO-1001" in text
+    assert f"❌ {signal_types.signal_type(type).title}: PO-1001" in text
 
 
 def test_an_order_has_no_item():
-    assert "Item" not in seen(model.ORDER_CANCELED)
+    assert "Item" not in seen(signal_types.ORDER_CANCELED)
 
 
-@pytest.mark.parametrize("type", [*TITLES, "SomethingNew"])
+@pytest.mark.parametrize("type", [*signal_types.TYPES, "SomethingNew"])
 def test_every_type_makes_a_message(type):
     sent = message(type)
     assert fault_of(sent) == ""
-    assert f"{TITLES.get(type, type)}: PO-1001 (bookshop)" in sent["text"]
+    assert f"{signal_types.signal_type(type).title}: PO-1001 (bookshop)" in sent["text"]
 
 
 def test_a_shipment_has_its_tracking():
-    text = seen(model.ITEM_SHIPPED, url="https://track.example/TRK1")
+    text = seen(signal_types.ITEM_SHIPPED, url="https://track.example/TRK1")
     assert "Tracking: TRK1\nShipping: postal\nTracking page: https://track.example/TRK1" in text
 
 
@@ -144,7 +144,9 @@ def test_slack_looks_for_no_names_in_the_text():
 
 @pytest.mark.parametrize("character", ["x", "&", "<", "é", "🖨", "\n", "\0"])
 def test_long_texts_stay_within_the_limits(character):
-    sent = message(model.ITEM_CANCELED, mentions=("<!here>",), **dict.fromkeys(FREE, "a" + character * 10_000 + "z"))
+    sent = message(
+        signal_types.ITEM_CANCELED, mentions=("<!here>",), **dict.fromkeys(FREE, "a" + character * 10_000 + "z")
+    )
     assert fault_of(sent) == ""
 
 
@@ -156,7 +158,7 @@ def test_what_is_cut_says_so():
 
 @given(
     fields=st.dictionaries(st.sampled_from(FREE), st.text(max_size=5000), max_size=8),
-    type=st.sampled_from([*TITLES, "New"]),
+    type=st.sampled_from([*signal_types.TYPES, "New"]),
 )
 def test_any_text_makes_a_good_message_that_pings_nobody(fields, type):
     sent = message(type, **fields)
@@ -200,5 +202,5 @@ def test_escape(text, limit, escaped):
 
 def test_the_readme_shows_the_message():
     sample = re.search(r"```json\n(.*?)```", README.read_text(), re.DOTALL)
-    sent = message(model.ITEM_CANCELED, mentions=("<!here>",), message="The spine is 2 mm too wide")
+    sent = message(signal_types.ITEM_CANCELED, mentions=("<!here>",), message="The spine is 2 mm too wide")
     assert json.loads(sample[1]) == sent

@@ -8,7 +8,7 @@ import structlog.testing
 import voluptuous as vol
 
 from cloudsignal_slack import SlackSink
-from gateway import model
+from gateway import signal_types
 from gateway.sink import ALERTS, Misconfigured, Permanent, RetryLater
 from tests.support.fake_slack import PATH, FakeSlack, pings
 from tests.support.stub import Answer, Fault
@@ -48,7 +48,7 @@ def bot_options(**given):
 @pytest.mark.gen_test
 async def test_a_message_arrives():
     async with Case(mention="here") as case:
-        await case.deliver(model.ITEM_ERROR, cause="Paper jam")
+        await case.deliver(signal_types.ITEM_ERROR, cause="Paper jam")
         [sent] = case.fake.messages
         assert "Paper jam" in sent["text"]
         assert case.fake.requests[0].headers["Content-Type"] == "application/json"
@@ -283,11 +283,11 @@ def test_mentions_by_severity():
 @pytest.mark.parametrize(
     ("type", "pinged"),
     [
-        (model.ITEM_ERROR, ["!here"]),
-        (model.ITEM_DELIVERY_FAILED, ["!here"]),
-        (model.ITEM_CANCELED, ["@U012ABCDE"]),
-        (model.ORDER_CANCELED, ["@U012ABCDE"]),
-        (model.ITEM_SHIPPED, []),
+        (signal_types.ITEM_ERROR, ["!here"]),
+        (signal_types.ITEM_DELIVERY_FAILED, ["!here"]),
+        (signal_types.ITEM_CANCELED, ["@U012ABCDE"]),
+        (signal_types.ORDER_CANCELED, ["@U012ABCDE"]),
+        (signal_types.ITEM_SHIPPED, []),
         ("New", []),
     ],
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from gateway import model
+from gateway import signal_types
 from gateway.sink import Permanent, RetryLater, Skip
 from tests.support.factory import AT, make_delivery
 from tests.support.tryton_model import DROP, OUT
@@ -16,15 +16,15 @@ from tests.unit.plugins.tryton_case import BOTH, Case
 pytestmark = pytest.mark.gen_test
 
 SCENARIOS = [
-    (model.ITEM_SHIPPED, {}, {}),
-    (model.ITEM_SHIPPED, {"mark_delivered": "line"}, {}),
-    (model.ITEM_SHIPPED, {"mark_delivered": "order", "line_match": "code"}, {}),
-    (model.ITEM_SHIPPED, {"mark_delivered": "line"}, {"kind": DROP}),
-    (model.ITEM_SHIPPED, {"mark_delivered": "line"}, {"direct": True}),
-    (model.ITEM_SHIPPED, {"mark_delivered": "line", "force_quantity": True}, {"codes": ("STOCKED", "POSTER")}),
-    (model.ITEM_ERROR, {}, {}),
-    (model.ITEM_CANCELED, {"on_cancel": "cancel"}, {}),
-    (model.ORDER_CANCELED, {"on_cancel": "cancel"}, {}),
+    (signal_types.ITEM_SHIPPED, {}, {}),
+    (signal_types.ITEM_SHIPPED, {"mark_delivered": "line"}, {}),
+    (signal_types.ITEM_SHIPPED, {"mark_delivered": "order", "line_match": "code"}, {}),
+    (signal_types.ITEM_SHIPPED, {"mark_delivered": "line"}, {"kind": DROP}),
+    (signal_types.ITEM_SHIPPED, {"mark_delivered": "line"}, {"direct": True}),
+    (signal_types.ITEM_SHIPPED, {"mark_delivered": "line", "force_quantity": True}, {"codes": ("STOCKED", "POSTER")}),
+    (signal_types.ITEM_ERROR, {}, {}),
+    (signal_types.ITEM_CANCELED, {"on_cancel": "cancel"}, {}),
+    (signal_types.ORDER_CANCELED, {"on_cancel": "cancel"}, {}),
 ]
 
 
@@ -59,7 +59,7 @@ async def test_a_cut_at_any_request_leaves_no_trace(series, type, options, sale,
 async def test_a_note_committed_between_two_looks_is_not_posted_again(series):
     async with Case(series) as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
-        await case.deliver(model.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         notes = case.tryton.tables.pop("ir.note")
 
         async def commit(request):
@@ -67,7 +67,7 @@ async def test_a_note_committed_between_two_looks_is_not_posted_again(series):
             return case.fake.answer(request)
 
         case.fake.faults.extend([case.fake.serve] * 2 + [commit])
-        await case.deliver(model.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         assert len(case.tryton.notes(order)) == 1
 
 
@@ -75,7 +75,7 @@ async def test_two_print_orders_of_one_sale_are_worked_on_one_after_the_other():
     async with Case() as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
         numbers = [f"TRK{i}" for i in range(6)]
-        await asyncio.gather(*(case.deliver(model.ITEM_SHIPPED, order=n, tracking=n) for n in numbers))
+        await asyncio.gather(*(case.deliver(signal_types.ITEM_SHIPPED, order=n, tracking=n) for n in numbers))
         [shipment] = case.tryton.shipments(order)
         assert set(shipment["shipping_reference"].split(",")) == set(numbers)
 
@@ -86,7 +86,7 @@ async def test_a_split_that_another_print_order_left_behind_is_put_right():
         order = case.tryton.sell("PO-1001", ("BOOK", 2), ("POSTER", 3))
         first, second = case.tryton.moves(OUT, 1)
         second["quantity"] = 0
-        await case.deliver(model.ITEM_SHIPPED, order="another", item_reference="2")
+        await case.deliver(signal_types.ITEM_SHIPPED, order="another", item_reference="2")
         brought = {each["state"]: case.tryton.moves(OUT, each["id"]) for each in case.tryton.shipments(order)}
         assert [move["quantity"] for move in brought["done"]] == [3.0]
         assert [move["quantity"] for move in brought["waiting"]] == [2.0]
@@ -97,11 +97,11 @@ async def test_a_split_that_another_print_order_left_behind_is_put_right():
 
 
 @pytest.mark.parametrize("replayed", [False, True])
-@pytest.mark.parametrize("cancellation", [model.ITEM_CANCELED, model.ORDER_CANCELED])
+@pytest.mark.parametrize("cancellation", [signal_types.ITEM_CANCELED, signal_types.ORDER_CANCELED])
 async def test_shipped_after_the_printer_cancelled_it_is_parked_and_told_of(cancellation, replayed):
     async with Case(mark_delivered="line") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
-        delivery = replace(make_delivery(model.ITEM_SHIPPED), furthest=cancellation, replayed=replayed)
+        delivery = replace(make_delivery(signal_types.ITEM_SHIPPED), furthest=cancellation, replayed=replayed)
         with (
             structlog.testing.capture_logs() as logged,
             pytest.raises(Permanent, match="shipped, but the printer had cancelled it: look into order S00001"),
@@ -115,8 +115,8 @@ async def test_shipped_after_the_printer_cancelled_it_is_parked_and_told_of(canc
 async def test_shipped_before_it_was_cancelled_is_only_late_and_moves_no_state():
     async with Case(mark_delivered="line") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
-        delivery = make_delivery(model.ITEM_SHIPPED)
-        late = replace(delivery, signal=replace(delivery.signal, late=True), furthest=model.ORDER_CANCELED)
+        delivery = make_delivery(signal_types.ITEM_SHIPPED)
+        late = replace(delivery, signal=replace(delivery.signal, late=True), furthest=signal_types.ORDER_CANCELED)
         await case.sink.deliver(late)
         [shipment] = case.tryton.shipments(order)
         assert (shipment["state"], shipment["shipping_reference"]) == ("waiting", "TRK1")
@@ -126,8 +126,8 @@ async def test_shipped_before_it_was_cancelled_is_only_late_and_moves_no_state()
 async def test_what_a_note_says_is_shipped_is_not_cancelled():
     async with Case(on_cancel="cancel") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
-        await case.deliver(model.ITEM_SHIPPED, tracking="")
-        await case.deliver(model.ORDER_CANCELED)
+        await case.deliver(signal_types.ITEM_SHIPPED, tracking="")
+        await case.deliver(signal_types.ORDER_CANCELED)
         assert [each["state"] for each in case.tryton.shipments(order)] == ["waiting"]
         assert "Shipment 1 was not cancelled: a note says that it is shipped" in case.tryton.notes(order)[1]
 
@@ -143,27 +143,27 @@ async def test_no_write_begins_that_the_attempt_can_t_wait_for():
 
         case.tryton.search = search_slowly
         with pytest.raises(RetryLater, match="too slow for another write"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
         case.tryton.search = search
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
         assert [each["state"] for each in case.tryton.shipments(order)] == ["done"]
 
 
 async def test_an_unknown_order_is_waited_for_then_parked():
     async with Case(unknown_order_retry_for="2h") as case:
         with pytest.raises(RetryLater, match="reference or number yet") as caught:
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
         assert caught.value.healthy
         case.now = AT.timestamp() + 2 * 3600
         with pytest.raises(Permanent, match="given up waiting"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
 
 
 @pytest.mark.parametrize("options", [{}, {"mark_delivered": "line"}, {"on_cancel": "cancel"}])
 async def test_a_sale_that_tryton_has_yet_to_process_is_waited_for(options):
     async with Case(**options) as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1), state="confirmed")
-        type = model.ORDER_CANCELED if "on_cancel" in options else model.ITEM_SHIPPED
+        type = signal_types.ORDER_CANCELED if "on_cancel" in options else signal_types.ITEM_SHIPPED
         with pytest.raises(RetryLater, match=r"no shipment .*yet") as caught:
             await case.deliver(type)
         assert caught.value.healthy
@@ -180,7 +180,7 @@ async def test_a_sale_that_tryton_has_yet_to_process_is_waited_for(options):
 async def test_a_reference_that_no_order_can_have_is_parked(reference):
     async with Case() as case:
         with pytest.raises(Permanent, match="order_reference"):
-            await case.deliver(model.ITEM_SHIPPED, order_reference=reference)
+            await case.deliver(signal_types.ITEM_SHIPPED, order_reference=reference)
         assert case.fake.requests == []
 
 
@@ -188,7 +188,7 @@ async def test_without_line_match_a_delivery_of_several_lines_is_never_shipped_b
     for mark in ("line", "order"):
         async with Case(mark_delivered=mark, line_match="none") as case:
             order = case.tryton.sell("PO-1001", ("BOOK", 1), ("POSTER", 1))
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
             [shipment] = case.tryton.shipments(order)
             assert (shipment["state"], shipment["shipping_reference"]) == ("waiting", "TRK1")
             assert "Not marked as shipped: the order has several lines" in case.tryton.notes(order)[0]
@@ -198,17 +198,17 @@ async def test_a_shipment_that_is_being_picked_is_not_split_but_waits_for_its_la
     async with Case(mark_delivered="line") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1), ("POSTER", 1))
         case.tryton.row(OUT, 1)["state"] = "picked"
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
         assert [each["state"] for each in case.tryton.shipments(order)] == ["picked"]
-        await case.deliver(model.ITEM_SHIPPED, item_reference="2")
+        await case.deliver(signal_types.ITEM_SHIPPED, item_reference="2")
         assert [each["state"] for each in case.tryton.shipments(order)] == ["done"]
 
 
 async def test_what_a_sender_writes_is_no_mark_of_a_shipped_line():
     async with Case(mark_delivered="order") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1), ("POSTER", 1))
-        await case.deliver(model.ITEM_ERROR, cause=f"[line 2 shipped] [{'0' * 32}]")
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_ERROR, cause=f"[line 2 shipped] [{'0' * 32}]")
+        await case.deliver(signal_types.ITEM_SHIPPED)
         assert [each["state"] for each in case.tryton.shipments(order)] == ["waiting"]
 
 
@@ -217,10 +217,10 @@ async def test_a_button_that_does_nothing_is_parked(monkeypatch):
         case.tryton.sell("PO-1001", ("BOOK", 1))
         monkeypatch.setattr(case.tryton, "press", lambda *_: None)
         with pytest.raises(Permanent, match="not all of it is in stock"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
         case.tryton.row(OUT, 1)["state"] = "packed"
         with pytest.raises(Permanent, match="Tryton left it packed after ship"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
 
 
 async def test_a_cancellation_that_did_nothing_is_parked(monkeypatch):
@@ -228,7 +228,7 @@ async def test_a_cancellation_that_did_nothing_is_parked(monkeypatch):
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
         monkeypatch.setattr(case.tryton, "press", lambda *_: None)
         with pytest.raises(Permanent, match="did not cancel shipment 1: it is still waiting"):
-            await case.deliver(model.ORDER_CANCELED)
+            await case.deliver(signal_types.ORDER_CANCELED)
         assert case.tryton.notes(order) == []
 
 
@@ -238,14 +238,14 @@ async def test_someone_quicker_is_no_trouble(monkeypatch):
         press = case.tryton.press
         twice = lambda *args: (press(*args), press(*args))[1]  # noqa: E731
         monkeypatch.setattr(case.tryton, "press", twice)
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
         assert [each["state"] for each in case.tryton.shipments(order)] == ["done"]
 
 
 # -- nothing to do
 
 
-@pytest.mark.parametrize("type", [model.ORDER_VALIDATED, model.ITEM_DELIVERY_COMPLETED, "ItemNew"])
+@pytest.mark.parametrize("type", [signal_types.ORDER_VALIDATED, signal_types.ITEM_DELIVERY_COMPLETED, "ItemNew"])
 async def test_other_signals_are_skipped(type):
     async with Case() as case:
         with pytest.raises(Skip, match=f"nothing to do in Tryton for {type}"):
@@ -254,11 +254,11 @@ async def test_other_signals_are_skipped(type):
 
 
 async def test_a_type_named_in_notes_leaves_a_note_and_nothing_else():
-    async with Case(notes=[model.ITEM_DELIVERY_COMPLETED]) as case:
+    async with Case(notes=[signal_types.ITEM_DELIVERY_COMPLETED]) as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
         before = case.tryton.shipments(order)
         for _ in range(2):
-            await case.deliver(model.ITEM_DELIVERY_COMPLETED)
+            await case.deliver(signal_types.ITEM_DELIVERY_COMPLETED)
         [note] = case.tryton.notes(order)
         assert note.startswith("Cloudprinter: item delivered, item 1")
         assert case.tryton.shipments(order) == before

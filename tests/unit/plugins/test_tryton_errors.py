@@ -6,7 +6,7 @@ import pytest
 
 from cloudsignal_tryton import TrytonSink, faults
 from cloudsignal_tryton.client import series_of
-from gateway import model
+from gateway import signal_types
 from gateway.sink import Misconfigured, Permanent, RetryLater, text
 from tests.support.factory import make_delivery
 from tests.support.fake_tryton import KEY, NO_METHOD, PASSWORD, page
@@ -51,7 +51,7 @@ async def first_call_answered(series, *answers):
         before = 1 if series >= "8" else 2  # the version asked for, on 7.0 by a second way
         case.fake.faults.extend([*[case.fake.serve] * before, *answers])
         with pytest.raises((RetryLater, Permanent, Misconfigured)) as caught:
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
         assert case.fake.calls()[-1] == "sale.sale/search"
         return caught.value
 
@@ -91,7 +91,7 @@ async def test_a_record_that_has_gone_since_it_was_read_is_looked_for_again():
         case.tryton.sell("PO-1001", ("BOOK", 1))
         case.fake.faults.extend([*[case.fake.serve] * 6, page(404, "Not Found")])
         with pytest.raises(RetryLater):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
         assert case.fake.calls()[-1] == "stock.shipment.out/write"
 
 
@@ -107,11 +107,11 @@ async def test_fields_that_the_user_may_not_read_stop_the_route():
 async def test_an_error_of_the_servers_own_is_retried_for_a_day():
     async with Case() as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
-        await case.deliver(model.ITEM_ERROR, cause="to learn the transport")
+        await case.deliver(signal_types.ITEM_ERROR, cause="to learn the transport")
 
         async def fail():
             case.fake.faults.append(page(500, "&#39;boom&#39;"))
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
 
         for _ in range(50):
             with pytest.raises(RetryLater, match="answered 500: 'boom'") as caught:
@@ -125,7 +125,7 @@ async def test_an_error_of_the_servers_own_is_retried_for_a_day():
             await fail()
         with pytest.raises(RetryLater):
             await fail()
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
         assert len(case.tryton.notes(order)) == 2
 
 
@@ -135,9 +135,9 @@ async def test_a_success_in_between_begins_patience_anew():
         for _ in range(3):
             case.fake.faults.extend([case.fake.serve, page(500, "")])
             with pytest.raises(RetryLater):
-                await case.deliver(model.ITEM_SHIPPED)
+                await case.deliver(signal_types.ITEM_SHIPPED)
             case.now += faults.SERVER_ERROR_LIMIT - 1
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
             case.fake.faults.clear()
 
 
@@ -156,10 +156,10 @@ def test_patience_forgets_the_oldest_of_too_many():
 async def test_a_write_without_an_answer_is_not_repeated_at_once(series, fault):
     async with Case(series) as case:
         case.tryton.sell("PO-1001", ("BOOK", 1))
-        await case.deliver(model.ITEM_ERROR, cause="to learn the transport")
+        await case.deliver(signal_types.ITEM_ERROR, cause="to learn the transport")
         case.fake.faults.extend([*[case.fake.serve] * 3, fault])
         with pytest.raises(RetryLater) as caught:
-            await case.deliver(model.ITEM_ERROR)
+            await case.deliver(signal_types.ITEM_ERROR)
         assert case.fake.calls()[-1] == "ir.note/create"
         assert caught.value.after >= 120
 
@@ -168,7 +168,7 @@ async def test_a_read_without_an_answer_asks_for_no_wait():
     async with Case() as case:
         case.fake.cut_at(1)
         with pytest.raises(RetryLater) as caught:
-            await case.deliver(model.ITEM_ERROR)
+            await case.deliver(signal_types.ITEM_ERROR)
         assert caught.value.after is None
 
 
@@ -176,7 +176,7 @@ async def test_a_tryton_that_is_not_there_is_retried():
     async with Case() as case:
         await case.fake.stop()
         with pytest.raises(RetryLater, match="can't connect"):
-            await case.deliver(model.ITEM_ERROR)
+            await case.deliver(signal_types.ITEM_ERROR)
         check = await case.sink.check()
         assert not check.ok
         assert "can't connect" in check.details[-1]
@@ -198,7 +198,7 @@ async def test_a_tryton_that_is_not_there_is_retried():
 async def test_the_transport_is_found_or_chosen(series, options, path):
     async with Case(series, **options) as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
-        await case.deliver(model.ITEM_ERROR)
+        await case.deliver(signal_types.ITEM_ERROR)
         assert len(case.tryton.notes(order)) == 1
         asked = [request.path for request in case.fake.requests if request.path in {"/", "/rpc/"}]
         assert asked == ([] if options.get("transport") == "rest" else ["/rpc/", "/"][: 2 if series < "8" else 1])
@@ -225,7 +225,7 @@ async def test_missing_credentials_are_named_before_anything_is_asked(options, w
 async def test_a_key_alone_does_not_do_for_7():
     async with Case("7.0", user=None, password=None) as case:
         with pytest.raises(Misconfigured, match=r"before 8\.0, needs the options user and password"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
         check = await case.sink.check()
         assert not check.ok
         assert "user and password" in check.details[-1]
@@ -238,7 +238,7 @@ async def test_what_is_too_old_or_no_tryton_is_named(told, words):
     async with Case() as case:
         case.fake.faults.append(Answer(200, told))
         with pytest.raises(Misconfigured, match=words):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
 
 
 def test_series():
@@ -249,7 +249,7 @@ def test_series():
 async def test_warnings_are_skipped(series):
     async with Case(series, mark_delivered="order") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
-        await case.deliver(model.ITEM_SHIPPED)
+        await case.deliver(signal_types.ITEM_SHIPPED)
         assert [each["state"] for each in case.tryton.shipments(order)] == ["done"]
         assert case.fake.calls().count("res.user.warning/skip") == (series < "8")
 
@@ -261,7 +261,7 @@ async def test_endless_warnings_are_parked(monkeypatch):
         monkeypatch.setattr(case.tryton, "warn", raise_warning)
         monkeypatch.setattr(case.fake, "serve_rpc", skipping_nothing(case.fake.serve_rpc))
         with pytest.raises(Permanent, match="ever more warnings"):
-            await case.deliver(model.ITEM_SHIPPED)
+            await case.deliver(signal_types.ITEM_SHIPPED)
 
 
 def raise_warning(name, skipping):

@@ -8,7 +8,7 @@ import voluptuous as vol
 
 from cloudsignal_tryton import TrytonSink, texts
 from cloudsignal_tryton.options import ACTED_ON, NOTABLE, Settings
-from gateway import model
+from gateway import signal_types
 from tests.support.factory import make_delivery
 
 PAGE = (Path(__file__).parents[3] / "plugins" / "cloudsignal_tryton" / "README.md").read_text()
@@ -85,7 +85,7 @@ def test_by_default_a_route_gets_what_changes_something():
 
 
 def test_a_note_reads_well():
-    delivery = make_delivery(model.ITEM_SHIPPED, url="https://track.example/TRK1")
+    delivery = make_delivery(signal_types.ITEM_SHIPPED, url="https://track.example/TRK1")
     assert texts.note(delivery, ["A remark"], line=6) == (
         "Cloudprinter: item shipped, item 1, by postal, tracking TRK1, see https://track.example/TRK1. A remark. "
         f"Print order 21034900000000. [line 6 shipped] [{delivery.key}]"
@@ -95,12 +95,12 @@ def test_a_note_reads_well():
 
 
 def test_a_known_cause_is_put_in_words():
-    note = texts.note(make_delivery(model.ITEM_CANCELED))
+    note = texts.note(make_delivery(signal_types.ITEM_CANCELED))
     assert "cause: wrong cover spine width (CancelCoverSpine), message: The spine is" in note
 
 
 def test_what_the_sender_filled_freely_is_one_line_and_not_endless():
-    note = texts.note(make_delivery(model.ITEM_ERROR, cause="a\r\n\x00\x85b " + "x" * 5000))
+    note = texts.note(make_delivery(signal_types.ITEM_ERROR, cause="a\r\n\x00\x85b " + "x" * 5000))
     assert "cause: a b xxx" in note
     assert len(note) < 1200
 
@@ -136,6 +136,6 @@ def test_the_page_tells_what_each_type_does():
 
 def test_the_pages_note_is_one():
     [sample] = [line for line in PAGE.splitlines() if line.startswith("Cloudprinter: ")]
-    delivery = make_delivery(model.ITEM_SHIPPED, item_reference="6", url="https://track.example/TRK1")
+    delivery = make_delivery(signal_types.ITEM_SHIPPED, item_reference="6", url="https://track.example/TRK1")
     without_key = re.compile(r"\[[0-9a-f]{32}\]$")
     assert without_key.sub("", sample) == without_key.sub("", texts.note(delivery, line=6))

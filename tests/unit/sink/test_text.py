@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway import model, protocol
+from gateway import signal_types
 from gateway.sink import (
     compose_note,
     describe_signal,
@@ -17,19 +17,19 @@ from tests.support.factory import make_delivery, make_signal
 
 
 def test_every_type_has_words_and_an_unknown_one_its_own() -> None:
-    assert set(text.EVENTS) == set(protocol.TYPES)
+    assert describe_type(signal_types.ITEM_SHIPPED) == "item shipped"
     assert describe_type("Item\nLost") == "Item Lost"
 
 
 def test_a_signal_is_described_by_what_it_tells() -> None:
-    signal = make_signal(model.ITEM_ERROR, cause="Paper jam.", delay="24")
+    signal = make_signal(signal_types.ITEM_ERROR, cause="Paper jam.", delay="24")
     assert describe_signal(signal) == "print error, item 1, cause: Paper jam, expected delay in hours: 24"
 
 
 def test_a_note_begins_as_its_type_says_and_ends_with_the_marks() -> None:
-    delivery = make_delivery(model.ITEM_SHIPPED, order=" ")
+    delivery = make_delivery(signal_types.ITEM_SHIPPED, order=" ")
     note = compose_note(delivery, ["One remark", "another"], "[a]", "[b]")
-    assert note.startswith(note_prefix(model.ITEM_SHIPPED))
+    assert note.startswith(note_prefix(signal_types.ITEM_SHIPPED))
     assert note.endswith(". One remark. another. Print order ?. [a] [b]")
 
 
