@@ -5,14 +5,16 @@ from gateway.errors import Misconfigured, Permanent, RetryLater, SinkError, Skip
 from gateway.model import ALL, Delivery, SecretValue, Signal
 from gateway.signal_types import ALERTS, signal_type
 from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
+from gateway.sink.erp_orders import pick_order, require_reference
 from gateway.sink.erp_writes import OrderLocks, Unanswered, WriteGuard
-from gateway.sink.http import HttpSink, Response
+from gateway.sink.http import TRANSIENT_STATUSES, HttpSink, RemoteServer, Response, SendRequest
 from gateway.sink.options import Secret, Url, field_names, header_value, option, options_of, server_url
 from gateway.sink.text import (
     compose_note,
     describe_signal,
     describe_type,
     first_line,
+    has_tracking,
     merge_tracking,
     note_prefix,
     one_line,
@@ -22,6 +24,7 @@ from gateway.validators import ListOf, duration, flag, one_of
 __all__ = [
     "ALERTS",
     "ALL",
+    "TRANSIENT_STATUSES",
     "Check",
     "Context",
     "Delivery",
@@ -31,10 +34,12 @@ __all__ = [
     "Misconfigured",
     "OrderLocks",
     "Permanent",
+    "RemoteServer",
     "Response",
     "RetryLater",
     "Secret",
     "SecretValue",
+    "SendRequest",
     "Shared",
     "Signal",
     "Sink",
@@ -51,6 +56,7 @@ __all__ = [
     "field_names",
     "first_line",
     "flag",
+    "has_tracking",
     "header_value",
     "merge_tracking",
     "note_prefix",
@@ -58,6 +64,8 @@ __all__ = [
     "one_of",
     "option",
     "options_of",
+    "pick_order",
+    "require_reference",
     "server_url",
     "signal_type",
     "signal_types",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import email.utils
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,7 +16,9 @@ from gateway.sink.api import Sink
 from gateway.sink.erp_writes import Unanswered, WriteGuard
 from gateway.sink.resolver import Address, ThreadResolver, require_host_permitted
 
-RETRIED = frozenset({408, 409, 423, 425, 429, 500, 502, 503, 504})
+TRANSIENT_STATUSES = frozenset({408, 409, 423, 425, 429, 502, 503, 504})
+"""Statuses of a busy or unreachable target, whatever it does: a repeat may succeed."""
+RETRIED = TRANSIENT_STATUSES | {500}
 """Statuses that speak of a passing state of the target."""
 
 MAX_ANSWER = 4 * 1024 * 1024
@@ -130,6 +132,35 @@ class HttpSink(Sink):
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+SendRequest = Callable[..., Awaitable[Response]]
+"""The type of `HttpSink.request`."""
+
+
+class RemoteServer:
+    """One server at a fixed address, called with `HttpSink.request`. `now` gives seconds since the epoch.
+
+    `headers` are sent with each request.
+    """
+
+    def __init__(
+        self, send: SendRequest, url: str, now: Callable[[], float], headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.send = send
+        self.url = url
+        self.now = now
+        self.headers = headers or {}
+
+    async def exchange(
+        self, method: str, path: str, json: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """Send a request to a path of the server. Raises what `HttpSink.request` does."""
+        return await self.send(method, self.url + path, json=json, headers={**self.headers, **(headers or {})})
+
+    def make_error(self, kind: type[SinkError], message: str, response: Response) -> SinkError:
+        """Return an error of that kind for an answer; a RetryLater waits as long as its Retry-After asks."""
+        return response.make_error(kind, message, self.now())
 
 
 def parse_url(url: str) -> yarl.URL:

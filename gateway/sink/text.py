@@ -64,6 +64,11 @@ def first_line(message: object, secrets: Iterable[str]) -> str:
     return " ".join(text.split())[:LONGEST_ANSWER]
 
 
+def has_tracking(present: str, number: str) -> bool:
+    """Return True if the comma-joined numbers include the new one."""
+    return merge_tracking(present, number) == merge_tracking(present, "")
+
+
 def merge_tracking(present: str, number: str) -> str:
     """The numbers there, then the new one unless it is among them: `A,B`. None is ever taken away."""
     numbers = [part.strip() for part in f"{present},{number}".split(",")]

@@ -13,7 +13,7 @@ from cloudsignal_odoo import overtaken, texts
 from cloudsignal_odoo.options import Settings
 from cloudsignal_odoo.orders import Order, Orders
 from cloudsignal_odoo.shipping import Shipping
-from gateway.sink import Delivery, Permanent, RetryLater, describe_type, signal_types
+from gateway.sink import Delivery, Permanent, describe_type, pick_order, require_reference, signal_types
 
 QUOTATION_STATES = frozenset({"draft", "sent"})
 
@@ -48,19 +48,10 @@ class Actions:
         await self.post_note_once(order, delivery, remarks)
 
     async def find_order(self, delivery: Delivery) -> Order:
-        """The one order that the signal is about."""
-        reference = delivery.signal.order_reference
-        if not reference.strip():
-            raise Permanent("the signal names no order_reference")
-        found = await self.orders.find(self.settings.order_match, reference)
-        if len(found) > 1:
-            raise Permanent(f"ambiguous: several orders match ({found[0].name}, {found[1].name})")
-        if found:
-            return found[0]
-        where = " or ".join(self.settings.order_match)
-        if self.now() - delivery.created_at >= self.settings.unknown_order_retry_for:
-            raise Permanent(f"no order has this reference as {where}; given up waiting for it")
-        raise RetryLater(f"no order has this reference as {where} yet", healthy=True)
+        """Return the order that the signal is about. Raises Permanent or RetryLater if there is not exactly one."""
+        found = await self.orders.find(self.settings.order_match, require_reference(delivery.signal))
+        may_wait = self.now() - delivery.created_at < self.settings.unknown_order_retry_for
+        return pick_order(found, self.settings.order_match, may_wait)
 
     async def post_note_once(self, order: Order, delivery: Delivery, remarks: Sequence[str]) -> None:
         """Post the note, unless an earlier attempt's has come through meanwhile."""

@@ -5,20 +5,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
 from cloudsignal_odoo import faults
 from cloudsignal_odoo.options import Settings
-from gateway.sink import Misconfigured, Response, RetryLater, WriteGuard, first_line
+from gateway.sink import Misconfigured, RemoteServer, Response, RetryLater, SendRequest, WriteGuard, first_line
 
 OLDEST_VERSION, FIRST_JSON2_VERSION = 17, 19
 READ_METHODS = frozenset(
     {"search_read", "read", "fields_get", "has_access", "check_access_rights", "has_group", "context_get"}
 )
-
-Send = Callable[..., Awaitable[Response]]
-"""`HttpSink.request`."""
 
 
 class Transport(Protocol):
@@ -33,18 +30,12 @@ class Transport(Protocol):
         ...
 
 
-class Wire:
-    """Sends, and tells an answer that is no success as a sink's error."""
+class OdooServer(RemoteServer):
+    """The server, with Odoo's account of an error made a sink's error."""
 
-    def __init__(self, send: Send, settings: Settings, now: Callable[[], float]) -> None:
-        self.send = send
+    def __init__(self, send: SendRequest, settings: Settings, now: Callable[[], float]) -> None:
+        super().__init__(send, settings.url, now)
         self.settings = settings
-        self.now = now
-
-    async def exchange(
-        self, method: str, path: str, json: Any = None, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        return await self.send(method, self.settings.url + path, json=json, headers=headers)
 
     def fail(self, what: str, response: Response, told: Any, status: int) -> NoReturn:
         """Raise what follows from an error; `told` is Odoo's JSON account of it, None for a page."""
@@ -56,7 +47,7 @@ class Wire:
             message = told.get("message") if isinstance(told, dict) else ""
             # Its `debug`, a traceback, is never read.
             words = first_line(message, [self.settings.api_key.reveal()]) or "no message"
-        raise response.make_error(kind, f"{what}: {words}", self.now())
+        raise self.make_error(kind, f"{what}: {words}", response)
 
 
 class Json2:
@@ -64,21 +55,21 @@ class Json2:
 
     name = "JSON-2"
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(self, server: OdooServer) -> None:
+        self.server = server
 
     async def call(self, model: str, method: str, ids: Sequence[int] | None, params: Mapping[str, Any]) -> Any:
-        settings = self.wire.settings
+        settings = self.server.settings
         headers = {
             "Authorization": f"bearer {settings.api_key.reveal()}",
             "X-Odoo-Database": settings.database,
         }
         body = {**params} if ids is None else {**params, "ids": list(ids)}
-        response = await self.wire.exchange("POST", f"/json/2/{model}/{method}", body, headers)
+        response = await self.server.exchange("POST", f"/json/2/{model}/{method}", body, headers)
         if response.status == 200:
             return response.json()
         told = response.json() if response.is_json else None
-        self.wire.fail(f"{model}/{method}", response, told, response.status)
+        self.server.fail(f"{model}/{method}", response, told, response.status)
 
     async def user_id(self) -> int:
         context = await self.call("res.users", "context_get", None, {})
@@ -90,13 +81,13 @@ class JsonRpc:
 
     name = "JSON-RPC"
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(self, server: OdooServer) -> None:
+        self.server = server
         self._uid: int | None = None
         self._numbers = itertools.count(1)
 
     async def call(self, model: str, method: str, ids: Sequence[int] | None, params: Mapping[str, Any]) -> Any:
-        settings = self.wire.settings
+        settings = self.server.settings
         uid = await self.user_id()
         positional = [] if ids is None else [list(ids)]
         arguments = [settings.database, uid, settings.api_key.reveal(), model, method, positional, dict(params)]
@@ -104,7 +95,7 @@ class JsonRpc:
 
     async def user_id(self) -> int:
         if self._uid is None:
-            settings = self.wire.settings
+            settings = self.server.settings
             if not settings.login:
                 raise Misconfigured("JSON-RPC, which Odoo 17 and 18 need, needs the option login")
             arguments = [settings.database, settings.login, settings.api_key.reveal(), {}]
@@ -117,25 +108,25 @@ class JsonRpc:
     async def service(self, service: str, method: str, arguments: Sequence[Any], what: str) -> Any:
         params = {"service": service, "method": method, "args": list(arguments)}
         body = {"jsonrpc": "2.0", "method": "call", "id": next(self._numbers), "params": params}
-        response = await self.wire.exchange("POST", "/jsonrpc", body)
+        response = await self.server.exchange("POST", "/jsonrpc", body)
         if response.status != 200:
-            self.wire.fail(what, response, response.json() if response.is_json else None, response.status)
+            self.server.fail(what, response, response.json() if response.is_json else None, response.status)
         answer = response.json()
         if not isinstance(answer, dict):
             raise RetryLater(f"{what}: the answer is no JSON-RPC")
         if error := answer.get("error"):
             # Status 200 says nothing here: judged by its name, as JSON-2 judges a 500.
             told = error.get("data") or error
-            self.wire.fail(what, response, {"message": error.get("message"), **told}, 500)
+            self.server.fail(what, response, {"message": error.get("message"), **told}, 500)
         return answer.get("result")
 
 
 class Client:
     """Calls by the transport the options name, or the one the server has, asked once."""
 
-    def __init__(self, send: Send, settings: Settings, now: Callable[[], float]) -> None:
+    def __init__(self, send: SendRequest, settings: Settings, now: Callable[[], float]) -> None:
         self.settings = settings
-        self.wire = Wire(send, settings, now)
+        self.server = OdooServer(send, settings, now)
         self._transport: Transport | None = None
 
     async def call(self, model: str, method: str, ids: Sequence[int] | None = None, **params: Any) -> Any:
@@ -148,19 +139,19 @@ class Client:
             chosen = self.settings.transport
             if chosen == "auto":
                 chosen = "json2" if version_number(await self.version()) >= FIRST_JSON2_VERSION else "jsonrpc"
-            self._transport = Json2(self.wire) if chosen == "json2" else JsonRpc(self.wire)
+            self._transport = Json2(self.server) if chosen == "json2" else JsonRpc(self.server)
         return self._transport
 
     async def version(self) -> str:
         """The server's version, such as "19.0". Misconfigured where it is older than the sink knows."""
-        response = await self.wire.exchange("GET", "/web/version")
+        response = await self.server.exchange("GET", "/web/version")
         if response.status == 200:
             told = response.json()
         elif response.status in {404, 405}:
             # Odoo 17 and 18 have no such page and tell it by JSON-RPC.
-            told = await JsonRpc(self.wire).service("common", "version", [], "version")
+            told = await JsonRpc(self.server).service("common", "version", [], "version")
         else:
-            self.wire.fail("version", response, None, response.status)
+            self.server.fail("version", response, None, response.status)
         fields = told if isinstance(told, dict) else {}
         version = str(fields.get("version") or fields.get("server_version") or "")
         if version_number(version) < OLDEST_VERSION:

@@ -5,9 +5,8 @@ JSON-2 tells it by the status and the exception's name, JSON-RPC answers 200 and
 
 from __future__ import annotations
 
-from gateway.sink import Misconfigured, Permanent, RetryLater, SinkError, Unanswered
+from gateway.sink import TRANSIENT_STATUSES, Misconfigured, Permanent, RetryLater, SinkError, Unanswered
 
-TRANSIENT_STATUSES = frozenset({408, 409, 423, 425, 429, 502, 503, 504})
 TRANSIENT_NAMES = ("psycopg2.", "odoo.exceptions.LockError", "odoo.exceptions.ConcurrencyError")
 """The database is away, or two transactions met: a repeat may succeed."""
 ACCESS_ERROR_NAMES = (

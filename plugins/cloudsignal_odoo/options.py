@@ -53,29 +53,25 @@ OPTIONS: Mapping[Any, Any] = {
     vol.Optional("force_quantity", default=False): flag,
     vol.Optional("on_cancel", default="note"): one_of("note", "cancel"),
     vol.Optional("activity_user"): record_id,
-    vol.Optional("notes", default=[]): [one_of(*NOTABLE)],
+    vol.Optional("notes", default=[]): vol.All([one_of(*NOTABLE)], vol.Coerce(tuple)),
     vol.Optional("unknown_order_retry_for", default="48h"): duration,
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The options once validated. `unknown_order_retry_for` is in seconds."""
+    """The options once validated, with the defaults of OPTIONS. `unknown_order_retry_for` is in seconds."""
 
     url: str
     database: str
     api_key: SecretValue
     login: str = ""
-    transport: Literal["auto", "json2", "jsonrpc"] = "auto"
-    order_match: tuple[str, ...] = ("client_order_ref", "name")
-    line_match: Literal["id", "default_code", "none"] = "id"
-    mark_delivered: Literal["none", "line", "order"] = "none"
-    force_quantity: bool = False
-    on_cancel: Literal["note", "cancel"] = "note"
+    transport: Literal["auto", "json2", "jsonrpc"]
+    order_match: tuple[str, ...]
+    line_match: Literal["id", "default_code", "none"]
+    mark_delivered: Literal["none", "line", "order"]
+    force_quantity: bool
+    on_cancel: Literal["note", "cancel"]
     activity_user: int | None = None
-    notes: tuple[str, ...] = ()
-    unknown_order_retry_for: float = 48 * 3600.0
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Settings:
-        return cls(**{**options, "notes": tuple(options.get("notes", ()))})
+    notes: tuple[str, ...]
+    unknown_order_retry_for: float

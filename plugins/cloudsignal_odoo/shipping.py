@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cloudsignal_odoo.options import Settings
 from cloudsignal_odoo.orders import Move, Order, Orders
-from gateway.sink import Permanent, Signal, merge_tracking, one_line
+from gateway.sink import Permanent, Signal, has_tracking, merge_tracking, one_line
 
 QUANTITY_TOLERANCE = 1e-6
 """Odoo's quantities are floats, rounded to the unit's precision."""
@@ -59,7 +59,7 @@ class Shipping:
         if not number:
             return []
         everywhere = await self.orders.tracking(transfers_of(moves)) if moves else {}
-        if any(merge_tracking(present, number) == merge_tracking(present, "") for present in everywhere.values()):
+        if any(has_tracking(present, number) for present in everywhere.values()):
             return []
         chosen = transfers_of([move for move in moves if not move.done] or moves)
         if not chosen:

@@ -27,7 +27,7 @@ class OdooSink(HttpSink):
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         super().__init__(options, context)
-        self.odoo = Settings.of(options)
+        self.odoo = Settings(**options)
         self.client = Client(self.request, self.odoo, context.now)
         self.locks = OrderLocks()
 

@@ -14,7 +14,7 @@ from cloudsignal_tryton.client import AttemptClient
 from cloudsignal_tryton.options import Settings
 from cloudsignal_tryton.orders import Line, Move, Order, Orders
 from cloudsignal_tryton.shipping import Shipping
-from gateway.sink import Delivery, Permanent, RetryLater, Signal, one_line, signal_types
+from gateway.sink import Delivery, Permanent, RetryLater, Signal, one_line, pick_order, require_reference, signal_types
 
 QUOTATION_STATES = frozenset({"draft", "quotation"})
 CANCELLATION_TYPES = frozenset({signal_types.ITEM_CANCELED, signal_types.ORDER_CANCELED})
@@ -40,35 +40,20 @@ class Actions:
         remarks: Sequence[str] = ()
         line: Line | None = None
         if delivery.signal.type == signal_types.ITEM_SHIPPED:
-            line = find_line(await self.lines(order), delivery.signal, self.settings.line_match)
+            line = find_line(await self.orders.lines(order), delivery.signal, self.settings.line_match)
             remarks = await self.ship(order, line, delivery)
         elif delivery.signal.type in CANCELLATION_TYPES and self.settings.on_cancel == "cancel":
             remarks = await self.cancel(order, delivery)
         await self.post_note_once(order, delivery, texts.note(delivery, remarks, line.id if line else None))
 
     async def find_order(self, delivery: Delivery) -> Order:
-        """The one order that the signal is about."""
-        reference = delivery.signal.order_reference
-        if not reference.strip():
-            raise Permanent("the signal names no order_reference")
-        if "\0" in reference:
-            raise Permanent("the signal's order_reference has a NUL character, which no order's has")
-        found = await self.orders.find(self.settings.order_match, reference)
-        if len(found) > 1:
-            raise Permanent(f"ambiguous: several orders match ({found[0].name}, {found[1].name})")
-        if found:
-            return found[0]
-        where = " or ".join(self.settings.order_match)
-        if not self.may_wait(delivery):
-            raise Permanent(f"no order has this reference as {where}; given up waiting for it")
-        raise RetryLater(f"no order has this reference as {where} yet", healthy=True)
+        """Return the order that the signal is about. Raises Permanent or RetryLater if there is not exactly one."""
+        found = await self.orders.find(self.settings.order_match, require_reference(delivery.signal))
+        return pick_order(found, self.settings.order_match, self.may_wait(delivery))
 
     def may_wait(self, delivery: Delivery) -> bool:
         """Whether there is time yet to wait for what Tryton does not have."""
         return self.now() - delivery.created_at < self.settings.unknown_order_retry_for
-
-    async def lines(self, order: Order) -> list[Line]:
-        return await self.orders.lines(order)
 
     async def post_note_once(self, order: Order, delivery: Delivery, note: str) -> None:
         """Post the note, unless an earlier attempt's has come through meanwhile."""
@@ -112,13 +97,13 @@ class Actions:
 
     async def expect_shipment(self, order: Order, line: Line | None, delivery: Delivery) -> None:
         """RetryLater where Tryton is still to make the shipment, as it does after a while or once it is purchased."""
-        lines = await self.lines(order) if line is None else [line]
+        lines = await self.orders.lines(order) if line is None else [line]
         if any(each.stocked for each in lines) and self.may_wait(delivery):
             raise RetryLater(f"order {order.name} has no shipment for this item yet", healthy=True)
 
     async def cancel(self, order: Order, delivery: Delivery) -> list[str]:
         """Cancel the order's open shipments, or the item's if nothing else is in it. Remarks."""
-        lines = await self.lines(order)
+        lines = await self.orders.lines(order)
         own = {line.id for line in lines}
         if delivery.signal.type == signal_types.ITEM_CANCELED:
             line = find_line(lines, delivery.signal, self.settings.line_match)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 from urllib.parse import urlencode
 
@@ -13,14 +13,21 @@ import orjson
 
 from cloudsignal_tryton import faults
 from cloudsignal_tryton.options import Settings
-from gateway.sink import Misconfigured, Permanent, Response, RetryLater, WriteGuard, first_line
+from gateway.sink import (
+    Misconfigured,
+    Permanent,
+    RemoteServer,
+    Response,
+    RetryLater,
+    SendRequest,
+    WriteGuard,
+    first_line,
+)
 
 OLDEST_SERIES, FIRST_REST_SERIES = (7, 0), (8, 0)
 MAX_WARNINGS_PER_BUTTON = 20
 """Warnings that one button may raise, each skipped in turn."""
 
-Send = Callable[..., Awaitable[Response]]
-"""`HttpSink.request`."""
 Row = Mapping[str, Any]
 
 
@@ -46,20 +53,13 @@ class Transport(Protocol):
         ...
 
 
-class Wire:
-    """Sends, and tells an answer that is no success as a sink's error."""
+class TrytonServer(RemoteServer):
+    """The server, with Tryton's account of an error made a sink's error."""
 
-    def __init__(self, send: Send, settings: Settings, now: Callable[[], float]) -> None:
-        self.send = send
+    def __init__(self, send: SendRequest, settings: Settings, now: Callable[[], float]) -> None:
+        # Errors are told apart by their English text.
+        super().__init__(send, settings.url, now, {"Accept-Language": "en"})
         self.settings = settings
-        self.now = now
-
-    async def exchange(
-        self, method: str, path: str, json: Any = None, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        # The language is that in which the errors are told apart.
-        headers = {"Accept-Language": "en", **(headers or {})}
-        return await self.send(method, self.settings.url + path, json=json, headers=headers)
 
     def fail(self, what: str, response: Response, reading: bool) -> NoReturn:
         """Raise what follows from a status that is no success."""
@@ -68,7 +68,7 @@ class Wire:
         message = first_line(said, self.settings.secrets())
         kind = faults.classify(response.status, told is not None, message, reading)
         words = message if told is not None and message else faults.explain(response.status, message)
-        raise response.make_error(kind, f"{what}: {words}", self.now())
+        raise self.make_error(kind, f"{what}: {words}", response)
 
 
 class Rest:
@@ -76,8 +76,8 @@ class Rest:
 
     name = "REST"
 
-    def __init__(self, wire: Wire) -> None:
-        self.wire = wire
+    def __init__(self, server: TrytonServer) -> None:
+        self.server = server
 
     async def search(self, model: str, domain: Sequence[Any], fields: Sequence[str], limit: int | None) -> list[Row]:
         query = [("d", encode(domain)), *(("f", field) for field in fields)]
@@ -101,16 +101,16 @@ class Rest:
         return await self.call("POST", f"{model}/{method}", arguments, f"{model}/{method}")
 
     async def call(self, method: str, path: str, body: Any, what: str, context: Row | None = None) -> Any:
-        key = self.wire.settings.application_key
+        key = self.server.settings.application_key
         headers = {"Authorization": f"bearer {key.reveal() if key else ''}"}
         if context is not None:
             headers["X-Tryton-Context"] = encode(context)
-        path = f"/{self.wire.settings.database}/rest/model/{path}"
-        response = await self.wire.exchange(method, path, body, headers)
+        path = f"/{self.server.settings.database}/rest/model/{path}"
+        response = await self.server.exchange(method, path, body, headers)
         if response.status == 204:
             return None
         if response.status != 200:
-            self.wire.fail(what, response, reading=method == "GET")
+            self.server.fail(what, response, reading=method == "GET")
         return response.json()
 
 
@@ -119,9 +119,9 @@ class JsonRpc:
 
     name = "JSON-RPC"
 
-    def __init__(self, wire: Wire, series: tuple[int, int]) -> None:
-        self.wire = wire
-        self.path = f"/{wire.settings.database}/" + ("rpc/" if series >= FIRST_REST_SERIES else "")
+    def __init__(self, server: TrytonServer, series: tuple[int, int]) -> None:
+        self.server = server
+        self.path = f"/{server.settings.database}/" + ("rpc/" if series >= FIRST_REST_SERIES else "")
         self._numbers = itertools.count(1)
 
     async def search(self, model: str, domain: Sequence[Any], fields: Sequence[str], limit: int | None) -> list[Row]:
@@ -161,15 +161,15 @@ class JsonRpc:
         return (await self.send(model, method, arguments)).get("error")
 
     async def send(self, model: str, method: str, arguments: Sequence[Any]) -> Mapping[str, Any]:
-        settings = self.wire.settings
+        settings = self.server.settings
         password = settings.password.reveal() if settings.password else ""
         credentials = base64.b64encode(f"{settings.user}:{password}".encode()).decode()
         params = [*arguments, {"language": "en"}]
         body = {"id": next(self._numbers), "method": f"model.{model}.{method}", "params": params}
         headers = {"Authorization": f"Basic {credentials}"}
-        response = await self.wire.exchange("POST", self.path, body, headers)
+        response = await self.server.exchange("POST", self.path, body, headers)
         if response.status != 200:
-            self.wire.fail(f"{model}/{method}", response, reading=True)
+            self.server.fail(f"{model}/{method}", response, reading=True)
         answer = response.json()
         if not isinstance(answer, dict):
             raise RetryLater(f"{model}/{method}: the answer is no JSON-RPC")
@@ -179,16 +179,16 @@ class JsonRpc:
         """Raise what follows from `[name, [message, …]]`, or `[text, traceback]` for an error of the server's own."""
         name, told = (str(error[0]), error[1]) if isinstance(error, list) and len(error) > 1 else (str(error), "")
         said = told[0] if isinstance(told, list) and told else name
-        message = first_line(said, self.wire.settings.secrets()) or "no message"
+        message = first_line(said, self.server.settings.secrets()) or "no message"
         raise faults.classify_rpc(name, message)(f"{what}: {message}")
 
 
 class Client:
     """Calls by the transport that the options name, or the one that the server and the credentials allow."""
 
-    def __init__(self, send: Send, settings: Settings, now: Callable[[], float]) -> None:
+    def __init__(self, send: SendRequest, settings: Settings, now: Callable[[], float]) -> None:
         self.settings = settings
-        self.wire = Wire(send, settings, now)
+        self.server = TrytonServer(send, settings, now)
         self._series: tuple[int, int] | None = None
         self._transport: Transport | None = None
 
@@ -223,7 +223,7 @@ class Client:
                 chosen = "rest" if series >= FIRST_REST_SERIES and self.settings.application_key else "jsonrpc"
             if chosen == "jsonrpc" and not self.settings.has_login:
                 raise Misconfigured("JSON-RPC, all that Tryton has before 8.0, needs the options user and password")
-            self._transport = Rest(self.wire) if chosen == "rest" else JsonRpc(self.wire, series)
+            self._transport = Rest(self.server) if chosen == "rest" else JsonRpc(self.server, series)
         return self._transport
 
     async def series(self) -> tuple[int, int]:
@@ -236,12 +236,12 @@ class Client:
     async def version(self) -> str:
         """The server's version, such as "8.0" or "7.0.59". Misconfigured where it is older than the sink knows."""
         body = {"id": 0, "method": "common.server.version", "params": []}
-        response = await self.wire.exchange("POST", "/rpc/", body)
+        response = await self.server.exchange("POST", "/rpc/", body)
         if response.status in {401, 403, 404, 405}:
             # Before 8.0, /rpc/ is taken for the name of a database.
-            response = await self.wire.exchange("POST", "/", body)
+            response = await self.server.exchange("POST", "/", body)
         if response.status != 200:
-            self.wire.fail("version", response, reading=True)
+            self.server.fail("version", response, reading=True)
         told = response.json() if response.is_json else None
         version = str(told.get("result") or "") if isinstance(told, dict) else ""
         if series_of(version) < OLDEST_SERIES:

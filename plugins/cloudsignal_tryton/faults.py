@@ -9,13 +9,12 @@ import html
 import re
 from collections.abc import Callable
 
-from gateway.sink import Misconfigured, Permanent, RetryLater, SinkError, Unanswered
+from gateway.sink import TRANSIENT_STATUSES, Misconfigured, Permanent, RetryLater, SinkError, Unanswered
 
 SERVER_ERROR_LIMIT = 24 * 3600.0
 """Seconds for which a delivery is retried that meets with nothing but errors of the server's own."""
 MAX_TRACKED_DELIVERIES = 10_000
 
-TRANSIENT_STATUSES = frozenset({408, 409, 423, 425, 429, 503})
 ACCESS_DENIED_TEXT = "not allowed to access"
 """In a message: the user lacks rights. Other refusals are of the order's own."""
 LOST_ERROR_TEXT = "Unable to get RPC method"

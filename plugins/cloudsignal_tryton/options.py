@@ -54,32 +54,28 @@ OPTIONS: Mapping[Any, Any] = {
     vol.Optional("mark_delivered", default="none"): one_of("none", "line", "order"),
     vol.Optional("force_quantity", default=False): flag,
     vol.Optional("on_cancel", default="note"): one_of("note", "cancel"),
-    vol.Optional("notes", default=[]): [one_of(*NOTABLE)],
+    vol.Optional("notes", default=[]): vol.All([one_of(*NOTABLE)], vol.Coerce(tuple)),
     vol.Optional("unknown_order_retry_for", default="48h"): duration,
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The options once validated. `unknown_order_retry_for` is in seconds."""
+    """The options once validated, with the defaults of OPTIONS. `unknown_order_retry_for` is in seconds."""
 
     url: str
     database: str
     application_key: SecretValue | None = None
     user: str = ""
     password: SecretValue | None = None
-    transport: Literal["auto", "rest", "jsonrpc"] = "auto"
-    order_match: tuple[str, ...] = ("reference", "number")
-    line_match: Literal["id", "code", "none"] = "id"
-    mark_delivered: Literal["none", "line", "order"] = "none"
-    force_quantity: bool = False
-    on_cancel: Literal["note", "cancel"] = "note"
-    notes: tuple[str, ...] = ()
-    unknown_order_retry_for: float = 48 * 3600.0
-
-    @classmethod
-    def of(cls, options: Mapping[str, Any]) -> Settings:
-        return cls(**{**options, "notes": tuple(options.get("notes", ()))})
+    transport: Literal["auto", "rest", "jsonrpc"]
+    order_match: tuple[str, ...]
+    line_match: Literal["id", "code", "none"]
+    mark_delivered: Literal["none", "line", "order"]
+    force_quantity: bool
+    on_cancel: Literal["note", "cancel"]
+    notes: tuple[str, ...]
+    unknown_order_retry_for: float
 
     @property
     def has_login(self) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from cloudsignal_tryton.client import AttemptClient
 from cloudsignal_tryton.options import Settings
 from cloudsignal_tryton.orders import DROP, OUT, Line, Move, Orders, Ref, Shipment
-from gateway.sink import Permanent, merge_tracking
+from gateway.sink import Permanent, has_tracking, merge_tracking
 
 SPLITTABLE_STATES = frozenset({"draft", "waiting", "assigned"})
 """The states in which nobody has the goods in hand yet."""
@@ -37,7 +37,7 @@ class Shipping:
         if not number:
             return []
         everywhere = await self.orders.shipments(refs_of(moves)) if moves else []
-        if any(number in shipment.tracking.replace(" ", "").split(",") for shipment in everywhere):
+        if any(has_tracking(shipment.tracking, number) for shipment in everywhere):
             return []
         chosen = [shipment for shipment in everywhere if shipment.state != "done"] or everywhere
         if not chosen:

@@ -27,7 +27,7 @@ class TrytonSink(HttpSink):
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         super().__init__(options, context)
-        self.tryton = Settings.of(options)
+        self.tryton = Settings(**options)
         self.client = Client(self.request, self.tryton, context.now)
         self.server_error_limit = ServerErrorLimit(context.now)
         self.locks = OrderLocks()

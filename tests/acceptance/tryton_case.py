@@ -59,8 +59,8 @@ class Case:
         self.sink = TrytonSink(options, context)
         await self.sink.open()
         await self.sink.client.transport()
-        self._send = self.sink.client.wire.send
-        self.sink.client.wire.send = self.send
+        self._send = self.sink.client.server.send
+        self.sink.client.server.send = self.send
         return self
 
     async def __aexit__(

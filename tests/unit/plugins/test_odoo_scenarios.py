@@ -146,7 +146,7 @@ class World:
     def make_sink(self) -> OdooSink:
         context = Context(account="bookshop", tenant="acme", route="erp", now=lambda: NOW)
         sink = OdooSink(self.options, context)
-        sink.client.wire.send = self.send
+        sink.client.server.send = self.send
         return sink
 
     async def send(self, method: str, url: str, json: Any = None, headers: Mapping[str, str] | None = None) -> Response:

@@ -17,7 +17,7 @@ LEAST = {"url": "https://erp.example/", "database": "print", "application_key": 
 
 
 def test_the_least_config_gives_every_default():
-    settings = Settings.of(SCHEMA(LEAST))
+    settings = Settings(**SCHEMA(LEAST))
     assert settings.url == "https://erp.example"
     assert settings.application_key.reveal() == "abc123"
     assert settings.order_match == ("reference", "number")
@@ -42,7 +42,7 @@ def test_the_least_config_gives_every_default():
     ],
 )
 def test_options_are_normalised(option, value, expected):
-    assert getattr(Settings.of(SCHEMA({**LEAST, option: value})), option) == expected
+    assert getattr(Settings(**SCHEMA({**LEAST, option: value})), option) == expected
 
 
 @pytest.mark.parametrize(
