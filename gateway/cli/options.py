@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from gateway.signal_types import ITEM_ERROR
 from gateway.store.values import Filter
 from gateway.validators import parse_duration
 
@@ -47,7 +48,7 @@ def filter_options(command: F) -> F:
         click.option("--until", type=time, help="Received before this time (ISO 8601, or 12h for so long ago)."),
         click.option("--since", type=time, help="Received at this time or later."),
         click.option("--order", help="The vendor's order id or your order reference."),
-        click.option("--type", "type_", help="A signal type, such as ItemError."),
+        click.option("--type", "type_", help=f"A signal type, such as {ITEM_ERROR}."),
         click.option("--route", help="A route's name."),
         click.option("--account", help="An account's name."),
     ):

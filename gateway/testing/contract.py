@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from gateway import signal_types
 from gateway.errors import SinkError
 from gateway.logs import SHORTEST, spellings
 from gateway.model import Delivery, Kind, Outcome, SecretValue
-from gateway.signal_types import STAGES
 from gateway.sink import Check, Sink
 from gateway.testing import samples
 from gateway.testing.base import WELL, again, tell
@@ -23,14 +23,21 @@ ASKED = 37
 AT_THE_END = "9999-12-31T23:59:59.999999+00:00"
 NAME = "<!channel> =1+1 ' \" \\ {} %s ../ \U0001f4a5 \u202e"
 TEXT = f"{NAME}\x00\r\n\t"
+LONG = TEXT + "x" * 4000
 ODD: tuple[Mapping[str, Any], ...] = (
     {"type": "ItemInvented"},
     {"type": "=X", "order": 7, "datetime": "never", "item": {}, "cause": ["a"], "message": {"a": None}, "url": True},
     {"type": "ItemInvented", "order": None, "order_reference": None, "item": None, "item_reference": None},
-    {"type": "ItemError", "order_reference": NAME, "cause": TEXT + "x" * 4000, "delay": TEXT},
-    {"type": "ItemShipped", "item_reference": NAME, "tracking": TEXT, "shipping_option": TEXT, "url": TEXT},
-    {"type": "ItemCanceled", "order": NAME, "cause": TEXT, "message": TEXT + "x" * 4000, "datetime": AT_THE_END},
-    {"type": "CloudprinterOrderCanceled", "order_reference": "x" * 255, "cause": "190", "message": "\ud7ff\ufffe"},
+    {"type": signal_types.ITEM_ERROR, "order_reference": NAME, "cause": LONG, "delay": TEXT},
+    {"type": signal_types.ITEM_SHIPPED, "item_reference": NAME, "tracking": TEXT, "shipping_option": TEXT, "url": TEXT},
+    {
+        "type": signal_types.ITEM_CANCELED,
+        "order": NAME,
+        "cause": TEXT,
+        "message": LONG,
+        "datetime": AT_THE_END,
+    },
+    {"type": signal_types.ORDER_CANCELED, "order_reference": "x" * 255, "cause": "190", "message": "\ud7ff\ufffe"},
 )
 """Fields of signals that the gateway accepts and nobody expects."""
 
@@ -54,7 +61,7 @@ class SinkContract(OptionsContract):
     def test_whatever_the_gateway_accepts_is_answered(self) -> None:
         async def body() -> None:
             async with self.rig() as rig:
-                every = [samples.make_delivery(name) for name in STAGES]
+                every = [samples.make_delivery(name) for name in signal_types.TYPES]
                 odd = [samples.make_delivery(**fields) for fields in ODD]
                 for delivery in [*every, *odd]:
                     (outcome,) = await rig.deliver(delivery)

@@ -56,7 +56,7 @@ def channel(value: object) -> str:
 def channels(value: object) -> dict[str, str]:
     """A channel for each of some types."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) and key for key in value):
-        raise vol.Invalid("expected a channel for each of some signal types, as in ItemError: C012ABCDE")
+        raise vol.Invalid(f"expected a channel for each type, such as {signal_types.ITEM_ERROR}: C012ABCDE")
     if not set(value) <= set(signal_types.TYPES):
         raise vol.Invalid(f"expected signal types, of: {', '.join(signal_types.TYPES)}")
     return {key: channel(name) for key, name in value.items()}
