@@ -1,4 +1,4 @@
-"""One tree of errors. A class's docstring is its default message; HTTP codes live in gateway.web.base."""
+"""One tree of errors. A class's docstring is its default message; HTTP codes live in gateway.web.answers."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import orjson
 
 from gateway import keys, protocol, signal_types
 from gateway.errors import InvalidSignal, ShuttingDown, TooManyRequests, Unauthorized
-from gateway.metrics import NO_ACCOUNT, Observer, guard
+from gateway.metrics import NO_ACCOUNT, Observer
 from gateway.model import Account, Route, Signal, lane_of
 from gateway.senders import Senders
 from gateway.store.contract import Store
@@ -53,7 +53,7 @@ class Ingest:
         self.accounts = accounts
         self.stopping = False
         self._store = store
-        self._observer = guard(observer or Observer())
+        self._observer = observer or Observer()
         self._on_accepted = on_accepted
         self.bad_keys_per_minute = bad_keys_per_minute
         self._signals = TokenBuckets(ADDRESSES_KEPT)

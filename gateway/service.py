@@ -15,14 +15,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import structlog
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 
 from gateway import policy
 from gateway.clock import Clock
 from gateway.config import Config, changed_routes, enabled_routes, load_config, needs_restart
 from gateway.dispatch import Dispatcher, Runner
-from gateway.errors import ConfigError, GatewayError, Problem, StoreError
+from gateway.errors import GatewayError, StoreError
 from gateway.ingest import Ingest
 from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
@@ -32,7 +30,11 @@ from gateway.senders import Senders
 from gateway.sink.api import Context, Shared
 from gateway.store import open_store
 from gateway.store.contract import Store
-from gateway.web import app
+from gateway.web.admin.app import make_admin_app, make_admin_server
+from gateway.web.http1 import Server
+from gateway.web.listen import listen
+from gateway.web.public import PublicRoutes
+from gateway.web.tls import load_certificate, make_tls_context
 
 log = structlog.get_logger()
 
@@ -46,7 +48,7 @@ CLOCK_JUMPED = 30.0
 class Service:
     """A running gateway. `start` returns once it takes signals, `stop` once all is on disk and let go."""
 
-    _http: app.PublicServer
+    _public: Server
     store: Store
     dispatcher: Dispatcher
     ingest: Ingest
@@ -62,7 +64,7 @@ class Service:
     ) -> None:
         self.config = config
         self._worker = worker
-        self.observer = PrometheusObserver()
+        self.observer = guard(PrometheusObserver())
         self.url = ""
         self.admin_url = ""
         self._now = clock or Clock()
@@ -79,7 +81,7 @@ class Service:
         async with AsyncExitStack() as stack:
             self.store = open_store(self.config.store, exclusive=True)
             stack.push_async_callback(self.store.close)
-            self.store.on_failure(guard(self.observer).store_failed)
+            self.store.on_failure(self.observer.store_failed)
             released, pulled = await self._recover()
             await make_room(self.store, self._earliest_now(), self.config.retention)
             self.senders = Senders()
@@ -98,7 +100,7 @@ class Service:
             self.dispatcher.start()
             self._stack = stack.pop_all()
             self._started = True
-        guard(self.observer).config_loaded(True)
+        self.observer.config_loaded(True)
         log.info("gateway.started", url=self.url, admin=self.admin_url, accounts=len(self.config.accounts))
         if released or pulled:
             log.warning("gateway.recovered", released=released, pulled=pulled)
@@ -128,7 +130,7 @@ class Service:
         except Exception as error:  # the next reload must find its way, whatever is wrong with this one
             trouble = f"{type(error).__name__}; the gateway's log tells more"
             log.exception("config.reload_failed")
-        guard(self.observer).config_loaded(not trouble)
+        self.observer.config_loaded(not trouble)
         try:
             await self.store.record_action("reload", {"process": os.getpid(), "trouble": trouble}, self._now())
         except StoreError as error:
@@ -139,14 +141,14 @@ class Service:
         the accounts that there are when it comes."""
         if fixed := needs_restart(self.config, config):
             raise GatewayError(f"{config.path}: to change {', '.join(fixed)} takes a restart; nothing was changed")
-        tls_context(config)
+        make_tls_context(config)
         self._redact.learn(config.secrets)
         if self._tls:
             load_certificate(self._tls, config)
         old, self.config = self.config, config
         self.ingest.accounts = config.accounts
         self.ingest.bad_keys_per_minute = config.server.bad_keys_per_minute
-        self._http.app = self._make_public_app()
+        self._public.routes = self._make_public_routes()
         gone, new = changed_routes(old, config)
         await self.dispatcher.change(gone, self._make_runners(new), config.server.grace)
 
@@ -214,14 +216,14 @@ class Service:
             self.store,
             now=self._now,
             rng=self._rng,
-            observer=guard(self.observer),
+            observer=self.observer,
             redact=redact,
             shared=self._shared[route.sink],
             senders=self.senders,
         )
 
-    def _make_public_app(self) -> app.Listener:
-        return app.public_app(
+    def _make_public_routes(self) -> PublicRoutes:
+        return PublicRoutes(
             self.ingest,
             max_body=self.config.server.max_body,
             trusted_proxies=self.config.server.trusted_proxies,
@@ -231,57 +233,16 @@ class Service:
 
     def _listen(self, stack: AsyncExitStack) -> None:
         server = self.config.server
-        self._tls = tls_context(self.config)
-        http = self._http = app.PublicServer(self._make_public_app(), self._tls)
+        self._tls = make_tls_context(self.config)
+        self._public = Server(self._make_public_routes(), self._tls)
         scheme = "https" if server.tls else "http"
-        self.url = listen(http, server.listen, scheme, stack, share=self._worker is not None)
+        self.url = listen(self._public, server.listen, scheme, stack, share=self._worker is not None)
         if self.config.admin:
-            admin = app.make_admin_server(app.admin_app(self.ready, self.observer))
+            admin = make_admin_server(make_admin_app(self.ready, self.observer))
             host, port = self.config.admin.listen
-            # Each worker has figures of its own, so each has a port of its own.
+            # Each worker has its own figures, so each has its own port.
             own = port + (self._worker or 0) if port else 0
             self.admin_url = listen(admin, (host, own), "http", stack)
-
-
-def tls_context(config: Config) -> ssl.SSLContext | None:
-    """The public listener's TLS. Raises ConfigError where the certificate or the key can't be used."""
-    if config.server.tls is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    load_certificate(context, config)
-    return context
-
-
-def load_certificate(context: ssl.SSLContext, config: Config) -> None:
-    """Use the config's certificate for new connections. Raises ConfigError."""
-    tls = config.server.tls
-    assert tls is not None
-    try:
-        # With a password, or a key that has one would be asked for it at the terminal.
-        context.load_cert_chain(tls.certificate, tls.private_key, password="")
-    except (OSError, ssl.SSLError) as error:
-        message = f"the certificate or its private key can't be used: {error}"
-        raise ConfigError([Problem(config.path.name, 0, "server.tls", message)]) from error
-
-
-def listen(
-    server: HTTPServer | app.PublicServer,
-    address: tuple[str, int],
-    scheme: str,
-    stack: AsyncExitStack,
-    share: bool = False,
-) -> str:
-    """Listen on (host, port), port 0 being any, with others if it may `share`; the base URL. The stack ends it."""
-    host, port = address
-    try:
-        sockets = bind_sockets(port, host, reuse_port=share)
-    except OSError as error:
-        raise GatewayError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
-    server.add_sockets(sockets)
-    stack.push_async_callback(server.close_all_connections)
-    stack.callback(server.stop)
-    shown = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{shown}:{sockets[0].getsockname()[1]}"
 
 
 @dataclass(frozen=True, slots=True)

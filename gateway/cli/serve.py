@@ -21,7 +21,8 @@ from gateway.cli.workers import serve_with_workers
 from gateway.config import Config, load_config, write_starter
 from gateway.errors import ConfigError, GatewayError
 from gateway.logs import Redactor, set_up_logs
-from gateway.service import Service, check_routes, tls_context
+from gateway.service import Service, check_routes
+from gateway.web.tls import make_tls_context
 
 
 @click.command()
@@ -132,7 +133,7 @@ def check(config_path: Path, connect: bool, as_json: bool) -> None:
     """Check the configuration; print what it sets up, or every error with its place."""
     try:
         config = load_config(config_path)
-        tls_context(config)
+        make_tls_context(config)
     except ConfigError as error:
         if not as_json:
             raise

@@ -1,1 +1,1 @@
-"""The listeners: signals and health in public, readiness and metrics for admins."""
+"""Listeners: signals and health for the public, readiness and metrics for operators."""

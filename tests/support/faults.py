@@ -19,7 +19,7 @@ from gateway.dispatch.runner import Runner
 from gateway.ingest import Ingest
 from gateway.store import claims, lanes, sql, writes
 from gateway.store.writer import Writer
-from gateway.web.connection import Connection
+from gateway.web.http1.connection import Connection
 
 STATEMENTS = {
     writes: ("insert_signals", "mark_late", "insert_deliveries"),

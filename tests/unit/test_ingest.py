@@ -20,7 +20,7 @@ from gateway.errors import (
     Unauthorized,
 )
 from gateway.ingest import Ingest, Receipt
-from gateway.metrics import Observer
+from gateway.metrics import Observer, guard
 from gateway.model import Account
 from gateway.senders import Senders
 from gateway.store.values import Target
@@ -55,7 +55,7 @@ class Desk:
         self.ingest = Ingest(
             make_accounts() if accounts is None else accounts,
             self.store,
-            observer=self.heard,
+            observer=guard(self.heard),
             on_accepted=lambda account, routes: self.woken.append((account, list(routes))),
             **options,
         )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import gateway.web.http1
+
 ROOT = Path(__file__).parents[2]
 RANKS = [
     {"errors", "signal_types"},
@@ -41,6 +43,7 @@ def unit(module: str) -> str:
 
 
 GATEWAY = sorted((ROOT / "gateway").rglob("*.py"))
+HTTP_SERVER = ROOT / "gateway" / "web" / "http1"
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 
@@ -65,3 +68,28 @@ def test_a_plugin_imports_the_plugin_api_only(path: Path) -> None:
 def test_every_part_of_the_gateway_has_a_rank() -> None:
     parts = {path.relative_to(ROOT / "gateway").parts[0].removesuffix(".py") for path in GATEWAY} - {"__init__"}
     assert parts <= set(RANK), f"no rank: {parts - set(RANK)}"
+
+
+@pytest.mark.parametrize("path", GATEWAY, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_http_server_is_used_by_its_public_names_only(path: Path) -> None:
+    """tests/web tests the same names over real sockets; only tests/support/faults.py reaches inside."""
+    assert gateway.web.http1.__all__ == ["Answer", "Request", "Server"]
+    if HTTP_SERVER in path.parents:
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("gateway.web.http1") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("gateway.web.http1"):
+            assert node.module == "gateway.web.http1", node.module
+            assert {alias.name for alias in node.names} <= set(gateway.web.http1.__all__)
+
+
+def test_observers_are_guarded_where_the_gateway_is_composed_and_nowhere_else() -> None:
+    users = [path for path in GATEWAY if "gateway.metrics.guard" in names(path)]
+    assert users == [ROOT / "gateway" / "service.py"]
+
+
+def names(path: Path) -> set[str]:
+    """Return the dotted names that a file imports from modules."""
+    nodes = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom))
+    return {f"{node.module}.{alias.name}" for node in nodes for alias in node.names}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,12 @@ from gateway.ingest import Ingest
 from gateway.metrics import PrometheusObserver
 from gateway.store import open_store
 from gateway.store.contract import Settings, Store
-from gateway.web.app import Listener, PublicServer, make_admin_server, public_app
+from gateway.web.admin.app import make_admin_server
+from gateway.web.http1 import Server
+from gateway.web.public import PublicRoutes
 from tests.support.accounts import make_accounts
 from tests.support.listener import NOW, Gateway
+from tests.support.wire import Connect, Wire
 
 
 @pytest.fixture
@@ -31,7 +35,7 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
 
 @pytest.fixture
 def io_loop(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[IOLoop]:
-    """Takes the place of pytest-tornado's, which knows one loop only."""
+    """Replaces pytest-tornado's fixture, which knows one loop only."""
     loop = AsyncIOLoop(asyncio_loop=loop_factory())
     loop.make_current()
     yield loop
@@ -57,8 +61,8 @@ def ingest(store: Store, observer: PrometheusObserver) -> Ingest:
 
 
 @pytest.fixture
-def app(ingest: Ingest, observer: PrometheusObserver) -> Listener:
-    return public_app(ingest, trusted_proxies=["10.0.0.0/8", "127.0.0.1"], observer=observer, now=lambda: NOW)
+def app(ingest: Ingest, observer: PrometheusObserver) -> PublicRoutes:
+    return PublicRoutes(ingest, trusted_proxies=["10.0.0.0/8", "127.0.0.1"], observer=observer, now=lambda: NOW)
 
 
 @pytest.fixture
@@ -69,12 +73,12 @@ def tls() -> ssl.SSLContext | None:
 @pytest.fixture
 def http_server(
     io_loop: IOLoop,
-    app: Listener | web.Application,
+    app: PublicRoutes | web.Application,
     tls: ssl.SSLContext | None,
     _unused_port: tuple[Any, int],
-) -> Iterator[PublicServer | HTTPServer]:
-    """Takes the place of pytest-tornado's, which knows nothing of our servers."""
-    server = PublicServer(app, tls) if isinstance(app, Listener) else make_admin_server(app)
+) -> Iterator[Server | HTTPServer]:
+    """Replaces pytest-tornado's fixture, which knows Tornado's server only."""
+    server = Server(app, tls) if isinstance(app, PublicRoutes) else make_admin_server(app)
     server.add_sockets([_unused_port[0]])
     yield server
     server.stop()
@@ -91,3 +95,21 @@ def gateway(
     store: Store, ingest: Ingest, observer: PrometheusObserver, base_url: str, http_client: AsyncHTTPClient
 ) -> Gateway:
     return Gateway(store, ingest, observer, base_url, http_client)
+
+
+@pytest.fixture
+def wire(gateway: Gateway) -> Connect:
+    """Opens connections: `async with wire() as connection`."""
+
+    @contextlib.asynccontextmanager
+    async def connect() -> AsyncIterator[Wire]:
+        host, port = gateway.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        try:
+            yield Wire(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    return connect

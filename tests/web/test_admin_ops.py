@@ -7,9 +7,11 @@ import orjson
 import pytest
 from tornado import web
 from tornado.httpclient import AsyncHTTPClient, HTTPResponse
+from tornado.ioloop import IOLoop
 
-from gateway.metrics import PrometheusObserver, guard
-from gateway.web.app import admin_app
+from gateway.metrics import PrometheusObserver
+from gateway.web.admin.app import make_admin_app, make_admin_server
+from gateway.web.limits import MAX_BODY, Limits
 
 pytestmark = pytest.mark.gen_test
 
@@ -26,7 +28,7 @@ def app(checks: dict[str, Any], observer: PrometheusObserver) -> web.Application
             raise ZeroDivisionError
         return checks
 
-    return admin_app(ready, guard(observer))
+    return make_admin_app(ready, observer)
 
 
 async def get(client: AsyncHTTPClient, url: str, method: str = "GET") -> HTTPResponse:
@@ -61,7 +63,7 @@ async def test_a_check_that_fails_is_not_ready(
 
 
 async def test_a_check_need_not_be_awaited(http_client: AsyncHTTPClient, base_url: str, http_server: Any) -> None:
-    http_server.request_callback = admin_app(lambda: {"store": "gone"}, PrometheusObserver())
+    http_server.request_callback = make_admin_app(lambda: {"store": "gone"}, PrometheusObserver())
     assert (await get(http_client, f"{base_url}/readyz")).code == 503
 
 
@@ -85,3 +87,12 @@ async def test_nothing_else_is_there(http_client: AsyncHTTPClient, base_url: str
 async def test_nothing_can_be_changed_there(http_client: AsyncHTTPClient, base_url: str, path: str) -> None:
     response = await get(http_client, base_url + path, "DELETE")
     assert (response.code, response.headers["Allow"]) == (405, "GET, HEAD")
+
+
+async def test_the_admin_listener_has_limits_too(io_loop: IOLoop) -> None:
+    limits = Limits()
+    parameters = make_admin_server(make_admin_app(dict, PrometheusObserver())).conn_params
+    assert parameters.header_timeout == limits.idle_timeout
+    assert parameters.body_timeout == limits.body_timeout
+    assert parameters.max_header_size == limits.head_size
+    assert parameters.max_body_size == MAX_BODY

@@ -1,0 +1,1 @@
+"""Admin listener: readiness and metrics, served by Tornado."""

@@ -1,0 +1,60 @@
+"""Answers of both listeners: JSON, errors, and the only table of errors and their HTTP status."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+import structlog
+
+from gateway import errors
+from gateway.web.http1 import Answer
+
+log = structlog.get_logger()
+
+STATUS: Mapping[type[errors.GatewayError], int] = {
+    errors.InvalidSignal: 400,
+    errors.MalformedRequest: 400,
+    errors.Unauthorized: 401,
+    errors.NotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.TooLarge: 413,
+    errors.TooManyRequests: 429,
+    errors.Unavailable: 503,
+}
+"""HTTP status of each error. A subclass has the status of its nearest base class here."""
+
+
+def answer_json(code: int, content: object) -> Answer:
+    """Return an answer with a JSON body that no cache keeps."""
+    return Answer(code, orjson.dumps(content), {"Content-Type": "application/json", "Cache-Control": "no-store"})
+
+
+def answer_error(error: Exception, allow: str = "POST") -> Answer:
+    """Return the answer to an error. An error that STATUS does not have is a bug: 503, so that the sender retries."""
+    for kind in type(error).__mro__:
+        if kind in STATUS:
+            return _answer(STATUS[kind], error, allow)
+    return _answer(503, errors.Unavailable(), allow)
+
+
+def _answer(code: int, error: Exception, allow: str) -> Answer:
+    headers = {"Content-Type": "application/json"}
+    if isinstance(error, errors.RetryableError):
+        headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    if code == 405:
+        headers["Allow"] = allow
+    # The message of a 503 may name internals, such as the database's address, so only the log gets it.
+    text = (type(error).__doc__ or "") if code == 503 else str(error)
+    body: dict[str, Any] = {"error": text.strip()}
+    if isinstance(error, errors.InvalidSignal):
+        body["fields"] = error.fields
+    return Answer(code, orjson.dumps(body), headers)
+
+
+def log_refusal(code: int, path: str, address: str, error: Exception | None = None) -> None:
+    """Log a request for which no resource exists, on either listener."""
+    why = {} if error is None or isinstance(error, errors.NotFound) else {"error": str(error)}
+    log.info("request.refused", code=code, path=path[:64], address=address, **why)

@@ -1,0 +1,169 @@
+"""Reading: the bytes of one connection become exchanges, in order, with limits on their sizes."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import httptools
+
+from gateway.errors import GatewayError, MalformedRequest, MethodNotAllowed, TooLarge
+from gateway.web.http1.messages import Request, Resource, RouteTable
+from gateway.web.limits import Limits
+
+USED_HEADERS = frozenset({b"content-length", b"expect", b"transfer-encoding", b"x-forwarded-for"})
+"""Headers that are kept. All others are dropped, which saves their memory."""
+REQUEST_LINE_START = re.compile(rb"[A-Z]+ /")
+ABSOLUTE_URL_SERVER = re.compile(r"https?://[^/]*", re.IGNORECASE)
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """A request on its way to an answer."""
+
+    request: Request
+    resource: Resource | None = None
+    """None until the head is complete."""
+    refusal: GatewayError | None = None
+    closes: bool = False
+    """True if the connection closes after the answer."""
+    target: bytes = b""
+    chunks: list[bytes] = field(default_factory=list)
+    body_size: int = 0
+    """Bytes of the body so far."""
+    wire_size: int = 0
+    """Bytes of all reads so far, but for the first."""
+    awaits_body: bool = False
+    """True once the body's time limit runs."""
+
+    def is_oversized(self, limits: Limits) -> bool:
+        """Return True if an incomplete request is too long for an answer: an endless head, or mostly empty chunks."""
+        if self.refusal:
+            return False
+        if self.resource is None:
+            return self.wire_size > limits.head_size
+        return self.wire_size > limits.chunk_overhead * self.resource.max_body + limits.head_size
+
+
+class RequestReader:
+    """Parser of one connection. `feed` appends complete and refused exchanges to `ready`.
+
+    llhttp calls the methods named on_…. `routes` returns the current route table.
+    """
+
+    def __init__(self, peer: str, routes: Callable[[], RouteTable]) -> None:
+        self.ready: deque[Exchange] = deque()
+        self.incoming: Exchange | None = None
+        """The exchange whose request is not yet complete."""
+        self._peer = peer
+        self._routes = routes
+        self._parser = httptools.HttpRequestParser(self)
+
+    def feed(self, data: bytes) -> None:
+        """Parse bytes. Never raises: malformed requests are refused exchanges."""
+        before = self.incoming
+        rest = data
+        while rest:
+            rest = self._parse(rest)
+        if self.incoming and self.incoming is before:
+            self.incoming.wire_size += len(data)
+
+    def _parse(self, data: bytes) -> bytes:
+        """Parse bytes and return the bytes to parse next."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            return self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError as error:
+            self._refuse(self.incoming or self._begin(), describe_parser_error(error, data))
+            self.incoming = None
+        return b""
+
+    def _ignore_upgrade(self, rest: bytes) -> bytes:
+        """Return the last request once more, without its offer to upgrade, and the bytes behind it.
+
+        Java's HTTP client offers HTTP/2 with each request. llhttp then takes all bytes behind the head, the body
+        included, for the new protocol. So a new parser reads the request without the offer.
+        """
+        if not self.ready or self.ready[-1].refusal:
+            return b""
+        exchange = self.ready.pop()
+        request = exchange.request
+        headers = b"".join(b"%s: %s\r\n" % header for header in request.headers.items())
+        self._parser = httptools.HttpRequestParser(self)
+        return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (request.method.encode(), exchange.target, headers, rest)
+
+    def _begin(self) -> Exchange:
+        self.incoming = Exchange(Request(self._peer, time.perf_counter()))
+        return self.incoming
+
+    def _refuse(self, exchange: Exchange, error: GatewayError) -> None:
+        if exchange.refusal is None:
+            exchange.refusal = error
+            exchange.closes = True
+            exchange.chunks.clear()
+            self.ready.append(exchange)
+
+    # -- called by llhttp
+
+    def on_message_begin(self) -> None:
+        self._begin()
+
+    def on_url(self, part: bytes) -> None:
+        assert self.incoming
+        self.incoming.target += part
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        exchange, name = self.incoming, name.lower()
+        assert exchange
+        # Once the resource is known, a header is a trailer behind the body, and must not change the request.
+        if name in USED_HEADERS and exchange.resource is None:
+            headers = exchange.request.headers
+            given = headers.get(name)
+            headers[name] = value if given is None else given + b"," + value
+
+    def on_headers_complete(self) -> None:
+        exchange = self.incoming
+        assert exchange
+        request = exchange.request
+        request.method = self._parser.get_method().decode()
+        request.path = path_of(exchange.target)
+        exchange.resource = self._routes().find(request.path)
+        if request.method not in exchange.resource.methods:
+            self._refuse(exchange, MethodNotAllowed())
+        elif int(request.headers.get(b"content-length", 0)) > exchange.resource.max_body:
+            self._refuse(exchange, TooLarge())
+
+    def on_body(self, part: bytes) -> None:
+        exchange = self.incoming
+        assert exchange
+        assert exchange.resource
+        exchange.body_size += len(part)
+        if exchange.body_size > exchange.resource.max_body:
+            self._refuse(exchange, TooLarge())
+        elif not exchange.refusal:
+            exchange.chunks.append(part)
+
+    def on_message_complete(self) -> None:
+        exchange, self.incoming = self.incoming, None
+        assert exchange
+        if not exchange.refusal:
+            exchange.request.body = b"".join(exchange.chunks)
+            exchange.closes = not self._parser.should_keep_alive() or self._parser.get_http_version() == "1.0"
+            self.ready.append(exchange)
+
+
+def path_of(target: bytes) -> str:
+    """Return the path of a request target: without the query, and without the server of an absolute URL."""
+    path = target.partition(b"?")[0].decode("latin-1")
+    return path if path.startswith("/") else ABSOLUTE_URL_SERVER.sub("", path) or "/"
+
+
+def describe_parser_error(error: httptools.HttpParserError, data: bytes) -> GatewayError:
+    """Return the error to answer. llhttp knows registered methods only, so another method is a parser error."""
+    if isinstance(error, httptools.HttpParserInvalidMethodError) and REQUEST_LINE_START.match(data):
+        return MethodNotAllowed()
+    return MalformedRequest(f"Malformed HTTP: {error}")

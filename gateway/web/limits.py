@@ -1,0 +1,38 @@
+"""Limits of the listeners: bounds on the memory and the sockets that one client can use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAX_BODY = 64 * 1024
+"""Bytes. Answers a larger body with 413. The vendor's signals are under 1 KiB. Setting: server.max_body."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one connection. Each field says its unit, its effect and the reason for its value."""
+
+    idle_timeout: float = 75.0
+    """Seconds. Cuts a connection that is idle or still sends a head, counted from the request before.
+
+    nginx and load balancers close their idle connections after 60 s, so they close first and never meet a cut one."""
+
+    body_timeout: float = 20.0
+    """Seconds. Cuts a connection whose body is incomplete after this time. 64 KiB take 20 s at 26 kbit/s."""
+
+    head_size: int = 16 * 1024
+    """Bytes. Cuts a connection whose head is longer, not counting its first read. Common servers allow 8 to 16 KiB."""
+
+    chunk_overhead: int = 8
+    """Factor. Cuts a connection that sends more than this times the largest body, for instance as tiny chunks.
+
+    A sender that writes chunks of one byte needs 6 bytes for each."""
+
+    read_ahead: int = 16
+    """Requests. Pauses reading while more wait for answers. One read may exceed it.
+
+    16 keep a pipelining sender busy, and bound its memory to about 16 bodies."""
+
+    drain_size: int = 1024 * 1024
+    """Bytes. Cuts a sender that still sends after its refusal. Closing on unread bytes resets the connection, and the
+    sender loses the answer, so up to 1 MiB is read and dropped first."""

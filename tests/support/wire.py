@@ -1,0 +1,69 @@
+"""A client that writes the bytes of HTTP/1.1 itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from tests.support.payloads import example, request
+
+LIMIT = 64 * 1024
+"""Bytes. The largest body that is taken."""
+CHUNKED = "Transfer-Encoding: chunked"
+
+
+class Wire:
+    """A connection whose bytes a test writes itself."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def write(self, *parts: bytes) -> None:
+        self.writer.write(b"".join(parts))
+        await self.writer.drain()
+
+    async def answer(self) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers in lower case, body; of one answer, and of a connection cut short status 0."""
+        try:
+            head = await self.reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError:
+            return 0, {}, b""
+        status, *lines = head.decode().strip().split("\r\n")
+        headers = dict(line.lower().split(": ", 1) for line in lines)
+        return int(status.split()[1]), headers, await self.reader.readexactly(int(headers.get("content-length", 0)))
+
+    async def code(self) -> int:
+        return (await self.answer())[0]
+
+    async def flood(self, part: bytes) -> None:
+        """Write without end; ConnectionError says that the other side has cut it."""
+        while True:
+            await self.write(part)
+
+    async def closed(self) -> bool:
+        return await self.reader.read() == b""
+
+
+Connect = Callable[[], contextlib.AbstractAsyncContextManager[Wire]]
+
+
+def head(*headers: str, method: str = "POST", path: str = "/signals/bookshop", version: str = "1.1") -> bytes:
+    lines = [f"{method} {path} HTTP/{version}", "Host: gateway", *headers]
+    return "".join(f"{line}\r\n" for line in lines).encode() + b"\r\n"
+
+
+def plain(body: bytes, *headers: str) -> bytes:
+    return head(f"Content-Length: {len(body)}", *headers) + body
+
+
+def chunks(body: bytes, size: int) -> bytes:
+    parts = [body[at : at + size] for at in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+def padded(size: int) -> bytes:
+    """A good body of exactly that many bytes."""
+    body = request(example(padding=""))
+    return request(example(padding="x" * (size - len(body))))
