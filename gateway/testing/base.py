@@ -9,15 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
-import pytest
-
 from gateway.model import EVERY, Delivery, Kind, Outcome
 from gateway.signal_types import ITEM_CANCELED, ITEM_ERROR, ITEM_SHIPPED
 from gateway.sink import Context, Sink
 from gateway.testing import samples
-from gateway.testing.rig import Rig, expect
+from gateway.testing.rig import Rig
 from gateway.testing.steps import HurriedLoop
 from gateway.testing.target import DoesNotApply, Target
+from gateway.testing.verdict import expect, skip
 
 WELL = frozenset({Kind.DELIVERED, Kind.SKIPPED})
 TRIES = 4
@@ -60,7 +59,7 @@ class Base(ABC):
                 skipped = str(reason)
             else:
                 return
-        pytest.skip(skipped)
+        skip(skipped)
 
     async def once(self, delivery: Delivery) -> Sequence[Any]:
         """What a target holds that was given the delivery once."""

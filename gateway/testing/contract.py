@@ -14,8 +14,9 @@ from gateway.sink import Check, Sink
 from gateway.testing import samples
 from gateway.testing.base import WELL, again, tell
 from gateway.testing.options import OptionsContract
-from gateway.testing.rig import Rig, expect
+from gateway.testing.rig import Rig
 from gateway.testing.target import DoesNotApply, Target
+from gateway.testing.verdict import expect
 
 ASKED = 37
 """Seconds that a busy target asks to wait."""

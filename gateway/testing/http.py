@@ -11,9 +11,9 @@ from gateway.model import Kind
 from gateway.testing import samples
 from gateway.testing.base import again, tell
 from gateway.testing.contract import ASKED, SinkContract, asked, expect_hidden
-from gateway.testing.rig import expect
 from gateway.testing.stub import Answer, Fault, Plan, Request, Stub
 from gateway.testing.target import HttpTarget
+from gateway.testing.verdict import expect
 
 
 class HttpSinkContract(SinkContract):

@@ -12,7 +12,7 @@ from gateway.model import EVERY, SecretValue
 from gateway.signal_types import STAGES
 from gateway.sink.registry import check_sink_class
 from gateway.testing.base import Base
-from gateway.testing.rig import expect
+from gateway.testing.verdict import expect
 
 MARK = "wr0ng"
 WRONG: tuple[Any, ...] = (

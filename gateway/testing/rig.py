@@ -13,7 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pytest
 import structlog
 import voluptuous as vol
 
@@ -23,6 +22,7 @@ from gateway.sink import Context, Sink, State
 from gateway.testing import samples
 from gateway.testing.steps import Cancelling, HurriedLoop
 from gateway.testing.target import Target
+from gateway.testing.verdict import expect
 
 MakeSink = Callable[[Mapping[str, Any], Context], Sink]
 
@@ -154,12 +154,6 @@ class Rig:
         """All that was logged or printed, and every error with its causes."""
         errors = ["".join(traceback.format_exception(error)) for error in self.errors]
         return "\n".join([self.heard.getvalue(), *errors, repr(self.sink), str(self.sink), repr(self.options)])
-
-
-def expect(true: bool, message: str) -> None:
-    """Fail with the contract's words."""
-    if not true:
-        pytest.fail(message, pytrace=False)
 
 
 async def end(task: asyncio.Task[Any]) -> None:

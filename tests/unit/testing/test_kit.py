@@ -96,6 +96,13 @@ def test_the_gateway_does_without_pytest() -> None:
     subprocess.run([sys.executable, "-c", code], cwd=example.PAGE.parents[1], check=True, timeout=60)
 
 
+@pytest.mark.parametrize("module", ["fake_odoo", "fake_receiver", "fake_slack", "fake_tryton"])
+def test_a_stand_in_does_without_pytest(module: str) -> None:
+    """The tour of the README starts them where only the gateway is installed."""
+    code = f"import sys; sys.modules['pytest'] = None; import gateway.testing, tests.support.{module}"
+    subprocess.run([sys.executable, "-c", code], cwd=example.PAGE.parents[1], check=True, timeout=60)
+
+
 # -- sinks that break a sentence
 
 
