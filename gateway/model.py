@@ -1,4 +1,4 @@
-"""The words of the product as frozen values. Nothing here does I/O or reads a clock."""
+"""The product's words as frozen values: account, route, signal, delivery, outcome. No I/O and no clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import orjson
 from gateway import signal_types
 
 EVERY = "*"
-"""Stands in a route's `signals` for every type, unknown ones too."""
+"""In a route's `signals`, every type, also unknown ones."""
 
 ALL = frozenset({EVERY})
 
@@ -24,7 +24,7 @@ Ordering = Literal["lane", "none"]
 
 
 class SecretValue:
-    """A secret that can't be shown by accident: `repr`, `str` and format give `***`; `reveal()` gives the text."""
+    """A secret that is not shown by accident: `repr`, `str` and format give `***`, only `reveal()` gives the text."""
 
     __slots__ = ("_text",)
 
@@ -49,7 +49,7 @@ class SecretValue:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A Webhook API key as the gateway keeps it: its SHA-256 digest (32 bytes), a label and an optional end (UTC)."""
+    """A Webhook API key as the gateway keeps it: a SHA-256 digest (32 bytes), a label, an optional end (UTC)."""
 
     digest: bytes = field(repr=False)
     label: str
@@ -58,7 +58,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """How a route retries; seconds, but for `factor`. See gateway.policy."""
+    """A route's retry settings: waits in seconds, and the factor from one to the next. See gateway.policy."""
 
     first: float = 5.0
     factor: float = 2.0
@@ -68,7 +68,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A named use of a sink by an account: which signals it wants and how they are delivered.
+    """A named use of a sink by an account: the signals it wants, and the settings of their delivery.
 
     `options` has passed the sink's schema; its secrets are `SecretValue`. `rate` is in deliveries per second.
     """
@@ -86,6 +86,7 @@ class Route:
     order: Ordering = "lane"
 
     def wants(self, signal_type: str) -> bool:
+        """Return True if signals of this type are delivered on the route."""
         return EVERY in self.signals or signal_type in self.signals
 
     def log_context(self) -> dict[str, object]:
@@ -93,12 +94,12 @@ class Route:
 
 
 RouteKey = tuple[str, str]
-"""Names a route: its account and its name."""
+"""The key of a route: its account's name, then its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One client: endpoint `/signals/<name>`, keys, routes. `rate` is in signals per second."""
+    """One client: the endpoint `/signals/<name>`, keys, routes. `rate` is in signals per second."""
 
     name: str
     tenant: str
@@ -116,10 +117,11 @@ class Account:
 class Signal:
     """One event of an order, as received.
 
-    `payload` is what the sender sent, without `apikey`; the fields beside it are the normalised ones.
-    `occurred_at` is the sender's own datetime in UTC, None where an unknown type has none. `received_at` is UTC.
-    `id` is given by the store when the signal is accepted, in that order; 0 before. `late` is the store's word too:
-    when it was accepted, one of the same order (and item, where both have one) was there with a later `occurred_at`.
+    `payload` is the sent object without `apikey`; the fields beside it are normalised.
+    `occurred_at` is the sender's own datetime in UTC, None if an unknown type has none. `received_at` is UTC.
+    `id` is given by the store, in the order of acceptance; 0 before.
+    `late` is set by the store too. It is True if a signal of the same order with a later `occurred_at` was there
+    already; if both signals name an item, it must be the same item.
     """
 
     account: str
@@ -137,17 +139,17 @@ class Signal:
 
     @property
     def at(self) -> datetime:
-        """When it happened, as far as is known."""
+        """Return the time of the event: `occurred_at`, else `received_at`."""
         return self.occurred_at or self.received_at
 
     def text(self, name: str) -> str:
-        """A payload field as text, "" where it is missing or empty."""
+        """Return a payload field as text, "" if it is missing or empty."""
         value = self.payload.get(name)
         return "" if value is None else str(value)
 
     @property
     def cause(self) -> str:
-        """The cause in words: known codes described, others as sent, "" where there is none."""
+        """Return the cause: a known code in words, any other as sent, "" if there is none."""
         sent = self.text("cause")
         return f"{signal_types.CAUSES[sent]} ({sent})" if sent in signal_types.CAUSES else sent
 
@@ -163,9 +165,9 @@ class Signal:
 
 
 def identity_of(account: str, payload: Mapping[str, Any]) -> str:
-    """32 hex digits that name a signal: BLAKE2b of the account and the canonical payload (no apikey, sorted keys).
+    """Return a signal's identity, 32 hex digits: BLAKE2b of the account and the payload (no apikey, sorted keys).
 
-    The sender has no event id, and the same order, type and time with other content is a second signal; so the
+    The sender gives no event id, and the same order, type and time with other content is a second signal. So the
     whole content is the identity, and only a true retry is a duplicate.
     """
     canonical = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
@@ -173,9 +175,9 @@ def identity_of(account: str, payload: Mapping[str, Any]) -> str:
 
 
 def lane_of(signal: Signal, order: Ordering) -> str | None:
-    """The lane's key on a route: the order's id, so that one order's deliveries stay in order; None is no lane.
+    """Return a delivery's lane on a route: the vendor's order id. None means that it waits for no other delivery.
 
-    The vendor's order id and not the reference: a reseller may reuse a reference for a second order.
+    The order id is preferred to the reference because a reseller may reuse a reference for a second order.
     """
     return (signal.order or signal.order_reference or None) if order == "lane" else None
 
@@ -184,10 +186,11 @@ def lane_of(signal: Signal, order: Ordering) -> str | None:
 class Delivery:
     """One signal on one route, as handed to a sink. `attempt` counts from 1.
 
-    `furthest` is the type furthest along the order's life (see STAGES) among this signal and those accepted before it:
-    of the same item and of the order as a whole, or, where the signal has no item, of the whole order. For a replay it
-    is the furthest of all accepted by now. A sink that moves an order's state looks at it, so that neither a late
-    signal nor a replay moves the order backwards. `replayed` marks a replay.
+    `furthest` is the most advanced type (by its stage) among this signal and the signals accepted before it.
+    Compared are signals of the same item and of the order as a whole; if this signal has no item, all of the order.
+    For a replay, all signals accepted by now are compared.
+    A sink that moves an order's state checks `furthest`, so that no late signal and no replay moves it backwards.
+    `replayed` marks a replay.
     """
 
     signal: Signal
@@ -204,17 +207,17 @@ class Delivery:
 
     @property
     def overtaken(self) -> bool:
-        """Whether the order is known to be further along than this signal says."""
+        """Return True if an accepted signal has brought the order further than this signal does."""
         return signal_types.STAGES.get(self.furthest, 0) > signal_types.STAGES.get(self.signal.type, 0)
 
     @property
     def key(self) -> str:
-        """The idempotency key: the signal's identity, the same for each attempt and each replay."""
+        """Return the idempotency key: the signal's identity, equal for all attempts and replays."""
         return self.signal.identity
 
     @property
     def stamp(self) -> str:
-        """A name that all attempts of a delivery share and a replay does not: it has a later `created_at`.
+        """Return a name that all attempts of a delivery share. A replay has another, by its later `created_at`.
 
         A sink whose target can't look up `key` remembers the stamps of recent deliveries in its state.
         """
@@ -225,7 +228,7 @@ class Delivery:
 
 
 class Kind(enum.StrEnum):
-    """What became of an attempt."""
+    """The result of an attempt."""
 
     DELIVERED = "delivered"
     RETRY = "retry"
@@ -237,8 +240,11 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a sink made of a delivery. `after` (seconds) is the target's own wish for the next try; `healthy` that a
-    retry is this delivery's own matter and says nothing against the target."""
+    """A sink's answer to a delivery.
+
+    `after` is the target's own wish for the next attempt, in seconds. `healthy` is True if the retry is this
+    delivery's own matter and does not count against the target.
+    """
 
     kind: Kind
     reason: str = ""
@@ -256,7 +262,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class RetryAt:
-    """The delivery waits until `at`. `counted` is False where nothing was tried or the route is to blame."""
+    """The delivery waits until `at`. `counted` is False if nothing was tried or the route is to blame."""
 
     at: float
     reason: str = ""
@@ -275,7 +281,7 @@ Decision = Done | RetryAt | Dead
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try of a delivery that did not succeed, as kept. Times in seconds since the epoch."""
+    """One failed attempt, as the store keeps it. `started_at` is in seconds since the epoch."""
 
     number: int
     started_at: float

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 Severity = Literal["info", "warning", "failure", "canceled"]
-"""Progress; trouble that the printer mends itself; trouble at the end of the way; a cancellation."""
+"""Progress; a problem that the printer solves itself; a failed delivery; a cancellation."""
 
 ICONS: Mapping[Severity, str] = {"info": "", "warning": "⚠️", "failure": "⚠️", "canceled": "❌"}
 
@@ -24,12 +24,12 @@ SHIPMENT = ("tracking", "shipping_option")
 class SignalType:
     """One type of signal.
 
-    `stage` says how far along an order's life the type is; 0 is nowhere. Delivered and canceled are the ends. The store
-    keeps stages: a new type gets a free number, and no number is ever changed.
-    `title` is the event in a few words, as a headline; `words` the same within a sentence, the title if empty.
-    `required` and `optional` name the parameters beside `apikey` and `type`; gateway.protocol says what each must be.
+    `stage` orders the types along an order's life; an unknown type has 0. The store keeps stages: a new type gets a
+    free number, and no number ever changes.
+    `title` is the event as a headline; `words` is the event within a sentence, made of the title if empty.
+    `required` and `optional` name the parameters beside `apikey` and `type`; gateway.protocol checks their values.
     `alert` is True for the types that sinks for people get by default.
-    `example` gives values for the parameters that not every type has; samples for tests are made of it.
+    `example` gives values of parameters beside the ids and the time; samples for tests are made of it.
     """
 
     name: str
