@@ -1,10 +1,11 @@
-"""How many signals a second the gateway takes on one core, beside a bare Tornado handler on the same core.
+"""Measure the signals per second that the gateway takes on one core, and a bare Tornado handler on the same core.
 
     python -m tests.bench.ingest [--seconds 10] [--rounds 3] [--connections 64] [--routes 3] [--json]
 
-The gateway runs as `cloudsignal serve` does: every check on, the default log written to a file, each signal synced to
-disk before its answer, and its deliveries to CSV files running meanwhile. The bare handler parses the JSON and answers
-200. They take turns, each time with a new process and an empty store, since machines are noisy; figures are medians.
+The gateway runs as `cloudsignal serve` does. All checks are on, and the default log goes to a file. Each signal is
+synced to disk before its answer, and deliveries to CSV files run meanwhile. The bare handler parses the JSON and
+answers 200. They take turns, because machines are noisy, each with a new process and an empty store. Figures are
+medians.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 from tests.bench import rig
 from tests.support.process import ROOT
 
-GATEWAY, BARE = "gateway", "bare"
+GATEWAY, TORNADO, BARE = "gateway", "tornado", "bare"
 ROWS = (
     ("signals/s", "rate", "{:.0f}"),
     ("p50 ms", "p50", "{:.2f}"),
@@ -32,7 +33,7 @@ ROWS = (
     ("CPU", "cpu", "{:.0%}"),
     ("CPU µs each", "each", "{:.0f}"),
 )
-"""What is printed of each server: label, figure, format."""
+"""Rows of the printed table: label, figure, format."""
 
 
 def run_load(port: int, pid: int, core: int, given: argparse.Namespace) -> dict[str, Any]:
@@ -50,20 +51,24 @@ def run_load(port: int, pid: int, core: int, given: argparse.Namespace) -> dict[
 
 
 def measure(which: str, given: argparse.Namespace, cores: Sequence[int]) -> dict[str, Any]:
-    """One turn of the gateway or the bare handler."""
+    """Return the figures of one turn of a server: GATEWAY, TORNADO (see tests.bench.http) or BARE."""
     with rig.folder(given.directory) as directory:
         routes = {f"export{n}": rig.csv_route(f"{n}") for n in range(given.routes)}
         port = rig.write_config(directory, {"bench": {"bench": routes}}).public
-        command = rig.SERVE if which == GATEWAY else ("tests.bench.bare", str(port), given.bare_loop)
-        with rig.serving(command, port, cores[0], directory) as server:
+        commands = {
+            GATEWAY: rig.SERVE,
+            TORNADO: ("tests.bench.tornado_gateway", *rig.SERVE[1:]),
+            BARE: ("tests.bench.bare", str(port), given.bare_loop),
+        }
+        with rig.serving(commands[which], port, cores[0], directory) as server:
             figures = run_load(port, server.pid, cores[1], given)
-        if which == GATEWAY:
+        if which != BARE:
             figures |= read_store(directory / "gateway.db")
     return figures
 
 
 def read_store(path: Path) -> dict[str, Any]:
-    """What is on disk once the gateway has stopped: how many signals, and deliveries by state."""
+    """Count the signals in a stopped gateway's store, and its deliveries by state."""
     connection = sqlite3.connect(path)
     try:
         (stored,) = connection.execute("SELECT count(*) FROM signals").fetchone()
@@ -74,7 +79,7 @@ def read_store(path: Path) -> dict[str, Any]:
 
 
 def conditions(given: argparse.Namespace, cores: Sequence[int]) -> dict[str, Any]:
-    """What the figures depend on."""
+    """Return the conditions on which the figures depend."""
     return {
         **rig.conditions(given.directory),
         "cores": {"server": cores[0], "load": cores[1]},
@@ -83,7 +88,7 @@ def conditions(given: argparse.Namespace, cores: Sequence[int]) -> dict[str, Any
 
 
 def summarize(turns: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Medians of each server, and the ratio of the rates by round."""
+    """Return each server's medians, and the ratio of the rates in each round."""
     medians = {
         which: {key: statistics.median(turn[key] for turn in each) for _, key, _ in ROWS}
         for which, each in turns.items()
@@ -129,8 +134,9 @@ def render(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def make_parser(text: str | None) -> argparse.ArgumentParser:
+    """Return the parser of this bench's options; `text` is its help."""
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each turn, beside a second to warm up")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each server")
     parser.add_argument("--connections", type=int, default=64)
@@ -140,7 +146,11 @@ def main() -> None:
     )
     parser.add_argument("--directory", type=Path, default=Path(), help="where the store is made; use a real disk")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    given = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    given = make_parser(__doc__).parse_args()
     cores = rig.find_cores()
     turns: dict[str, list[dict[str, Any]]] = {GATEWAY: [], BARE: []}
     for number in range(given.rounds):
