@@ -1,4 +1,4 @@
-"""Observers: nothing by default, counts for Prometheus, and never a broken delivery."""
+"""Observers: the base does nothing, Prometheus counts, and one that fails breaks no delivery."""
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
