@@ -16,7 +16,7 @@ from gateway.cli.options import json_option
 from gateway.cli.progress import progress_bar
 from gateway.errors import GatewayError
 from gateway.model import SecretValue
-from gateway.simulate import Answer, Patience, Sender, Target, disturb, order_lives
+from gateway.simulate import Answer, RetrySchedule, Sender, Target, disturb, simulate_orders
 
 
 @click.command()
@@ -60,7 +60,7 @@ def simulate(
     day = (start or datetime.now(UTC) - timedelta(days=7)).replace(
         hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC
     )
-    events = list(disturb(order_lives(rng, day, timedelta(days=1), orders), rng, late, duplicates))
+    events = list(disturb(simulate_orders(rng, day, timedelta(days=1), orders), rng, late, duplicates))
     with progress_bar("sending", len(events), hidden=as_json) as bar:
         refused: set[str] = set()
 
@@ -76,7 +76,7 @@ def simulate(
             targets,
             connections=connections,
             rate=rate,
-            patience=Patience(attempts=attempts),
+            schedule=RetrySchedule(attempts=attempts),
             ca_file=ca_file,
             on_answer=on_answer,
         )

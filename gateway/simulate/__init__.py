@@ -1,16 +1,16 @@
-"""Plays the sender: realistic lives of orders, and a client that sends and retries as the vendor does."""
+"""The simulated vendor: realistic signals of orders, and a client that sends and retries them as the vendor does."""
 
-from gateway.simulate.lives import Event, disturb, order_lives
-from gateway.simulate.sender import Answer, Patience, Sender, Summary, Target, percentile
+from gateway.simulate.orders import Event, disturb, simulate_orders
+from gateway.simulate.sender import Answer, RetrySchedule, Sender, Summary, Target, percentile
 
 __all__ = [
     "Answer",
     "Event",
-    "Patience",
+    "RetrySchedule",
     "Sender",
     "Summary",
     "Target",
     "disturb",
-    "order_lives",
     "percentile",
+    "simulate_orders",
 ]

@@ -1,6 +1,6 @@
-"""Sends signals as the vendor does: every answer but 200 and 204 is tried again.
+"""A client that sends signals as the vendor does: it retries after every answer except 200 and 204.
 
-The vendor's rule is at most 100 attempts over 7 days (CloudSignal Webhooks v2.0, "Retry"). Its waits are not published.
+The vendor makes at most 100 attempts over 7 days (CloudSignal Webhooks v2.0, "Retry"). Its waits are not published.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ import orjson
 
 from gateway.errors import GatewayError
 from gateway.model import SecretValue
-from gateway.simulate.lives import Event
+from gateway.simulate.orders import Event
 
 ACCEPTED = (200, 204)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An account's endpoint and one of its keys. Raises GatewayError for what is no URL of HTTP."""
+    """An account's endpoint and one of its keys. Raises GatewayError if the URL is not one of HTTP."""
 
     url: str
     key: SecretValue
@@ -47,8 +47,8 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a sender keeps trying: the vendor's 100 attempts, its 7 days shortened to minutes. Waits in seconds."""
+class RetrySchedule:
+    """A sender's retries: the vendor's 100 attempts, with its 7 days shortened to minutes. Waits are in seconds."""
 
     attempts: int = 100
     first: float = 0.2
@@ -56,13 +56,13 @@ class Patience:
     cap: float = 5.0
 
     def wait(self, attempt: int) -> float:
-        """The wait after an attempt, counted from 1, that was not accepted."""
+        """Return the wait after a failed attempt; attempts count from 1."""
         return min(self.cap, self.first * self.factor ** min(attempt - 1, 100))
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What an attempt, counted from 1, was answered: `code` is None where no answer came. `last` is not tried again."""
+    """The answer to an attempt. Attempts count from 1; `code` is None for no answer; `last` is final."""
 
     url: str
     payload: Mapping[str, str]
@@ -78,8 +78,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What became of a run. `codes` counts the answers, "no answer" among them; latencies are of answers, in
-    milliseconds; `duration` in seconds. Signals neither accepted nor given up were still under way."""
+    """The result of a run.
+
+    `codes` counts the answers, "no answer" among them. `p50` and `p99` are latencies of answers in milliseconds,
+    `duration` is in seconds. Signals that are neither accepted nor given up are still under way.
+    """
 
     signals: int
     accepted: int
@@ -92,7 +95,7 @@ class Summary:
 
     @property
     def rate(self) -> float:
-        """Signals a second that were accepted."""
+        """Return the accepted signals per second."""
         return self.accepted / self.duration if self.duration > 0 else 0.0
 
     def as_dict(self) -> dict[str, Any]:
@@ -115,13 +118,13 @@ class Summary:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """The nearest-rank percentile of sorted values, 0 of none."""
+    """Return the nearest-rank percentile of sorted values, 0 if there are none."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
 @dataclass(slots=True)
 class Tally:
-    """Counts answers as they come."""
+    """Counts of answers, kept as they come."""
 
     signals: int = 0
     accepted: int = 0
@@ -144,14 +147,14 @@ class Tally:
 
 
 class Sender:
-    """Sends events to their targets; each order has one target, and its next signal waits for the one before.
+    """A sender of events. Each order goes to one target, and its next signal waits for the one before.
 
-    At most `connections` requests run at once and `rate` signals start a second (retries not counted). `on_answer` is
-    told each answer. `ca_file` is what https targets are checked against, the system's own where None.
+    At most `connections` requests run at once and `rate` signals start per second (retries not counted).
+    `on_answer` gets each answer. https targets are checked against `ca_file`, or the system's own if it is None.
     """
 
-    WINDOW = 1000
-    """Signals under way, waiting for their order's turn or for a retry; beyond, no more are taken."""
+    MAX_IN_FLIGHT = 1000
+    """Signals in flight, including waits for the order's turn or a retry. It bounds the memory of a run."""
 
     def __init__(
         self,
@@ -159,7 +162,7 @@ class Sender:
         *,
         connections: int = 8,
         rate: float | None = None,
-        patience: Patience = Patience(),
+        schedule: RetrySchedule = RetrySchedule(),
         timeout: float = 30.0,
         ca_file: Path | None = None,
         on_answer: Callable[[Answer], object] = lambda answer: None,
@@ -170,7 +173,7 @@ class Sender:
             raise GatewayError("expected at least one endpoint's URL")
         self._targets = targets
         self._rate = rate
-        self._patience = patience
+        self._schedule = schedule
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._tls = make_tls(ca_file)
         self._on_answer = on_answer
@@ -179,12 +182,12 @@ class Sender:
         self._tally = Tally()
         # Not the connector's limit: the wait for a free connection is neither latency nor a reason to time out.
         self._connections = asyncio.Semaphore(connections)
-        self._room = asyncio.Semaphore(self.WINDOW)
+        self._in_flight = asyncio.Semaphore(self.MAX_IN_FLIGHT)
         self._lanes: dict[str, deque[dict[str, str]]] = {}
         self._started = self._next = clock()
 
     async def run(self, events: Iterable[Event]) -> Summary:
-        """Send all events, in their order, until each is accepted or given up."""
+        """Send all events, in their order, until each is accepted or given up. Return the summary."""
         self._started = self._next = self._clock()
         connector = aiohttp.TCPConnector(limit=0, ssl=self._tls)
         async with (
@@ -194,8 +197,8 @@ class Sender:
             asyncio.TaskGroup() as tasks,
         ):
             for _, payload in events:
-                await self._room.acquire()
-                await self._pace()
+                await self._in_flight.acquire()
+                await self._wait_for_rate()
                 self._tally.signals += 1
                 order = payload["order"]
                 lane = self._lanes.setdefault(order, deque())
@@ -205,11 +208,11 @@ class Sender:
         return self.summary()
 
     def summary(self) -> Summary:
-        """What became of the run so far."""
+        """Return the summary of the run so far."""
         return self._tally.summary(self._clock() - self._started)
 
-    async def _pace(self) -> None:
-        """Wait for the next signal's time. A sender that fell behind catches up by a second's worth at most."""
+    async def _wait_for_rate(self) -> None:
+        """Wait until the next signal may start. A late sender catches up by one second's signals at most."""
         if self._rate is None:
             return
         now = self._clock()
@@ -224,7 +227,7 @@ class Sender:
         while lane:
             await self._send(session, target, lane[0])
             lane.popleft()
-            self._room.release()
+            self._in_flight.release()
         del self._lanes[order]
 
     async def _send(self, session: aiohttp.ClientSession, target: Target, payload: dict[str, str]) -> None:
@@ -234,16 +237,16 @@ class Sender:
                 started = self._clock()
                 code = await self._post(session, target.url, body)
                 seconds = self._clock() - started
-            last = code in ACCEPTED or attempt >= self._patience.attempts
+            last = code in ACCEPTED or attempt >= self._schedule.attempts
             answer = Answer(target.url, payload, attempt, code, seconds, last)
             self._tally.add(answer)
             self._on_answer(answer)
             if last:
                 return
-            await self._sleep(self._patience.wait(attempt))
+            await self._sleep(self._schedule.wait(attempt))
 
     async def _post(self, session: aiohttp.ClientSession, url: str, body: bytes) -> int | None:
-        """The answer's code, None where none came whole. What it says is ignored, as the vendor does."""
+        """Post a signal. Return the answer's code, None without a whole answer. Bodies are ignored, as the vendor does."""
         headers = {"Content-Type": "application/json", "User-Agent": "cloudsignal-simulate"}
         try:
             async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
@@ -254,7 +257,7 @@ class Sender:
 
 
 def make_tls(ca_file: Path | None) -> ssl.SSLContext:
-    """The client's side of TLS; GatewayError where the CA file can't be used."""
+    """Return the client's TLS context. Raises GatewayError if the CA file can't be used."""
     try:
         return ssl.create_default_context(cafile=ca_file)
     except (OSError, ssl.SSLError) as error:

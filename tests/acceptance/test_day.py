@@ -13,7 +13,7 @@ import pytest
 
 from gateway.model import SecretValue, identity_of
 from gateway.signal_types import ALERTS, ITEM_SHIPPED
-from gateway.simulate import Answer, Patience, Sender, Target, order_lives
+from gateway.simulate import Answer, RetrySchedule, Sender, Target, simulate_orders
 from gateway.store import open_store
 from gateway.store.contract import Settings
 from gateway.store.values import Filter
@@ -42,7 +42,7 @@ accounts:
 
 @pytest.mark.gen_test(timeout=120)
 async def test_a_day_of_orders_survives_a_kill(tmp_path: Path) -> None:
-    events = list(order_lives(random.Random(5), datetime(2026, 11, 24, tzinfo=UTC), timedelta(days=1), 20))
+    events = list(simulate_orders(random.Random(5), datetime(2026, 11, 24, tzinfo=UTC), timedelta(days=1), 20))
     sent = {identity_of("bookshop", payload): payload for _, payload in events}
     slack, odoo = FakeSlack(), FakeOdoo()
     slack.start()
@@ -62,7 +62,7 @@ async def test_a_day_of_orders_survives_a_kill(tmp_path: Path) -> None:
 
     sender = Sender(
         [Target(f"http://127.0.0.1:{port}/signals/bookshop", SecretValue(KEY))],
-        patience=Patience(first=0.05, cap=0.5),
+        schedule=RetrySchedule(first=0.05, cap=0.5),
         rate=200,
         on_answer=on_answer,
     )

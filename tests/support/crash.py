@@ -19,7 +19,7 @@ import orjson
 
 from cloudsignal_csv.rows import Format
 from gateway.model import SecretValue, Signal, identity_of
-from gateway.simulate import Answer, Patience, Sender, Target, disturb, order_lives
+from gateway.simulate import Answer, RetrySchedule, Sender, Target, disturb, simulate_orders
 from gateway.store import open_store
 from gateway.store.contract import Settings
 from gateway.store.values import Filter
@@ -114,14 +114,14 @@ class CrashRun:
     async def _send(self) -> None:
         """Orders without end, until there were enough kills; and what was begun is sent to its end."""
         target = Target(f"http://127.0.0.1:{self._port}/signals/bookshop", SecretValue(KEY))
-        patience = Patience(attempts=100_000, first=0.02, factor=1.3, cap=0.2)
-        sender = Sender([target], connections=16, rate=400, patience=patience, on_answer=self._note)
+        schedule = RetrySchedule(attempts=100_000, first=0.02, factor=1.3, cap=0.2)
+        sender = Sender([target], connections=16, rate=400, schedule=schedule, on_answer=self._note)
         await sender.run(self._events())
 
     def _events(self) -> Iterable[tuple[datetime, dict[str, str]]]:
         start = datetime(2026, 11, 24, tzinfo=UTC)
         for day in range(1_000_000):
-            lives = order_lives(self._rng, start + timedelta(days=day), timedelta(days=1), 5, prefix=f"D{day}-")
+            lives = simulate_orders(self._rng, start + timedelta(days=day), timedelta(days=1), 5, prefix=f"D{day}-")
             yield from disturb(lives, self._rng, shuffle=0.02, duplicates=0.05)
             if self._enough:
                 return

@@ -17,7 +17,7 @@ from pathlib import Path
 import orjson
 
 from gateway.model import SecretValue, identity_of
-from gateway.simulate import Answer, Patience, Sender, Target, disturb, order_lives
+from gateway.simulate import Answer, RetrySchedule, Sender, Target, disturb, simulate_orders
 from gateway.store import open_store
 from gateway.store.contract import Settings
 from gateway.store.values import Filter
@@ -127,14 +127,14 @@ class Fleet:
 
     async def _send(self) -> Mapping[str, int]:
         target = Target(f"http://127.0.0.1:{self.balancer.port}/signals/bookshop", SecretValue(KEY))
-        patience = Patience(attempts=100_000, first=0.05, factor=1.5, cap=0.5)
-        sender = Sender([target], connections=24, rate=150, patience=patience, timeout=3, on_answer=self._note)
+        schedule = RetrySchedule(attempts=100_000, first=0.05, factor=1.5, cap=0.5)
+        sender = Sender([target], connections=24, rate=150, schedule=schedule, timeout=3, on_answer=self._note)
         return (await sender.run(self._events())).codes
 
     def _events(self) -> Iterable[tuple[datetime, dict[str, str]]]:
         start = datetime(2026, 11, 24, tzinfo=UTC)
         for day in range(1_000_000):
-            lives = order_lives(self.rng, start + timedelta(days=day), timedelta(days=1), 5, prefix=f"D{day}-")
+            lives = simulate_orders(self.rng, start + timedelta(days=day), timedelta(days=1), 5, prefix=f"D{day}-")
             for event in disturb(lives, self.rng, shuffle=0.02, duplicates=0.05):
                 if self._enough:
                     return

@@ -1,4 +1,4 @@
-"""The sender sends and retries as the vendor does, and counts what it was answered. Waits are told, not waited for."""
+"""The simulated sender sends and retries as the vendor does, and counts the answers. The clock is a fake one."""
 
 import asyncio
 import ssl
@@ -13,7 +13,7 @@ import trustme
 
 from gateway.errors import GatewayError
 from gateway.model import SecretValue
-from gateway.simulate import Answer, Event, Patience, Sender, Summary, Target, percentile
+from gateway.simulate import Answer, Event, RetrySchedule, Sender, Summary, Target, percentile
 from tests.support.stub import Answer as Reply
 from tests.support.stub import Fault, Request, Stub
 
@@ -25,7 +25,7 @@ PATH = "/signals/bookshop"
 
 
 class Clock:
-    """Stands still but for the sleeps asked of it."""
+    """A clock that moves only by the sleeps asked of it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -132,7 +132,7 @@ async def test_an_endpoint_that_hangs_gives_no_answer() -> None:
 async def test_an_endpoint_that_is_not_there_is_given_up_after_the_last_attempt() -> None:
     async with running() as stub:
         gone = stub.url
-    sender = Sender([Target(gone, SecretValue(KEY))], patience=Patience(attempts=3), sleep=Clock().sleep)
+    sender = Sender([Target(gone, SecretValue(KEY))], schedule=RetrySchedule(attempts=3), sleep=Clock().sleep)
     summary = await sender.run([event()])
     assert (summary.accepted, summary.given_up, summary.codes) == (0, 1, {"no answer": 3})
     assert (summary.p50, summary.p99) == (0.0, 0.0)
@@ -147,12 +147,12 @@ async def test_the_vendor_gives_up_after_100_attempts() -> None:
 async def test_waits_grow_up_to_a_cap() -> None:
     clock = Clock()
     async with running(*[Reply(503)] * 4) as stub:
-        await make_sender(stub, clock, patience=Patience(first=1.0, factor=3.0, cap=10.0)).run([event()])
+        await make_sender(stub, clock, schedule=RetrySchedule(first=1.0, factor=3.0, cap=10.0)).run([event()])
     assert clock.slept == [1.0, 3.0, 9.0, 10.0]
 
 
-def test_patience_has_no_limit_of_its_own() -> None:
-    assert Patience().wait(10**6) == Patience().cap
+def test_the_wait_has_a_cap_for_any_number_of_attempts() -> None:
+    assert RetrySchedule().wait(10**6) == RetrySchedule().cap
 
 
 # -- order, rate, connections ----------------------------------------------------------------------
@@ -166,7 +166,7 @@ async def test_an_orders_next_signal_waits_for_the_one_before() -> None:
 
 async def test_after_a_signal_given_up_the_order_goes_on() -> None:
     async with running(Reply(400), Reply(400)) as stub:
-        summary = await make_sender(stub, patience=Patience(attempts=2)).run([event(step=1), event(step=2)])
+        summary = await make_sender(stub, schedule=RetrySchedule(attempts=2)).run([event(step=1), event(step=2)])
     assert steps(stub) == [1, 1, 2]
     assert (summary.accepted, summary.given_up) == (1, 1)
 
@@ -228,7 +228,7 @@ async def test_so_many_requests_run_at_once_as_there_are_connections() -> None:
 
 async def test_a_silent_endpoint_does_not_make_the_sender_take_in_everything() -> None:
     class Narrow(Sender):
-        WINDOW = 3
+        MAX_IN_FLIGHT = 3
 
     taken, answered = 0, 0
 
@@ -236,7 +236,7 @@ async def test_a_silent_endpoint_does_not_make_the_sender_take_in_everything() -
         nonlocal taken
         for n in range(20):
             taken += 1
-            assert taken - answered <= Narrow.WINDOW + 1  # one is in the sender's hand
+            assert taken - answered <= Narrow.MAX_IN_FLIGHT + 1  # one is in the sender's hand
             yield event(str(n % 2), n)
 
     def on_answer(answer: Answer) -> None:
@@ -298,7 +298,7 @@ async def test_https_with_a_ca_of_ones_own(authority: trustme.CA, tmp_path: Path
 
 async def test_https_without_it_is_not_trusted(authority: trustme.CA) -> None:
     async with running(ssl_options=server_tls(authority)) as stub:
-        summary = await make_sender(stub, patience=Patience(attempts=1)).run([event()])
+        summary = await make_sender(stub, schedule=RetrySchedule(attempts=1)).run([event()])
     assert (summary.codes, stub.requests) == ({"no answer": 1}, [])
 
 

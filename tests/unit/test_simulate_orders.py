@@ -1,4 +1,4 @@
-"""Simulated lives of orders are possible ones, and the same seed tells the same."""
+"""Simulated orders tell only possible stories, and equal seeds give equal signals."""
 
 import json
 import random
@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import model, protocol, signal_types
-from gateway.simulate import Event, disturb, order_lives
+from gateway.simulate import Event, disturb, simulate_orders
 
 START = datetime(2026, 11, 24, 8, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -33,14 +33,14 @@ LETTERS = {
 WHOLE = "VP(EP)*DKS(T[CF])?"
 CANCELED = "V(P(EP)*(E|D)?)?X"
 BROKEN_OFF = "V(P(EP)*(E|DK?)?)?"
-"""An item's story, a letter a signal; a broken off one is of a canceled order."""
+"""Patterns of an item's signals, one letter each; BROKEN_OFF is for the items of a canceled order."""
 
 
-def play(seed: int, orders: int, **more: str) -> list[Event]:
-    return list(order_lives(random.Random(seed), START, DAY, orders, **more))
+def simulate(seed: int, orders: int, **more: str) -> list[Event]:
+    return list(simulate_orders(random.Random(seed), START, DAY, orders, **more))
 
 
-lives = st.builds(play, st.integers(0, 2**32), st.integers(1, 12))
+EVENTS = st.builds(simulate, st.integers(0, 2**32), st.integers(1, 12))
 
 
 def by_order(events: list[Event]) -> dict[str, list[dict[str, str]]]:
@@ -62,7 +62,7 @@ def is_canceled(story: list[dict[str, str]]) -> bool:
     return any(payload["type"] == signal_types.ORDER_CANCELED for payload in story)
 
 
-@given(lives)
+@given(EVENTS)
 def test_every_payload_is_a_valid_signal_of_its_moment(events: list[Event]) -> None:
     for at, payload in events:
         signal = protocol.parse("bookshop", payload, START)
@@ -75,7 +75,7 @@ def parameters(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return signal_types.TYPES[kind].required, signal_types.TYPES[kind].optional
 
 
-@given(lives)
+@given(EVENTS)
 def test_no_signal_comes_twice(events: list[Event]) -> None:
     identities = [model.identity_of("bookshop", payload) for _, payload in events]
     assert len(set(identities)) == len(identities)
@@ -83,25 +83,25 @@ def test_no_signal_comes_twice(events: list[Event]) -> None:
 
 @given(st.integers(), st.integers(1, 20))
 def test_a_seed_tells_the_same_to_the_byte(seed: int, orders: int) -> None:
-    assert json.dumps(play(seed, orders), default=str) == json.dumps(play(seed, orders), default=str)
+    assert json.dumps(simulate(seed, orders), default=str) == json.dumps(simulate(seed, orders), default=str)
 
 
 def test_another_seed_tells_of_other_orders() -> None:
-    assert not set(by_order(play(1, 50))) & set(by_order(play(2, 50)))
+    assert not set(by_order(simulate(1, 50))) & set(by_order(simulate(2, 50)))
 
 
-@given(lives)
+@given(EVENTS)
 def test_signals_come_by_time(events: list[Event]) -> None:
     assert all(one[0] <= two[0] for one, two in pairwise(events))
 
 
-@given(lives)
+@given(EVENTS)
 def test_an_order_is_validated_before_anything_else(events: list[Event]) -> None:
     for story in by_order(events).values():
         assert [n for n, payload in enumerate(story) if payload["type"] == signal_types.ORDER_VALIDATED] == [0]
 
 
-@given(lives)
+@given(EVENTS)
 def test_nothing_follows_an_orders_cancellation_and_nothing_was_shipped(events: list[Event]) -> None:
     for story in filter(is_canceled, by_order(events).values()):
         types = [payload["type"] for payload in story]
@@ -109,7 +109,7 @@ def test_nothing_follows_an_orders_cancellation_and_nothing_was_shipped(events: 
         assert signal_types.ITEM_SHIPPED not in types
 
 
-@given(lives)
+@given(EVENTS)
 def test_every_item_has_a_possible_story(events: list[Event]) -> None:
     for story in by_order(events).values():
         possible = f"{WHOLE}|{CANCELED}" + (f"|{BROKEN_OFF}" if is_canceled(story) else "")
@@ -118,14 +118,14 @@ def test_every_item_has_a_possible_story(events: list[Event]) -> None:
             assert re.fullmatch(possible, letters), letters
 
 
-@given(lives)
+@given(EVENTS)
 def test_an_items_times_rise(events: list[Event]) -> None:
     for story in by_order(events).values():
         for item in by_item(story).values():
             assert all(one["datetime"] < two["datetime"] for one, two in pairwise(item))
 
 
-@given(lives)
+@given(EVENTS)
 def test_items_of_a_parcel_are_shipped_together(events: list[Event]) -> None:
     for story in by_order(events).values():
         shipped = [payload for payload in story if payload["type"] == signal_types.ITEM_SHIPPED]
@@ -136,7 +136,7 @@ def test_items_of_a_parcel_are_shipped_together(events: list[Event]) -> None:
         )
 
 
-@given(lives)
+@given(EVENTS)
 def test_ids_look_like_the_vendors(events: list[Event]) -> None:
     for number, story in enumerate(sorted(by_order(events).values(), key=lambda story: story[0]["order"]), 10001):
         order = story[0]["order"]
@@ -148,7 +148,7 @@ def test_ids_look_like_the_vendors(events: list[Event]) -> None:
 
 
 def test_references_take_a_prefix() -> None:
-    assert {payload["order_reference"] for _, payload in play(1, 3, prefix="web/")} == {
+    assert {payload["order_reference"] for _, payload in simulate(1, 3, prefix="web/")} == {
         "web/10001",
         "web/10002",
         "web/10003",
@@ -156,29 +156,26 @@ def test_references_take_a_prefix() -> None:
 
 
 def test_orders_are_placed_all_over_the_time() -> None:
-    placed = [at for at, payload in play(3, 24) if payload["type"] == signal_types.ORDER_VALIDATED]
+    placed = [at for at, payload in simulate(3, 24) if payload["type"] == signal_types.ORDER_VALIDATED]
     assert [int((at - START) / timedelta(hours=1)) for at in placed] == list(range(24))
 
 
 def test_a_start_in_another_zone_is_told_in_utc() -> None:
     elsewhere = START.astimezone(timezone(timedelta(hours=5)))
-    assert list(order_lives(random.Random(1), elsewhere, DAY, 2)) == play(1, 2)
+    assert list(simulate_orders(random.Random(1), elsewhere, DAY, 2)) == simulate(1, 2)
 
 
-def test_lives_are_told_as_they_go() -> None:
-    endless = order_lives(random.Random(1), START, timedelta(days=1e6), 10**9)
+def test_signals_are_made_as_they_are_asked_for() -> None:
+    endless = simulate_orders(random.Random(1), START, timedelta(days=1e6), 10**9)
     assert next(endless)[1]["type"] == signal_types.ORDER_VALIDATED
     assert len(list(islice(endless, 1000))) == 1000
 
 
 def test_a_busy_day_has_everything_in_it() -> None:
-    events = play(1, 2000)
+    events = simulate(1, 2000)
     types = Counter(payload["type"] for _, payload in events)
-    causes = {
-        payload["cause"]
-        for _, payload in events
-        if payload["type"] in (signal_types.ITEM_CANCELED, signal_types.ORDER_CANCELED)
-    }
+    canceled = (signal_types.ITEM_CANCELED, signal_types.ORDER_CANCELED)
+    causes = {payload["cause"] for _, payload in events if payload["type"] in canceled}
     errors = [payload for _, payload in events if payload["type"] == signal_types.ITEM_ERROR]
     stories = by_order(events).values()
     assert set(types) == set(signal_types.TYPES)
@@ -194,23 +191,23 @@ def test_a_busy_day_has_everything_in_it() -> None:
 
 
 def test_no_orders_no_signals() -> None:
-    assert play(1, 0) == []
+    assert simulate(1, 0) == []
 
 
 # -- late ones and duplicates ----------------------------------------------------------------------
 
 
-@given(lives)
+@given(EVENTS)
 def test_undisturbed_is_unchanged(events: list[Event]) -> None:
     assert list(disturb(events, random.Random(1))) == events
 
 
-@given(lives)
+@given(EVENTS)
 def test_duplicates_follow_at_once(events: list[Event]) -> None:
     assert list(disturb(events, random.Random(1), duplicates=1.0)) == [event for event in events for _ in range(2)]
 
 
-@given(lives, st.integers())
+@given(EVENTS, st.integers())
 def test_late_signals_come_after_the_next_of_their_order(events: list[Event], seed: int) -> None:
     sent = list(disturb(events, random.Random(seed), shuffle=0.3))
     assert sorted(map(repr, sent)) == sorted(map(repr, events))
@@ -220,7 +217,7 @@ def test_late_signals_come_after_the_next_of_their_order(events: list[Event], se
 
 
 def test_the_shares_are_kept() -> None:
-    events = play(1, 1000)
+    events = simulate(1, 1000)
     late = list(disturb(events, random.Random(2), shuffle=0.1))
     doubled = list(disturb(events, random.Random(2), duplicates=0.1))
     places = {id(event): place for place, event in enumerate(events)}
