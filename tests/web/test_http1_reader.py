@@ -1,0 +1,121 @@
+"""HTTP/1.1 server: the reader by itself, from bytes to exchanges."""
+
+import pytest
+
+from gateway.errors import GatewayError, MalformedRequest, MethodNotAllowed, TooLarge
+from gateway.web.http1.messages import Answer, Request
+from gateway.web.http1.reader import RequestReader, path_of
+from gateway.web.limits import Limits
+from tests.support.wire import chunks, head, plain
+
+
+class Form:
+    """A resource that takes POST with a body of at most 10 bytes."""
+
+    methods = frozenset({"POST"})
+    max_body = 10
+
+    async def answer(self, request: Request) -> Answer:
+        return Answer(200)
+
+    def refuse(self, request: Request, error: GatewayError) -> Answer:
+        return Answer(400)
+
+
+class OneRoute:
+    """A route table with the same resource for every path."""
+
+    fallback = Form()
+
+    def find(self, path: str) -> Form:
+        return self.fallback
+
+
+def make_reader() -> RequestReader:
+    return RequestReader("203.0.113.5", OneRoute)
+
+
+def feed(data: bytes, size: int = 0) -> RequestReader:
+    """Return a reader that was fed all bytes, in reads of `size` if that is given."""
+    reader = make_reader()
+    for start in range(0, len(data), size or len(data)):
+        reader.feed(data[start : start + (size or len(data))])
+    return reader
+
+
+@pytest.mark.parametrize("size", [0, 1, 7])
+def test_pipelined_requests_become_exchanges_in_order(size: int) -> None:
+    many = [plain(b"%d" % n) for n in range(20)]
+    reader = feed(b"".join(many), size)
+    assert [exchange.request.body for exchange in reader.ready] == [b"%d" % n for n in range(20)]
+    assert reader.incoming is None
+    assert not any(exchange.closes or exchange.refusal for exchange in reader.ready)
+
+
+def test_a_request_has_its_peer_path_and_used_headers() -> None:
+    reader = feed(head("X-Forwarded-For: 1.1.1.1", "X-Other: x", "x-forwarded-for: 2.2.2.2", path="/a/b?c=/d"))
+    (exchange,) = reader.ready
+    request = exchange.request
+    assert (request.peer, request.method, request.path) == ("203.0.113.5", "POST", "/a/b")
+    assert request.headers == {b"x-forwarded-for": b"1.1.1.1,2.2.2.2"}
+    assert (request.header(b"x-forwarded-for"), request.header(b"expect")) == ("1.1.1.1,2.2.2.2", "")
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (head(method="GET"), MethodNotAllowed),
+        (head(method="BREW"), MethodNotAllowed),
+        (head("Content-Length: 11"), TooLarge),
+        (head("Transfer-Encoding: chunked") + chunks(b"x" * 11, 3), TooLarge),
+        (b"EHLO relay\r\n", MalformedRequest),
+    ],
+    ids=["method", "unregistered method", "length", "chunks", "no HTTP"],
+)
+def test_a_refused_request_is_ready_once_and_closes(data: bytes, error: type[GatewayError]) -> None:
+    (exchange,) = feed(data).ready
+    assert type(exchange.refusal) is error
+    assert exchange.closes
+
+
+def test_upgrade_offers_are_ignored_however_many_come() -> None:
+    offer = ("Connection: Upgrade", "Upgrade: h2c")
+    reader = feed((head(*offer, "Content-Length: 2") + b"{}") * 2000)
+    assert [exchange.request.body for exchange in reader.ready] == [b"{}"] * 2000
+
+
+def test_a_head_is_oversized_beyond_its_limit() -> None:
+    reader = make_reader()
+    reader.feed(b"POST / HTTP/1.1\r\n")
+    limits = Limits(head_size=100)
+    reader.feed(b"X: " + b"y" * 97)
+    assert reader.incoming is not None
+    assert not reader.incoming.is_oversized(limits)
+    reader.feed(b"y")
+    assert reader.incoming.is_oversized(limits)
+
+
+def test_a_body_in_tiny_chunks_is_oversized_beyond_its_limit() -> None:
+    reader = make_reader()
+    reader.feed(head("Transfer-Encoding: chunked"))
+    limits = Limits(head_size=20, chunk_overhead=2)
+    reader.feed(b"1;" + b"x" * 38)
+    assert reader.incoming is not None
+    assert not reader.incoming.is_oversized(limits)
+    reader.feed(b"x")
+    assert reader.incoming.is_oversized(limits)
+
+
+@pytest.mark.parametrize(
+    ("target", "path"),
+    [
+        (b"/signals/a", "/signals/a"),
+        (b"/signals/a?b", "/signals/a"),
+        (b"http://host:80/signals/a?b", "/signals/a"),
+        (b"HTTPS://host", "/"),
+        (b"*", "*"),
+        (b"/\xff", "/\xff"),
+    ],
+)
+def test_the_path_of_a_target(target: bytes, path: str) -> None:
+    assert path_of(target) == path
