@@ -1,4 +1,9 @@
-"""Takes signals in: authenticate, limit, validate, commit. What it returns is on disk. No Tornado here."""
+"""Taking signals in: decode, authenticate, limit the rate, parse, commit. A returned receipt is on disk.
+
+Each stage has one name. A `body` is the bytes of a request, a `DecodedBody` has its payload and its key. A `payload` is
+the JSON object, a `Signal` the valid payload without its key. A `Receipt` says that the signal is on disk. This module
+knows nothing of HTTP.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +24,14 @@ from gateway.store.values import Refused, Target
 from gateway.token_bucket import TokenBuckets
 
 BAD_KEYS_PER_MINUTE = 60
-ADDRESSES_KEPT = 10_000
+"""Wrong keys per minute and address. More get 429 instead of 401, which slows guessing. Setting: server."""
+MAX_TOKEN_BUCKETS = 10_000
+"""Addresses or accounts whose rate is remembered. Bounds memory; the one that sent longest ago is forgotten first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A signal on disk. `id` is 0 for a duplicate; `held` means that the account does not know its order yet."""
+    """A signal on disk. `id` is 0 for a duplicate. `held` is True if the account does not know its order yet."""
 
     signal: Signal
     id: int
@@ -34,10 +41,10 @@ class Receipt:
 
 
 class Ingest:
-    """Receives for all accounts. `accounts` and `bad_keys_per_minute` may be replaced at any time, as a reload does.
-    Those who wait for an answer are counted by `senders`.
+    """The way in for all accounts. A reload may replace `accounts` and `bad_keys_per_minute` at any time.
 
-    `on_accepted(account, routes)` is called after the commit of a signal that has deliveries to make.
+    `on_accepted(account, routes)` is called after the commit of a signal that has pending deliveries. `senders` counts
+    the requests of authenticated senders from their arrival to their answer.
     """
 
     def __init__(
@@ -56,73 +63,75 @@ class Ingest:
         self._observer = observer or Observer()
         self._on_accepted = on_accepted
         self.bad_keys_per_minute = bad_keys_per_minute
-        self._signals = TokenBuckets(ADDRESSES_KEPT)
-        self._bad_keys = TokenBuckets(ADDRESSES_KEPT)
+        self._account_rates = TokenBuckets(MAX_TOKEN_BUCKETS)
+        self._bad_keys = TokenBuckets(MAX_TOKEN_BUCKETS)
         self._senders = senders or Senders()
 
     async def receive(self, account: str, body: bytes, address: str, now: datetime) -> Receipt:
-        """Take a request's body for an account, from a client's address.
+        """Take the body of a request to an account in. `address` is the client's, `now` is in UTC.
 
-        Raises Unauthorized; TooManyRequests; InvalidSignal, once the request is in quarantine; StoreError or
-        ShuttingDown, and then the sender must try again.
+        Raises Unauthorized, TooManyRequests, or InvalidSignal once the request is in quarantine. Raises StoreError or
+        ShuttingDown if nothing was kept; then the sender must retry.
         """
         if self.stopping:
             raise ShuttingDown()
-        request = _read(body)
-        known = self._authenticate(account, request.key, address, now)
-        self._limit(known, now)
-        self._senders.come()  # only now: deliveries do not give way to strangers
+        decoded = decode_body(body)
+        known = self._authenticate(account, decoded.key, address, now)
+        self._limit_rate(known, now)
+        self._senders.come()  # after authentication, so that strangers can't slow deliveries down
         try:
-            return await self._take(known, request, now)
+            return await self._accept(known, await self._parse_or_quarantine(known, decoded, now))
         finally:
             self._senders.go()
 
-    async def readmit(self, account: str, body: str, now: datetime) -> Receipt:
-        """Take in what quarantine kept of a request, whose key was right: validated and routed as any other, by the
-        settings of now. Raises InvalidSignal where it still is no valid signal; StoreError."""
-        return await self._accept(self.accounts[account], read_again(self.accounts[account], body, now))
+    async def readmit(self, account: str, kept: str, now: datetime) -> Receipt:
+        """Take a request from quarantine in, with today's settings. `kept` is the text that quarantine kept of it.
+
+        Raises InvalidSignal if it still is no valid signal, or StoreError.
+        """
+        known = self.accounts[account]
+        return await self._accept(known, parse_quarantined(known, kept, now))
 
     def stop(self) -> None:
-        """Take nothing more. What is under way goes on, see `drain`."""
+        """Refuse new requests. Those that wait for the store go on, see `drain`."""
         self.stopping = True
 
     async def drain(self) -> None:
-        """Wait until nothing is under way."""
+        """Wait until no request waits for the store."""
         await self._senders.gone()
 
-    async def _take(self, account: Account, request: _Request, now: datetime) -> Receipt:
+    async def _parse_or_quarantine(self, account: Account, decoded: DecodedBody, now: datetime) -> Signal:
         try:
-            signal = _parse(account, request, now)
+            return parse_decoded(account, decoded, now)
         except InvalidSignal as error:
-            await self._quarantine(account, request, error, now)
+            await self._quarantine(account, decoded, error, now)
             raise
-        return await self._accept(account, signal)
 
     def _authenticate(self, name: str, key: object, address: str, now: datetime) -> Account:
         account = self.accounts.get(name)
         if keys.match(key, account.keys if account else (), now) and account:
             return account
         self._observer.bad_key(name if account else NO_ACCOUNT)
-        # Only wrong keys are counted and turned away: the vendor sends for all its clients from the same
-        # addresses, so one client's wrong key must not lock out the others.
+        # Only wrong keys count. The vendor sends for all its clients from the same addresses, so one client's wrong
+        # key must not lock out the others.
         limit = self.bad_keys_per_minute
         wait = self._bad_keys.take(address, limit / 60, limit, now.timestamp())
         raise TooManyRequests("Too many wrong keys.", retry_after=wait) if wait else Unauthorized()
 
-    def _limit(self, account: Account, now: datetime) -> None:
+    def _limit_rate(self, account: Account, now: datetime) -> None:
         if account.rate is None:
             return
-        wait = self._signals.take(account.name, account.rate, None, now.timestamp())
+        wait = self._account_rates.take(account.name, account.rate, None, now.timestamp())
         if wait:
             raise TooManyRequests(retry_after=wait)
 
-    async def _quarantine(self, account: Account, request: _Request, error: InvalidSignal, now: datetime) -> None:
-        refused = Refused(account.name, now.timestamp(), _text_to_keep(request), error.fields)
+    async def _quarantine(self, account: Account, decoded: DecodedBody, error: InvalidSignal, now: datetime) -> None:
+        refused = Refused(account.name, now.timestamp(), text_to_keep(decoded), error.fields)
         await self._store.quarantine(refused)
         self._observer.signal_quarantined(account.name)
 
     async def _accept(self, account: Account, signal: Signal) -> Receipt:
-        targets, unrouted = _route(account.routes.values(), signal)
+        targets, unrouted = choose_routes(account.routes.values(), signal)
         hold = account.unknown_orders == "hold"
         accepted = await self._store.accept(signal, targets, unrouted, hold)
         receipt = Receipt(
@@ -149,8 +158,8 @@ class Ingest:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
-    """A body and what was made of it: a JSON object, or the error; and the key that was presented."""
+class DecodedBody:
+    """A body, the key presented in it, and its payload, or the error if it is no JSON object."""
 
     body: bytes
     key: Any
@@ -158,45 +167,48 @@ class _Request:
     error: InvalidSignal | None = None
 
 
-def _read(body: bytes) -> _Request:
+def decode_body(body: bytes) -> DecodedBody:
+    """Decode a body. A body that is no JSON object may still present a right key, which quarantine asks for."""
     try:
         payload = protocol.decode(body)
     except InvalidSignal as error:
-        return _Request(body, keys.find_key(body), error=error)
-    return _Request(body, payload.get(keys.FIELD), payload)
+        return DecodedBody(body, keys.find_key(body), error=error)
+    return DecodedBody(body, payload.get(keys.FIELD), payload)
 
 
-def _parse(account: Account, request: _Request, now: datetime) -> Signal:
-    if request.payload is None:
-        raise request.error or InvalidSignal()
-    return _check_type(account, protocol.parse(account.name, keys.remove_key(request.payload, request.key), now))
+def parse_decoded(account: Account, decoded: DecodedBody, now: datetime) -> Signal:
+    """Return the signal in a decoded body. Raises InvalidSignal."""
+    if decoded.payload is None:
+        raise decoded.error or InvalidSignal()
+    return parse_payload(account, keys.remove_key(decoded.payload, decoded.key), now)
 
 
-def read_again(account: Account, body: str, now: datetime) -> Signal:
-    """The signal in what quarantine kept of a request. Raises InvalidSignal."""
-    # There is no key in it; what is looked for is whether it can be written as JSON at all.
-    payload = keys.remove_key(protocol.decode(body.encode()), "")
-    return _check_type(account, protocol.parse(account.name, payload, now))
+def parse_quarantined(account: Account, kept: str, now: datetime) -> Signal:
+    """Return the signal in the text that quarantine kept of a request. Raises InvalidSignal."""
+    # The text holds no key. Removing one also refuses a payload that is nested too deeply to be written.
+    return parse_payload(account, keys.remove_key(protocol.decode(kept.encode()), ""), now)
 
 
-def _check_type(account: Account, signal: Signal) -> Signal:
+def parse_payload(account: Account, payload: Mapping[str, Any], now: datetime) -> Signal:
+    """Return the signal in a payload without its key. Raises InvalidSignal, also for a type the account rejects."""
+    signal = protocol.parse(account.name, payload, now)
     if account.unknown_types == "reject" and signal.type not in signal_types.TYPES:
         raise InvalidSignal({"type": "is not known, and this account takes known types only"})
     return signal
 
 
-def _text_to_keep(request: _Request) -> str:
-    """What quarantine keeps: the payload without its key, or the body as text where it is no JSON object."""
-    if request.payload is not None:
+def text_to_keep(decoded: DecodedBody) -> str:
+    """Return the text for quarantine: the payload without its key, or the body as text if it is no JSON object."""
+    if decoded.payload is not None:
         try:
-            return orjson.dumps(keys.remove_key(request.payload, request.key)).decode()
-        except InvalidSignal:  # nested too deeply to be written again
+            return orjson.dumps(keys.remove_key(decoded.payload, decoded.key)).decode()
+        except InvalidSignal:  # nested too deeply to be written
             pass
-    return keys.remove_key_from_text(request.body, request.key)
+    return keys.remove_key_from_text(decoded.body, decoded.key)
 
 
-def _route(routes: Iterable[Route], signal: Signal) -> tuple[Sequence[Target], Sequence[str]]:
-    """Where a signal goes, and the names of the routes that did not ask for it."""
+def choose_routes(routes: Iterable[Route], signal: Signal) -> tuple[Sequence[Target], Sequence[str]]:
+    """Return the targets of a signal, and the names of the enabled routes that did not ask for its type."""
     targets, unrouted = [], []
     for route in routes:
         if not route.enabled:

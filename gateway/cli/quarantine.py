@@ -20,7 +20,7 @@ from gateway.cli.opening import run_on_store, with_store
 from gateway.cli.options import config_option, json_option, limit_option, time
 from gateway.config import Config, load_config
 from gateway.errors import InvalidSignal
-from gateway.ingest import Ingest, read_again
+from gateway.ingest import Ingest, parse_quarantined
 from gateway.store.contract import Store
 from gateway.store.values import Filter, QuarantineRow
 
@@ -159,7 +159,7 @@ def judge(config: Config, row: QuarantineRow, now: datetime) -> Verdict:
     if account is None:
         return Verdict(row.id, row.account, "refused", errors={"account": "is not configured"})
     try:
-        signal = read_again(account, row.body, now)
+        signal = parse_quarantined(account, row.body, now)
     except InvalidSignal as error:
         return Verdict(row.id, row.account, "refused", errors=error.fields)
     routes = [route.name for route in account.routes.values() if route.enabled and route.wants(signal.type)]
