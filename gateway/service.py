@@ -10,7 +10,6 @@ import ssl
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,9 +24,9 @@ from gateway.ingest import Ingest
 from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route
-from gateway.operate.housekeeping import keep_house, make_room
+from gateway.operate.housekeeping import keep_house, make_partitions
 from gateway.senders import Senders
-from gateway.sink.api import Context, Shared
+from gateway.sink.api import Shared
 from gateway.store import open_store
 from gateway.store.contract import Store
 from gateway.web.admin.app import make_admin_app, make_admin_server
@@ -83,7 +82,7 @@ class Service:
             stack.push_async_callback(self.store.close)
             self.store.on_failure(self.observer.store_failed)
             released, pulled = await self._recover()
-            await make_room(self.store, self._earliest_now(), self.config.retention)
+            await make_partitions(self.store, self._earliest_now(), self.config.retention)
             self.senders = Senders()
             runners = self._make_runners(enabled_routes(self.config))
             self.dispatcher = Dispatcher(runners, self.store, self._now, self.senders)
@@ -243,35 +242,3 @@ class Service:
             # Each worker has its own figures, so each has its own port.
             own = port + (self._worker or 0) if port else 0
             self.admin_url = listen(admin, (host, own), "http", stack)
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What a route's target said when it was asked."""
-
-    account: str
-    route: str
-    sink: str
-    ok: bool
-    details: tuple[str, ...]
-
-
-async def check_routes(config: Config) -> list[Finding]:
-    """Ask the target of each enabled route whether it could deliver; in the config's order."""
-    redact = Redactor(config.secrets)
-    routes = [r for account in config.accounts.values() for r in account.routes.values() if r.enabled]
-    return list(await asyncio.gather(*(check_route(config, route, redact) for route in routes)))
-
-
-async def check_route(config: Config, route: Route, redact: Redactor) -> Finding:
-    sink_class = config.loaded[route.sink].sink
-    assert sink_class is not None
-    sink = sink_class(route.options, Context(route.account, route.tenant, route.name))
-    try:
-        found = await asyncio.wait_for(sink.check(), sink.timeout)
-        ok, details = found.ok, found.details
-    except Exception as error:
-        ok, details = False, (f"{type(error).__name__}: {error}",)
-    finally:
-        await sink.close()
-    return Finding(route.account, route.name, route.sink, ok, tuple(map(redact, details)))

@@ -1,4 +1,4 @@
-"""The command line. Exit codes: 0 ok, 1 the config or the data is wrong, 2 wrong usage."""
+"""The command line. Exit codes: 0 ok, 1 wrong configuration or data, 2 wrong usage, 130 interrupted."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ import click
 from gateway import __version__
 from gateway.cli import (
     audit,
+    check,
     database,
-    explain,
+    deliveries,
     export,
     keys,
+    orders,
+    plugins,
     purge,
     quarantine,
     reload,
@@ -26,7 +29,7 @@ from gateway.errors import GatewayError
 
 
 class Commands(click.Group):
-    """Ends every command's GatewayError with its message on stderr and exit code 1."""
+    """Print a GatewayError of any command to stderr and exit with code 1."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -36,13 +39,13 @@ class Commands(click.Group):
             sys.exit(1)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Each with its whole first sentence, where click would cut it."""
+        """List each command with its whole first sentence, which click would cut."""
         commands = [(name, self.commands[name].get_short_help_str(limit=1000)) for name in self.list_commands(ctx)]
         with formatter.section("Commands"):
             formatter.write_dl(commands)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """In the order of use, not of the alphabet."""
+        """Return the commands in the order of COMMANDS, not of the alphabet."""
         return list(self.commands)
 
 
@@ -52,20 +55,32 @@ def main() -> None:
     """CloudSignal Gateway: takes Cloudprinter's signals into custody and delivers them to your sinks."""
 
 
-for module in (
-    serve,
-    reload,
-    simulate,
-    signals,
-    explain,
-    quarantine,
-    export,
-    routes,
-    replay,
-    audit,
-    purge,
-    database,
-    keys,
-):
-    for command in module.COMMANDS:
-        main.add_command(command)
+COMMANDS = (
+    serve.serve,
+    check.check,
+    check.init,
+    reload.reload,
+    simulate.simulate,
+    signals.signals,
+    signals.show,
+    signals.explain,
+    deliveries.deliveries,
+    deliveries.dead,
+    replay.replay,
+    routes.routes,
+    routes.pause,
+    routes.resume,
+    orders.orders,
+    quarantine.quarantine,
+    export.export,
+    audit.audit,
+    purge.purge,
+    database.migrate,
+    database.move,
+    plugins.plugins,
+    keys.keys,
+)
+"""Every command, in the order in which --help lists them. A module is named for the commands' noun."""
+
+for command in COMMANDS:
+    main.add_command(command)

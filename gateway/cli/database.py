@@ -1,31 +1,30 @@
-"""Commands for a store that outgrows one gateway, or one version: migrate, move."""
+"""Commands on the store's database: migrate, move."""
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from pathlib import Path
 
 import click
 import voluptuous as vol
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from gateway.cli import render
 from gateway.cli.options import config_option, json_option
+from gateway.cli.progress import progress_bar
 from gateway.config import load_config, values
-from gateway.errors import GatewayError
-from gateway.store import find_postgres, migrate_store
-from gateway.store.contract import Settings
-from gateway.store.move import move_store
+from gateway.operate import views
+from gateway.operate.database import move_database, require_movable
+from gateway.store import migrate_store
 
 
 @click.command()
 @config_option
-@click.option("--contract", is_flag=True, help="Also take away what only older versions used; none may be running.")
+@click.option(
+    "--contract", is_flag=True, help="Also drop schema parts that only older versions use; stop those gateways first."
+)
 @json_option
 def migrate(config_path: Path, contract: bool, as_json: bool) -> None:
-    """Bring the store to this version's schema. On PostgreSQL, gateways of the version before may go on meanwhile."""
+    """Migrate the store to this version's schema. On PostgreSQL, gateways of the last version may keep running."""
     steps = migrate_store(load_config(config_path).store, contract)
     if as_json:
         render.print_json({"step": step} for step in steps)
@@ -34,6 +33,7 @@ def migrate(config_path: Path, contract: bool, as_json: bool) -> None:
 
 
 def postgres_url(ctx: click.Context, param: click.Parameter, text: str) -> str:
+    """Return the URL. Raises click.BadParameter if it is not PostgreSQL's."""
     try:
         if values.store_url(text).startswith("postgresql://"):
             return text
@@ -51,34 +51,20 @@ def postgres_url(ctx: click.Context, param: click.Parameter, text: str) -> str:
     callback=postgres_url,
     envvar="CLOUDSIGNAL_MOVE_TO",
     show_envvar=True,
-    help="The PostgreSQL database to fill; by the variable where it holds a password, which ps would show.",
+    help="The PostgreSQL database to fill. Use the variable if the URL has a password, which ps would show.",
 )
 @json_option
 def move(config_path: Path, url: str, as_json: bool) -> None:
-    """Copy a store from SQLite to PostgreSQL, and compare the two ledgers. The gateway must be stopped.
+    """Copy a store from SQLite to PostgreSQL, and compare the two ledgers. Stop the gateway first.
 
-    What was interrupted goes on where it ended. The file is left as it is, but for leases, which are released.
+    An interrupted move goes on where it ended. The SQLite file is not changed, except that leases are released.
     """
     config = load_config(config_path)
-    source = config.store
-    if not source.url.startswith("sqlite"):
-        raise GatewayError("store.url: expected the SQLite store to move, sqlite:///path/of/a/file.db")
-    find_postgres()
-    columns = ("[progress.description]{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=as_json) as progress:
-        bar = progress.add_task("signals", total=None)
-
-        def tell(done: int, total: int) -> None:
-            progress.update(bar, completed=done, total=total)
-
-        moved = asyncio.run(move_store(source, Settings(url), config.retention, tell))
+    require_movable(config)
+    with progress_bar("signals", None, hidden=as_json) as bar:
+        moved = asyncio.run(move_database(config, url, bar.show))
     if as_json:
-        render.print_json([dataclasses.asdict(moved)])
+        render.print_json([views.moved_json(moved)])
     else:
-        click.echo(
-            f"{moved.signals} signals and {moved.deliveries} deliveries are at the new place; the ledgers agree."
-        )
-        click.echo("Next: set store.url to it, and start the gateway.")
-
-
-COMMANDS = (migrate, move)
+        click.echo(f"{moved.signals} signals and {moved.deliveries} deliveries were copied; the ledgers agree.")
+        click.echo("Next: set store.url to the new database, and start the gateway.")

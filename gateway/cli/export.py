@@ -1,4 +1,4 @@
-"""The command that writes signals of the past to a file, as a sink's files are written."""
+"""The command export."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import IO, Any
 
 import click
-import voluptuous as vol
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -22,12 +21,10 @@ from gateway.cli.options import config_option, filter_options, make_filter
 from gateway.cli.progress import progress_bar
 from gateway.config import Config, load_config
 from gateway.errors import GatewayError
-from gateway.sink import FileFormat, Sink
-from gateway.store.contract import Store
-from gateway.store.values import Filter
-
-PAGE = 1000
-"""Signals read at once: what bounds memory."""
+from gateway.operate.export import InvalidOptions, UnknownRoute, choose_format, export_signals
+from gateway.operate.lookups import Filter
+from gateway.sink import FileFormat
+from gateway.store import Store
 
 Writable = IO[bytes] | gzip.GzipFile
 
@@ -35,80 +32,54 @@ Writable = IO[bytes] | gzip.GzipFile
 @click.command()
 @config_option
 @filter_options
-@click.option("--like", metavar="ACCOUNT/ROUTE", help="Write as the files of this route are written.")
+@click.option("--like", metavar="ACCOUNT/ROUTE", help="Use the file format of this route.")
 @click.option(
     "--set", "given", metavar="OPTION=VALUE", multiple=True, help="An option of the sink, such as delimiter=tab."
 )
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; else to standard output.")
-@click.option("--gzip", "packed", is_flag=True, help="Compress it.")
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file. Default: standard output.")
+@click.option("--gzip", "packed", is_flag=True, help="Compress the file.")
 def export(
     config_path: Path, like: str | None, given: Sequence[str], output: Path | None, packed: bool, **filters: Any
 ) -> None:
     """Write accepted signals as a CSV file, oldest first.
 
-    The same window of the past gives the same bytes each time. A file is there whole, or not at all.
+    The same window of the past gives the same bytes each time. The file appears once it is complete.
     """
     config = load_config(config_path)
-    file_format = choose_format(config, like, dict(map(parse_option, given)))
+    file_format = read_format(config, like, dict(map(parse_option, given)))
     which = make_filter(**filters)
-    # Without an end, those that come meanwhile would keep it going.
     which = dataclasses.replace(which, until=time.time() if which.until is None else which.until)
-    with open_output(output) as raw, squeeze(raw, packed) as file:
+    with open_output(output) as raw, compress(raw, packed) as file:
         count = run_on_store(config, lambda store: write_signals(store, which, file_format, file), which)
     click.echo(f"{count} signals written{f' to {output}' if output else ''}.", err=True)
 
 
 async def write_signals(store: Store, which: Filter, file_format: FileFormat, file: Writable) -> int:
-    """Write the header and those that match, page by page; how many."""
-    after = written = 0
-    with progress_bar("writing", await store.count_signals(which)) as bar:
-        file.write(file_format.header())
-        while page := await store.list_signals_after(which, after, PAGE):
-            file.write(file_format.rows(page))
-            after = page[-1].id
-            written += len(page)
-            bar.advance(len(page))
-    return written
+    """Write the file under a progress bar. Return the number of signals in it."""
+    done = 0
+    with progress_bar("writing", None) as bar:
+        async for page in export_signals(store, which, file_format):
+            file.write(page.content)
+            done = page.done
+            bar.show(page.done, page.total)
+    return done
 
 
 # -- the format
 
 
-def choose_format(config: Config, like: str | None, given: Mapping[str, Any]) -> FileFormat:
-    """The format of a route's sink, or of the first sink enabled that has one, with the options given."""
-    sink, options = find_route(config, like) if like else (find_sink(config), {})
-    schema = vol.Schema(dict(sink.file_options))
+def read_format(config: Config, like: str | None, options: Mapping[str, Any]) -> FileFormat:
+    """Return the format that the command line asks for. Raises click.BadParameter if it asks for a wrong one."""
     try:
-        checked = schema(dict(given))
-    except vol.MultipleInvalid as error:
-        texts = (f"{'.'.join(map(str, each.path))}: {each.msg}" for each in error.errors)
-        raise click.BadParameter("; ".join(texts), param_hint="--set") from None
-    made = sink.file_format({**checked, **options, **{name: checked[name] for name in given}})
-    if made is None:
-        raise GatewayError(f"the sink {sink.name} writes no files")
-    return made
-
-
-def find_route(config: Config, like: str) -> tuple[type[Sink], Mapping[str, Any]]:
-    """The sink of a route named account/route, and the route's options for files."""
-    account, _, name = like.partition("/")
-    route = config.accounts[account].routes.get(name) if account in config.accounts else None
-    if route is None:
-        raise click.BadParameter("expected an account's route, as in bookshop/export", param_hint="--like")
-    sink = config.loaded[route.sink].sink
-    assert sink is not None  # else the config had not been loaded
-    return sink, {str(name): route.options[str(name)] for name in sink.file_options}
-
-
-def find_sink(config: Config) -> type[Sink]:
-    for plugin in config.loaded.values():
-        if plugin.sink and plugin.sink.file_options:
-            return plugin.sink
-    raise GatewayError("no sink is enabled that writes files: add csv to plugins")
+        return choose_format(config, like, options)
+    except UnknownRoute as error:
+        raise click.BadParameter(str(error), param_hint="--like") from None
+    except InvalidOptions as error:
+        raise click.BadParameter(str(error), param_hint="--set") from None
 
 
 def parse_option(text: str) -> tuple[str, Any]:
-    """`name=value`, the value as the configuration has it; what is no list, mapping or flag is text."""
+    """Return the name and the value of `name=value`. Lists, mappings and flags are read as YAML, others as text."""
     name, equals, value = text.partition("=")
     if not equals:
         raise click.BadParameter("expected OPTION=VALUE", param_hint="--set")
@@ -118,7 +89,7 @@ def parse_option(text: str) -> tuple[str, Any]:
     try:
         return name, yaml.load(value)
     except YAMLError:
-        raise click.BadParameter(f"{name}: no good YAML", param_hint="--set") from None
+        raise click.BadParameter(f"{name}: not valid YAML", param_hint="--set") from None
 
 
 # -- the file
@@ -126,7 +97,7 @@ def parse_option(text: str) -> tuple[str, Any]:
 
 @contextlib.contextmanager
 def open_output(path: Path | None) -> Iterator[IO[bytes]]:
-    """Standard output, or a file that gets its name once it is whole. GatewayError where it can't be written."""
+    """Open standard output, or a file that gets its name once it is whole. Raises GatewayError on an error."""
     if path is None:
         yield sys.stdout.buffer
         return
@@ -145,13 +116,10 @@ def open_output(path: Path | None) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def squeeze(file: IO[bytes], packed: bool) -> Iterator[Writable]:
-    """The file, or what compresses into it; with no time in it, so that the same rows give the same bytes."""
+def compress(file: IO[bytes], packed: bool) -> Iterator[Writable]:
+    """Give the file, or a compressor into it. Its header has no time, so that equal rows give equal bytes."""
     if not packed:
         yield file
         return
-    with gzip.GzipFile("", "wb", 6, file, mtime=0) as squeezed:
-        yield squeezed
-
-
-COMMANDS = (export,)
+    with gzip.GzipFile("", "wb", 6, file, mtime=0) as compressed:
+        yield compressed

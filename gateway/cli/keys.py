@@ -1,4 +1,4 @@
-"""Commands for Webhook API keys."""
+"""Commands on Webhook API keys: keys new, keys hash."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def keys() -> None:
 @keys.command()
 @json_option
 def new(as_json: bool) -> None:
-    """Make a random key, and print it with the line that the config needs."""
+    """Make a random key; print it with its line for the configuration."""
     key = hashing.new_key()
     if as_json:
         render.print_json([{"key": key, "sha256": hashing.hash_key(key).hex()}])
@@ -30,10 +30,10 @@ def new(as_json: bool) -> None:
 
 
 @keys.command("hash")
-@click.option("--key", help="The key; where it is not given, read from standard input or asked for without echo.")
+@click.option("--key", help="The key. Default: read from standard input, or asked for without echo.")
 @json_option
 def hash_(key: str | None, as_json: bool) -> None:
-    """Print the config line for a key that exists."""
+    """Print the configuration line for an existing key."""
     text = read_key() if key is None else key
     if not text:
         raise click.UsageError("the key is empty")
@@ -45,10 +45,7 @@ def hash_(key: str | None, as_json: bool) -> None:
 
 
 def read_key() -> str:
-    """From a terminal without echo, from a pipe its first line."""
+    """Read a key: from a terminal without echo, or the first line of a pipe."""
     if sys.stdin.isatty():
         return str(click.prompt("Key", hide_input=True))
     return sys.stdin.readline().rstrip("\r\n")
-
-
-COMMANDS = (keys,)

@@ -1,4 +1,4 @@
-"""Commands that read or mend the store open it beside a running gateway, for as long as they run."""
+"""Opens the store for a command, beside a running gateway, as long as the command runs."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ from typing import TypeVar
 import click
 
 from gateway.config import Config, load_config
+from gateway.operate.lookups import Filter
 from gateway.operate.names import require_known
-from gateway.store import missing_file, open_store
-from gateway.store.contract import Store
-from gateway.store.values import Filter
+from gateway.store import Store, missing_file, open_store
 
 T = TypeVar("T")
 
-
 ANY = Filter()
+"""A filter that names no account and no route."""
 
 
 def with_store(config_path: Path, work: Callable[[Store], Awaitable[T]], which: Filter = ANY) -> T:
-    """What `work` gives, run on the store that the config names."""
+    """Load the configuration and return the result of `work` on its store; see `run_on_store`."""
     return run_on_store(load_config(config_path), work, which)
 
 
 def run_on_store(config: Config, work: Callable[[Store], Awaitable[T]], which: Filter = ANY) -> T:
-    """What `work` gives, run on the config's store; the history names who runs the command.
+    """Return the result of `work` on the config's store, which records actions under the operator's name.
 
-    GatewayError where nobody knows the account or the route of `which`.
+    Raises GatewayError if `which` names an account or a route that neither the configuration nor the store knows.
     """
     missing = missing_file(config.store)
     if missing and not missing.parent.exists():
@@ -39,7 +38,7 @@ def run_on_store(config: Config, work: Callable[[Store], Awaitable[T]], which: F
         click.echo(f"note: there was no store at {missing.absolute()}; an empty one was made", err=True)
 
     async def run() -> T:
-        store = open_store(dataclasses.replace(config.store, actor=operator()))
+        store = open_store(dataclasses.replace(config.store, actor=user_name()))
         try:
             await require_known(store, config, which)
             return await work(store)
@@ -49,9 +48,9 @@ def run_on_store(config: Config, work: Callable[[Store], Awaitable[T]], which: F
     return asyncio.run(run())
 
 
-def operator() -> str:
-    """Who the system says is at the command line."""
+def user_name() -> str:
+    """Return the system's name for the user at the command line."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError):  # a container may run as a user that has no name
+    except (KeyError, OSError):  # a container may run as a user without a name
         return "command line"

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import voluptuous as vol
 
+from gateway import validators
+from gateway.operate.lookups import Filter
 from gateway.signal_types import ITEM_ERROR
-from gateway.store.values import Filter
-from gateway.validators import parse_duration
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -28,25 +29,40 @@ config_option = click.option(
     help="The main configuration file.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-limit_option = click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="How many at most.")
+limit_option = click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows at most.")
 
 
 def time(text: str) -> float:
-    """A time in seconds since the epoch, of ISO 8601 (UTC where no offset is given), or so long ago: 90s, 12h, 7d."""
+    """Return seconds since the epoch, from ISO 8601 (UTC if it has no offset) or from an age: 90s, 12h, 7d."""
     with contextlib.suppress(ValueError):
-        return clock.time() - parse_duration(text)
+        return clock.time() - validators.parse_duration(text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise click.BadParameter("expected a time such as 2026-11-24T08:00, or 12h (so long ago)") from None
+        raise click.BadParameter("expected a time such as 2026-11-24T08:00, or an age such as 12h") from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def duration(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:
+    """Return seconds from a duration such as 90d; the callback of an option."""
+    try:
+        return None if text is None else validators.duration(text)
+    except vol.Invalid as error:
+        raise click.BadParameter(str(error)) from None
+
+
+def time_window_options(command: F) -> F:
+    """Add --since and --until."""
+    command = click.option("--until", type=time, help="Received before this time (ISO 8601, or 12h for 12 hours ago).")(
+        command
+    )
+    return click.option("--since", type=time, help="Received at this time or later.")(command)
 
 
 def filter_options(command: F) -> F:
     """Add the options that `make_filter` takes."""
     for option in (
-        click.option("--until", type=time, help="Received before this time (ISO 8601, or 12h for so long ago)."),
-        click.option("--since", type=time, help="Received at this time or later."),
+        time_window_options,
         click.option("--order", help="The vendor's order id or your order reference."),
         click.option("--type", "type_", help=f"A signal type, such as {ITEM_ERROR}."),
         click.option("--route", help="A route's name."),
@@ -57,4 +73,5 @@ def filter_options(command: F) -> F:
 
 
 def make_filter(ids: tuple[int, ...] = (), type_: str | None = None, state: Any = None, **fields: Any) -> Filter:
+    """Return the filter that a command's options ask for."""
     return Filter(ids=ids or None, type=type_, state=state, **fields)

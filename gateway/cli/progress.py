@@ -1,56 +1,46 @@
-"""Long work on the command line: a bar that shows how far it is, and Ctrl-C that ends it in order."""
+"""Long commands: a progress bar, and Ctrl-C that ends the work between two steps."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import signal
-import time
-from collections.abc import AsyncIterator, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gateway.store.values import Page
-
-T = TypeVar("T")
-
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as shells have it."""
+"""The exit code after Ctrl-C, as shells define it."""
 
 
 class Bar:
-    """A bar on stderr."""
+    """A progress bar on stderr. A total of None is an unknown one."""
 
-    def __init__(self, progress: Progress, what: str, total: int) -> None:
+    def __init__(self, progress: Progress, label: str, total: int | None) -> None:
         self._progress = progress
-        self._task = progress.add_task(what, total=total)
+        self._task = progress.add_task(label, total=total)
 
-    def advance(self, steps: int = 1) -> None:
-        """So many more are done."""
-        self._progress.advance(self._task, steps)
+    def show(self, done: int, total: int | None) -> None:
+        """Show that `done` of `total` steps are done."""
+        self._progress.update(self._task, completed=done, total=total)
 
-    def grow(self, done: int) -> None:
-        """So many more are done, of nobody knows how many."""
-        self._progress.update(self._task, advance=done, total=None)
-
-    def follow(self, page: Page) -> None:
-        """Show how far a work is that goes page by page."""
-        total = page.last - page.first + 1
-        self._progress.update(self._task, total=total, completed=page.reached - page.first + 1)
+    def advance(self) -> None:
+        """Show that one more step is done."""
+        self._progress.advance(self._task)
 
 
 @contextlib.contextmanager
-def progress_bar(what: str, total: int, hidden: bool = False) -> Iterator[Bar]:
-    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+def progress_bar(label: str, total: int | None, hidden: bool = False) -> Iterator[Bar]:
+    """Show a bar while the context lasts, unless `hidden`."""
+    columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
-        yield Bar(progress, what, total)
+        yield Bar(progress, label, total)
 
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[asyncio.Event]:
-    """An event that Ctrl-C sets, for the work to look at; a second one ends the process where it is."""
+    """Give an event that Ctrl-C sets, for the work to look at. A second Ctrl-C ends the process at once."""
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
 
@@ -63,17 +53,3 @@ def interruptible() -> Iterator[asyncio.Event]:
         yield asked
     finally:
         loop.remove_signal_handler(signal.SIGINT)
-
-
-async def until(asked: asyncio.Event, parts: AsyncIterator[T], *, yielding: bool = False) -> AsyncIterator[T]:
-    """The parts of a work, until asked to stop. One that is `yielding` rests after each part for as long as it took:
-    a gateway that waits for SQLite's lock looks for it now and then, and would hardly find it free otherwise."""
-    started = time.monotonic()
-    async for part in parts:
-        yield part
-        if yielding:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asked.wait(), time.monotonic() - started)
-        if asked.is_set():
-            return
-        started = time.monotonic()

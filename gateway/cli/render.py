@@ -1,4 +1,4 @@
-"""How the commands print: tables for people, JSON lines for programs."""
+"""Printing of commands: tables for people, JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gateway.logs import escape
 
 
 def print_json(rows: Iterable[Any]) -> None:
-    """One object a line."""
+    """Print one object a line."""
     for row in rows:
         click.echo(orjson.dumps(row, default=_plain))
 
@@ -33,7 +33,7 @@ def _plain(value: Any) -> Any:
 
 
 def print_table(rows: Sequence[Mapping[str, object]], empty: str) -> None:
-    """Columns are the first row's keys; `empty` is said where there are no rows."""
+    """Print rows as a table whose columns are the keys of the first row; print `empty` if there are none."""
     if not rows:
         click.echo(empty)
         return
@@ -41,7 +41,7 @@ def print_table(rows: Sequence[Mapping[str, object]], empty: str) -> None:
     for column in rows[0]:
         table.add_column(column, overflow="fold")
     for row in rows:
-        # Text, not markup: what the sender wrote must not be read as rich's own tags.
+        # Text, not markup: rich must not read the sender's text as its own tags.
         table.add_row(*(Text(show(value)) for value in row.values()))
     console = Console(soft_wrap=False)
     if not console.is_terminal:
@@ -50,28 +50,23 @@ def print_table(rows: Sequence[Mapping[str, object]], empty: str) -> None:
 
 
 def show(value: object) -> str:
-    """A value for people; what would tell the terminal what to do is escaped."""
+    """Return a value for people, with control characters escaped."""
     return "-" if value is None or value == "" else escape(str(value))
 
 
-def count(number: int, what: str) -> str:
-    """1 route, 2 routes"""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun: 1 route, 2 routes."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def moment(seconds: float | None) -> str:
-    """A time as people read it, UTC, to the second."""
+    """Return a time as people read it, in UTC, to the second."""
     return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def age(seconds: float) -> str:
-    """A span of time as people read it, in its largest unit."""
+    """Return a duration as people read it, in its largest unit."""
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
-
-
-def iso(seconds: float | None) -> str | None:
-    """A time as programs read it."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()

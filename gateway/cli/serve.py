@@ -1,28 +1,28 @@
-"""Commands that set up and run the gateway: serve, check, init."""
+"""The command serve: one gateway, or several worker processes on one port."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import gc
 import os
 import signal
+import socket
 import sys
-from collections import Counter
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
+import structlog
 
-from gateway.cli import render
-from gateway.cli.options import config_option, json_option
-from gateway.cli.workers import serve_with_workers
-from gateway.config import Config, load_config, write_starter
-from gateway.errors import ConfigError, GatewayError
+from gateway.cli.options import config_option
+from gateway.config import Config, load_config
+from gateway.errors import GatewayError
 from gateway.logs import Redactor, set_up_logs
-from gateway.service import Service, check_routes
-from gateway.web.tls import make_tls_context
+from gateway.service import Service
+
+log = structlog.get_logger()
 
 
 @click.command()
@@ -30,7 +30,7 @@ from gateway.web.tls import make_tls_context
 @click.option("--workers", type=click.IntRange(1, 64), default=1, help="Processes on one port; needs PostgreSQL.")
 @click.option("--worker", type=int, hidden=True)
 def serve(config_path: Path, workers: int, worker: int | None) -> None:
-    """Take signals and deliver them, until SIGTERM or SIGINT."""
+    """Accept signals and deliver them, until SIGTERM or SIGINT."""
     config = load_config(config_path)
     redact = Redactor(config.secrets)
     set_up_logs(config.log.format, config.log.level, redact)
@@ -43,10 +43,11 @@ def serve(config_path: Path, workers: int, worker: int | None) -> None:
 
 
 async def run_service(config: Config, redact: Redactor, worker: int | None = None) -> None:
+    """Run a gateway until it is asked to stop; `worker` is its number among several."""
     service = Service(config, redact=redact, worker=worker)
     asked_to_stop = stop_on_signals()
     if worker is not None:
-        asyncio.get_running_loop().add_reader(sys.stdin, asked_to_stop.set)  # it ends with the process that made us
+        asyncio.get_running_loop().add_reader(sys.stdin, asked_to_stop.set)  # closed when the parent process ends
     asked_to_reload = reload_on_signal(asked_to_stop)
     reloading = None
     try:
@@ -64,7 +65,7 @@ async def run_service(config: Config, redact: Redactor, worker: int | None = Non
 
 
 def reload_on_signal(asked_to_stop: asyncio.Event) -> asyncio.Event:
-    """Set by SIGHUP. That is also what the system sends where the terminal was closed: then it is a stop."""
+    """Return an event that SIGHUP sets. If the terminal was closed, which sends SIGHUP too, the gateway stops."""
     asked = asyncio.Event()
     at_a_terminal = os.isatty(0)
 
@@ -76,14 +77,14 @@ def reload_on_signal(asked_to_stop: asyncio.Event) -> asyncio.Event:
 
 
 def set_modules_aside() -> None:
-    """Have the garbage collector look no more at what is there to stay, which is nearly all there is: each full look
-    at it would stop everything for some 40 ms, in the midst of a rush, several times a second."""
+    """Exempt the loaded modules from garbage collection. They never go, and a full collection of them stops the
+    process for 40 ms, several times a second under load."""
     gc.collect()
     gc.freeze()
 
 
 async def reload_when_asked(service: Service, asked: asyncio.Event) -> None:
-    """One reload after the other; what is asked for meanwhile is done once more."""
+    """Run one reload after the other. Requests that arrive during a reload lead to one more."""
     while True:
         await asked.wait()
         asked.clear()
@@ -91,7 +92,7 @@ async def reload_when_asked(service: Service, asked: asyncio.Event) -> None:
 
 
 def stop_on_signals() -> asyncio.Event:
-    """Set by SIGTERM or SIGINT. A second one ends the process at once: what it had claimed is delivered again."""
+    """Return an event that SIGTERM or SIGINT sets. A second one kills the process: leased deliveries are repeated."""
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
     numbers = (signal.SIGTERM, signal.SIGINT)
@@ -108,8 +109,8 @@ def stop_on_signals() -> asyncio.Event:
 
 
 def greeting(service: Service) -> str:
-    """Where each account's signals go, for the person who started it."""
-    lines = ["CloudSignal Gateway takes signals at:"]
+    """Return the endpoints of all accounts, for the person who started the gateway at a terminal."""
+    lines = ["CloudSignal Gateway accepts signals at:"]
     lines += [f"  {service.url}/signals/{account.name}" for account in service.config.accounts.values()]
     if service.admin_url:
         lines.append(f"Metrics and readiness: {service.admin_url}/metrics, {service.admin_url}/readyz")
@@ -117,7 +118,7 @@ def greeting(service: Service) -> str:
 
 
 def find_loop_factory() -> type[asyncio.AbstractEventLoop] | None:
-    """uvloop's where the extra is installed, else asyncio's own."""
+    """Return uvloop's event loop if the extra is installed, None for asyncio's own."""
     try:
         import uvloop
     except ImportError:
@@ -125,85 +126,105 @@ def find_loop_factory() -> type[asyncio.AbstractEventLoop] | None:
     return uvloop.Loop
 
 
-@click.command()
-@config_option
-@click.option("--connect", is_flag=True, help="Also ask each route's target whether it could deliver.")
-@json_option
-def check(config_path: Path, connect: bool, as_json: bool) -> None:
-    """Check the configuration; print what it sets up, or every error with its place."""
-    try:
-        config = load_config(config_path)
-        make_tls_context(config)
-    except ConfigError as error:
-        if not as_json:
-            raise
-        render.print_json({"ok": False, **dataclasses.asdict(problem)} for problem in error.problems)
-        sys.exit(1)
-    if as_json:
-        render.print_json([summary_json(config)])
-    else:
-        click.echo(summary(config))
-    if connect:
-        connect_routes(config, as_json)
+# -- workers
 
 
-def summary(config: Config) -> str:
-    """What a config sets up, in a few lines."""
-    lines = [f"{config.path}: ok"]
-    for tenant, accounts in config.tenants.items():
-        lines.append(f"tenant {tenant}")
-        for account in accounts:
-            keys = render.count(len(account.keys), "key")
-            lines.append(f"  account {account.name}: POST /signals/{account.name}, {keys}")
-            for route in account.routes.values():
-                wanted = ", ".join(sorted(route.signals)) if route.enabled else "off"
-                lines.append(f"    route {route.name} -> {route.sink}: {wanted}")
-            if not any(route.enabled for route in account.routes.values()):
-                lines.append("    no route: its signals are kept, and delivered nowhere")
-    used = Counter(route.sink for account in config.accounts.values() for route in account.routes.values())
-    plugins = ", ".join(f"{name} ({render.count(used[name], 'route')})" for name in config.plugins) or "none"
-    lines.append(f"plugins: {plugins}")
-    totals = {"tenant": len(config.tenants), "account": len(config.accounts), "route": used.total()}
-    lines.append(", ".join(render.count(number, what) for what, number in totals.items()))
-    return "\n".join(lines)
+RESTART_AFTER = 1.0
+"""Seconds before a worker that ended is started again: it bounds the load of a worker that always fails."""
+START_WITHIN = 10.0
+"""Seconds from the start of a worker within which an error counts as a failed start, which ends all workers."""
 
 
-def summary_json(config: Config) -> dict[str, object]:
-    accounts = {
-        account.name: {
-            "tenant": account.tenant,
-            "routes": {
-                route.name: {"sink": route.sink, "signals": sorted(route.signals), "enabled": route.enabled}
-                for route in account.routes.values()
-            },
-        }
-        for account in config.accounts.values()
-    }
-    return {"ok": True, "tenants": list(config.tenants), "accounts": accounts, "plugins": list(config.plugins)}
+def check_workers(config: Config) -> None:
+    """Raise GatewayError if several processes can't serve this configuration."""
+    if config.store.url.startswith("sqlite"):
+        raise GatewayError(
+            "--workers needs PostgreSQL as the store: a SQLite file is served by one process only. Set store.url to "
+            "postgresql://user@host/database (cloudsignal move copies the store), or leave --workers out"
+        )
+    if config.server.listen[1] == 0:
+        raise GatewayError("server.listen: --workers share one port; expected a port other than 0")
+    check_free(*config.server.listen)
 
 
-def connect_routes(config: Config, as_json: bool) -> None:
-    """Print what each route's target says; GatewayError where one could not deliver."""
-    findings = asyncio.run(check_routes(config))
-    if as_json:
-        render.print_json(dataclasses.asdict(finding) for finding in findings)
-    for finding in () if as_json else findings:
-        click.echo(f"{'ok  ' if finding.ok else 'FAIL'} {finding.account}/{finding.route} ({finding.sink})")
-        for detail in finding.details:
-            click.echo(f"       {detail}")
-    if failed := [finding for finding in findings if not finding.ok]:
-        raise GatewayError(f"{len(failed)} of {render.count(len(findings), 'route')} could not deliver")
+def check_free(host: str, port: int) -> None:
+    """Raise GatewayError if the port is taken. Workers would not notice: SO_REUSEPORT lets them share it."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise GatewayError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
 
 
-@click.command()
-@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
-def init(directory: Path) -> None:
-    """Write a starter configuration into DIRECTORY that runs as it is."""
-    starter = write_starter(directory)
-    for path in starter.files:
-        click.echo(f"wrote {path}")
-    click.echo(f"The starter account's key is {starter.key}; only its hash is in the config, so note it now.")
-    click.echo(f"Next: cloudsignal serve --config {directory / 'gateway.yaml'}")
+class Workers:
+    """Worker processes, which run `command` with `--worker N`. A worker that ends is started again.
+
+    Their standard input is a pipe from this process. It closes however this process ends, and then they stop.
+    """
+
+    def __init__(self, command: Sequence[str], count: int) -> None:
+        self._command = command
+        self._count = count
+        self._running: dict[int, asyncio.subprocess.Process] = {}
+        self._stopping = asyncio.Event()
+        self._at_a_terminal = os.isatty(0)
+
+    async def run(self) -> int:
+        """Run until SIGTERM or SIGINT, and return the exit code. SIGHUP and these are passed on to the workers."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        log.info("workers.starting", workers=self._count)
+        codes = await asyncio.gather(*(self._keep(number) for number in range(self._count)))
+        log.info("workers.stopped")
+        return max(codes)
+
+    async def _keep(self, number: int) -> int:
+        """Run one worker, again and again until stopped. Return its exit code."""
+        while True:
+            started = time.monotonic()
+            process = await asyncio.create_subprocess_exec(
+                *self._command, "--worker", str(number), stdin=asyncio.subprocess.PIPE
+            )
+            self._running[number] = process
+            if self._stopping.is_set():  # race: the stop came while the process was being created
+                self._pass_on(signal.SIGTERM)
+            code = await process.wait()
+            del self._running[number]
+            if self._stopping.is_set():
+                return abs(code)
+            log.error("worker.ended", worker=number, code=code)
+            if code > 0 and time.monotonic() - started < START_WITHIN:
+                self._stop()
+                return code
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), RESTART_AFTER)
+            if self._stopping.is_set():
+                return 0
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        self._pass_on(signal.SIGTERM)
+
+    def _hang_up(self) -> None:
+        """Pass on SIGHUP, which reloads. If the terminal was closed, stop, as a single gateway does."""
+        if self._at_a_terminal and not os.isatty(0):
+            self._stop()
+        else:
+            self._pass_on(signal.SIGHUP)
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        for process in self._running.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
 
 
-COMMANDS: Sequence[click.Command] = (serve, check, init)
+def serve_with_workers(config: Config, count: int) -> None:
+    """Run workers until asked to stop. Exits with 1 if they could not start."""
+    check_workers(config)
+    command = [sys.executable, "-m", "gateway", "serve", "--config", str(config.path)]
+    if code := asyncio.run(Workers(command, count).run()):
+        sys.exit(min(code, 1))

@@ -1,4 +1,4 @@
-"""The command that plays the sender."""
+"""The command simulate."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from gateway.simulate import Answer, RetrySchedule, Sender, Target, disturb, sim
 
 @click.command()
 @click.argument("urls", metavar="URL...", nargs=-1, required=True)
-@click.option("--key", envvar="CLOUDSIGNAL_KEY", required=True, show_envvar=True, help="A key that all URLs take.")
-@click.option("--orders", type=click.IntRange(1), default=10, show_default=True, help="How many orders to play.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Signals a second; unlimited where not given.")
-@click.option("--connections", type=click.IntRange(1), default=8, show_default=True, help="Requests at once.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed plays the same lives.")
+@click.option("--key", envvar="CLOUDSIGNAL_KEY", required=True, show_envvar=True, help="A key that every URL accepts.")
+@click.option("--orders", type=click.IntRange(1), default=10, show_default=True, help="Orders to play.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Signals a second. Default: unlimited.")
+@click.option("--connections", type=click.IntRange(1), default=8, show_default=True, help="Concurrent requests.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Random seed: equal seeds play equal orders.")
 @click.option(
     "--start",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="The day the orders were placed; a week ago where not given. The same day and seed give the same signals.",
+    help="The day the orders were placed. Default: a week ago. Equal days and seeds give equal signals.",
 )
 @click.option("--duplicates", type=click.FloatRange(0, 1), default=0.0, help="Share of the signals sent twice.")
 @click.option("--late", type=click.FloatRange(0, 1), default=0.0, help="Share of the signals sent late, out of order.")
@@ -50,10 +50,10 @@ def simulate(
     ca_file: Path | None,
     as_json: bool,
 ) -> None:
-    """Play a day of orders against accounts' endpoints (URL...), and retry as the vendor does, only faster.
+    """Play a day of orders against accounts' endpoints (URL...), with retries as the vendor's but faster.
 
-    Each order has several items, and some have errors, reprints, cancellations or two parcels. Ends with a summary
-    of the answers; exit code 1 where a signal was given up.
+    Each order has several items; some have errors, reprints, cancellations or two parcels. Ends with a summary
+    of the answers; exit code 1 if a signal was given up.
     """
     targets = [make_target(url, key) for url in urls]
     rng = random.Random(seed)
@@ -67,7 +67,7 @@ def simulate(
         def on_answer(answer: Answer) -> None:
             if answer.code == 401 and answer.url not in refused:
                 refused.add(answer.url)
-                hint = "no such account, or not its key; trying on, as the vendor does"
+                hint = "no such account, or not its key; the sender retries, as the vendor does"
                 click.echo(f"{answer.url} answers 401: {hint}", err=True)
             if answer.last:
                 bar.advance()
@@ -80,7 +80,7 @@ def simulate(
             ca_file=ca_file,
             on_answer=on_answer,
         )
-        # An interrupt ends the sending, not the report of it.
+        # An interrupt ends the sending, but the summary is still printed.
         with contextlib.suppress(KeyboardInterrupt):
             asyncio.run(sender.run(events))
     summary = sender.summary()
@@ -97,6 +97,3 @@ def make_target(url: str, key: str) -> Target:
         return Target(url, SecretValue(key))
     except GatewayError as error:
         raise click.BadParameter(str(error), param_hint="URL") from None
-
-
-COMMANDS = (simulate,)

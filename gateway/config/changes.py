@@ -28,8 +28,7 @@ def needs_restart(old: Config, new: Config) -> list[str]:
 
 def enabled_routes(config: Config) -> Mapping[RouteKey, Route]:
     """Every route that is delivered to."""
-    routes = (route for account in config.accounts.values() for route in account.routes.values())
-    return {(route.account, route.name): route for route in routes if route.enabled}
+    return {key: route for key, route in config.routes.items() if route.enabled}
 
 
 def changed_routes(old: Config, new: Config) -> tuple[Iterable[RouteKey], Iterable[RouteKey]]:

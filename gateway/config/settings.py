@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.model import Account
+from gateway.model import Account, Route, RouteKey
 from gateway.sink.registry import Plugin
 from gateway.store.contract import Settings
 
@@ -72,3 +72,9 @@ class Config:
         for account in self.accounts.values():
             tenants.setdefault(account.tenant, []).append(account)
         return tenants
+
+    @property
+    def routes(self) -> Mapping[RouteKey, Route]:
+        """Return every route of every account, enabled or not, in the config's order."""
+        routes = (route for account in self.accounts.values() for route in account.routes.values())
+        return {(route.account, route.name): route for route in routes}

@@ -1,20 +1,26 @@
-"""Explains, purely, why a signal did or did not reach each route of its account."""
+"""Explains why a signal did or did not reach each route of its account. All but `explain_signal` is pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from gateway import policy
+from gateway.config import Config
 from gateway.model import Account, Route
+from gateway.operate.lookups import find_signal, read_deliveries
+from gateway.operate.routes import read_status
+from gateway.store.contract import Store
 from gateway.store.values import DeliveryRow, RouteState, SignalRow
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the store knows of a signal: its deliveries, the heads of the lanes that they wait in, and what is
-    remembered of its account's routes; each by route."""
+    """The stored facts of a signal. All mappings are by route.
+
+    `heads` are the heads of the lanes that its deliveries wait in, `states` the stored states of its account's routes.
+    """
 
     signal: SignalRow
     deliveries: Mapping[str, DeliveryRow]
@@ -24,8 +30,11 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why a signal did or did not reach a route: a word for programs and a sentence for people. `sink` is None where
-    the route is no longer configured, `delivery` where none was given, `behind` the signal it waits for, if any."""
+    """The reason why a signal did or did not reach a route: `why` is a word for programs, `text` a sentence.
+
+    `sink` is None if the route is no longer configured, `delivery` is None if the signal has none on the route.
+    `behind` is the signal that the delivery waits for, if any.
+    """
 
     route: str
     sink: str | None
@@ -35,14 +44,43 @@ class Explanation:
     behind: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ExplainedSignal:
+    """A signal with one explanation for each route. `configured` is False if its account has left the configuration."""
+
+    row: SignalRow
+    configured: bool
+    routes: Sequence[Explanation]
+
+
+async def explain_signal(store: Store, config: Config, signal_id: int, now: float) -> ExplainedSignal:
+    """Explain a signal on every route of its account. Raises GatewayError if there is no such signal."""
+    facts = await read_facts(store, signal_id)
+    account = config.accounts.get(facts.signal.signal.account)
+    return ExplainedSignal(facts.signal, account is not None, explain(facts, account, now))
+
+
+async def read_facts(store: Store, signal_id: int) -> Facts:
+    """Read the facts of a signal. Raises GatewayError if there is no such signal."""
+    row = await find_signal(store, signal_id)
+    deliveries = {delivery.route: delivery for delivery in await read_deliveries(store, signal_id)}
+    states = {
+        route: state
+        for (owner, route), state in (await store.read_route_states()).items()
+        if owner == row.signal.account
+    }
+    return Facts(row, deliveries, await store.read_heads(signal_id), states)
+
+
 def explain(facts: Facts, account: Account | None, now: float) -> list[Explanation]:
-    """One for each route: those configured, in their order, then those that no longer are."""
+    """Return one explanation for each route: configured ones in their order, then routes that no longer are."""
     routes = account.routes if account else {}
     names = dict.fromkeys([*routes, *sorted(facts.deliveries), *facts.signal.unrouted])
     return [explain_route(name, routes.get(name), facts, now) for name in names]
 
 
 def explain_route(name: str, route: Route | None, facts: Facts, now: float) -> Explanation:
+    """Explain the signal on one route; `route` is None if it is no longer configured."""
     delivery, sink = facts.deliveries.get(name), route.sink if route else None
     if delivery is None:
         return Explanation(name, sink, *explain_absence(name, route, facts.signal))
@@ -57,7 +95,7 @@ def explain_route(name: str, route: Route | None, facts: Facts, now: float) -> E
 
 
 def explain_absence(name: str, route: Route | None, row: SignalRow) -> tuple[str, str]:
-    """Why the signal was given no delivery on a route."""
+    """Explain why the signal was given no delivery on a route: a word and a sentence."""
     kind = row.signal.type
     asks = route is not None and route.wants(kind)
     if name in row.unrouted:
@@ -70,6 +108,7 @@ def explain_absence(name: str, route: Route | None, row: SignalRow) -> tuple[str
 
 
 def explain_end(delivery: DeliveryRow) -> str:
+    """Describe the end of a delivery that is no longer pending."""
     at, again = moment(delivery.ended_at), ", in a replay" if delivery.replayed else ""
     if delivery.state == "delivered":
         return f"delivered at {at}, by attempt {delivery.attempts}{again}"
@@ -78,11 +117,11 @@ def explain_end(delivery: DeliveryRow) -> str:
     return f"given up at {at}{again}: {delivery.reason}"
 
 
-# -- what is pending
+# -- pending deliveries
 
 
 def explain_wait(delivery: DeliveryRow, head: DeliveryRow | None, now: float) -> tuple[str, str]:
-    """Where a pending delivery stands, whatever its route does."""
+    """Describe the place of a pending delivery in its lane, without regard to its route: a word and a sentence."""
     if delivery.held:
         return "held", "held until its order is known to the account"
     if delivery.due_at is not None:
@@ -94,7 +133,7 @@ def explain_wait(delivery: DeliveryRow, head: DeliveryRow | None, now: float) ->
 
 
 def explain_turn(delivery: DeliveryRow, due_at: float, now: float) -> tuple[str, str]:
-    """What a delivery waits for whose turn it is."""
+    """Describe the wait of a delivery that is the head of its lane: a word and a sentence."""
     if delivery.leased_until is not None and delivery.leased_until > now:
         return "running", f"is being delivered, in attempt {delivery.attempts + 1}"
     if due_at > now:
@@ -103,18 +142,19 @@ def explain_turn(delivery: DeliveryRow, due_at: float, now: float) -> tuple[str,
 
 
 def failures(delivery: DeliveryRow) -> str:
+    """Describe the failed attempts of a delivery, "" if there are none."""
     if not delivery.reason:
         return ""
     return f", after {delivery.attempts} failed attempts; the last: {delivery.reason}"
 
 
 def explain_block(route: Route | None, state: RouteState) -> tuple[str, str]:
-    """Why a route delivers nothing now; nothing where it does."""
+    """Explain why a route delivers nothing now: a word and a sentence, both "" if it does deliver."""
     if route is None:
         return "unconfigured", "the route is no longer configured, and it waits until it is"
     if not route.enabled:
         return "off", "the route is switched off, and it waits until it is on again"
-    status = policy.Breaker.from_state(state).status(state.paused)
+    status = read_status(state)
     if status is policy.Status.PAUSED:
         return "paused", f"the route is paused since {moment(state.paused_at)}{': ' if state.why else ''}{state.why}"
     if status is policy.Status.OPEN:
@@ -125,5 +165,5 @@ def explain_block(route: Route | None, state: RouteState) -> tuple[str, str]:
 
 
 def moment(seconds: float | None) -> str:
-    """A time for people, to the second; the store may have lost it."""
+    """Return a time for people, to the second. None, which only a damaged store gives, is "an unknown time"."""
     return "an unknown time" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"

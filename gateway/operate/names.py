@@ -1,4 +1,4 @@
-"""Accounts and routes as commands are given them: by name, which may be mistyped."""
+"""Checks names of accounts and routes that an operator gives, and suggests the nearest right one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from gateway.store.values import Filter
 
 
 async def require_known(store: Store, config: Config, which: Filter) -> None:
-    """GatewayError, with the nearest right name, for an account or a route that neither the config nor the store knows.
+    """Raise GatewayError for an account or a route that neither the configuration nor the store knows.
 
-    The store is only asked for what is not in the config, since a route that has left both is sought in all of history.
+    The store is only read if the configuration lacks the name: a route that has left both is looked up in all of the
+    stored deliveries.
     """
     known = {account.name: list(account.routes) for account in config.accounts.values()}
     if not describe_unknown(known, which):
@@ -23,24 +24,31 @@ async def require_known(store: Store, config: Config, which: Filter) -> None:
         known.setdefault(account, []).append(route)
     for row in await store.list_deliveries(Filter(account=which.account, route=which.route), 1):
         known.setdefault(row.account, []).append(row.route)
-    if which.account is not None and await is_kept(store, which.account):
+    if which.account is not None and await is_stored(store, which.account):
         known.setdefault(which.account, [])
-    if wrong := describe_unknown(known, which):
-        raise GatewayError(wrong)
+    if trouble := describe_unknown(known, which):
+        raise GatewayError(trouble)
 
 
-async def is_kept(store: Store, account: str) -> bool:
-    """Whether the store has signals or quarantined requests of the account, which may have no routes."""
+def require_account(config: Config, account: str) -> None:
+    """Raise GatewayError if the account is not configured."""
+    if account not in config.accounts:
+        hint = did_you_mean(account, list(config.accounts))
+        raise GatewayError(f"there is no account {account!r} in the configuration{hint}")
+
+
+async def is_stored(store: Store, account: str) -> bool:
+    """Return True if the store has signals or quarantined requests of the account, which may have no routes."""
     return bool(await store.list_signals(Filter(account=account), 1) or await store.list_quarantined(account, 1))
 
 
 def describe_unknown(known: Mapping[str, Sequence[str]], which: Filter) -> str:
-    """What is wrong with the names, "" where they are `known`: routes by account."""
+    """Return an error message about the names in `which`, "" if they are in `known` (route names by account)."""
     account, route = which.account, which.route
     if account is not None and account not in known:
         return f"there is no account {account!r}{did_you_mean(account, list(known))}"
     routes = [name for owner, names in known.items() if account in (None, owner) for name in names]
     if route is None or route in routes:
         return ""
-    where = "there is" if account is None else f"the account {account} has"
-    return f"{where} no route {route!r}{did_you_mean(route, list(dict.fromkeys(routes)))}"
+    subject = "there is" if account is None else f"the account {account} has"
+    return f"{subject} no route {route!r}{did_you_mean(route, list(dict.fromkeys(routes)))}"

@@ -14,9 +14,9 @@ import orjson
 from peewee import JOIN, SQL, Case, Database, Value, fn
 
 from gateway.store.id_ranges import IdRange, end_of
-from gateway.store.queries import ALL, STATES
+from gateway.store.queries import ALL
 from gateway.store.tables import Deliveries, Signals
-from gateway.store.values import CustodyPage, Violation
+from gateway.store.values import STATES, CustodyPage, Violation
 
 NOTHING = dict.fromkeys(("accepted", *STATES), 0)
 COUNT = fn.COUNT(ALL)

@@ -13,11 +13,10 @@ from gateway.model import Attempt, Kind, Signal
 from gateway.store import sql
 from gateway.store.rows import SIGNAL_COLUMNS, dumps, make_signal, micros, seconds
 from gateway.store.tables import Actions, Attempts, Deliveries, Quarantine, Routes, Signals, SinkState
-from gateway.store.values import Action, Backlog, DeliveryRow, Filter, QuarantineRow, RouteState, SignalRow
+from gateway.store.values import STATES, Action, Backlog, DeliveryRow, Filter, QuarantineRow, RouteState, SignalRow
 
 NEWEST = 2**63 - 1
 """Above any signal's id."""
-STATES = ("delivered", "pending", "dead", "filtered")
 ALL = SQL("*")
 
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from gateway.model import Attempt, Decision, Delivery, Signal
 
-State = Literal["pending", "delivered", "dead", "filtered"]
+State = Literal["delivered", "pending", "dead", "filtered"]
+STATES: tuple[str, ...] = get_args(State)
+"""Every state of a delivery, in the order in which a ledger shows them."""
 
 
 class Target(NamedTuple):

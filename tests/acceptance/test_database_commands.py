@@ -84,7 +84,7 @@ def test_a_store_moves_to_postgresql_and_goes_on_there(place: Place, postgres_ur
     at(place.url, fill)
     result = place.run("move", "--to", postgres_url)
     assert result.exit_code == 0, result.output
-    assert "7 signals and 14 deliveries are at the new place; the ledgers agree." in result.output
+    assert "7 signals and 14 deliveries were copied; the ledgers agree." in result.output
     assert at(postgres_url, look) == at(place.url, look)
 
     async def go_on(store: Store) -> None:

@@ -20,7 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gateway.operate import housekeeping
+from gateway.operate import purge
 from gateway.store import Settings, open_store
 from gateway.store.contract import Store
 from gateway.store.values import ClaimRequest, Target
@@ -92,7 +92,7 @@ def measure_removal(server: Server, count: int, parted: bool, beside: bool) -> d
     async def remove(store: Store) -> float:
         started = time.monotonic()
         removed = sum([part.signals async for part in store.drop_partitions(now - LONG, dead=False)])
-        removed += sum([page.signals async for page in housekeeping.purge_signals(store, now - LONG)])
+        removed += sum([page.signals async for page in purge.purge_signals(store, now - LONG)])
         assert removed == count
         return time.monotonic() - started
 
@@ -183,9 +183,9 @@ def main() -> None:
     for label, parted in (("row by row", False), ("as a part", True)):
         rig.tell(label)
         beside[label] = measure_removal(server, given.signals, parted, beside=True)
-        rest, housekeeping.REST = housekeeping.REST, 0.0
+        rest, purge.REST = purge.REST, 0.0
         removal[label] = measure_removal(server, given.signals, parted, beside=False)
-        housekeeping.REST = rest
+        purge.REST = rest
     turns: dict[str, list[dict[str, float]]] = {label: [] for label in PARTS}
     for _ in range(given.rounds):
         for label, parts in PARTS.items():

@@ -1,4 +1,4 @@
-"""Imports go down the ranks of the layout only, and nobody imports a plugin by name."""
+"""Imports go down the ranks of the layout only. The CLI and web open the store, and leave it to operate."""
 
 import ast
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import gateway.store
 import gateway.web.http1
 
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,7 @@ FOR_PLUGINS = {"gateway.sink", "gateway.model", "gateway.errors"}
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The modules that a file imports, at the top or within functions: `from gateway import x` is gateway.x."""
+    """Return the modules that a file imports, at the top or within functions: `from gateway import x` is gateway.x."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -38,12 +39,13 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def unit(module: str) -> str:
-    """The part of the layout a gateway module belongs to: gateway.store.sql is store."""
+    """Return the part of the layout that a gateway module belongs to: gateway.store.sql is store."""
     return module.split(".")[1]
 
 
 GATEWAY = sorted((ROOT / "gateway").rglob("*.py"))
 HTTP_SERVER = ROOT / "gateway" / "web" / "http1"
+FRONTS = [path for path in GATEWAY if path.relative_to(ROOT / "gateway").parts[0] in ("cli", "web")]
 PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 
 
@@ -55,6 +57,16 @@ def test_a_file_imports_lower_ranks_only(path: Path) -> None:
         if not module.startswith("gateway.") or unit(module) in (own, "__version__"):
             continue
         assert RANK[unit(module)] < RANK[own], f"{own} (rank {RANK[own]}) imports {module}"
+
+
+@pytest.mark.parametrize("path", FRONTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_front_imports_only_the_opening_of_the_store(path: Path) -> None:
+    """Operators' functions stand once, in operate/, for the command line and for the web."""
+    for module in imports(path):
+        assert not module.startswith("gateway.store."), module
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "gateway.store":
+            assert {alias.name for alias in node.names} <= set(gateway.store.__all__)
 
 
 @pytest.mark.parametrize("path", PLUGINS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -12,7 +12,7 @@ import pytest
 from gateway.cli import progress
 from gateway.store import id_ranges
 from gateway.store.contract import Store
-from gateway.store.values import Page, Target
+from gateway.store.values import Target
 from tests.support.factory import make_signal
 from tests.unit.cli.conftest import Folder
 
@@ -86,14 +86,14 @@ def test_a_ledger_that_does_not_hold_is_said(folder: Folder) -> None:
 def test_ctrl_c_ends_it_and_says_how_to_go_on(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.fill(lambda store: fill(store, 50))
     monkeypatch.setattr(id_ranges, "IDS", 1)
-    follow = progress.Bar.follow
+    show = progress.Bar.show
 
-    def press(bar: progress.Bar, page: Page) -> None:
-        follow(bar, page)
-        if page.reached == page.first:
+    def press(bar: progress.Bar, done: int, total: int | None) -> None:
+        show(bar, done, total)
+        if done == 1:
             os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(progress.Bar, "follow", press)
+    monkeypatch.setattr(progress.Bar, "show", press)
     result = folder.run("audit", "--json", code=130)
     (summary,) = lines(result.stdout)
     assert (summary["complete"], summary["signals"] < 50) == (False, True)

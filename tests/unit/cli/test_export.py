@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from cloudsignal_csv.rows import Format
-from gateway.cli import export
 from gateway.errors import StoreError
 from gateway.model import Signal
+from gateway.operate import export
 from gateway.store import queries
 from gateway.store.contract import Store
 from gateway.store.values import Target
@@ -49,7 +49,7 @@ def test_all_signals_go_to_standard_output_oldest_first(folder: Folder, signals:
 
 
 def test_a_window_is_read_in_pages(folder: Folder, signals: list[Signal], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "PAGE", 2)
+    monkeypatch.setattr(export, "SIGNALS_PER_PAGE", 2)
     window = ("--since", "2026-11-20T11:00", "--until", "2026-11-20T15:30")
     assert folder.run("export", *window).stdout_bytes == written(signals[1:6])
 
@@ -109,7 +109,7 @@ def test_a_routes_options_shape_it_too(folder: Folder, signals: list[Signal]) ->
         (("--like", "nobody/export"), "expected an account's route"),
         (("--set", "delimiter"), "expected OPTION=VALUE"),
         (("--set", "delimiter=::"), "delimiter: expected one of"),
-        (("--set", "columns=[order"), "columns: no good YAML"),
+        (("--set", "columns=[order"), "columns: not valid YAML"),
         (("--set", "directory=elsewhere"), "directory: extra keys not allowed"),
     ],
 )
@@ -138,7 +138,7 @@ def test_a_file_that_can_not_be_written_is_named(folder: Folder) -> None:
 
 
 def test_a_file_is_whole_or_not_there(folder: Folder, signals: list[Signal], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, "PAGE", 2)
+    monkeypatch.setattr(export, "SIGNALS_PER_PAGE", 2)
     real = queries.list_signals_after
 
     def failing(db: object, which: object, after: int, limit: int) -> object:

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import progress, quarantine
+from gateway.cli import progress
+from gateway.operate import quarantine
 from gateway.store.contract import Store
 from gateway.store.values import Refused
 from tests.support.payloads import example
@@ -141,7 +142,7 @@ def test_what_is_not_there_is_said(refused: Folder) -> None:
 
 
 def test_what_is_wrong_to_ask_is_said(refused: Folder) -> None:
-    assert "say what to replay" in refused.run("quarantine", "replay", code=2).output
+    assert "name the requests to replay" in refused.run("quarantine", "replay", code=2).output
     assert "options behind the command" in refused.run("quarantine", "--account", "x", "replay", "1", code=2).output
 
 
@@ -159,15 +160,15 @@ def test_what_is_no_json_object_is_still_none(folder: Folder) -> None:
 
 def test_ctrl_c_ends_it_between_pages(refused: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     accept_unknown(refused)
-    monkeypatch.setattr(quarantine, "PAGE", 1)
-    grow = progress.Bar.grow
+    monkeypatch.setattr(quarantine, "REQUESTS_PER_PAGE", 1)
+    show = progress.Bar.show
 
-    def press(bar: progress.Bar, done: int) -> None:
-        grow(bar, done)
+    def press(bar: progress.Bar, done: int, total: int | None) -> None:
+        show(bar, done, total)
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(progress.Bar, "grow", press)
+    monkeypatch.setattr(progress.Bar, "show", press)
     result = refused.run("quarantine", "replay", "--all", code=130)
     assert "1 accepted." in result.stdout
-    assert "Interrupted; what was not reached is still in quarantine." in result.stderr
+    assert "Interrupted; requests that were not reached are still in quarantine." in result.stderr
     assert listed(refused) == [2, 3, 4]

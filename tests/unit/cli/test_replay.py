@@ -10,7 +10,7 @@ from gateway.cli import progress
 from gateway.model import Attempt, Dead, Kind
 from gateway.store import id_ranges
 from gateway.store.contract import Store
-from gateway.store.values import ClaimRequest, Page, Result, Target
+from gateway.store.values import ClaimRequest, Result, Target
 from tests.support.factory import make_signal
 from tests.unit.cli.conftest import Folder
 
@@ -38,14 +38,14 @@ def buried(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Folder:
 @pytest.fixture
 def impatient() -> Iterator[pytest.MonkeyPatch]:
     """Someone who presses Ctrl-C after the first page, until undone."""
-    follow = progress.Bar.follow
+    show = progress.Bar.show
 
-    def press(bar: progress.Bar, page: Page) -> None:
-        follow(bar, page)
+    def press(bar: progress.Bar, done: int, total: int | None) -> None:
+        show(bar, done, total)
         os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.MonkeyPatch.context() as patience:
-        patience.setattr(progress.Bar, "follow", press)
+        patience.setattr(progress.Bar, "show", press)
         yield patience
 
 

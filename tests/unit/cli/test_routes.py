@@ -7,6 +7,7 @@ import pytest
 
 from gateway.cli import render
 from gateway.model import lane_of
+from gateway.operate import views
 from gateway.store.contract import Store
 from gateway.store.values import RouteState, Target
 from tests.support.factory import AT, make_signal
@@ -72,7 +73,7 @@ def test_a_breakers_state_is_shown_with_its_reason_and_probe(folder: Folder, fai
     save(folder, failures=failures, opened=1, probe_at=PROBE, reason="answered 500")
     row = listed(folder)["export"]
     assert (row["state"], row["reason"]) == (state, "answered 500")
-    assert row["probe_at"] == render.iso(PROBE)
+    assert row["probe_at"] == views.iso(PROBE)
     table = folder.run("routes").output
     for words in (state, "answered 500", render.moment(PROBE)):
         assert words in table

@@ -121,7 +121,7 @@ def test_replay_by_id_takes_what_was_delivered_too(folder: Folder) -> None:
 
 
 def test_replay_wants_to_know_what(folder: Folder) -> None:
-    assert "say what to replay" in folder.run("replay", code=2).output
+    assert "name the deliveries to replay" in folder.run("replay", code=2).output
 
 
 def test_orders_frees_what_was_held(folder: Folder) -> None:

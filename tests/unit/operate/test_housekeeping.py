@@ -101,8 +101,8 @@ async def test_nothing_to_do_is_nothing_to_say() -> None:
 
 @pytest.mark.parametrize("error", [StoreError("locked"), ZeroDivisionError()])
 async def test_a_round_that_fails_is_followed_by_another(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
-    monkeypatch.setattr(housekeeping, "FIRST", 0)
-    monkeypatch.setattr(housekeeping, "EVERY", 0)
+    monkeypatch.setattr(housekeeping, "FIRST_ROUND_AFTER", 0)
+    monkeypatch.setattr(housekeeping, "ROUND_EVERY", 0)
     store = Purges(0, error)
     with capture_logs() as logs:
         rounds = asyncio.ensure_future(housekeeping.keep_house(store, lambda: 10.0, lambda: NOW))  # type: ignore[arg-type]
@@ -119,7 +119,7 @@ async def test_a_gateway_keeps_house_by_the_clock_that_is_behind(
     """By a clock that was set a year ahead nothing would be left, and by one set back the second signal is not old."""
     (tmp_path / "gateway.yaml").write_text(CONFIG.replace("PATH", str(tmp_path)))
     await with_store(tmp_path, lambda store: take(store, 12, 5))
-    monkeypatch.setattr(housekeeping, "FIRST", 0)
+    monkeypatch.setattr(housekeeping, "FIRST_ROUND_AFTER", 0)
     cleaned, clean_up = asyncio.Event(), housekeeping.clean_up
 
     async def tell(store: Store, before: float) -> None:

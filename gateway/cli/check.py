@@ -1,0 +1,85 @@
+"""Commands that check and set up a configuration: check, init."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from gateway.cli import render
+from gateway.cli.options import config_option, json_option
+from gateway.config import Config, load_config, write_starter
+from gateway.errors import ConfigError, GatewayError
+from gateway.operate import views
+from gateway.operate.check import check_routes
+from gateway.web.tls import make_tls_context
+
+
+@click.command()
+@config_option
+@click.option("--connect", is_flag=True, help="Also ask each route's target whether it could take deliveries.")
+@json_option
+def check(config_path: Path, connect: bool, as_json: bool) -> None:
+    """Check the configuration; print a summary, or every error with its place."""
+    try:
+        config = load_config(config_path)
+        make_tls_context(config)
+    except ConfigError as error:
+        if not as_json:
+            raise
+        render.print_json(map(views.problem_json, error.problems))
+        sys.exit(1)
+    if as_json:
+        render.print_json([views.config_json(config)])
+    else:
+        click.echo(summarize(config))
+    if connect:
+        connect_routes(config, as_json)
+
+
+def summarize(config: Config) -> str:
+    """Return a configuration's tenants, accounts, routes and plugins in a few lines."""
+    lines = [f"{config.path}: ok"]
+    for tenant, accounts in config.tenants.items():
+        lines.append(f"tenant {tenant}")
+        for account in accounts:
+            keys = render.count(len(account.keys), "key")
+            lines.append(f"  account {account.name}: POST /signals/{account.name}, {keys}")
+            for route in account.routes.values():
+                wanted = ", ".join(sorted(route.signals)) if route.enabled else "off"
+                lines.append(f"    route {route.name} -> {route.sink}: {wanted}")
+            if not any(route.enabled for route in account.routes.values()):
+                lines.append("    no route: its signals are kept, and delivered nowhere")
+    used = Counter(route.sink for route in config.routes.values())
+    plugins = ", ".join(f"{name} ({render.count(used[name], 'route')})" for name in config.plugins) or "none"
+    lines.append(f"plugins: {plugins}")
+    totals = {"tenant": len(config.tenants), "account": len(config.accounts), "route": used.total()}
+    lines.append(", ".join(render.count(number, noun) for noun, number in totals.items()))
+    return "\n".join(lines)
+
+
+def connect_routes(config: Config, as_json: bool) -> None:
+    """Print the answer of each route's target. Raises GatewayError if a route could not deliver."""
+    checks = asyncio.run(check_routes(config))
+    if as_json:
+        render.print_json(map(views.check_json, checks))
+    for check in () if as_json else checks:
+        click.echo(f"{'ok  ' if check.ok else 'FAIL'} {check.account}/{check.route} ({check.sink})")
+        for detail in check.details:
+            click.echo(f"       {detail}")
+    if failed := [check for check in checks if not check.ok]:
+        raise GatewayError(f"{len(failed)} of {render.count(len(checks), 'route')} could not deliver")
+
+
+@click.command()
+@click.argument("directory", type=click.Path(path_type=Path, file_okay=False))
+def init(directory: Path) -> None:
+    """Write a starter configuration into DIRECTORY that runs as it is."""
+    starter = write_starter(directory)
+    for path in starter.files:
+        click.echo(f"wrote {path}")
+    click.echo(f"The starter account's key is {starter.key}; only its hash is in the config, so note it now.")
+    click.echo(f"Next: cloudsignal serve --config {directory / 'gateway.yaml'}")

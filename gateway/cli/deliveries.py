@@ -1,0 +1,67 @@
+"""Commands on deliveries: deliveries, dead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli import render
+from gateway.cli.opening import with_store
+from gateway.cli.options import config_option, filter_options, json_option, limit_option, make_filter
+from gateway.operate import lookups, views
+
+
+@click.command()
+@config_option
+@filter_options
+@click.option("--state", type=click.Choice(lookups.STATES), help="Only in this state.")
+@limit_option
+@json_option
+def deliveries(config_path: Path, limit: int, as_json: bool, **filters: Any) -> None:
+    """List deliveries (one signal on one route), newest first."""
+    print_deliveries(config_path, make_filter(**filters), limit, as_json, "No deliveries.")
+
+
+@click.command()
+@config_option
+@filter_options
+@limit_option
+@json_option
+def dead(config_path: Path, limit: int, as_json: bool, **filters: Any) -> None:
+    """List dead letters: deliveries that were given up. They are kept and can be replayed."""
+    print_deliveries(config_path, make_filter(**filters, state="dead"), limit, as_json, "No dead letters.")
+
+
+def print_deliveries(config_path: Path, which: lookups.Filter, limit: int, as_json: bool, empty: str) -> None:
+    rows = with_store(config_path, lambda store: lookups.list_deliveries(store, which, limit), which)
+    if as_json:
+        render.print_json(views.delivery_json(row) for row in rows)
+    else:
+        render.print_table([delivery_line(row) for row in rows], empty)
+
+
+def delivery_line(row: lookups.DeliveryRow) -> dict[str, object]:
+    return {
+        "signal": row.signal_id,
+        "account": row.account,
+        "route": row.route,
+        "state": row.state,
+        "attempts": row.attempts,
+        "since (UTC)": render.moment(row.ended_at or row.created_at),
+        "marks": ", ".join(mark for mark in ("late", "replayed") if getattr(row, mark)),
+        "next": next_step(row),
+        "reason": row.reason,
+    }
+
+
+def next_step(row: lookups.DeliveryRow) -> str:
+    """Describe the event that a pending delivery waits for, "" if it has ended."""
+    if row.state != "pending":
+        return ""
+    if row.held:
+        return "held: order unknown"
+    if row.leased:
+        return "being delivered"
+    return "behind its order's earlier one" if row.due_at is None else f"at {render.moment(row.due_at)}"

@@ -1,0 +1,33 @@
+"""The command orders."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.cli import render
+from gateway.cli.opening import run_on_store
+from gateway.cli.options import config_option
+from gateway.config import load_config
+from gateway.operate.known_orders import add_known_orders
+from gateway.operate.names import require_account
+
+
+@click.command()
+@click.argument("account")
+@click.argument("orders", nargs=-1)
+@click.option("--from", "file", type=click.File("r"), help="Read orders from a file, one a line; - is standard input.")
+@config_option
+def orders(account: str, orders: tuple[str, ...], file: Any, config_path: Path) -> None:
+    """Make orders (ids or references) known to an ACCOUNT, which frees the signals held for them."""
+    names = [*orders, *(line.strip() for line in file or () if line.strip())]
+    if not names:
+        raise click.UsageError("name at least one order, or use --from FILE")
+    config = load_config(config_path)
+    require_account(config, account)  # before a store is opened, or made
+    freed = run_on_store(config, lambda store: add_known_orders(store, config, account, names, time.time()))
+    known, held = render.count(len(names), "order"), "delivery" if freed == 1 else "deliveries"
+    click.echo(f"{known} known to {account}; {freed} held {held} freed.")

@@ -1,0 +1,80 @@
+"""The custody check: every accepted signal is accounted for, on every route."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.model import RouteKey
+from gateway.operate.traffic import yield_to_traffic
+from gateway.store.contract import Store
+from gateway.store.values import STATES, CustodyPage, Violation
+
+__all__ = ["STATES", "Findings", "Violation", "audit_custody"]
+
+Ledger = Mapping[RouteKey, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """The findings of an audit so far.
+
+    `wrong` counts the errors found, `latest` has those of the last page. `ledger` counts the deliveries of each route:
+    `accepted` and each state. `done` and `total` count signal ids; `reached` is the last id that is done.
+    """
+
+    signals: int = 0
+    wrong: int = 0
+    latest: Sequence[Violation] = ()
+    ledger: Ledger = field(default_factory=dict)
+    reached: int = 0
+    done: int = 0
+    total: int = 0
+
+    @property
+    def unbalanced(self) -> list[RouteKey]:
+        """Return the routes on which accepted is not delivered + pending + dead + filtered."""
+        return [route for route, n in self.ledger.items() if n["accepted"] != sum(n[state] for state in STATES)]
+
+    @property
+    def ok(self) -> bool:
+        """Return True if nothing wrong was found."""
+        return not self.wrong and not self.unbalanced
+
+    @property
+    def stopped_at(self) -> int | None:
+        """Return the signal after which an unfinished audit can be continued, None if it is finished."""
+        return self.reached if self.done < self.total else None
+
+    def add(self, page: CustodyPage) -> Findings:
+        """Return the findings after one more page."""
+        return Findings(
+            self.signals + page.signals,
+            self.wrong + len(page.violations),
+            page.violations,
+            add_ledgers(self.ledger, page.ledger),
+            page.reached,
+            page.reached - page.first + 1,
+            page.last - page.first + 1,
+        )
+
+
+def add_ledgers(one: Ledger, other: Ledger) -> Ledger:
+    """Return the sums of two ledgers."""
+    sums = {route: Counter(counts) for route, counts in one.items()}
+    for route, counts in other.items():
+        sums.setdefault(route, Counter()).update(counts)
+    return sums
+
+
+async def audit_custody(store: Store, after: int, stop: asyncio.Event) -> AsyncIterator[Findings]:
+    """Check custody of every signal above the id `after`; yield the findings so far.
+
+    It only reads, in short steps, and can run beside a gateway. `stop` ends it between two pages.
+    """
+    findings = Findings()
+    async for page in yield_to_traffic(store.check_custody(after), stop, rest=0):
+        findings = findings.add(page)
+        yield findings

@@ -1,0 +1,104 @@
+"""Requests in quarantine: list them, judge them by today's configuration, replay them."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal
+
+from gateway.config import Config
+from gateway.errors import InvalidSignal
+from gateway.ingest import Ingest, parse_quarantined
+from gateway.operate.traffic import yield_to_traffic
+from gateway.store.contract import Store
+from gateway.store.values import Filter, QuarantineRow
+
+__all__ = ["QuarantineRow", "Verdict", "list_quarantine", "replay_quarantine"]
+
+REQUESTS_PER_PAGE = 100
+"""Requests that are judged or accepted at once; it bounds memory, as a request may have 64 KiB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The result of judging or replaying one request. It lacks the body, because there may be many verdicts.
+
+    `signal` is the id of the new signal, `held` is True if its order is unknown, `routes` are the routes that it goes
+    to. `errors` says what is wrong with each field of a refused request.
+    """
+
+    id: int
+    account: str
+    result: Literal["accepted", "duplicate", "refused"]
+    signal: int | None = None
+    held: bool = False
+    routes: Sequence[str] = ()
+    errors: Mapping[str, str] = field(default_factory=dict)
+
+
+async def list_quarantine(store: Store, account: str | None, limit: int) -> Sequence[QuarantineRow]:
+    """Return requests in quarantine, newest first; of one account, or of all."""
+    return await store.list_quarantined(account, limit)
+
+
+def replay_quarantine(
+    store: Store, config: Config, which: Filter, dry_run: bool, stop: asyncio.Event
+) -> AsyncIterator[Sequence[Verdict]]:
+    """Submit quarantined requests again as if they had just arrived; yield the verdicts page by page.
+
+    They go oldest first, so that an order's signals are accepted in the order in which they came. With `dry_run`,
+    requests are only judged. `stop` ends it between two pages.
+    """
+    pages = judge_pages(store, config, which) if dry_run else readmit_pages(store, config, which)
+    return yield_to_traffic(pages, stop, rest=0 if dry_run else 1)
+
+
+async def judge_pages(store: Store, config: Config, which: Filter) -> AsyncIterator[Sequence[Verdict]]:
+    """Judge requests, and change nothing."""
+    async for rows in read_pages(store, which):
+        now = datetime.now(UTC)
+        yield [judge(config, row, now) for row in rows]
+
+
+async def readmit_pages(store: Store, config: Config, which: Filter) -> AsyncIterator[Sequence[Verdict]]:
+    """Accept each request that is valid now, and release it from quarantine."""
+    ingest = Ingest(config.accounts, store)
+    async for rows in read_pages(store, which):
+        now = datetime.now(UTC)
+        yield await asyncio.gather(*(readmit(ingest, config, store, row, now) for row in rows))
+
+
+async def read_pages(store: Store, which: Filter) -> AsyncIterator[Sequence[QuarantineRow]]:
+    """Read requests in quarantine page by page, oldest first."""
+    after = 0
+    while rows := await store.list_quarantined_oldest(dataclasses.replace(which, after=after), REQUESTS_PER_PAGE):
+        after = rows[-1].id
+        yield rows
+
+
+def judge(config: Config, row: QuarantineRow, now: datetime) -> Verdict:
+    """Return the verdict on a request by this configuration."""
+    account = config.accounts.get(row.account)
+    if account is None:
+        return Verdict(row.id, row.account, "refused", errors={"account": "is not configured"})
+    try:
+        signal = parse_quarantined(account, row.body, now)
+    except InvalidSignal as error:
+        return Verdict(row.id, row.account, "refused", errors=error.fields)
+    routes = [route.name for route in account.routes.values() if route.enabled and route.wants(signal.type)]
+    return Verdict(row.id, row.account, "accepted", routes=routes)
+
+
+async def readmit(ingest: Ingest, config: Config, store: Store, row: QuarantineRow, now: datetime) -> Verdict:
+    """Accept one request if it is valid now. A crash in between leaves a duplicate, which the next replay releases."""
+    verdict = judge(config, row, now)
+    if verdict.result == "refused":
+        return verdict
+    receipt = await ingest.readmit(row.account, row.body, now)
+    await store.release_quarantined(row.id, receipt.signal, now.timestamp())
+    if receipt.duplicate:
+        return Verdict(row.id, row.account, "duplicate")
+    return Verdict(row.id, row.account, "accepted", receipt.id, receipt.held, verdict.routes)

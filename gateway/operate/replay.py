@@ -1,0 +1,64 @@
+"""Replays deliveries that have ended, and counts the deliveries that a replay would take."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from gateway.model import RouteKey
+from gateway.operate.traffic import yield_to_traffic
+from gateway.store.contract import Store
+from gateway.store.values import Filter, Page
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """The progress of a replay: `found` counts the deliveries replayed so far on each route.
+
+    `done` and `total` count signal ids; `reached` is the last id that is done.
+    """
+
+    found: Mapping[RouteKey, int] = field(default_factory=dict)
+    reached: int = 0
+    done: int = 0
+    total: int = 0
+
+    @property
+    def deliveries(self) -> int:
+        """Return the number of deliveries replayed so far."""
+        return sum(self.found.values())
+
+    @property
+    def stopped_at(self) -> int | None:
+        """Return the signal after which an unfinished replay can be continued, None if it is finished."""
+        return self.reached if self.done < self.total else None
+
+    def add(self, page: Page) -> Replayed:
+        """Return the progress after one more page."""
+        found = Counter(self.found) + Counter(page.found)
+        return Replayed(found, page.reached, page.reached - page.first + 1, page.last - page.first + 1)
+
+
+async def replay(store: Store, which: Filter, now: float, stop: asyncio.Event) -> AsyncIterator[Replayed]:
+    """Make matching deliveries that have ended pending again, and record the action; yield the progress.
+
+    It leaves half of the time to live traffic. `stop` ends it between two pages.
+    """
+    done = Replayed()
+    async for page in yield_to_traffic(store.replay(which, now), stop):
+        done = done.add(page)
+        yield done
+    if done.deliveries:
+        asked = {name: value for name, value in dataclasses.asdict(which).items() if value is not None}
+        await store.record_action("replay", {**asked, "deliveries": done.deliveries}, now)
+
+
+async def count_replay(store: Store, which: Filter, stop: asyncio.Event) -> AsyncIterator[Replayed]:
+    """Count the deliveries that `replay` would take, and change nothing; yield the progress."""
+    done = Replayed()
+    async for page in yield_to_traffic(store.count_replay(which), stop, rest=0):
+        done = done.add(page)
+        yield done

@@ -1,0 +1,82 @@
+"""Routes as operators see them: list them with their state and backlog, pause them, resume them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway import policy
+from gateway.config import Config
+from gateway.model import Route, RouteKey
+from gateway.operate.names import require_known
+from gateway.store.contract import Store
+from gateway.store.values import Backlog, Filter, RouteState
+
+NO_BACKLOG = Backlog(pending=0, due=0, oldest_at=None)
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRow:
+    """A route as listed: its configuration (None: no longer configured), its stored state, and its backlog."""
+
+    key: RouteKey
+    route: Route | None
+    state: RouteState
+    backlog: Backlog
+
+    @property
+    def status(self) -> str:
+        """Return "running", "paused", "open", "misconfigured", "off" or "not configured"."""
+        if self.route is None:
+            return "not configured"
+        if not self.route.enabled:
+            return "off"
+        return read_status(self.state).name.lower()
+
+    @property
+    def why(self) -> str:
+        """Return the operator's reason for a pause and the target's reason for an open breaker."""
+        return "; ".join(filter(None, (self.state.why, self.state.reason)))
+
+    @property
+    def probe_at(self) -> float | None:
+        """Return the time of the next probe of an open route; None if the route is not open, or is paused."""
+        return self.state.probe_at if self.status in ("open", "misconfigured") else None
+
+
+def read_status(state: RouteState) -> policy.Status:
+    """Return the status that a route's stored state amounts to."""
+    return policy.Breaker.from_state(state).status(state.paused)
+
+
+async def list_routes(store: Store, config: Config, account: str | None = None) -> list[RouteRow]:
+    """Return the configured routes in the configuration's order, then routes that only the store knows."""
+    states, backlog = await store.read_route_states(), await store.read_backlog()
+    known = config.routes
+    keys = dict.fromkeys([*known, *sorted({*states, *backlog})])
+    return [
+        RouteRow(key, known.get(key), states.get(key) or RouteState(*key), backlog.get(key, NO_BACKLOG))
+        for key in keys
+        if account in (None, key[0])
+    ]
+
+
+async def read_route(store: Store, config: Config, key: RouteKey) -> RouteRow:
+    """Return one route. Raises GatewayError if neither the configuration nor the store knows it."""
+    await require_known(store, config, Filter(account=key[0], route=key[1]))
+    rows = {row.key: row for row in await list_routes(store, config, key[0])}
+    return rows.get(key) or RouteRow(key, None, RouteState(*key), NO_BACKLOG)
+
+
+async def pause_route(store: Store, config: Config, key: RouteKey, why: str, now: float) -> RouteRow:
+    """Stop deliveries on a route until it is resumed. Return the route as it was before."""
+    row = await read_route(store, config, key)
+    await store.set_paused(*key, True, now, why)
+    return row
+
+
+async def resume_route(store: Store, config: Config, key: RouteKey, now: float) -> RouteRow:
+    """End a route's pause, if it is paused. Return the route as it was before."""
+    row = await read_route(store, config, key)
+    if row.state.paused:
+        await store.set_paused(*key, False, now, "")
+    return row

@@ -1,0 +1,234 @@
+"""The JSON of each value that operators see: one function for each kind, used by the CLI, the API and the console."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.config import Config
+from gateway.errors import Problem
+from gateway.model import Attempt
+from gateway.operate.audit import Findings, Ledger
+from gateway.operate.check import RouteCheck
+from gateway.operate.database import Moved
+from gateway.operate.explain import Explanation
+from gateway.operate.lookups import SignalDetails
+from gateway.operate.plugins import PluginRow
+from gateway.operate.purge import Removed
+from gateway.operate.quarantine import Verdict
+from gateway.operate.replay import Replayed
+from gateway.operate.routes import RouteRow
+from gateway.store.values import STATES, DeliveryRow, QuarantineRow, SignalRow, Violation
+
+
+def iso(seconds: float | None) -> str | None:
+    """Return a time as programs read it: ISO 8601 in UTC."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+# -- signals and deliveries
+
+
+def signal_json(row: SignalRow) -> dict[str, Any]:
+    """Return a signal with its payload."""
+    signal = row.signal
+    return {
+        "id": signal.id,
+        "identity": signal.identity,
+        "account": signal.account,
+        "type": signal.type,
+        "order": signal.order,
+        "order_reference": signal.order_reference,
+        "item": signal.item,
+        "item_reference": signal.item_reference,
+        "occurred_at": signal.occurred_at.isoformat() if signal.occurred_at else None,
+        "received_at": signal.received_at.isoformat(),
+        "late": signal.late,
+        "deliveries": row.deliveries,
+        "unrouted": list(row.unrouted),
+        "payload": signal.payload,
+    }
+
+
+def details_json(details: SignalDetails) -> dict[str, Any]:
+    """Return a signal with its deliveries, each with its failed attempts."""
+    deliveries = [
+        {
+            **delivery_json(delivery),
+            "failed_attempts": [attempt_json(attempt) for attempt in details.attempts.get(delivery.route, ())],
+        }
+        for delivery in details.deliveries
+    ]
+    return {**signal_json(details.row), "deliveries": deliveries}
+
+
+def delivery_json(row: DeliveryRow) -> dict[str, Any]:
+    """Return a delivery."""
+    return {
+        "signal": row.signal_id,
+        "account": row.account,
+        "route": row.route,
+        "lane": row.lane,
+        "state": row.state,
+        "attempts": row.attempts,
+        "created_at": iso(row.created_at),
+        "due_at": iso(row.due_at),
+        "ended_at": iso(row.ended_at),
+        "held": row.held,
+        "late": row.late,
+        "replayed": row.replayed,
+        "reason": row.reason,
+    }
+
+
+def attempt_json(attempt: Attempt) -> dict[str, Any]:
+    """Return a failed attempt."""
+    return {
+        "number": attempt.number,
+        "started_at": iso(attempt.started_at),
+        "seconds": round(attempt.duration, 3),
+        "outcome": attempt.kind.value,
+        "reason": attempt.reason,
+    }
+
+
+def explanation_json(signal_id: int, explanation: Explanation) -> dict[str, Any]:
+    """Return the explanation of a signal on one route."""
+    row = explanation.delivery
+    return {
+        "signal": signal_id,
+        "route": explanation.route,
+        "sink": explanation.sink,
+        "state": row.state if row else None,
+        "why": explanation.why,
+        "text": explanation.text,
+        "behind": explanation.behind,
+        "attempts": row.attempts if row else None,
+        "due_at": iso(row.due_at) if row else None,
+        "ended_at": iso(row.ended_at) if row else None,
+        "replayed": row.replayed if row else None,
+    }
+
+
+# -- routes
+
+
+def route_json(row: RouteRow, now: float) -> dict[str, Any]:
+    """Return a route with its state and backlog."""
+    oldest = row.backlog.oldest_at
+    return {
+        "account": row.key[0],
+        "route": row.key[1],
+        "sink": row.route.sink if row.route else None,
+        "state": row.status,
+        "paused_at": iso(row.state.paused_at),
+        "why": row.state.why,
+        "reason": row.state.reason,
+        "probe_at": iso(row.probe_at),
+        "pending": row.backlog.pending,
+        "due": row.backlog.due,
+        "oldest_at": iso(oldest),
+        "oldest_seconds": None if oldest is None else round(max(0.0, now - oldest), 3),
+    }
+
+
+# -- quarantine, replay, purge, audit
+
+
+def quarantine_json(row: QuarantineRow) -> dict[str, Any]:
+    """Return a quarantined request."""
+    return {
+        "id": row.id,
+        "account": row.account,
+        "received_at": iso(row.received_at),
+        "errors": row.errors,
+        "body": row.body,
+    }
+
+
+def verdict_json(verdict: Verdict) -> dict[str, Any]:
+    """Return the verdict on a quarantined request."""
+    return dataclasses.asdict(verdict)
+
+
+def replayed_json(replayed: Replayed, dry_run: bool) -> list[dict[str, Any]]:
+    """Return the numbers of deliveries replayed, one object for each route."""
+    return [
+        {"account": account, "route": route, "deliveries": number, "replayed": not dry_run}
+        for (account, route), number in sorted(replayed.found.items())
+    ]
+
+
+def removed_json(removed: Removed, dry_run: bool) -> dict[str, Any]:
+    """Return the numbers of rows removed; a dry run does not count deliveries."""
+    found = {"signals": removed.signals, "quarantined": removed.quarantined, "removed": not dry_run}
+    return found if dry_run else {**found, "deliveries": removed.deliveries}
+
+
+def violation_json(violation: Violation) -> dict[str, Any]:
+    """Return one error that an audit found."""
+    return {
+        "signal": violation.signal_id,
+        "account": violation.account,
+        "route": violation.route,
+        "wrong": violation.problem,
+    }
+
+
+def findings_json(findings: Findings) -> dict[str, Any]:
+    """Return the findings of an audit with its ledger."""
+    return {
+        "ok": findings.ok,
+        "complete": findings.stopped_at is None,
+        "signals": findings.signals,
+        "wrong": findings.wrong,
+        "routes": ledger_json(findings.ledger),
+    }
+
+
+def ledger_json(ledger: Ledger) -> list[dict[str, Any]]:
+    """Return a ledger, one object for each route: accepted, then each state."""
+    columns = ("accepted", *STATES)
+    return [
+        {"account": key[0], "route": key[1], **{name: counts[name] for name in columns}}
+        for key, counts in sorted(ledger.items())
+    ]
+
+
+# -- installation and configuration
+
+
+def plugin_json(row: PluginRow) -> dict[str, Any]:
+    """Return an installed plugin."""
+    return {"name": row.name, "state": row.state, "from": row.source, "about": row.about}
+
+
+def config_json(config: Config) -> dict[str, Any]:
+    """Return a valid configuration's tenants, accounts, routes and plugins."""
+    accounts = {
+        account.name: {
+            "tenant": account.tenant,
+            "routes": {
+                route.name: {"sink": route.sink, "signals": sorted(route.signals), "enabled": route.enabled}
+                for route in account.routes.values()
+            },
+        }
+        for account in config.accounts.values()
+    }
+    return {"ok": True, "tenants": list(config.tenants), "accounts": accounts, "plugins": list(config.plugins)}
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """Return an error of a configuration."""
+    return {"ok": False, **dataclasses.asdict(problem)}
+
+
+def check_json(check: RouteCheck) -> dict[str, Any]:
+    """Return the answer of a route's target."""
+    return dataclasses.asdict(check)
+
+
+def moved_json(moved: Moved) -> dict[str, Any]:
+    """Return the numbers of rows that a move has copied."""
+    return dataclasses.asdict(moved)
