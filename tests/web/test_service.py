@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import metrics
+from gateway import service
 from gateway.config import load_config
-from gateway.service import Service
+from gateway.metrics import Observer
 
 pytestmark = pytest.mark.gen_test
 
@@ -25,19 +25,21 @@ async def test_a_failing_observer_does_not_end_the_gateway(
 ) -> None:
     told = asyncio.Event()
 
-    def fail(self: metrics.Observer, *values: object) -> None:
+    def fail(*values: object) -> None:
         told.set()
         raise ZeroDivisionError
 
-    monkeypatch.setattr(metrics.PrometheusObserver, event, fail)
+    observer = Observer()
+    setattr(observer, event, fail)
+    monkeypatch.setattr(service, "PrometheusObserver", lambda: observer)
     (tmp_path / "gateway.yaml").write_text(CONFIG.replace("PATH", str(tmp_path)))
-    service = Service(load_config(tmp_path / "gateway.yaml"))
+    gateway = service.Service(load_config(tmp_path / "gateway.yaml"))
     asked_to_stop = asyncio.Event()
     with capture_logs() as logs:
-        await service.start()
-        serving = asyncio.ensure_future(service.serve(asked_to_stop))
+        await gateway.start()
+        serving = asyncio.ensure_future(gateway.serve(asked_to_stop))
         await told.wait()
         asked_to_stop.set()
         await serving  # raises the error if the observer is not guarded
-        await service.stop()
+        await gateway.stop()
     assert ("observer.failed", event) in [(line["event"], line.get("told")) for line in logs]
