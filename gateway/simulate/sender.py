@@ -246,7 +246,7 @@ class Sender:
             await self._sleep(self._schedule.wait(attempt))
 
     async def _post(self, session: aiohttp.ClientSession, url: str, body: bytes) -> int | None:
-        """Post a signal. Return the answer's code, None without a whole answer. Bodies are ignored, as the vendor does."""
+        """Post a signal. Return the answer's code, None if none came whole. Bodies are ignored."""
         headers = {"Content-Type": "application/json", "User-Agent": "cloudsignal-simulate"}
         try:
             async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:

@@ -9,6 +9,7 @@ from gateway.sink.erp_orders import pick_order, require_reference
 from gateway.sink.erp_writes import OrderLocks, Unanswered, WriteGuard
 from gateway.sink.http import TRANSIENT_STATUSES, HttpSink, RemoteServer, Response, SendRequest
 from gateway.sink.options import Secret, Url, field_names, header_value, option, options_of, server_url
+from gateway.sink.recent import RecentDeliveries
 from gateway.sink.text import (
     compose_note,
     describe_signal,
@@ -34,6 +35,7 @@ __all__ = [
     "Misconfigured",
     "OrderLocks",
     "Permanent",
+    "RecentDeliveries",
     "RemoteServer",
     "Response",
     "RetryLater",

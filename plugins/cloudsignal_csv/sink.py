@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from cloudsignal_csv.options import FORMAT, OPTIONS, check_together, format_of, names_of
 from cloudsignal_csv.output import Mark, Output
 from cloudsignal_csv.rows import Format
-from gateway.sink import ALL, Check, Context, Delivery, Misconfigured, RetryLater, Signal, Sink
+from gateway.sink import ALL, Check, Context, Delivery, Misconfigured, RecentDeliveries, RetryLater, Signal, Sink
 
 T = TypeVar("T")
 
@@ -35,9 +35,6 @@ FOR_A_PERSON = frozenset(
     }
 )
 """What does not pass by itself, as a full disk may."""
-
-MOST_RECENT = 2000
-"""Deliveries remembered at the most."""
 
 LOOK_EVERY = 20.0
 """Seconds between looks at whether the day is over."""
@@ -69,6 +66,7 @@ class CsvSink(Sink):
         self.sleep = asyncio.sleep
         kept = self.state.get("mark")
         self._mark = Mark(*kept) if kept else None
+        self._recent = RecentDeliveries(self.state, "recent")
         self._watch: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
         # A thread of its own, so that a directory that hangs holds up nobody else; one, so that an append that
@@ -99,14 +97,12 @@ class CsvSink(Sink):
     async def deliver_batch(self, deliveries: Sequence[Delivery]) -> None:
         """Append the batch; on the disk when this returns."""
         async with self._turn:
-            recent: list[str] = self.state.get("recent", [])
-            known = set(recent)
-            fresh = {delivery.stamp: delivery.signal for delivery in deliveries if delivery.stamp not in known}
-            # Cancelled here, the mark stays: the next batch cuts what the thread still writes.
-            self._mark = end = await self._in_thread(self._write, fresh.values(), self._mark, self._is_committed())
-            again = len(fresh) < len(deliveries)
+            fresh = [*self._recent.start_batch(deliveries).values()]
+            signals = [delivery.signal for delivery in fresh]
+            # If this is cancelled here, the mark stays, and the next batch cuts the rows that the thread still writes.
+            self._mark = end = await self._in_thread(self._write, signals, self._mark, self._is_committed())
             self.state.set("mark", astuple(end))
-            self.state.set("recent", [*(recent if again else ()), *fresh][-MOST_RECENT:])
+            self._recent.add(fresh)
 
     def _write(self, signals: Iterable[Signal], mark: Mark | None, committed: bool) -> Mark:
         rows, today = self.format.rows(signals), self._today()

@@ -16,10 +16,18 @@ from cloudsignal_slack.options import OPTIONS, channel_of, check_together, link_
 from cloudsignal_slack.pace import Burst, Workspace
 from cloudsignal_slack.threads import Thread, Threads
 from cloudsignal_slack.voice import Bot, Voice, Webhook
-from gateway.sink import ALERTS, Check, Context, Delivery, HttpSink, Permanent, Response, RetryLater, SinkError
-
-MOST_SAID = 2000
-"""Deliveries remembered at the most."""
+from gateway.sink import (
+    ALERTS,
+    Check,
+    Context,
+    Delivery,
+    HttpSink,
+    Permanent,
+    RecentDeliveries,
+    Response,
+    RetryLater,
+    SinkError,
+)
 
 WORK_FOR = 45.0
 """Seconds after which a batch leaves the rest to the next: an attempt's time must hold a wait for a digest, too."""
@@ -43,7 +51,6 @@ class SlackSink(HttpSink):
     timeout = 120.0
     batch = 500
     concurrency = 1
-    connections = 1
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         super().__init__(options, context)
@@ -53,6 +60,7 @@ class SlackSink(HttpSink):
         self.voice: Voice = self._find_voice()
         self.workspace = context.shared.get(self.voice.workspace, Workspace)
         self.threads = Threads(self.state)
+        self._recent = RecentDeliveries(self.state, "said")
         self._bursts: defaultdict[str, Burst] = defaultdict(Burst)
         self._turn = asyncio.Lock()
 
@@ -80,18 +88,17 @@ class SlackSink(HttpSink):
     async def deliver_batch(self, deliveries: Sequence[Delivery]) -> Sequence[Exception | None]:
         """Tell of each signal, or of many at once; an answer for each."""
         async with self._turn:
-            said = Said(self.state.get("said", []), {delivery.stamp for delivery in deliveries})
-            fresh = {delivery.stamp: delivery for delivery in deliveries if delivery.stamp not in said.stamps}
+            fresh = self._recent.start_batch(deliveries)
             channels: defaultdict[str, list[Delivery]] = defaultdict(list)
             for delivery in fresh.values():
                 channels[channel_of(self.settings, self.context, delivery.signal)].append(delivery)
             failed: dict[str, Exception] = {}
             until = self.clock() + WORK_FOR
             for channel, group in channels.items():
-                failed |= await self._tell(channel, group, said, until)
+                failed |= await self._tell(channel, group, until)
             return [failed.get(delivery.stamp) for delivery in deliveries]
 
-    async def _tell(self, channel: str, group: Sequence[Delivery], said: Said, until: float) -> dict[str, Exception]:
+    async def _tell(self, channel: str, group: Sequence[Delivery], until: float) -> dict[str, Exception]:
         """Tell a channel; what went wrong, by delivery. One that Slack will never take does not hold up the others."""
         burst, most = self._bursts[channel], self.settings["digest"]
         try:
@@ -99,7 +106,7 @@ class SlackSink(HttpSink):
                 await self.sleep(burst.wait_for_digest(self.clock()))
                 if len(group) > 1:
                     await self._tell_digest(channel, group, burst)
-                    self._note(said, *group)
+                    self._recent.add(group)
                     return {}
                 burst.note_digest(self.clock())
         except SinkError as error:
@@ -116,11 +123,8 @@ class SlackSink(HttpSink):
                 return failed | {left.stamp: error for left in group[number:]}
             else:
                 burst.note(self.clock(), 1)
-                self._note(said, delivery)
+                self._recent.add([delivery])
         return failed
-
-    def _note(self, said: Said, *deliveries: Delivery) -> None:
-        self.state.set("said", said.add(delivery.stamp for delivery in deliveries))
 
     # -- what is said
 
@@ -183,15 +187,3 @@ class SlackSink(HttpSink):
         if response.status == 429:
             self.workspace.pause(self.clock(), response.retry_after(self.context.now()) or 0.0)
         return response
-
-
-class Said:
-    """Which deliveries were told: those of the last batch, and those of before as long as they come again."""
-
-    def __init__(self, kept: Sequence[str], coming: set[str]) -> None:
-        self.stamps = set(kept)
-        self._list = [*kept] if coming & self.stamps else []
-
-    def add(self, stamps: Any) -> list[str]:
-        self._list = [*self._list, *stamps][-MOST_SAID:]
-        return self._list
