@@ -63,6 +63,11 @@ class Folder:
         with closing(sqlite3.connect(self.path / "gateway.db")) as db:
             return db.execute(query).fetchall()
 
+    def change(self, statement: str) -> None:
+        """Change the folder's store behind the gateway's back."""
+        with closing(sqlite3.connect(self.path / "gateway.db")) as db, db:
+            db.execute(statement)
+
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Folder]:

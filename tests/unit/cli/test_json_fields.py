@@ -1,0 +1,144 @@
+"""The fields that commands print with --json are those of the tables in config/README.md."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import click
+import pytest
+
+from gateway.cli import main
+from gateway.model import Dead
+from gateway.simulate.sender import Summary
+from gateway.store import Store
+from gateway.store.move import Moved
+from gateway.store.values import Refused
+from tests.contract.store_case import NOW, accept, claim, finish, numbered
+from tests.support.pages import ROOT, names, section
+from tests.unit.cli.conftest import Folder
+
+PAGE = (ROOT / "config" / "README.md").read_text()
+HEADINGS = [line for line in PAGE.splitlines() if line.startswith("### ")]
+OPEN = {"payload", "errors", "codes", "accounts"}
+"""Fields whose names within are the sender's, or the configuration's."""
+
+
+def documented(command: str) -> set[str]:
+    """Return the fields that the page lists for a command."""
+    headings = [
+        line for line in PAGE.splitlines() if line.startswith("### ") and f"`cloudsignal {command} --json`" in line
+    ]
+    assert len(headings) == 1, command
+    return set(names(section(PAGE, headings[0]), "field"))
+
+
+def fields(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the names of all fields of some rows, those within others as `outer[].inner`."""
+    return {name for row in rows for name in names_in(row)}
+
+
+def names_in(row: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in row.items():
+        yield f"{prefix}{name}"
+        if name not in OPEN and isinstance(value, list):
+            for item in value:
+                if isinstance(item, dict):
+                    yield from names_in(item, f"{prefix}{name}[].")
+
+
+def printed(folder: Folder, *words: str, code: int = 0, stdin: str | None = None) -> set[str]:
+    lines = folder.run(*words, "--json", code=code, stdin=stdin).stdout.splitlines()
+    assert lines
+    return fields(json.loads(line) for line in lines)
+
+
+@pytest.fixture
+def busy(folder: Folder) -> Folder:
+    """A store with a dead letter, pending deliveries and a quarantined request."""
+
+    async def fill(store: Store) -> None:
+        for number in (1, 2):
+            await accept(store, numbered(number, type="ItemError"), ["export", "alerts"])
+        await finish(store, await claim(store, routes=["alerts"], limit=1), Dead("no such order"))
+        await store.quarantine(Refused("bookshop", NOW, "{}", {"type": "is missing"}))
+
+    folder.fill(fill)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("signals", []),
+        ("deliveries", []),
+        ("dead", []),
+        ("explain", ["1"]),
+        ("quarantine", []),
+        ("routes", []),
+        ("replay", ["--dead"]),
+        ("plugins", []),
+        ("keys new", []),
+    ],
+)
+def test_fields(busy: Folder, command: str, words: list[str]) -> None:
+    assert printed(busy, *command.split(), *words) == documented(command)
+
+
+def test_fields_of_show(busy: Folder) -> None:
+    inner = {f"deliveries[].{name}" for name in documented("deliveries")}
+    assert printed(busy, "show", "1") == documented("signals") | documented("show") | inner
+
+
+def test_fields_of_quarantine_replay(busy: Folder) -> None:
+    assert printed(busy, "quarantine", "replay", "--all", code=1) == documented("quarantine replay")
+
+
+def test_fields_of_audit(busy: Folder) -> None:
+    whole = printed(busy, "audit")
+    busy.change("DELETE FROM deliveries WHERE signal_id = 2 AND route = 'export'")
+    assert whole | printed(busy, "audit", code=1) == documented("audit")
+
+
+def test_fields_of_purge(busy: Folder) -> None:
+    assert printed(busy, "purge") == documented("purge")
+    assert printed(busy, "purge", "--dry-run") == documented("purge") - {"deliveries"}
+
+
+def test_fields_of_check(busy: Folder) -> None:
+    good = printed(busy, "check", "--connect")
+    (busy.path / "gateway.yaml").write_text("accounts: {bookshop: {}}")
+    assert good | printed(busy, "check", code=1) == documented("check")
+
+
+def test_fields_of_keys_hash(folder: Folder) -> None:
+    assert printed(folder, "keys", "hash", stdin="a-key-of-the-bookshop") == documented("keys hash")
+
+
+def test_fields_of_migrate(folder: Folder) -> None:
+    assert printed(folder, "migrate") == documented("migrate")
+
+
+def test_fields_of_what_needs_a_server() -> None:
+    summary = Summary(1, 1, 0, 1, {"200": 1}, 1.0, 1.0, 1.0)
+    assert fields([summary.as_dict()]) == documented("simulate")
+    assert {field.name for field in dataclasses.fields(Moved)} == documented("move")
+
+
+def with_json(group: click.Group, prefix: str = "") -> Iterator[str]:
+    for name, command in group.commands.items():
+        if any("--json" in param.opts for param in command.params):
+            yield f"{prefix}{name}"
+        if isinstance(command, click.Group):
+            yield from with_json(command, f"{prefix}{name} ")
+
+
+def test_every_command_with_json_has_a_table() -> None:
+    for command in with_json(main):
+        assert documented(command)
+
+
+def test_no_table_is_of_a_command_that_is_gone() -> None:
+    assert sum(line.count(" --json`") for line in HEADINGS) == len([*with_json(main)])
