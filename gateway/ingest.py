@@ -16,9 +16,9 @@ import orjson
 
 from gateway import keys, protocol, signal_types
 from gateway.errors import InvalidSignal, ShuttingDown, TooManyRequests, Unauthorized
+from gateway.in_flight import InFlightRequests
 from gateway.metrics import NO_ACCOUNT, Observer
 from gateway.model import Account, Route, Signal, lane_of
-from gateway.senders import Senders
 from gateway.store.contract import Store
 from gateway.store.values import Refused, Target
 from gateway.token_bucket import TokenBuckets
@@ -43,7 +43,7 @@ class Receipt:
 class Ingest:
     """The way in for all accounts. A reload may replace `accounts` and `bad_keys_per_minute` at any time.
 
-    `on_accepted(account, routes)` is called after the commit of a signal that has pending deliveries. `senders` counts
+    `on_accepted(account, routes)` is called after the commit of a signal that has pending deliveries. `in_flight` counts
     the requests of authenticated senders from their arrival to their answer.
     """
 
@@ -53,7 +53,7 @@ class Ingest:
         store: Store,
         *,
         observer: Observer | None = None,
-        senders: Senders | None = None,
+        in_flight: InFlightRequests | None = None,
         on_accepted: Callable[[str, Iterable[str]], None] = lambda account, routes: None,
         bad_keys_per_minute: int = BAD_KEYS_PER_MINUTE,
     ) -> None:
@@ -65,7 +65,7 @@ class Ingest:
         self.bad_keys_per_minute = bad_keys_per_minute
         self._account_rates = TokenBuckets(MAX_TOKEN_BUCKETS)
         self._bad_keys = TokenBuckets(MAX_TOKEN_BUCKETS)
-        self._senders = senders or Senders()
+        self._in_flight = in_flight or InFlightRequests()
 
     async def receive(self, account: str, body: bytes, address: str, now: datetime) -> Receipt:
         """Take the body of a request to an account in. `address` is the client's, `now` is in UTC.
@@ -78,11 +78,11 @@ class Ingest:
         decoded = decode_body(body)
         known = self._authenticate(account, decoded.key, address, now)
         self._limit_rate(known, now)
-        self._senders.come()  # after authentication, so that strangers can't slow deliveries down
+        self._in_flight.begin()  # after authentication, so that strangers can't slow deliveries down
         try:
             return await self._accept(known, await self._parse_or_quarantine(known, decoded, now))
         finally:
-            self._senders.go()
+            self._in_flight.end()
 
     async def readmit(self, account: str, kept: str, now: datetime) -> Receipt:
         """Take a request from quarantine in, with today's settings. `kept` is the text that quarantine kept of it.
@@ -98,7 +98,7 @@ class Ingest:
 
     async def drain(self) -> None:
         """Wait until no request waits for the store."""
-        await self._senders.gone()
+        await self._in_flight.wait_until_none()
 
     async def _parse_or_quarantine(self, account: Account, decoded: DecodedBody, now: datetime) -> Signal:
         try:

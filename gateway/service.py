@@ -18,14 +18,14 @@ import structlog
 from gateway import policy
 from gateway.clock import Clock
 from gateway.config import Config, changed_routes, enabled_routes, load_config, needs_restart
-from gateway.dispatch import Dispatcher, Runner
+from gateway.dispatch import Dispatcher, Runner, Throttle, Tuning
 from gateway.errors import GatewayError, StoreError
+from gateway.in_flight import InFlightRequests
 from gateway.ingest import Ingest
 from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route
 from gateway.operate.housekeeping import keep_house, make_partitions
-from gateway.senders import Senders
 from gateway.sink.api import Shared
 from gateway.store import open_store
 from gateway.store.contract import Store
@@ -51,7 +51,7 @@ class Service:
     store: Store
     dispatcher: Dispatcher
     ingest: Ingest
-    senders: Senders
+    _throttle: Throttle
 
     def __init__(
         self,
@@ -60,9 +60,11 @@ class Service:
         rng: random.Random | None = None,
         redact: Redactor | None = None,
         worker: int | None = None,
+        tuning: Tuning | None = None,
     ) -> None:
         self.config = config
         self._worker = worker
+        self._tuning = tuning or Tuning()
         self.observer = guard(PrometheusObserver())
         self.url = ""
         self.admin_url = ""
@@ -83,18 +85,19 @@ class Service:
             self.store.on_failure(self.observer.store_failed)
             released, pulled = await self._recover()
             await make_partitions(self.store, self._earliest_now(), self.config.retention)
-            self.senders = Senders()
+            in_flight = InFlightRequests()
+            self._throttle = Throttle(in_flight, self._tuning)
             runners = self._make_runners(enabled_routes(self.config))
-            self.dispatcher = Dispatcher(runners, self.store, self._now, self.senders)
+            self.dispatcher = Dispatcher(runners, self.store, self._now, self._throttle, self._tuning)
             self.ingest = Ingest(
                 self.config.accounts,
                 self.store,
                 observer=self.observer,
-                senders=self.senders,
+                in_flight=in_flight,
                 on_accepted=self.dispatcher.wake,
                 bad_keys_per_minute=self.config.server.bad_keys_per_minute,
             )
-            self.store.on_notification(self.dispatcher.hear)
+            self.store.on_notification(self.dispatcher.on_notification)
             self._listen(stack)
             self.dispatcher.start()
             self._stack = stack.pop_all()
@@ -218,7 +221,8 @@ class Service:
             observer=self.observer,
             redact=redact,
             shared=self._shared[route.sink],
-            senders=self.senders,
+            throttle=self._throttle,
+            tuning=self._tuning,
         )
 
     def _make_public_routes(self) -> PublicRoutes:

@@ -1,4 +1,4 @@
-"""The loop between the store and the routes: who has room and something due, claims in fair turns."""
+"""The loop between the store and the routes: it finds what is due, asks admission what to claim, and starts runners."""
 
 from __future__ import annotations
 
@@ -6,326 +6,246 @@ import asyncio
 import contextlib
 import heapq
 import itertools
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
-from gateway.dispatch.claims import Claims
-from gateway.dispatch.runner import NEVER, Runner
+from gateway.dispatch.admission import Admission
+from gateway.dispatch.heartbeat import Heartbeat
+from gateway.dispatch.route_state import LiveRouteState
+from gateway.dispatch.runner import Runner
+from gateway.dispatch.throttle import LONG_AGO, Throttle
+from gateway.dispatch.tuning import DEFAULT_TUNING, Tuning
 from gateway.errors import StoreError
-from gateway.model import Delivery
-from gateway.senders import Senders
+from gateway.model import Delivery, RouteKey
 from gateway.store.contract import Store
 from gateway.store.values import ClaimRequest, RouteState
 
 log = structlog.get_logger()
 
-LEASE = 300.0
-"""Seconds a lease lasts beyond the attempt's own time limit, so that a result still finds it."""
-SHARED_LEASE = 30.0
-"""The same where other gateways share the store, in all: what one held when it died waits so long for another. Clocks
-of gateways may differ by less than what is left of it between two beats."""
-BEAT = 10.0
-"""Seconds between renewals of the leases of what runs, where the store is shared."""
-RUSH_PACE = 10.0
-"""How many seconds deliveries have for each that they take of a core, while many senders wait for their answers: they
-get a tenth of it, and what they leave is delivered once the rush is over."""
-PACE = 1.3
-"""The same while some senders are about: what they send finds the core free, or soon, and not behind as many
-deliveries as there can be."""
-POLL = 2.0
-"""Seconds between looks for what nobody told of: another process's replay or pause, a lease that ran out."""
-
 
 class Dispatcher:
-    """Keeps every route busy with what it has due, within its limits. Holds no backlog: the store does. Gives way to
-    `senders`."""
+    """Keeps every route busy with what it has due, within its limits. The backlog stays in the store."""
 
     def __init__(
         self,
         runners: Iterable[Runner],
         store: Store,
         now: Callable[[], float],
-        senders: Senders,
+        throttle: Throttle,
+        tuning: Tuning = DEFAULT_TUNING,
     ) -> None:
-        self._id = uuid.uuid4().hex
         self.runners = {runner.key: runner for runner in runners}
         self._store = store
         self._now = now
-        self._senders = senders
-        self._claims = Claims(self._set_timer)
-        self._timers: list[tuple[float, int, Runner]] = []
-        self._alarms: dict[Runner, float] = {}
-        self._ticket = itertools.count()
+        self._throttle = throttle
+        self._tuning = tuning
         self._woken = asyncio.Event()
-        self._ended = asyncio.Event()
-        self._leaving: list[tuple[frozenset[tuple[str, str]], asyncio.Future[list[Runner]]]] = []
-        self._coming: list[Runner] = []
-        self._ending: set[Runner] = set()
+        self._stopped = asyncio.Event()
+        self._admission = Admission(throttle, self._set_timer, self._woken.set, tuning)
+        self._timers: list[tuple[float, int, LiveRouteState]] = []
+        self._timer_of: dict[LiveRouteState, float] = {}
+        self._number = itertools.count()
+        self._removals: list[tuple[frozenset[RouteKey], asyncio.Future[list[Runner]]]] = []
+        self._additions: list[Runner] = []
+        self._retired: set[Runner] = set()
+        self._heartbeat = Heartbeat(store, self.runners, self._retired, self._admission.mark_due, now, tuning)
         self._loop: asyncio.Task[None] | None = None
-        self._heart: asyncio.Task[None] | None = None
-        self._stopping = False
-        self._polled_at = float("-inf")
+        self._polled_at = LONG_AGO
 
     def start(self) -> None:
         """Begin to dispatch what is due, and what an earlier run left."""
         self._loop = asyncio.create_task(self._run())
-        if self._store.shared:
-            for runner in self.runners.values():
-                self._wait_to_hold(runner)
-            self._heart = asyncio.create_task(self._renew())
         for runner in self.runners.values():
-            runner.open_early()
+            self._wait_for_ownership(runner)
+        if self._store.shared:
+            self._heartbeat.start()
+        for runner in self.runners.values():
+            runner.open_at_start()
 
     def wake(self, account: str, routes: Iterable[str]) -> None:
-        """Something was committed for these routes."""
+        """Look for deliveries of these routes, as something was committed for them."""
         for name in routes:
             runner = self.runners.get((account, name))
             if runner is not None:
-                runner.due = 0.0
-                self._claims.add(runner)
-        self._woken.set()
+                self._admission.mark_due(runner.state)
 
-    def hear(self, routes: Sequence[tuple[str, str]]) -> None:
-        """Another process committed something for these routes; where none is named, for any."""
+    def on_notification(self, routes: Sequence[RouteKey]) -> None:
+        """Look for deliveries that another process committed for these routes; if none is named, for any."""
         for account, name in routes:
             self.wake(account, [name])
         if not routes:
-            self._polled_at = float("-inf")
+            self._polled_at = LONG_AGO
             self._woken.set()
 
-    def _wait_to_hold(self, runner: Runner) -> None:
+    def _wait_for_ownership(self, runner: Runner) -> None:
         if self._store.shared and runner.sink_class.single_writer:
-            runner.held_until = NEVER
+            runner.state.wait_for_ownership()
 
     async def stop(self, grace: float) -> None:
-        """Start nothing more; let what runs end within `grace` seconds, then give it back; close the sinks."""
-        self._stopping = True
-        self._ended.set()
+        """Start nothing more, let attempts end within `grace` seconds, give back the others, and close the sinks."""
+        self._stopped.set()
         self._woken.set()
         if self._loop is not None:
             await self._loop
-        for _, left in self._leaving:
-            left.cancel()
-        await asyncio.gather(*(runner.end(grace) for runner in {*self.runners.values(), *self._ending}))
-        if self._heart is not None:
-            self._heart.cancel()
-            await self._give_back_alone()
+        for _, removed in self._removals:
+            removed.cancel()
+        await asyncio.gather(*(runner.stop(grace) for runner in {*self.runners.values(), *self._retired}))
+        await self._heartbeat.stop()
 
-    async def change(self, gone: Iterable[tuple[str, str]], new: Iterable[Runner], grace: float) -> None:
-        """Take routes away and bring new ones in. One that is in both is replaced when what it runs has ended within
-        `grace` seconds, or was given back: two sinks must not work side by side, on one file for instance."""
+    async def change(self, gone: Iterable[RouteKey], new: Iterable[Runner], grace: float) -> None:
+        """Remove routes and add others. One that is in both is replaced.
+
+        Its old runner is stopped first, with the grace time: two sinks must not work at once, on one file for instance.
+        """
         keys = frozenset(gone)
         runners = list(new)
-        self._bring(runner for runner in runners if runner.key not in keys)
+        self._add_soon(runner for runner in runners if runner.key not in keys)
         if keys:
-            left: asyncio.Future[list[Runner]] = asyncio.get_running_loop().create_future()
-            self._leaving.append((keys, left))
+            removed: asyncio.Future[list[Runner]] = asyncio.get_running_loop().create_future()
+            self._removals.append((keys, removed))
             self._woken.set()
-            ending = await left
-            await asyncio.gather(*(runner.end(grace) for runner in ending))
-            self._ending.difference_update(ending)
-        self._bring(runner for runner in runners if runner.key in keys)
+            retired = await removed
+            await asyncio.gather(*(runner.stop(grace) for runner in retired))
+            self._retired.difference_update(retired)
+        self._add_soon(runner for runner in runners if runner.key in keys)
 
-    def _bring(self, runners: Iterable[Runner]) -> None:
-        self._coming += runners
+    def _add_soon(self, runners: Iterable[Runner]) -> None:
+        self._additions += runners
         self._woken.set()
 
     # -- the loop
 
     async def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopped.is_set():
             try:
-                self._take_changes()
+                self._change_routes()
                 await self._poll()
-                await self._senders.lull()
-                self._ring(self._now())
-                wants = self._claims.choose(self._now(), self._pace())
-                if wants:
-                    await self._claim(wants)
+                await self._throttle.give_way()
+                self._ring_timers(self._now())
+                claim_requests = self._admission.choose(self._now())
+                if claim_requests:
+                    await self._claim(claim_requests)
                 else:
-                    await self._wait()
+                    await self._wait_for_work()
             except StoreError as error:
                 log.warning("dispatch.store_failed", reason=str(error))
-                await self._rest(error.retry_after)
+                await self._sleep_until_stopped(error.retry_after)
 
-    def _take_changes(self) -> None:
-        """Here only do routes come and go: nothing is being claimed."""
-        for keys, left in self._leaving:
+    def _change_routes(self) -> None:
+        """Remove and add routes. Only here, while nothing is being claimed."""
+        for keys, removed in self._removals:
             runners = [self.runners.pop(key) for key in keys if key in self.runners]
             for runner in runners:
                 runner.retire()
-            self._ending.update(runners)
-            if not left.done():
-                left.set_result(runners)
-        self._leaving.clear()
-        if self._coming:
-            self.runners |= {runner.key: runner for runner in self._coming}
-            for runner in self._coming:
-                self._wait_to_hold(runner)
-                runner.open_early()
-            self._coming.clear()
-            self._polled_at = float("-inf")  # what they have to follow, and to do, is in the store
+            self._retired.update(runners)
+            if not removed.done():
+                removed.set_result(runners)
+        self._removals.clear()
+        for runner in self._additions:
+            self.runners[runner.key] = runner
+            self._wait_for_ownership(runner)
+            runner.open_at_start()
+            self._polled_at = LONG_AGO  # its pause, its breaker and its backlog are in the store
+        self._additions.clear()
 
     async def _poll(self) -> None:
         now = self._now()
-        # Before the last poll is late, too: the clock was set back.
-        if 0 <= now - self._polled_at < POLL:
+        # Below 0, the clock was set back.
+        if 0 <= now - self._polled_at < self._tuning.poll_interval:
             return
         self._follow(await self._store.read_route_states())
         due = await self._store.read_next_due(self.runners)
         self._polled_at = now
         for key, at in due.items():
-            self._expect(self.runners[key], at, now)
+            self._expect(self.runners[key].state, at, now)
 
-    def _follow(self, states: Mapping[tuple[str, str], RouteState]) -> None:
+    def _follow(self, states: Mapping[RouteKey, RouteState]) -> None:
         for key, runner in self.runners.items():
-            runner.follow(states.get(key) or RouteState(*key))
+            runner.state.follow(states.get(key) or RouteState(*key))
 
-    def _expect(self, runner: Runner, at: float | None, now: float) -> None:
-        """Take note of when the route has something to claim."""
-        runner.due = at
+    def _expect(self, route: LiveRouteState, at: float | None, now: float) -> None:
+        """Note when the route has something to claim."""
+        route.due = at
         if at is None:
             return
         if at <= now:
-            self._claims.add(runner)
+            self._admission.add(route)
         else:
-            self._set_timer(at, runner)
+            self._set_timer(at, route)
 
-    def _set_timer(self, at: float, runner: Runner) -> None:
-        """One a route, the earliest: a route that many signals wake while it waits must not pile them up."""
-        if self._alarms.get(runner, float("inf")) <= at:
-            return
-        self._alarms[runner] = at
-        heapq.heappush(self._timers, (at, next(self._ticket), runner))
-
-    def _ring(self, now: float) -> None:
-        while self._timers and self._timers[0][0] <= now:
-            at, _, runner = heapq.heappop(self._timers)
-            if self._alarms.get(runner) == at:
-                del self._alarms[runner]
-            self._claims.add(runner)
-
-    async def _claim(self, wants: Sequence[ClaimRequest]) -> None:
+    async def _claim(self, claim_requests: Sequence[ClaimRequest]) -> None:
         now = self._now()
-        for want in wants:
-            # Taken note of before the claim: what is committed meanwhile sets it again.
-            self.runners[want.account, want.route].due = None
+        runners = [self.runners[request.account, request.route] for request in claim_requests]
+        for runner in runners:
+            runner.state.due = None  # before the claim: a commit during it sets it again
         try:
-            claim = await self._store.claim(wants, now, self._lease_until(wants, now))
+            claim = await self._store.claim(claim_requests, now, self._lease_until(runners, now))
         except StoreError:
-            self._give_up(wants)
+            for runner, request in zip(runners, claim_requests, strict=True):
+                self._admission.settle(runner.state, request.limit, 0)
+                self._admission.mark_due(runner.state)
             raise
         claimed = group_by_route(claim.deliveries)
-        for want in wants:
-            runner = self.runners[want.account, want.route]
+        for runner, request in zip(runners, claim_requests, strict=True):
             deliveries = claimed.get(runner.key, ())
-            self._claims.claimed(runner, want.limit, len(deliveries))
-            runner.start(deliveries, self)
-            if runner.due is None:
-                self._expect(runner, claim.next_due.get(runner.key), now)
+            self._admission.settle(runner.state, request.limit, len(deliveries))
+            runner.start(deliveries, self._admission)
+            if runner.state.due is None:
+                self._expect(runner.state, claim.next_due.get(runner.key), now)
 
-    def _lease_until(self, wants: Iterable[ClaimRequest], now: float) -> float:
+    def _lease_until(self, runners: Iterable[Runner], now: float) -> float:
         if self._store.shared:
-            return now + SHARED_LEASE
-        return now + max(self.runners[want.account, want.route].timeout for want in wants) + LEASE
+            return now + self._tuning.shared_lease
+        return now + max(runner.timeout for runner in runners) + self._tuning.lease_margin
 
-    async def _keep_alone(self) -> None:
-        """Keep the routes whose sinks work alone, or get those that are nobody's any more."""
-        alone = [runner for runner in self.runners.values() if runner.sink_class.single_writer]
-        if not alone:
+    # -- timers
+
+    def _set_timer(self, at: float, route: LiveRouteState) -> None:
+        """Queue the route at a time. Only the earliest timer of a route is kept: many signals may wake it meanwhile."""
+        if self._timer_of.get(route, float("inf")) <= at:
             return
-        now = self._now()
-        until = now + SHARED_LEASE
-        try:
-            kept = await self._store.own_routes([runner.key for runner in alone], self._id, now, until)
-        except StoreError as error:
-            log.warning("dispatch.routes_not_kept", reason=str(error))  # they end when their time runs out
-            return
-        for runner in alone:
-            if runner.key in kept and not (runner.held_until == NEVER and runner.running):
-                gained, runner.held_until = runner.held_until == NEVER, until
-                if gained:
-                    runner.open_early()
-                self.wake(runner.route.account, [runner.route.name])
-            else:
-                await runner.let_go()
+        self._timer_of[route] = at
+        heapq.heappush(self._timers, (at, next(self._number), route))
 
-    async def _give_back_alone(self) -> None:
-        """Have others take over at once what only this gateway worked on."""
-        held = [runner.key for runner in self.runners.values() if runner.sink_class.single_writer]
-        with contextlib.suppress(StoreError):
-            await self._store.own_routes(held, self._id, self._now(), self._now())
-
-    async def _renew(self) -> None:
-        """Keep the leases of what runs, as long as it takes."""
-        await self._keep_alone()
-        while True:
-            await asyncio.sleep(BEAT)
-            await self._keep_alone()
-            runners = {*self.runners.values(), *self._ending}
-            held = [delivery for runner in runners for delivery in runner.in_hand()]
-            try:
-                if held:
-                    await self._store.renew(held, self._now() + SHARED_LEASE)
-            except StoreError as error:
-                log.warning("dispatch.leases_not_renewed", deliveries=len(held), reason=str(error))
-
-    def _give_up(self, wants: Iterable[ClaimRequest]) -> None:
-        """Put routes back whose claim failed."""
-        for want in wants:
-            self._claims.claimed(self.runners[want.account, want.route], want.limit, 0)
-            self.wake(want.account, [want.route])
-
-    # -- what runners tell of their attempts
-
-    def called(self, runner: Runner) -> None:
-        self._claims.called(runner)
-        if self._claims.waited_for:
-            self._woken.set()
-
-    def answered(self, runner: Runner) -> None:
-        self._claims.answered(runner)
-
-    def finished(self, runner: Runner, deliveries: int) -> None:
-        """There is room, and perhaps a lane's next delivery is due."""
-        self._claims.finished(runner, deliveries)
-        self.wake(runner.route.account, [runner.route.name])
+    def _ring_timers(self, now: float) -> None:
+        while self._timers and self._timers[0][0] <= now:
+            at, _, route = heapq.heappop(self._timers)
+            if self._timer_of.get(route) == at:
+                del self._timer_of[route]
+            self._admission.add(route)
 
     # -- waits
 
-    def _pace(self) -> float:
-        return RUSH_PACE if self._senders.crowded else PACE if self._senders.about else 0.0
-
-    async def _wait(self) -> None:
-        until = min(self._timers[0][0], self._polled_at + POLL) if self._timers else self._polled_at + POLL
+    async def _wait_for_work(self) -> None:
+        """Wait for the next timer, poll or turn, or until woken."""
         now = self._now()
+        until = self._polled_at + self._tuning.poll_interval
+        if self._timers:
+            until = min(until, self._timers[0][0])
         seconds = max(0.0, until - now)
-        if self._claims.waited_for:
-            seconds = min(seconds, self._claims.wait(now))
-        if self._claims.waited_for and self._senders.crowded:
-            await self._rest(seconds)  # each of the crowd would wake us, and has nothing new to tell
-        else:
-            await self._pause(seconds)
-
-    async def _rest(self, seconds: float) -> None:
-        """Do nothing, whoever wakes us meanwhile."""
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), min(seconds, POLL))
-
-    async def _pause(self, seconds: float) -> None:
-        """Wait for a wake-up, `seconds` at the most."""
-        try:
-            await asyncio.wait_for(self._woken.wait(), min(seconds, POLL))
-        except TimeoutError:
+        if not self._admission.waiting:
+            await self._sleep_until_woken(seconds)
             return
-        finally:
-            self._woken.clear()
+        seconds = min(seconds, self._admission.wait(now))
+        if self._throttle.traffic.rush:
+            await self._sleep_until_stopped(seconds)  # each request of the rush would wake us, with nothing to start
+        else:
+            await self._sleep_until_woken(seconds)
+
+    async def _sleep_until_woken(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), min(seconds, self._tuning.poll_interval))
+        self._woken.clear()
+
+    async def _sleep_until_stopped(self, seconds: float) -> None:
+        """Sleep through all wake-ups but a stop."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), min(seconds, self._tuning.poll_interval))
 
 
-def group_by_route(deliveries: Iterable[Delivery]) -> dict[tuple[str, str], list[Delivery]]:
-    groups: dict[tuple[str, str], list[Delivery]] = {}
+def group_by_route(deliveries: Iterable[Delivery]) -> dict[RouteKey, list[Delivery]]:
+    groups: dict[RouteKey, list[Delivery]] = {}
     for delivery in deliveries:
         groups.setdefault((delivery.signal.account, delivery.route), []).append(delivery)
     return groups

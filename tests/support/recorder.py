@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 from pathlib import Path
 
 import orjson
 import voluptuous as vol
 
-from gateway.dispatch import dispatcher
+from gateway import service
+from gateway.dispatch import Tuning
 from gateway.sink import Delivery, Sink
 
 ENTRY_POINT = "[cloudsignal.sinks]\nrecorder = tests.support.recorder:RecorderSink\n"
 
 
 if seconds := os.environ.get("TEST_LEASE"):
-    # What a killed gateway held is waited for; a test would wait for half a minute.
-    dispatcher.SHARED_LEASE, dispatcher.BEAT = float(seconds), float(seconds) / 3
+    # Deliveries of a killed gateway wait for the end of their leases; a test would wait for half a minute.
+    tuning = functools.partial(Tuning, shared_lease=float(seconds), heartbeat=float(seconds) / 3)
+    service.Tuning = tuning  # type: ignore[misc,assignment]
 
 
 class RecorderSink(Sink):

@@ -19,10 +19,10 @@ from gateway.errors import (
     TooManyRequests,
     Unauthorized,
 )
+from gateway.in_flight import InFlightRequests
 from gateway.ingest import Ingest, Receipt
 from gateway.metrics import Observer, guard
 from gateway.model import Account
-from gateway.senders import Senders
 from gateway.store.values import Target
 from tests.support.accounts import make_account, make_accounts, make_route
 from tests.support.fake_store import FakeStore
@@ -396,10 +396,11 @@ async def test_what_is_no_valid_signal_stays_refused(body: str) -> None:
     assert desk.store.writes == desk.store.refused == []
 
 
-async def test_only_known_senders_are_given_way_to() -> None:
-    senders = Senders()
-    desk = Desk(senders=senders)
+async def test_only_requests_with_a_right_key_count_as_in_flight() -> None:
+    in_flight, counts = InFlightRequests(), list[int]()
+    in_flight.on_begin(counts.append)
+    desk = Desk(in_flight=in_flight)
     await desk.refused(Unauthorized, request(example(), OTHER_KEY))
-    assert not senders.about
+    assert counts == []
     await desk.post(example())
-    assert senders.about
+    assert (counts, in_flight.count) == ([1], 0)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 RANKS = [
     {"errors", "signal_types"},
     {"model", "validators"},
-    {"clock", "protocol", "keys", "policy", "senders", "token_bucket", "sink", "logs", "metrics", "store"},
+    {"clock", "protocol", "keys", "policy", "in_flight", "token_bucket", "sink", "logs", "metrics", "store"},
     {"config", "ingest", "dispatch", "simulate"},
     {"operate"},
     {"web", "testing"},

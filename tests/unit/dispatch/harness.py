@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gateway.dispatch import Dispatcher, Runner
+from gateway.dispatch import Dispatcher, Runner, Throttle, Tuning
+from gateway.in_flight import InFlightRequests
 from gateway.metrics import Observer
 from gateway.model import Delivery, Retry, Route, lane_of
-from gateway.senders import Senders
 from gateway.sink.api import Sink
 from gateway.store import open_store
 from gateway.store.contract import Settings, Store
@@ -77,8 +77,9 @@ def make_runner(
     sink: type[Sink],
     store: Any = None,
     clock: Clock | None = None,
-    senders: Senders | None = None,
     redact: Callable[[str], str] = str,
+    throttle: Throttle | None = None,
+    tuning: Tuning = Tuning(),  # noqa: B008
 ) -> Runner:
     return Runner(
         route,
@@ -88,18 +89,22 @@ def make_runner(
         rng=Highest(),
         observer=Observer(),
         redact=redact,
-        senders=senders or Senders(),
+        throttle=throttle or Throttle(InFlightRequests(), tuning),
+        tuning=tuning,
     )
 
 
 class Harness:
-    def __init__(self, store: Store, routes: Sequence[tuple[Route, type[Sink]]], redact: Callable[[str], str]) -> None:
+    def __init__(
+        self, store: Store, routes: Sequence[tuple[Route, type[Sink]]], redact: Callable[[str], str], tuning: Tuning
+    ) -> None:
         self.clock = Clock()
         self.store = store
         self.routes = {(route.account, route.name): route for route, _ in routes}
-        self.senders = Senders(self.clock)
-        runners = [make_runner(route, sink, store, self.clock, self.senders, redact) for route, sink in routes]
-        self.dispatcher = Dispatcher(runners, store, self.clock, self.senders)
+        self.in_flight = InFlightRequests()
+        throttle = Throttle(self.in_flight, tuning, self.clock)
+        runners = [make_runner(route, sink, store, self.clock, redact, throttle, tuning) for route, sink in routes]
+        self.dispatcher = Dispatcher(runners, store, self.clock, throttle, tuning)
 
     async def accept(self, account: str = "shop", order: str = "1", **fields: Any) -> int:
         """Accept a signal for every route of the account, and wake the dispatcher as ingest does; its id."""
@@ -160,9 +165,10 @@ async def dispatching(
     routes: Sequence[tuple[Route, type[Sink]]],
     redact: Callable[[str], str] = str,
     start: bool = True,
+    tuning: Tuning = Tuning(),  # noqa: B008
 ) -> AsyncIterator[Harness]:
     store = open_store(Settings(f"sqlite:///{tmp_path}/gateway.db"))
-    harness = Harness(store, routes, redact)
+    harness = Harness(store, routes, redact, tuning)
     if start:
         harness.dispatcher.start()
     try:

@@ -102,7 +102,7 @@ async def test_a_paused_route_stays_paused_when_it_changes(tmp_path: Path) -> No
         await gateway.dispatcher.change([ERP], [runner], grace=0)
         await gateway.accept()
         await until(lambda: followed(gateway, *ERP))
-        assert runner.paused
+        assert runner.state.paused
         assert not new.arrived
 
 
@@ -139,4 +139,4 @@ async def is_without(gateway: Harness, account: str, route: str) -> bool:
 async def followed(gateway: Harness, account: str, route: str) -> bool:
     """Whether the route is there and knows what the store has of it: from then on it would deliver."""
     runner = gateway.dispatcher.runners.get((account, route))
-    return runner is not None and runner.followed
+    return runner is not None and runner.state.followed

@@ -1,6 +1,7 @@
 """Delivery: in order per lane, retried by the policy, fair, and given back at the end."""
 
 import asyncio
+import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import senders
-from gateway.dispatch import Runner, claims, dispatcher
-from gateway.dispatch.dispatcher import RUSH_PACE
-from gateway.dispatch.pace import CREDIT, TICK
-from gateway.dispatch.runner import JUDGED
-from gateway.dispatch.shares import cost
+from gateway.dispatch import Runner, Tuning
 from gateway.errors import Misconfigured, Permanent, RetryLater, Skip
 from gateway.model import Delivery, Kind, Retry
 from gateway.sink.api import Sink
@@ -21,6 +17,9 @@ from gateway.store.values import Filter
 from tests.unit.dispatch.harness import Harness, dispatching, make_route, make_sink, orders_of, until
 
 pytestmark = pytest.mark.gen_test
+
+TUNING = Tuning()
+JUDGED = TUNING.judged_at_once
 
 
 def ids(arrived: Sequence[Delivery]) -> list[int]:
@@ -191,10 +190,10 @@ async def test_an_open_breaker_stops_the_route_until_a_probe_succeeds(tmp_path: 
             await gateway.accept(order=str(order))
         gateway.dispatcher.start()
         runner = gateway.dispatcher.runners["shop", "erp"]
-        await until(lambda: asyncio.sleep(0, not runner.breaker.closed and not runner.running))
+        await until(lambda: asyncio.sleep(0, not runner.state.breaker.closed and not runner.state.running))
         assert len(sink.arrived) == 5
-        gateway.advance(runner.breaker.probe_at - gateway.clock.at)
-        await until(lambda: asyncio.sleep(0, runner.breaker.closed))
+        gateway.advance(runner.state.breaker.probe_at - gateway.clock.at)
+        await until(lambda: asyncio.sleep(0, runner.state.breaker.closed))
         gateway.advance(60)
         await gateway.settle("delivered")
 
@@ -246,6 +245,33 @@ async def test_a_hung_route_does_not_hold_up_another(tmp_path: Path) -> None:
         await until(lambda: count_is(gateway, "delivered", 10))
     assert len(stuck.arrived) == 2
     assert len(well.arrived) == 10
+
+
+class Fatal(BaseException):
+    """No Exception: nothing of the gateway catches it."""
+
+
+async def test_a_sink_that_raises_a_base_exception_leaves_no_call_or_slot_in_use(tmp_path: Path) -> None:
+    async def fail(delivery: Delivery) -> None:
+        raise Fatal
+
+    lost: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: lost.append(context["exception"]))
+    sink = make_sink()
+    sink.script.append(fail)
+    async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
+        admission = gateway.dispatcher._admission
+        await gateway.accept(order="1")
+        await until(lambda: asyncio.sleep(0, bool(sink.arrived)))
+        await gateway.turn()
+        [runner] = gateway.dispatcher.runners.values()
+        assert (admission.shares.calls_in_hand("acme"), admission.slots.free) == (0, TUNING.slots)
+        assert (runner.state.running, runner.in_hand()) == (0, [])
+        second = await gateway.accept(order="2")
+        await until(lambda: is_state(gateway, second, "delivered"))
+    gc.collect()
+    assert lost
+    assert all(isinstance(error, Fatal) for error in lost)
 
 
 async def test_what_runs_at_the_end_is_given_back_without_a_failure(tmp_path: Path) -> None:
@@ -348,30 +374,28 @@ async def test_a_large_batch_lets_others_have_the_loop_meanwhile(
     assert {JUDGED, 2 * JUDGED, 3 * JUDGED} <= set(seen)
 
 
-async def test_under_a_rush_of_senders_deliveries_take_a_part_of_the_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(senders, "LULL", 0)
-    sink = make_sink()
-    async with dispatching(tmp_path, [(make_route(concurrency=1), sink)], start=False) as gateway:
+async def test_under_a_rush_of_senders_deliveries_take_a_part_of_the_time(tmp_path: Path) -> None:
+    sink, tuning = make_sink(), Tuning(give_way=0)
+    each = tuning.rush_pace * tuning.cost(1, 1)
+    async with dispatching(tmp_path, [(make_route(concurrency=1), sink)], start=False, tuning=tuning) as gateway:
         accepted = [await gateway.accept(order=str(n)) for n in range(20)]
-        for _ in range(senders.CROWD):
-            gateway.senders.come()
+        for _ in range(tuning.rush_requests):
+            gateway.in_flight.begin()
         gateway.dispatcher.start()
-        begins = int((CREDIT + TICK) / (RUSH_PACE * cost(1, 1))) + 1  # what is made up for
+        begins = int((tuning.throttle_credit + tuning.timer_resolution) / each) + 1
         for number in range(begins, len(accepted)):
             await gateway.settle_some(number)
             assert ids(sink.arrived) == accepted[:number]
-            gateway.advance(RUSH_PACE * cost(1, 1))
-        for _ in range(senders.CROWD):
-            gateway.senders.go()
-        gateway.clock.at += senders.RECENT
+            gateway.advance(each)
+        for _ in range(tuning.rush_requests):
+            gateway.in_flight.end()
+        gateway.clock.at += tuning.traffic_lasts
         await gateway.settle("delivered")
     assert ids(sink.arrived) == accepted
 
 
-async def test_deliveries_give_way_to_a_sender_who_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(senders, "LULL", 1000)
+async def test_deliveries_give_way_to_a_request_in_flight(tmp_path: Path) -> None:
+    tuning = Tuning(give_way=1000)
     called, answered = asyncio.Event(), asyncio.Event()
 
     async def wait(delivery: Delivery) -> None:
@@ -380,19 +404,19 @@ async def test_deliveries_give_way_to_a_sender_who_waits(tmp_path: Path, monkeyp
 
     sink = make_sink()
     sink.script.append(wait)
-    async with dispatching(tmp_path, [(make_route(), sink)], start=False) as gateway:
+    async with dispatching(tmp_path, [(make_route(), sink)], start=False, tuning=tuning) as gateway:
         await gateway.accept()
-        gateway.senders.come()
+        gateway.in_flight.begin()
         gateway.dispatcher.start()
         await gateway.turn()
         assert not called.is_set()
-        gateway.senders.go()
+        gateway.in_flight.end()
         await called.wait()
-        gateway.senders.come()
+        gateway.in_flight.begin()
         answered.set()
         await gateway.turn()
         assert set((await gateway.states()).values()) == {"pending"}
-        gateway.senders.go()
+        gateway.in_flight.end()
         await gateway.settle("delivered")
 
 
@@ -420,10 +444,8 @@ async def test_ten_thousand_lanes_at_once_take_no_task_each(tmp_path: Path) -> N
     assert [d.signal.type for d in sink.arrived if d.signal.order == "77"] == ["ItemShipped", "ItemDeliveryStarted"]
 
 
-async def test_where_the_store_is_shared_leases_are_short_and_last_as_long_as_the_attempt(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispatcher, "BEAT", 0.0)
+async def test_where_the_store_is_shared_leases_are_short_and_last_as_long_as_the_attempt(tmp_path: Path) -> None:
+    tuning = Tuning(heartbeat=0.0)
     release = asyncio.Event()
 
     async def take_long(delivery: Delivery) -> None:
@@ -431,7 +453,7 @@ async def test_where_the_store_is_shared_leases_are_short_and_last_as_long_as_th
 
     sink = make_sink(timeout=3600.0)
     sink.script.append(take_long)
-    async with dispatching(tmp_path, [(make_route(), sink)], start=False) as gateway:
+    async with dispatching(tmp_path, [(make_route(), sink)], start=False, tuning=tuning) as gateway:
         gateway.store.shared = True
         gateway.dispatcher.start()
         await gateway.accept()
@@ -440,21 +462,19 @@ async def test_where_the_store_is_shared_leases_are_short_and_last_as_long_as_th
             [row] = await gateway.store.list_deliveries(Filter(), 10)
             return row.leased_until == gateway.clock.at + seconds
 
-        await until(lambda: leased_until(dispatcher.SHARED_LEASE))
+        await until(lambda: leased_until(tuning.shared_lease))
         gateway.clock.at += 1000
-        await until(lambda: leased_until(dispatcher.SHARED_LEASE))
+        await until(lambda: leased_until(tuning.shared_lease))
         release.set()
         await gateway.settle("delivered")
     assert len(sink.arrived) == 1
 
 
-async def test_a_sink_that_works_alone_waits_for_the_route_and_begins_anew_with_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(dispatcher, "BEAT", 0.0)
+async def test_a_sink_that_works_alone_waits_for_the_route_and_begins_anew_with_it(tmp_path: Path) -> None:
+    tuning = Tuning(heartbeat=0.0)
     route = make_route()
     sink = make_sink(single_writer=True)
-    async with dispatching(tmp_path, [(route, sink)], start=False) as gateway:
+    async with dispatching(tmp_path, [(route, sink)], start=False, tuning=tuning) as gateway:
         gateway.store.shared = True
         await gateway.store.own_routes(
             [(route.account, route.name)], "another", gateway.clock.at, gateway.clock.at + 100
@@ -464,7 +484,7 @@ async def test_a_sink_that_works_alone_waits_for_the_route_and_begins_anew_with_
         [runner] = gateway.dispatcher.runners.values()
         for _ in range(50):
             await gateway.store.check_writable()
-        assert (sink.arrived, runner.slots(gateway.clock.at)) == ([], 0)
+        assert (sink.arrived, runner.state.slots(gateway.clock.at)) == ([], 0)
         gateway.advance(100)
         await gateway.settle("delivered")
         gateway.advance(1000)  # its time ran out, and another is quicker
@@ -484,22 +504,20 @@ async def test_a_sink_that_works_alone_waits_for_the_route_and_begins_anew_with_
     assert sink.events == ["open", "close"] * 2
 
 
-async def test_a_batch_is_not_cut_to_what_others_leave_of_a_claim(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_batch_is_not_cut_to_what_others_leave_of_a_claim(tmp_path: Path) -> None:
     sizes: list[int] = []
 
     async def deliver_batch(self: Sink, deliveries: Sequence[Delivery]) -> None:
         sizes.append(len(deliveries))
 
-    monkeypatch.setattr(claims, "ROUND", cost(100, 60))
+    tuning = Tuning(claim_budget=TUNING.cost(100, 60))
     sink = make_sink(batch=60, deliver_batch=deliver_batch)
 
     async def all_taken() -> bool:
         return sum(sizes) == 180
 
     routes = [(make_route(name, tenant=name, account=name, concurrency=1, order="none"), sink) for name in "abc"]
-    async with dispatching(tmp_path, routes, start=False) as gateway:
+    async with dispatching(tmp_path, routes, start=False, tuning=tuning) as gateway:
         for account in "abc":
             await asyncio.gather(*(gateway.accept(account, order=str(n)) for n in range(60)))
         with capture_logs():

@@ -59,8 +59,8 @@ async def test_replays_get_a_quarter_of_a_route_and_leave_the_rest_free(tmp_path
     gate = hold(sink, 8)
     async with dispatching(tmp_path, [(make_route(concurrency=8), sink)]) as gateway:
         runner = gateway.dispatcher.runners["shop", "erp"]
-        await until(lambda: asyncio.sleep(0, runner.replaying == 2))
-        assert (runner.running, runner.replay_slots()) == (2, 0)
+        await until(lambda: asyncio.sleep(0, runner.state.replaying == 2))
+        assert (runner.state.running, runner.state.replay_slots()) == (2, 0)
         for order in "123456":
             await gateway.accept(order=order)
         await until(lambda: asyncio.sleep(0, len(sink.arrived) == 8))

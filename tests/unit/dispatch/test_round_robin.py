@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gateway.dispatch.turns import Turns
+from gateway.dispatch.admission import RoundRobin
 
 
 @dataclass(frozen=True)
@@ -11,20 +11,20 @@ class Item:
     name: str
 
 
-def take(turns: Turns[Item], **ranks: float) -> str | None:
+def take(turns: RoundRobin[Item], **ranks: float) -> str | None:
     item = turns.take(lambda tenant: ranks.get(tenant, 0.0), lambda tenant: True)
     return item and item.name
 
 
-def queue(*names: str) -> Turns[Item]:
+def queue(*names: str) -> RoundRobin[Item]:
     """The tenant is a name's first letter."""
-    turns: Turns[Item] = Turns()
+    turns: RoundRobin[Item] = RoundRobin()
     for name in names:
         turns.add(Item(name[0], name))
     return turns
 
 
-def drain(turns: Turns[Item]) -> list[str]:
+def drain(turns: RoundRobin[Item]) -> list[str]:
     names = []
     while (name := take(turns)) is not None:
         names.append(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -13,8 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.dispatch.claims import ROUND
-from gateway.dispatch.shares import LEAD, PATIENCE, WINDOW, Shares, calls_of, cost, cut
+from gateway.dispatch.admission import FairShare
+from gateway.dispatch.tuning import Tuning
+
+TUNING = Tuning()
+PATIENCE = TUNING.fair_patience
 
 
 @dataclass(frozen=True)
@@ -33,13 +37,13 @@ class Core:
     Between the two, the call is with its target."""
 
     def __init__(self, tenants: Mapping[str, Tenant]) -> None:
-        self.shares = Shares()
+        self.shares = FairShare()
         self.tenants = tenants
         self.now = 0.0
         self.done: Counter[str] = Counter()
         self.free = {name: tenant.calls for name, tenant in tenants.items()}
         self.queue: deque[tuple[float, Callable[[], None]]] = deque()
-        self.targets: list[tuple[float, int, str]] = []
+        self.targets: list[tuple[float, int, str, AbstractContextManager[None]]] = []
         self.claiming = False
         self._number = count()
 
@@ -54,23 +58,23 @@ class Core:
             else:
                 self._rest(until)
             while self.targets and self.targets[0][0] <= self.now:
-                name = heapq.heappop(self.targets)[2]
-                self.shares.answer(name)
+                _, _, name, call = heapq.heappop(self.targets)
+                call.__exit__(None, None, None)
                 self.queue.append((self.price(name) / 2, partial(self._end, name)))
 
     def price(self, name: str) -> float:
         batch = self.tenants[name].batch
-        return cost(batch, batch)
+        return TUNING.cost(batch, batch)
 
     def _claim(self) -> None:
-        """As gateway.dispatch.claims does."""
+        """As gateway.dispatch.admission does."""
         lot: list[str] = []
-        left = ROUND
+        left = TUNING.claim_budget
         while left > 0 and (waiting := [name for name in self.free if self.free[name] and self._has_begun(name)]):
-            name = min(waiting, key=self.shares.given)
+            name = min(waiting, key=self.shares.charged)
             if (lot and self.price(name) > left) or not self.shares.may_start(name, self.now):
                 break
-            self.shares.start(name, 1, self.price(name), self.now)
+            self.shares.charge(name, 1, self.price(name), self.now)
             self.free[name] -= 1
             left -= self.price(name)
             lot.append(name)
@@ -84,8 +88,9 @@ class Core:
     def _call(self, lot: Sequence[str]) -> None:
         self.claiming = False
         for name in lot:
-            self.shares.call(name)
-            heapq.heappush(self.targets, (self.now + self.tenants[name].think, next(self._number), name))
+            call = self.shares.at_target(name)
+            call.__enter__()
+            heapq.heappush(self.targets, (self.now + self.tenants[name].think, next(self._number), name, call))
 
     def _end(self, name: str) -> None:
         self.shares.end(name)
@@ -96,7 +101,7 @@ class Core:
         """Until something comes: all that may be begun, is."""
         assert not any(self.free[name] and self._has_begun(name) for name in self.tenants)
         comes = [tenant.begins for tenant in self.tenants.values() if tenant.begins > self.now]
-        self.now = min([until, *comes, *(at for at, _, _ in self.targets[:1])])
+        self.now = min([until, *comes, *(target[0] for target in self.targets[:1])])
 
 
 def deliveries_of(seconds: float = 10.0, **tenants: Tenant) -> Counter[str]:
@@ -121,7 +126,7 @@ def test_nor_does_it_where_the_target_works_a_while() -> None:
 
 def test_shares_are_of_time_and_not_of_deliveries() -> None:
     done = deliveries_of(files=FILE(4), posts=Tenant(64))
-    spent = {"files": done["files"] * cost(250, 250) / 250, "posts": done["posts"] * cost(1, 1)}
+    spent = {"files": done["files"] * TUNING.cost(250, 250) / 250, "posts": done["posts"] * TUNING.cost(1, 1)}
     assert spent["files"] == pytest.approx(spent["posts"], rel=0.1)
 
 
@@ -129,7 +134,7 @@ def test_one_that_cannot_use_its_share_leaves_it_to_others() -> None:
     alone = deliveries_of(slow=Tenant(8, think=0.05))
     done = deliveries_of(slow=Tenant(8, think=0.05), busy=Tenant(160, think=0.05))
     assert done["slow"] > 0.85 * alone["slow"]
-    assert done["busy"] > 0.85 * (10.0 / cost(1, 1) - done["slow"])
+    assert done["busy"] > 0.85 * (10.0 / TUNING.cost(1, 1) - done["slow"])
 
 
 def test_where_targets_are_the_bottleneck_nobody_waits() -> None:
@@ -143,9 +148,9 @@ def test_one_that_was_idle_gets_no_more_than_a_window_for_it() -> None:
     core.run(5.0)
     before = core.done["early"]
     core.run(7.0)
-    quantum = cost(250, 250)
+    quantum = TUNING.cost(250, 250)
     lead = (core.done["late"] - (core.done["early"] - before)) / 250 * quantum
-    assert abs(lead) <= WINDOW + 2 * quantum
+    assert abs(lead) <= TUNING.fair_window + 2 * quantum
 
 
 TENANTS = st.lists(
@@ -159,10 +164,10 @@ def test_tenants_that_always_have_something_get_the_same(tenants: Sequence[Tenan
     core = Core(named)
     core.run(1.0)
     assert set(core.done) == set(named)
-    spent = [core.done[name] / tenant.batch * cost(tenant.batch, tenant.batch) for name, tenant in named.items()]
+    spent = [core.done[name] / tenant.batch * TUNING.cost(tenant.batch, tenant.batch) for name, tenant in named.items()]
     # What is under way is not counted: at most what one may be ahead, and what it began with that.
-    slack = LEAD + 2 * max(cost(tenant.batch, tenant.batch) * tenant.calls for tenant in tenants)
-    assert max(spent) - min(spent) <= WINDOW + slack
+    slack = TUNING.fair_lead + 2 * max(TUNING.cost(tenant.batch, tenant.batch) * tenant.calls for tenant in tenants)
+    assert max(spent) - min(spent) <= TUNING.fair_window + slack
 
 
 @given(st.lists(st.builds(Tenant, st.integers(1, 50), st.sampled_from([0.0, 0.01, 0.5]), st.sampled_from([1, 50]))))
@@ -173,34 +178,50 @@ def test_the_core_rests_only_when_all_has_begun(tenants: Sequence[Tenant]) -> No
 # -- one by one
 
 
-def make_ahead(shares: Shares, behind: str = "b") -> None:
+def make_ahead(shares: FairShare, behind: str = "b") -> None:
     """Tenant a is ahead of another, which has a call in the gateway's hands."""
-    shares.start(behind, 1, 0.001, 0.0)
-    shares.start("a", 1, 1.0, 0.0)
+    shares.charge(behind, 1, 0.001, 0.0)
+    shares.charge("a", 1, 1.0, 0.0)
 
 
 def test_one_ahead_waits_while_another_is_in_the_gateways_hands() -> None:
-    shares = Shares()
+    shares = FairShare()
     make_ahead(shares)
     assert not shares.may_start("a", 0.0)
     assert shares.may_start("b", 0.0)
-    shares.call("b")
-    assert shares.may_start("a", 0.0)
-    shares.answer("b")
+    with shares.at_target("b"):
+        assert shares.may_start("a", 0.0)
     assert not shares.may_start("a", 0.0)
     shares.end("b")
     assert shares.may_start("a", 0.0)
 
 
+def test_a_call_is_in_hand_again_whatever_its_sink_raises() -> None:
+    shares = FairShare()
+    shares.charge("a", 2, 0.001, 0.0)
+
+    def call() -> None:
+        with shares.at_target("a"):
+            assert shares.calls_in_hand("a") == 1
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        call()
+    assert shares.calls_in_hand("a") == 2
+    shares.end("a")
+    shares.refund("a", 1, 0.0005)
+    assert shares.calls_in_hand("a") == 0
+
+
 def test_one_ahead_waits_no_longer_than_its_patience_and_is_free_as_long() -> None:
-    shares = Shares()
+    shares = FairShare()
     make_ahead(shares)
     free = [shares.may_start("a", tenth * PATIENCE / 10) for tenth in range(40)]
     assert free == ([False] * 10 + [True] * 10) * 2
 
 
 def test_a_clock_that_is_set_back_makes_it_wait_no_longer() -> None:
-    shares = Shares()
+    shares = FairShare()
     make_ahead(shares)
     assert not shares.may_start("a", 0.0)
     assert not shares.may_start("a", -1000.0)
@@ -208,28 +229,28 @@ def test_a_clock_that_is_set_back_makes_it_wait_no_longer() -> None:
 
 
 def test_one_that_uses_little_is_never_ahead() -> None:
-    shares = Shares()
-    shares.start("b", 1, 0.0, 0.0)
+    shares = FairShare()
+    shares.charge("b", 1, 0.0, 0.0)
     for second in range(100):
-        shares.start("a", 1, 0.02, float(second))
+        shares.charge("a", 1, 0.02, float(second))
         assert shares.may_start("a", second + 0.9)
 
 
 def test_what_was_not_due_counts_for_nothing() -> None:
-    shares = Shares()
-    shares.start("b", 1, 0.001, 0.0)
-    shares.start("a", 8, 1.0, 0.0)
-    shares.give_back("a", 8, 1.0)
+    shares = FairShare()
+    shares.charge("b", 1, 0.001, 0.0)
+    shares.charge("a", 8, 1.0, 0.0)
+    shares.refund("a", 8, 1.0)
     assert shares.may_start("a", 0.0)
-    shares.give_back("b", 1, 0.001)
+    shares.refund("b", 1, 0.001)
     make_ahead(shares, "c")
     shares.end("c")
     assert shares.may_start("a", 0.0)
 
 
 def test_a_lot_is_cut_to_whole_calls_and_one_at_the_least() -> None:
-    assert cut(1000, 250, 0.0) == 250
-    assert cut(100, 250, 0.0) == 100
-    assert cut(1000, 250, 2.5 * cost(250, 250)) == 500
-    assert cut(64, 1, 10.5 * cost(1, 1)) == 10
-    assert [calls_of(deliveries, 250) for deliveries in (0, 1, 250, 251)] == [0, 1, 1, 2]
+    assert TUNING.cut(1000, 250, 0.0) == 250
+    assert TUNING.cut(100, 250, 0.0) == 100
+    assert TUNING.cut(1000, 250, 2.5 * TUNING.cost(250, 250)) == 500
+    assert TUNING.cut(64, 1, 10.5 * TUNING.cost(1, 1)) == 10
+    assert [TUNING.calls(deliveries, 250) for deliveries in (0, 1, 250, 251)] == [0, 1, 1, 2]

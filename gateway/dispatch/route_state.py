@@ -1,0 +1,197 @@
+"""A route's state while this gateway runs: its breaker, pause, ownership, rate, and the attempts that run."""
+
+from __future__ import annotations
+
+import enum
+import random
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any
+
+import structlog
+
+from gateway import policy
+from gateway.dispatch.tuning import DEFAULT_TUNING, Tuning
+from gateway.errors import StoreError
+from gateway.metrics import Observer
+from gateway.model import Delivery, Outcome, Route, RouteKey
+from gateway.sink.api import Sink
+from gateway.store.contract import Store
+from gateway.store.values import RouteState
+from gateway.token_bucket import TokenBucket
+
+log = structlog.get_logger()
+
+
+class Ownership(enum.Enum):
+    """Exclusive ownership of a route, for a sink with a single writer on a store that gateways share."""
+
+    NOT_NEEDED = enum.auto()
+    """Any gateway may work on the route."""
+    WAITING = enum.auto()
+    """Another gateway owns the route, or may."""
+    OWNED = enum.auto()
+    """This gateway owns the route for a time, which the heartbeat renews."""
+
+
+class LiveRouteState:
+    """A route's state in this gateway. The store keeps a part of it, gateway.store.values.RouteState, over restarts.
+
+    `due` is a hint: the time from which the next delivery can be claimed, None if nothing waits.
+    """
+
+    def __init__(
+        self,
+        route: Route,
+        sink_class: type[Sink],
+        *,
+        now: Callable[[], float],
+        rng: random.Random,
+        observer: Observer,
+        tuning: Tuning = DEFAULT_TUNING,
+    ) -> None:
+        self.route = route
+        self.sink_class = sink_class
+        self.due: float | None = None
+        self.breaker = policy.Breaker()
+        self.paused = False
+        self.retired = False
+        self.ownership = Ownership.NOT_NEEDED
+        self.running = 0
+        self.replaying = 0
+        self._owned_until = 0.0
+        self._now = now
+        self._rng = rng
+        self._observer = observer
+        self._tuning = tuning
+        self._rate = TokenBucket(route.rate) if route.rate else None
+        self._log: Any = log.bind(**route.log_context())
+        self._stored: policy.Breaker | None = None
+        self._shown: policy.Status | None = None
+
+    @property
+    def tenant(self) -> str:
+        return self.route.tenant
+
+    @property
+    def key(self) -> RouteKey:
+        return self.route.account, self.route.name
+
+    @property
+    def batch(self) -> int:
+        return self.sink_class.batch
+
+    @property
+    def followed(self) -> bool:
+        """True once the state that the store keeps of the route is known."""
+        return self._stored is not None
+
+    # -- slots
+
+    def slots(self, now: float) -> int:
+        """Return how many more deliveries may start now. These are all the reasons for none."""
+        if self.paused or self.retired:  # by people; by a reload or a stop
+            return 0
+        if not self.is_ours(now):
+            return 0
+        calls = self.breaker.slots(self.route.concurrency, self.running, now)  # failing, or all calls run
+        deliveries = calls * self.batch if self.breaker.closed else calls
+        return min(deliveries, int(self._rate.available(now))) if self._rate else deliveries
+
+    def is_ours(self, now: float) -> bool:
+        """Return True if this gateway may work on the route."""
+        if self.ownership is Ownership.OWNED:
+            return now < self._owned_until
+        return self.ownership is Ownership.NOT_NEEDED
+
+    def replay_slots(self) -> int:
+        """Return how many more of the deliveries in hand may be replays."""
+        limit = max(1, int(self.route.concurrency * self.batch * self._tuning.replay_share))
+        return max(0, limit - self.replaying)
+
+    def opens_at(self, now: float) -> float | None:
+        """Return when there may be slots again by themselves. None if an attempt must end or a person must act."""
+        if self.paused or self.retired:
+            return None
+        if not self.breaker.closed and now < self.breaker.probe_at:
+            return self.breaker.probe_at
+        wait = self._rate.wait(now) if self._rate else 0.0
+        return now + wait if wait else None
+
+    def begin(self, calls: int, deliveries: Iterable[Delivery]) -> None:
+        """Count deliveries as running, in so many calls."""
+        deliveries = list(deliveries)
+        if self._rate:
+            self._rate.take(self._now(), len(deliveries))
+        self.running += calls
+        self.replaying += count_replays(deliveries)
+
+    def end(self, deliveries: Iterable[Delivery]) -> None:
+        """Count the deliveries of one call as ended."""
+        self.running -= 1
+        self.replaying -= count_replays(deliveries)
+
+    # -- ownership
+
+    def wait_for_ownership(self) -> None:
+        """Start nothing until this gateway owns the route."""
+        self.ownership = Ownership.WAITING
+
+    def own(self, until: float) -> bool:
+        """Own the route until then; return True if this gateway did not own it before."""
+        gained = self.ownership is Ownership.WAITING
+        self.ownership, self._owned_until = Ownership.OWNED, until
+        return gained
+
+    # -- breaker and pause
+
+    def follow(self, state: RouteState) -> None:
+        """Take over what the store keeps: always a pause by people, and the breaker once, at the start."""
+        if not self.followed:
+            self._stored = policy.Breaker.from_state(state)
+            self.breaker = self._stored = policy.after_restart(self._stored, self.route.retry, self._now())
+        if state.paused != self.paused:
+            self.paused = state.paused
+            event = "route.paused" if state.paused else "route.resumed"
+            self._log.info(event, **({"why": state.why} if state.why else {}))
+        self._show()
+
+    def turn_breaker(self, outcome: Outcome, now: float) -> None:
+        """Open, close or count on by an attempt's outcome."""
+        before = self.breaker
+        self.breaker = policy.after_outcome(before, outcome, self.route.retry, now, self._rng)
+        if self.breaker.closed and not before.closed:
+            self._log.info("route.closed")
+        elif not self.breaker.closed and self.breaker.probe_at != before.probe_at:
+            event = "route.misconfigured" if self.breaker.misconfigured else "route.opened"
+            probe = round(self.breaker.probe_at - now, 1)
+            self._log.error(event, reason=self.breaker.reason, probe_in=probe)
+        self._show()
+
+    async def save_breaker(self, store: Store) -> None:
+        """Save the breaker if it opened, closed or put its probe off since it was saved last."""
+        breaker, stored = self.breaker, self._stored or policy.Breaker()
+        if breaker == stored or (breaker.closed and stored.closed):
+            return
+        self._stored = breaker  # before the wait, so that attempts that end together save it once
+        try:
+            await store.save_route_state(RouteState(*self.key, **asdict(breaker)))
+        except StoreError as error:
+            self._stored = stored
+            self._log.warning("route.state_not_saved", reason=str(error))
+
+    def _show(self) -> None:
+        status = self.breaker.status(self.paused)
+        if status is not self._shown:
+            self._shown = status
+            self._observer.route_state(*self.key, self.route.sink, status)
+
+    def hide(self) -> None:
+        """Take the route out of the metrics."""
+        if self._shown is not None:
+            self._shown = None
+            self._observer.route_gone(*self.key, self.route.sink)
+
+
+def count_replays(deliveries: Iterable[Delivery]) -> int:
+    return sum(delivery.replayed for delivery in deliveries)
