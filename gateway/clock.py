@@ -1,4 +1,4 @@
-"""The gateway's time: the wall clock without its jumps."""
+"""The gateway's clock: the wall clock without jumps."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable
 
 SLEW = 0.5
-"""By how much a second of the gateway's may differ from a true one while it catches up with a wall clock that jumped.
-A lease, which is some minutes longer than its attempt, still outlasts it then."""
+"""Most seconds per second by which the gateway's clock runs fast or slow while it follows a jump of the wall clock.
+At 0.5, leases still outlast their attempts: they are some minutes longer."""
 
 
 class Clock:
-    """Seconds since the epoch, as `wall` tells them, but never back, and never forth by more than time has passed.
+    """Seconds since the epoch by the clock `wall`, but without its jumps.
 
-    What waits (a retry, a breaker, a rate) is told its end as a time of day. If someone sets the computer's clock a
-    day back, a gateway that believed it would wait for that day, and if forth, give deliveries up that are a minute
-    old. So a jump is not believed but approached: each second of `steady` counts as 0.5 to 1.5 seconds until both
-    agree. While nobody sets the clock this is the wall clock exactly.
+    Retries, breakers and rates wait until a time of day. If the computer's clock were set back a day, they would wait
+    that day; set forward, young deliveries would be given up. So the clock follows a jump slowly: each second of
+    `steady` counts as 0.5 to 1.5 seconds until both clocks agree. Without jumps it equals the wall clock.
     """
 
     def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
@@ -34,5 +33,5 @@ class Clock:
         return self._now
 
     def ahead(self) -> float:
-        """How many seconds the wall clock is ahead (negative: behind)."""
+        """Return the seconds by which the wall clock is ahead (negative: behind)."""
         return self._wall() - self()

@@ -1,4 +1,4 @@
-"""One tree of errors. A class's docstring is its default message; HTTP codes live in gateway.web.answers."""
+"""All errors of the gateway. A class's docstring is its default message; HTTP codes are in gateway.web.answers."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class GatewayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing to mend in the configuration.
+    """One error in the configuration.
 
-    `path` is dotted (`accounts.bookshop.keys`), `file` and `line` (1-based) say where it stands. `message`
-    says what is expected and never holds the value found, which may be a secret.
+    `path` is dotted (`accounts.bookshop.keys`); `file` and `line` (1-based) locate it. `message` says what is expected.
+    It never has the value found, which may be a secret.
     """
 
     file: str
@@ -62,7 +62,7 @@ class InvalidSignal(GatewayError):
 
 
 class MalformedRequest(GatewayError):
-    """The request is no HTTP/1.1."""
+    """The request is not HTTP/1.1."""
 
 
 class TooLarge(GatewayError):
@@ -113,7 +113,7 @@ class StoreInUse(GatewayError):
     """Another gateway is using this store."""
 
 
-# -- what a sink may say of a delivery (docs: plugins/README.md) -----------------------------------
+# -- outcomes that a sink may raise (see plugins/README.md) ----- -----------------------------------
 
 
 class SinkError(GatewayError):
@@ -121,10 +121,10 @@ class SinkError(GatewayError):
 
 
 class RetryLater(SinkError):
-    """The target can't take it now; try again.
+    """The target can't take the delivery now; try again later.
 
-    `after` is the least wait in seconds, for instance a Retry-After header's; None leaves it to the policy. `healthy`
-    says that the target itself is well and only this delivery must wait: the route's breaker takes no notice.
+    `after` is the least wait in seconds, such as that of a Retry-After header; None leaves it to the retry policy.
+    `healthy` means that only this delivery must wait, not the target: the route's breaker does not count it.
     """
 
     def __init__(self, message: str = "", after: float | None = None, healthy: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Sets structlog up, once, at start; and keeps secrets out of what is written."""
+"""Sets up structlog at the start, and keeps secrets out of the log."""
 
 from __future__ import annotations
 
@@ -20,42 +20,44 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 MASK = "***"
-SHORTEST = 4
-"""A secret shorter than this is no secret, and masking it would eat the log."""
-MANY = 100
-BEGINNING = 8
-"""Characters."""
+MIN_SECRET_LENGTH = 4
+"""Characters. A shorter text is not masked: it is no secret, and too many log lines would contain it."""
+MAX_SEARCHED_SECRETS = 100
+"""Up to this number, secrets are searched by one regular expression; more are first looked up by their prefixes."""
+PREFIX_LENGTH = 8
+"""Characters of a secret that are looked up first: long enough that log text rarely has them by chance."""
 
 
 class Redactor:
-    """Takes secrets out of text: as they are, as JSON writes them and as a URL does."""
+    """Masks secrets in text, in plain form and as JSON or URLs spell them."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: set[str] = set()
         self.learn(secrets)
 
     def learn(self, secrets: Iterable[str]) -> None:
-        """Take out these too, from now on."""
-        self._secrets.update(secret for secret in secrets if len(secret) >= SHORTEST)
+        """Mask these secrets too, from now on."""
+        self._secrets.update(secret for secret in secrets if len(secret) >= MIN_SECRET_LENGTH)
         forms = {form for secret in self._secrets for form in spellings(secret)}
         longest_first = sorted(forms, key=len, reverse=True)
         self._all = any_of(longest_first)
-        # With hundreds of accounts, to try every key at every place of each line would cost more than all else that
-        # is done for a signal. How the text's pieces begin tells nearly always that there is none.
-        self._beginnings = frozenset(form[:BEGINNING] for form in forms if len(form) >= BEGINNING)
-        self._short = any_of(form for form in longest_first if len(form) < BEGINNING)
+        # With hundreds of accounts, searching each line for every key would cost more than all other work on a signal.
+        # Looking up each 8 characters of the line in a set of prefixes nearly always shows that it has none.
+        self._prefixes = frozenset(form[:PREFIX_LENGTH] for form in forms if len(form) >= PREFIX_LENGTH)
+        self._short = any_of(form for form in longest_first if len(form) < PREFIX_LENGTH)
 
     def __call__(self, text: str) -> str:
         if self._all is None:
             return text
-        if len(self._beginnings) > MANY and not self._may_hold_one(text):
+        if len(self._prefixes) > MAX_SEARCHED_SECRETS and not self._may_contain_secret(text):
             return text
         return self._all.sub(MASK, text)
 
-    def _may_hold_one(self, text: str) -> bool:
+    def _may_contain_secret(self, text: str) -> bool:
         if self._short and self._short.search(text):
             return True
-        return not self._beginnings.isdisjoint([text[i : i + BEGINNING] for i in range(len(text) - BEGINNING + 1)])
+        pieces = [text[i : i + PREFIX_LENGTH] for i in range(len(text) - PREFIX_LENGTH + 1)]
+        return not self._prefixes.isdisjoint(pieces)
 
 
 def any_of(texts: Iterable[str]) -> re.Pattern[str] | None:
@@ -71,7 +73,7 @@ def spellings(secret: str) -> set[str]:
 def set_up_logs(
     format: str = "json", level: str = "info", redact: Redactor | None = None, stream: TextIO | None = None
 ) -> None:
-    """Write one line an event to `stream` (stderr), as JSON or for the console, and take in the stdlib's logs."""
+    """Write a line per event to `stream` (stderr), as JSON or for the console. The stdlib's logs are included."""
     out = stream or open_stderr()
     console = structlog.dev.ConsoleRenderer(colors=out.isatty(), timestamp_key="at")
     shown = [escape_values, console] if format == "console" else [render_json]
@@ -88,7 +90,7 @@ def set_up_logs(
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[StdlibHandler()], level=level.upper(), force=True)
-    # At the debug level peewee writes each statement with its values: whole payloads.
+    # At the debug level peewee logs each statement with its values, so whole payloads.
     logging.getLogger("peewee").setLevel(max(logging.INFO, logging.getLogger().level))
 
 
@@ -98,20 +100,19 @@ def add_time(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
     return event
 
 
-@functools.lru_cache(maxsize=1)  # lines come many a second
+@functools.lru_cache(maxsize=1)  # many lines have the same second
 def utc_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def open_stderr() -> TextIO:
-    """stderr without a buffer, which would keep what could not be written, and fail at the process's end for it."""
+    """Return stderr without a buffer: that would keep lines that can't be written, and fail when the process ends."""
     raw = io.FileIO(sys.stderr.fileno(), "w", closefd=False)
     return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
 
 
 class Unbreakable:
-    """A stream to write to that may fail: a full disk under the log, or a reader that has gone, must lose lines and not
-    signals."""
+    """A stream that drops lines it can't write. A full disk or a closed pipe must not make a signal fail."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -121,18 +122,18 @@ class Unbreakable:
             self._stream.write(text)
 
     def flush(self) -> None:
-        """Nothing is kept back: stderr has no buffer, see `open_stderr`."""
+        """Do nothing: stderr has no buffer, see `open_stderr`."""
 
 
 def escape(text: str) -> str:
-    """Text that a stranger may have sent, so that it can't forge a line or tell a terminal what to do."""
+    """Escape control characters, so that a sender's text can neither forge a log line nor control a terminal."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def escape_values(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
-    """For the console: JSON escapes by itself, and a traceback is several lines."""
+    """Escape an event's values for the console, except tracebacks, which have several lines. JSON needs no escapes."""
     return {k: escape(v) if isinstance(v, str) and k != "exception" else v for k, v in event.items()}
 
 
@@ -141,7 +142,7 @@ def render_json(logger: WrappedLogger, name: str, event: EventDict) -> str:
 
 
 class RedactLine:
-    """The last processor: what it sees is the whole line, so nothing can pass it by."""
+    """Masks secrets. As the last processor it sees the whole line, so no value can bypass it."""
 
     def __init__(self, redact: Redactor) -> None:
         self._redact = redact
@@ -151,7 +152,7 @@ class RedactLine:
 
 
 class StdlibHandler(logging.Handler):
-    """Hands the records of libraries that use the stdlib's logging to structlog."""
+    """Passes the log records of libraries that use the stdlib's logging to structlog."""
 
     def emit(self, record: logging.LogRecord) -> None:
         log = structlog.get_logger()

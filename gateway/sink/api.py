@@ -1,4 +1,4 @@
-"""What a sink is, and what the gateway gives it."""
+"""The class Sink, and the objects that the gateway gives to a sink."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ T = TypeVar("T")
 class State:
     """A route's key-value store: JSON values that live as long as the route.
 
-    What a delivery `set`s is committed in one transaction with that delivery's result, so a sink can keep its
-    position exactly in step with what it has delivered. `get` sees what was set, committed or not; `committed` what
-    a crash would leave.
+    Values that are set during a delivery are committed in one transaction with its result. So a sink's position is
+    always in step with its deliveries. `get` sees every value that was set; `committed` sees only values that would
+    survive a crash.
     """
 
     def __init__(self, values: Mapping[str, Any] | None = None) -> None:
@@ -36,28 +36,28 @@ class State:
         return self._committed.get(key, default)
 
     def set(self, key: str, value: Any) -> None:
-        """Raises TypeError, here and not at the commit, for what JSON does not have."""
+        """Set a value. Raises TypeError at once, and not at the commit, for values that JSON lacks."""
         orjson.dumps(value)
         self._values[key] = self._changed[key] = value
 
     def take_changes(self) -> dict[str, Any]:
-        """For the dispatcher: what was set since the last call."""
+        """Return the values set since the last call. For the dispatcher."""
         changed, self._changed = self._changed, {}
         return changed
 
     def confirm(self, changes: Mapping[str, Any]) -> None:
-        """For the dispatcher: these changes are committed."""
+        """Note that these changes are committed. For the dispatcher."""
         self._committed.update(changes)
 
 
 class Shared:
-    """What the routes of one plugin share while the gateway runs, such as the pace of a target they have in common."""
+    """Objects that all routes of one plugin share while the gateway runs, such as a common target's rate limit."""
 
     def __init__(self) -> None:
         self._kept: dict[Hashable, Any] = {}
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What is kept by this key, made by the first who asks. No secret may be in the key."""
+        """Return the object with this key; the first call makes it. The key must not contain a secret."""
         if key not in self._kept:
             self._kept[key] = make()
         kept: T = self._kept[key]
@@ -66,7 +66,7 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a sink is told of the route it serves."""
+    """The route that a sink serves, and the services that it may use."""
 
     account: str
     tenant: str
@@ -79,21 +79,21 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What a sink's `check` found: whether it could deliver, and a line for each thing it looked at."""
+    """The result of a sink's `check`: `ok` if it could deliver, and a line for each thing that was checked."""
 
     ok: bool
     details: tuple[str, ...] = ()
 
 
 class FileFormat(Protocol):
-    """How a sink's files are written. The same signals give the same bytes."""
+    """Writes the content of a sink's files. Equal signals give equal bytes."""
 
     def header(self) -> bytes:
-        """What a file begins with."""
+        """Return the beginning of a file."""
         ...
 
     def rows(self, signals: Iterable[Signal]) -> bytes:
-        """What follows, for some signals after others."""
+        """Return the bytes of further signals, to be appended to a file."""
         ...
 
 
@@ -101,28 +101,28 @@ class Sink:
     """A destination of signals. One instance serves one route; the gateway calls it from one event loop.
 
     `deliver` returns when the target has taken the delivery, or raises RetryLater, Permanent, Misconfigured or
-    Skip. Any other exception is retried. It may be cancelled at any await, and the same delivery may come again:
-    use `delivery.key` to do nothing twice.
+    Skip. The gateway retries after any other exception. An attempt may be cancelled at any await, and a delivery may
+    come again: use `delivery.key` so that its effect happens only once.
     """
 
     name: ClassVar[str]
     summary: ClassVar[str]
     signals: ClassVar[frozenset[str]] = ALL
-    """The types a route of this sink gets where its config names none."""
+    """Signal types that a route gets if its config names none."""
     order: ClassVar[Ordering] = "lane"
-    """"lane": one order's deliveries come one after the other; "none": as they come."""
+    """Order of deliveries: "lane" makes those of one order wait for each other; "none" lets all run in parallel."""
     options: ClassVar[Mapping[Any, Any]] = {}
-    """The voluptuous schema of the route's options."""
+    """The voluptuous schema of the route's options; `options_of` makes it from a dataclass."""
     file_options: ClassVar[Mapping[Any, Any]] = {}
-    """For a sink with a `file_format`: those of the options that shape a file."""
+    """For a sink with a `file_format`: the options that shape a file."""
     timeout: ClassVar[float] = 30.0
-    """Seconds an attempt may take."""
+    """Time limit of an attempt (s). The gateway then cancels it and tries again."""
     concurrency: ClassVar[int] = 4
-    """How many attempts a route runs at once where its config does not say."""
+    """Attempts that a route runs at a time, unless its config gives a number."""
     batch: ClassVar[int] = 1
-    """How many deliveries `deliver_batch` takes at the most."""
+    """Most deliveries in a call of `deliver_batch`."""
     single_writer: ClassVar[bool] = False
-    """Whether, of gateways that share a store, one at a time may work on a route: a file has one writer."""
+    """True if only one of the gateways that share a store may work on a route at a time, as files require."""
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         self.settings = options
@@ -132,11 +132,11 @@ class Sink:
 
     @classmethod
     def check_together(cls, options: Mapping[str, Any]) -> None:
-        """Whether options that are right alone go together: else raise voluptuous.Invalid, with the path of one."""
+        """Check options against each other. Raises voluptuous.Invalid with the path of one that contradicts another."""
 
     @classmethod
     def schema(cls) -> vol.Schema:
-        """What a route's options must pass."""
+        """Return the schema of a route's options, including `check_together`."""
 
         def agreed(options: dict[str, Any]) -> dict[str, Any]:
             cls.check_together(options)
@@ -146,33 +146,36 @@ class Sink:
 
     @classmethod
     def file_format(cls, options: Mapping[str, Any]) -> FileFormat | None:
-        """For `cloudsignal export`, how files with these options are written; None where a sink writes none."""
+        """Return the format for `cloudsignal export` with these options, or None if the sink writes no files."""
         return None
 
     @classmethod
     def opens_at_start(cls, options: Mapping[str, Any]) -> bool:
-        """Whether it is opened with the gateway and not with its first delivery, having work of its own to do."""
+        """Return True to open the sink when the gateway starts, not at its first delivery, as timed work requires."""
         return False
 
     async def open(self) -> None:
-        """Get ready; called once, before the first delivery. May raise what `deliver` may."""
+        """Get ready. Called once, before the first delivery; may raise the same errors as `deliver`."""
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Bring one delivery to the target."""
+        """Send one delivery to the target."""
         raise TypeError(f"{type(self).__name__} has neither deliver nor deliver_batch")
 
     async def deliver_batch(self, deliveries: Sequence[Delivery]) -> Sequence[Exception | None] | None:
-        """Bring several at once; None says all were taken, else one entry each. An exception holds for all."""
+        """Send several deliveries. Return None if all were taken, else an exception or None for each.
+
+        An exception that is raised applies to all of them.
+        """
         for delivery in deliveries:
             await self.deliver(delivery)
         return None
 
     async def check(self) -> Check:
-        """Ask the target whether the route could deliver: reachable, right credentials, enough rights."""
+        """Ask the target if the route could deliver: it is reachable, and the credentials have the rights needed."""
         return Check(True)
 
     async def close(self) -> None:
-        """Let go of everything; called once, after the last delivery."""
+        """Release all resources. Called once, after the last delivery."""
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.context.account}/{self.context.route}>"

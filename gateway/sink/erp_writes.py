@@ -1,4 +1,7 @@
-"""For sinks that look what a target has and then write to it: attempts must not meet there, nor overtake each other."""
+"""Helpers for sinks that read an ERP's records and then write to them.
+
+Attempts on one order must neither overlap (OrderLocks) nor overtake each other (WriteGuard).
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,19 @@ from weakref import WeakValueDictionary
 
 from gateway.errors import RetryLater
 
-SETTLES = 120.0
-"""Seconds after which a target is taken to have ended a request that nobody waits for (Odoo's own limit_time_real)."""
+ABANDONED_WRITE_WAIT = 120.0
+"""Least wait (s) after a write without an answer. Odoo ends a request after 120 s (its default limit_time_real)."""
 
 
 class Unanswered(RetryLater):
-    """No answer came: the target may still be at work on the request, and commit it later."""
+    """No answer came. The target may still work on the request, and commit it later."""
 
 
 class WriteGuard:
-    """The writes of one attempt: none begins later than `latest`, a time of the clock's.
+    """Guards the writes of one attempt. No write begins after `latest`, a time of the clock `now`.
 
-    An attempt that runs out of time in the middle of a write leaves the target at it, and the next one could overtake
-    it.
+    If an attempt ran out of time during a write, the target would go on with it, and the next attempt could overtake
+    that write.
     """
 
     def __init__(self, now: Callable[[], float], latest: float) -> None:
@@ -30,21 +33,24 @@ class WriteGuard:
 
     @contextlib.contextmanager
     def begin(self, what: str) -> Iterator[None]:
-        """Around a write. RetryLater where it could not be waited for; or, if it stays without an answer, not before
-        the target has surely ended it."""
+        """Enclose a write. Raises RetryLater if too little time is left to wait for the answer.
+
+        If no answer comes, the retry waits until the target must have ended the request.
+        """
         if self.now() > self.latest:
             raise RetryLater(f"{what}: the target is too slow for another write in this attempt")
         try:
             yield
         except Unanswered as error:
-            raise RetryLater(str(error), max(SETTLES, error.after or 0.0)) from error
+            raise RetryLater(str(error), max(ABANDONED_WRITE_WAIT, error.after or 0.0)) from error
 
 
 class OrderLocks:
-    """A lock for each key, such as an order's reference; it lives as long as someone holds or awaits it."""
+    """Locks by order reference. A lock exists while an attempt holds it or waits for it."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def of(self, key: str) -> asyncio.Lock:
+        """Return the lock of an order."""
         return self._locks.setdefault(key, asyncio.Lock())

@@ -1,4 +1,4 @@
-"""A base for sinks that speak HTTP: one pooled session a route, and transport faults told as outcomes."""
+"""A base class for sinks that speak HTTP: one connection pool a route, and transport errors raised as outcomes."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from gateway.sink.erp_writes import Unanswered, WriteGuard
 from gateway.sink.resolver import Address, ThreadResolver, require_host_permitted
 
 TRANSIENT_STATUSES = frozenset({408, 409, 423, 425, 429, 502, 503, 504})
-"""Statuses of a busy or unreachable target, whatever it does: a repeat may succeed."""
-RETRIED = TRANSIENT_STATUSES | {500}
-"""Statuses that speak of a passing state of the target."""
+"""Statuses of a busy or unreachable target, for any kind of target: a retry may succeed."""
+RETRIED_STATUSES = TRANSIENT_STATUSES | {500}
+"""Statuses for which `raise_for_retry` raises RetryLater."""
 
-MAX_ANSWER = 4 * 1024 * 1024
+MAX_ANSWER_BYTES = 4 * 1024 * 1024
+"""Longest body that is read. A longer one is refused, so that a broken target can't use up the memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer read to its end. `headers` are keyed in lower case."""
+    """A complete answer. The names of `headers` are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -41,14 +42,14 @@ class Response:
         return "json" in self.headers.get("content-type", "")
 
     def json(self) -> Any:
-        """The body parsed; RetryLater where it is no JSON, as a proxy's error page is none."""
+        """Return the parsed body. Raises RetryLater if it is not JSON, but for example a proxy's error page."""
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
             raise RetryLater(f"answered {self.status} with a body that is not JSON") from error
 
     def retry_after(self, now: float) -> float | None:
-        """Seconds asked for by Retry-After (RFC 9110 10.2.3: seconds or a date), None where it is missing or bad."""
+        """Return the seconds that Retry-After asks for (RFC 9110 10.2.3: a number or a date), None if it has none."""
         text = self.headers.get("retry-after", "").strip()
         if text.isdigit():
             return float(text)
@@ -58,20 +59,20 @@ class Response:
             return None
 
     def make_error(self, kind: type[SinkError], message: str, now: float) -> SinkError:
-        """An error of that kind; one that is tried again waits for what Retry-After asks."""
+        """Return an error of that kind. A RetryLater waits at least as long as Retry-After asks."""
         return kind(message, self.retry_after(now)) if issubclass(kind, RetryLater) else kind(message)
 
     def raise_for_retry(self, now: float) -> None:
-        """RetryLater for a status that passes by itself."""
-        if self.status in RETRIED:
+        """Raise RetryLater if the status shows a temporary state of the target."""
+        if self.status in RETRIED_STATUSES:
             raise RetryLater(f"answered {self.status}", self.retry_after(now))
 
 
 class HttpSink(Sink):
-    """A sink with `request`. Redirects are not followed: an answer of 3xx is the sink's to judge.
+    """A sink that sends HTTP requests. It does not follow redirects; the sink decides what an answer of 3xx means.
 
-    It has as many connections as attempts at a time. `read_timeout` is the longest silence in seconds, below the
-    attempt's `timeout`.
+    The number of connections is that of attempts at a time. `read_timeout` is the longest silence (s) of a target; it
+    must be shorter than `timeout`.
     """
 
     read_timeout: ClassVar[float] = 25.0
@@ -79,7 +80,7 @@ class HttpSink(Sink):
 
     @property
     def session(self) -> aiohttp.ClientSession:
-        """Made at first use, so that `check` works without `open`."""
+        """The connection pool. It is made at first use, so that `check` works without `open`."""
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, resolver=ThreadResolver(self.permits)),
@@ -89,7 +90,7 @@ class HttpSink(Sink):
         return self._session
 
     def permits(self, address: Address) -> bool:
-        """Whether it may connect to an address; to be overridden where someone else may choose the URL."""
+        """Return True if the sink may connect to an address. Override it if other people may choose the URL."""
         return True
 
     async def request(
@@ -101,7 +102,7 @@ class HttpSink(Sink):
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """One exchange; Unanswered where no answer came. The URL, which may be secret, is in no message."""
+        """Send a request and return the answer. Raises Unanswered if none came. Messages omit the URL, a possible secret."""
         body = data if json is None else orjson.dumps(json)
         sent = {"User-Agent": "cloudsignal-gateway", **(headers or {})}
         if json is not None:
@@ -115,7 +116,7 @@ class HttpSink(Sink):
         except TimeoutError as error:
             raise Unanswered("the target did not answer in time") from error
         except aiohttp.InvalidURL as error:
-            raise RetryLater("the target's URL can't be used") from error
+            raise RetryLater("the target's URL is not valid") from error
         except aiohttp.ClientConnectorDNSError as error:
             raise Unanswered("the target's name can't be resolved") from error
         except aiohttp.ClientConnectorError as error:
@@ -124,7 +125,7 @@ class HttpSink(Sink):
             raise Unanswered(f"the connection broke: {type(error).__name__}") from error
 
     def write_guard(self) -> WriteGuard:
-        """For an attempt that begins now: the last write is one whose answer it could wait for."""
+        """Return the guard for the writes of an attempt that begins now."""
         return WriteGuard(self.context.now, self.context.now() + self.timeout - self.read_timeout)
 
     async def close(self) -> None:
@@ -164,18 +165,18 @@ class RemoteServer:
 
 
 def parse_url(url: str) -> yarl.URL:
-    """The URL as the client reads it, so that what is checked is what is called."""
+    """Parse a URL as the HTTP client does, so that both checks and calls see one host."""
     try:
         return yarl.URL(url)
     except ValueError as error:
-        raise RetryLater("the target's URL can't be used") from error
+        raise RetryLater("the target's URL is not valid") from error
 
 
 async def read_body(answer: aiohttp.ClientResponse) -> bytes:
-    """The whole body, RetryLater where it has no end in sight."""
+    """Return the whole body. Raises RetryLater if it is too long."""
     body = bytearray()
     async for chunk in answer.content.iter_any():
         body += chunk
-        if len(body) > MAX_ANSWER:
-            raise RetryLater(f"answered {answer.status} with more than {MAX_ANSWER} bytes")
+        if len(body) > MAX_ANSWER_BYTES:
+            raise RetryLater(f"answered {answer.status} with more than {MAX_ANSWER_BYTES} bytes")
     return bytes(body)

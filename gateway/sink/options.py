@@ -56,7 +56,7 @@ def make_marker(name: str, check: Any, meaning: str, default: Any, required: boo
 
 
 class Url:
-    """An absolute http or https URL; a trailing slash is taken off. `https=True` refuses plain http."""
+    """Accepts an absolute http or https URL and removes a trailing slash. `https=True` refuses plain http."""
 
     def __init__(self, https: bool = False) -> None:
         self.schemes = ("https",) if https else ("http", "https")
@@ -73,7 +73,7 @@ class Url:
 
 
 class Secret:
-    """An option that is masked everywhere; the sink gets a `SecretValue` and calls `reveal()`."""
+    """Accepts a text that is masked everywhere: the sink gets a `SecretValue` and calls `reveal()` to send it."""
 
     def __init__(self, validator: Callable[[Any], str] | None = None) -> None:
         self.validator = validator
@@ -87,7 +87,7 @@ class Secret:
 
 
 def server_url(value: object) -> str:
-    """The server's URL. A path is refused: the pages it is copied from have one, and nothing answers below it."""
+    """Accept the URL of a server without a path, which people copy by mistake from a page of the server."""
     url = Url()(value)
     parts = urlsplit(url)
     if parts.path or parts.query or parts.fragment:
@@ -96,7 +96,7 @@ def server_url(value: object) -> str:
 
 
 def header_value(what: str) -> Callable[[object], str]:
-    """Text that stands in a header, such as a key: one line of visible ASCII. `what` it is, as "an API key"."""
+    """Return a validator for text in a header, such as a key: one line of visible ASCII. `what` is "an API key"."""
 
     def validate(value: object) -> str:
         text = value.strip() if isinstance(value, str) else ""
@@ -108,7 +108,7 @@ def header_value(what: str) -> Callable[[object], str]:
 
 
 def field_names(model: str, examples: str) -> Callable[[object], tuple[str, ...]]:
-    """Names of fields of an ERP's model, one or a list."""
+    """Return a validator for the name of a field of an ERP's model, or a list of names."""
 
     def validate(value: object) -> tuple[str, ...]:
         names = [value] if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""Finds sinks by entry point. Only what the config enables is imported; a broken plugin breaks nothing else."""
+"""Finds sinks by entry point. Only enabled plugins are imported, and a broken one does not affect the others."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import voluptuous as vol
 from gateway.errors import PluginError
 from gateway.sink.api import Sink
 
-GROUP = "cloudsignal.sinks"
+ENTRY_POINT_GROUP = "cloudsignal.sinks"
 
 
 @dataclass(frozen=True, slots=True)
 class Plugin:
-    """An installed plugin: its class once enabled and loaded, or why it could not be loaded."""
+    """An installed plugin. It has its class once it is loaded, or the error that prevented this."""
 
     name: str
     distribution: str
@@ -27,21 +27,21 @@ class Plugin:
 
 
 def installed_plugins() -> dict[str, importlib.metadata.EntryPoint]:
-    """Entry points by name; nothing is imported. Where two packages use a name, the first found is taken."""
+    """Return the entry points by name, without importing them. If two packages use a name, the first one counts."""
     found: dict[str, importlib.metadata.EntryPoint] = {}
-    for entry in importlib.metadata.entry_points(group=GROUP):
+    for entry in importlib.metadata.entry_points(group=ENTRY_POINT_GROUP):
         found.setdefault(entry.name, entry)
     return dict(sorted(found.items()))
 
 
 def load_plugins(enabled: Iterable[str]) -> Mapping[str, Plugin]:
-    """Load each enabled plugin that is installed; `error` says what went wrong with the others of them."""
+    """Load the enabled plugins that are installed. A plugin that could not be loaded has its `error`."""
     entries = installed_plugins()
     return {name: load_plugin(entries[name]) for name in enabled if name in entries}
 
 
 def describe_plugin(entry: importlib.metadata.EntryPoint) -> Plugin:
-    """The plugin without importing it."""
+    """Return a plugin without importing it."""
     dist = entry.dist
     return Plugin(entry.name, dist.name if dist else "?", dist.version if dist else "?")
 
@@ -57,11 +57,11 @@ def load_plugin(entry: importlib.metadata.EntryPoint) -> Plugin:
 
 
 def check_sink_class(name: str, sink: object) -> None:
-    """PluginError where the class can't serve as the sink of that name."""
+    """Raise PluginError if the class can't serve as the sink of that name."""
     if not (inspect.isclass(sink) and issubclass(sink, Sink)):
         raise PluginError("the entry point is not a Sink class")
     if getattr(sink, "name", None) != name:
-        raise PluginError(f"the class's name is {getattr(sink, 'name', None)!r}, the entry point's {name!r}")
+        raise PluginError(f"the class's name is {getattr(sink, 'name', None)!r}, but the entry point's is {name!r}")
     if not getattr(sink, "summary", ""):
         raise PluginError("the class has no summary")
     if sink.deliver is Sink.deliver and sink.deliver_batch is Sink.deliver_batch:
@@ -69,4 +69,4 @@ def check_sink_class(name: str, sink: object) -> None:
     try:
         sink.schema()
     except (vol.SchemaError, TypeError, ValueError) as error:
-        raise PluginError(f"the options are no schema: {error}") from error
+        raise PluginError(f"the options are not a schema: {error}") from error

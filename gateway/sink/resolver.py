@@ -1,7 +1,7 @@
-"""Names to addresses, on threads of their own.
+"""Resolves host names on separate threads.
 
-A name server that does not answer holds a thread for half a minute, and there is no taking it back. On the loop's
-shared threads a few such routes would hold up every sink that works there (files, for one), and the process's end.
+A name server that does not answer blocks a thread for half a minute, and the call can't be cancelled. In the event
+loop's shared thread pool, a few such routes would block all file sinks, and the end of the process.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class ThreadResolver(AbstractResolver):
-    """Asks the system, on a new thread each time, for which no end waits. aiohttp asks once a host at a time, and
-    connects to the addresses that it is given here and to no other: those that `permits` was asked for."""
+    """Resolves a name with the system's resolver, each time on a new daemon thread.
+
+    aiohttp resolves a host once at a time, and connects only to the addresses returned here. All have passed `permits`.
+    """
 
     def __init__(self, permits: Callable[[Address], bool]) -> None:
         self._permits = permits
@@ -31,7 +33,7 @@ class ThreadResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        """The addresses of a host. Raises OSError where there are none, Misconfigured where one is not permitted."""
+        """Return the addresses of a host. Raises OSError if it has none, Misconfigured if one is not permitted."""
         loop = asyncio.get_running_loop()
         found: asyncio.Future[list[Any]] = loop.create_future()
 
@@ -40,7 +42,7 @@ class ThreadResolver(AbstractResolver):
                 answer: Any = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
             except OSError as error:
                 answer = error
-            with contextlib.suppress(RuntimeError):  # the loop is gone
+            with contextlib.suppress(RuntimeError):  # the event loop was closed meanwhile
                 loop.call_soon_threadsafe(settle, found, answer)
 
         threading.Thread(target=ask, name="resolver", daemon=True).start()
@@ -50,11 +52,11 @@ class ThreadResolver(AbstractResolver):
         return results
 
     async def close(self) -> None:
-        """Nothing is kept."""
+        """Do nothing: a resolver has no resources."""
 
 
 def require_permitted(address: str, permits: Callable[[Address], bool]) -> None:
-    """Misconfigured where an address, as a socket takes it, is not permitted or is none."""
+    """Raise Misconfigured if a socket's address is not permitted, or is not an IP address."""
     try:
         permitted = permits(ipaddress.ip_address(address))
     except ValueError:
@@ -64,14 +66,17 @@ def require_permitted(address: str, permits: Callable[[Address], bool]) -> None:
 
 
 def require_host_permitted(host: str, permits: Callable[[Address], bool]) -> None:
-    """The same for a host that is an address itself, which no resolver is asked for. What a socket would take for one,
-    such as 2130706433, is not permitted in any form but the usual."""
+    """Raise Misconfigured if a host is an IP address and is not permitted.
+
+    The resolver never sees such a host. Unusual forms that a socket takes for an address, such as 2130706433, are never
+    permitted.
+    """
     if ":" in host or host.replace(".", "").isdigit():
         require_permitted(host, permits)
 
 
 def settle(found: asyncio.Future[list[Any]], answer: Any) -> None:
-    """Tell who waits, if anyone still does."""
+    """Give the answer to the coroutine that waits for it, unless that was cancelled."""
     if found.done():
         return
     if isinstance(answer, OSError):
@@ -81,7 +86,7 @@ def settle(found: asyncio.Future[list[Any]], answer: Any) -> None:
 
 
 def make_result(host: str, family: int, _type: int, proto: int, _name: str, address: tuple[Any, ...]) -> ResolveResult:
-    # The address of a link-local IPv6 host is good with its scope only.
+    # A link-local IPv6 address is valid only with its scope.
     scope = f"%{address[3]}" if len(address) > 3 and address[3] else ""
     flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
     return ResolveResult(

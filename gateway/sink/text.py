@@ -1,4 +1,4 @@
-"""Words for people: what a signal tells, as a note or a task in a target has it, and what a target says itself."""
+"""Texts for people: a signal as a note in a target, and a target's own message in an error."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from gateway.model import Delivery, Signal
 from gateway.signal_types import signal_type
 
 SENDER = "Cloudprinter"
-LONGEST = 1000
-"""Characters kept of a field that the sender filled freely."""
-LONGEST_ANSWER = 300
-"""Characters kept of a target's own message."""
+MAX_FIELD_LENGTH = 1000
+"""Characters of a free-text field that `one_line` keeps: enough to read, and short enough for a note."""
+MAX_MESSAGE_LENGTH = 300
+"""Characters of a target's own message that `first_line` keeps: logs and dead letters repeat it."""
 
 
 def describe_type(type: str) -> str:
@@ -21,12 +21,12 @@ def describe_type(type: str) -> str:
 
 
 def note_prefix(type: str) -> str:
-    """How a note of `compose_note`'s on a signal of that type begins."""
+    """Return the beginning of the notes that `compose_note` writes on signals of that type."""
     return f"{SENDER}: {describe_type(type)}"
 
 
 def describe_signal(signal: Signal) -> str:
-    """What happened: the event, the item and what the signal tells of it."""
+    """Describe a signal in a phrase: the event, the item, and the signal's details."""
     parts = [describe_type(signal.type)]
     if signal.item_reference or signal.item:
         parts.append(f"item {one_line(signal.item_reference or signal.item or '')}")
@@ -44,24 +44,24 @@ def describe_signal(signal: Signal) -> str:
 
 
 def compose_note(delivery: Delivery, remarks: Iterable[str], *marks: str) -> str:
-    """A paragraph on a delivery. `remarks` say what the sink did or left undone; by the `marks` the note is found."""
+    """Compose a paragraph about a delivery: the signal, the sink's `remarks`, and `marks` to find the note by."""
     told = [f"{SENDER}: {describe_signal(delivery.signal)}.", *(f"{remark}." for remark in remarks)]
     return " ".join([*told, f"Print order {one_line(delivery.signal.order) or '?'}.", *marks])
 
 
 def one_line(text: str) -> str:
-    """One line without control characters, which PostgreSQL or a note's reader can't take; cut if very long."""
+    """Return text as one line, cut if very long, without control characters, which an ERP's database may refuse."""
     line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", " ", text).split())
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
+    return line if len(line) <= MAX_FIELD_LENGTH else f"{line[: MAX_FIELD_LENGTH - 1]}…"
 
 
 def first_line(message: object, secrets: Iterable[str]) -> str:
-    """The first line of what a target said, short and without the secrets that it was sent; "" for nothing."""
+    """Return the first line of a target's message, shortened and with secrets masked; "" for an empty one."""
     lines = [line.strip() for line in str(message or "").splitlines()]
     text = next((line for line in lines if line), "")
     for secret in secrets:
         text = text.replace(secret, "***")
-    return " ".join(text.split())[:LONGEST_ANSWER]
+    return " ".join(text.split())[:MAX_MESSAGE_LENGTH]
 
 
 def has_tracking(present: str, number: str) -> bool:
@@ -70,6 +70,6 @@ def has_tracking(present: str, number: str) -> bool:
 
 
 def merge_tracking(present: str, number: str) -> str:
-    """The numbers there, then the new one unless it is among them: `A,B`. None is ever taken away."""
+    """Append a tracking number to comma-joined ones (`A,B`) unless it is among them. No number is removed."""
     numbers = [part.strip() for part in f"{present},{number}".split(",")]
     return ",".join(dict.fromkeys(part for part in numbers if part))

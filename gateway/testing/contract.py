@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway import signal_types
 from gateway.errors import SinkError
-from gateway.logs import SHORTEST, spellings
+from gateway.logs import MIN_SECRET_LENGTH, spellings
 from gateway.model import Delivery, Kind, Outcome, SecretValue
 from gateway.sink import Check, Sink
 from gateway.testing import samples
@@ -292,7 +292,7 @@ async def asked(rig: Rig) -> Check:
 def expect_hidden(rig: Rig) -> None:
     shown = rig.shown()
     for secret in secrets(rig.options):
-        for form in spellings(secret) if len(secret) >= SHORTEST else ():
+        for form in spellings(secret) if len(secret) >= MIN_SECRET_LENGTH else ():
             at = shown.find(form)
             around = shown[max(0, at - 300) : at + 100].replace(form, "<THE SECRET>")
             expect(at < 0, f"a secret option is shown in a log, a repr, an error or a check:\n{around}")

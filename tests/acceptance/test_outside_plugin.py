@@ -25,7 +25,7 @@ SINK = (
 BROKEN = {
     "crashing": ("import not_there_at_all\n", "No module named 'not_there_at_all'"),
     "misnamed": (f"{SINK}    name = 'another'\n", "the class's name is 'another'"),
-    "unschemed": (f"{SINK}    name = 'unschemed'\n    options = ['url']\n", "the options are no schema"),
+    "unschemed": (f"{SINK}    name = 'unschemed'\n    options = ['url']\n", "the options are not a schema"),
 }
 CONFIG = """\
 server: {listen: "127.0.0.1:0"}

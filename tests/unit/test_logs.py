@@ -94,7 +94,7 @@ def test_the_redactor_leaves_short_secrets_and_other_text_alone() -> None:
 
 
 def test_many_secrets_are_masked_as_few_are() -> None:
-    secrets = [f"{number:05}-key" for number in range(2 * logs.MANY)]
+    secrets = [f"{number:05}-key" for number in range(2 * logs.MAX_SEARCHED_SECRETS)]
     redact = logs.Redactor([*secrets, "short"])
     assert redact("".join(secrets)) == "***" * len(secrets)
     assert redact("a short one") == "a *** one"

@@ -208,7 +208,7 @@ async def test_no_error_log_or_repr_tells_the_key_or_the_traceback(version, capl
     )
     error = await first_call_answered(version, answer)
     assert str(error).startswith("sale.order/search_read: your key *** is not xxx")
-    assert len(str(error)) <= len("sale.order/search_read: ") + text.LONGEST_ANSWER
+    assert len(str(error)) <= len("sale.order/search_read: ") + text.MAX_MESSAGE_LENGTH
     async with Case(version) as case:
         shown = f"{error!r} {caplog.text} {case.sink!r} {case.sink.settings!r} {case.sink.odoo!r} {make_delivery()!r}"
     for secret in (KEY, "SECRET-OF-DEBUG", "SECOND-LINE"):

@@ -284,7 +284,7 @@ async def test_no_error_log_or_repr_tells_a_secret(series, caplog):
     told = {"status": 400, "message": words} if series >= "8" else {"id": 1, "error": ["UserError", [words, "", None]]}
     error = await first_call_answered(series, Answer(400 if series >= "8" else 200, told))
     assert "your key *** or *** is not xxx" in str(error)
-    assert len(str(error)) <= len("sale.sale/search_read: ") + text.LONGEST_ANSWER
+    assert len(str(error)) <= len("sale.sale/search_read: ") + text.MAX_MESSAGE_LENGTH
     async with Case(series) as case:
         shown = f"{error!r} {caplog.text} {case.sink!r} {case.sink.settings!r} {case.sink.tryton!r} {make_delivery()!r}"
     for secret in (KEY, PASSWORD, "SECOND-LINE"):

@@ -111,7 +111,7 @@ async def test_an_address_that_is_not_permitted_is_not_called(host: str) -> None
 
 
 async def test_an_answer_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sink_http, "MAX_ANSWER", 1000)
+    monkeypatch.setattr(sink_http, "MAX_ANSWER_BYTES", 1000)
     async with target() as (sink, stub):
         stub.faults.append(Answer(200, b"x" * 1001))
         with pytest.raises(RetryLater, match="more than 1000 bytes"):
@@ -125,7 +125,7 @@ async def test_a_closed_sink_can_be_used_again() -> None:
         assert (await sink.request("GET", stub.url)).status == 200
 
 
-@pytest.mark.parametrize("status", sorted(sink_http.RETRIED))
+@pytest.mark.parametrize("status", sorted(sink_http.RETRIED_STATUSES))
 async def test_statuses_that_pass_by_themselves(status: int) -> None:
     with pytest.raises(RetryLater) as raised:
         Response(status, {"retry-after": "7"}, b"").raise_for_retry(now=0)

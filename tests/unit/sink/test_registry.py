@@ -67,10 +67,10 @@ def test_what_is_enabled_is_loaded_and_nothing_else() -> None:
         ("exits", "SystemExit: 3"),
         ("lacks", "has no attribute 'S'"),
         ("nosink", "not a Sink class"),
-        ("misnamed", "name is 'other', the entry point's 'misnamed'"),
+        ("misnamed", "name is 'other', but the entry point's is 'misnamed'"),
         ("silent", "no summary"),
         ("idle", "neither deliver nor deliver_batch"),
-        ("odd", "options are no schema"),
+        ("odd", "options are not a schema"),
     ],
 )
 def test_a_broken_plugin_is_named_and_breaks_nothing_else(name: str, words: str) -> None:

@@ -42,7 +42,7 @@ def test_what_the_sender_filled_freely_is_one_line_and_not_endless() -> None:
 def test_of_what_a_target_says_the_first_line_is_kept_without_secrets() -> None:
     assert first_line("\n  your  key s3cret\tof p4ss \nTraceback", ["s3cret", "p4ss"]) == "your key *** of ***"
     assert first_line(None, []) == first_line(" \n ", []) == ""
-    assert first_line("x" * 999, []) == "x" * text.LONGEST_ANSWER
+    assert first_line("x" * 999, []) == "x" * text.MAX_MESSAGE_LENGTH
 
 
 @pytest.mark.parametrize(
