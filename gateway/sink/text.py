@@ -31,9 +31,9 @@ def describe_signal(signal: Signal) -> str:
     if signal.item_reference or signal.item:
         parts.append(f"item {one_line(signal.item_reference or signal.item or '')}")
     for label, value in (
-        ("by", signal.text("shipping_option")),
-        ("tracking", signal.text("tracking")),
-        ("see", signal.text("url")),
+        ("shipping option:", signal.text("shipping_option")),
+        ("tracking number:", signal.text("tracking")),
+        ("tracking page:", signal.text("url")),
         ("cause:", signal.cause),
         ("message:", signal.text("message")),
         ("expected delay in hours:", signal.text("delay")),

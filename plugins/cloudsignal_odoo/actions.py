@@ -1,7 +1,7 @@
-"""What each signal does to its order. Find, guard, tracking, quantity and validate, verify, activity, note last.
+"""Applies a signal to its order: find it, check it, do the work, verify it, and post the note last.
 
-The note is the commit mark: where it is there, everything has been done. Each step before it first looks whether
-it is done, so an attempt that ended anywhere is simply repeated.
+The note is the commit mark: if it is there, all of the signal's work is done. Each earlier step first looks whether
+it is done already, so an attempt that was cut short anywhere is simply repeated.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ QUOTATION_STATES = frozenset({"draft", "sent"})
 
 
 class Actions:
-    """`now` gives seconds since the epoch."""
+    """The actions of one attempt. `now` gives seconds since the epoch. Remarks are sentences for the note."""
 
     def __init__(self, settings: Settings, orders: Orders, now: Callable[[], float], log: Any) -> None:
         self.settings = settings
@@ -29,12 +29,12 @@ class Actions:
         self.log = log
 
     async def apply(self, delivery: Delivery) -> None:
-        """Bring the signal to its order, once. Raises what a sink may."""
+        """Apply the signal to its order once. Raises RetryLater, Permanent or Misconfigured."""
         order = await self.find_order(delivery)
         if await self.orders.has_note(order, delivery):
             return
         if order.state in QUOTATION_STATES:
-            raise Permanent(f"order {order.name} is a quotation: confirm it, then replay")
+            raise Permanent(f"order {order.name} is a quotation; confirm it and replay")
         match delivery.signal.type:
             case signal_types.ITEM_SHIPPED:
                 self.reject_if_canceled(order, delivery)
@@ -54,31 +54,33 @@ class Actions:
         return pick_order(found, self.settings.order_match, may_wait)
 
     async def post_note_once(self, order: Order, delivery: Delivery, remarks: Sequence[str]) -> None:
-        """Post the note, unless an earlier attempt's has come through meanwhile."""
+        """Post the note, unless an earlier attempt's note has arrived meanwhile."""
         if not await self.orders.has_note(order, delivery):
             await self.orders.post_note(order, delivery, texts.note(delivery, remarks))
 
     # -- trouble
 
     async def report_problem(self, order: Order, delivery: Delivery) -> list[str]:
-        """Call for a person, unless the item has got past it. Remarks."""
+        """Create an activity, unless a later signal has made the problem obsolete. Return remarks."""
         if later := overtaken.resolved_by(delivery):
-            return [f"No activity: told of only after this: {describe_type(later)}"]
+            return [f"No activity was created, because a later signal had arrived: {describe_type(later)}"]
         await self.create_activity(order, delivery)
         return []
 
     async def create_activity(self, order: Order, delivery: Delivery) -> None:
+        """Create the signal's activity for the configured user, the salesperson or the gateway's own user."""
         if await self.orders.has_activity(order, delivery):
             return
         user = self.settings.activity_user or order.salesperson
         await self.orders.add_activity(order, delivery, texts.activity_html(delivery), user, self.now())
 
     def reject_if_canceled(self, order: Order, delivery: Delivery) -> None:
-        """Permanent for what is shipped though it is cancelled: in Odoo, or by the printer's own word."""
+        """Raise Permanent if the order is cancelled in Odoo or was cancelled by the printer, and log a warning."""
         if order.state == "cancel":
-            reason = f"shipped, but order {order.name} is cancelled: look into it"
-        elif what := overtaken.canceled_scope(delivery):
-            reason = f"shipped, but the printer had cancelled the {what}: look into it (order {order.name})"
+            reason = f"shipped, but order {order.name} is cancelled in Odoo; find out where the parcel is"
+        elif scope := overtaken.canceled_scope(delivery):
+            canceled = f"the printer had cancelled the {scope} (order {order.name})"
+            reason = f"shipped, but {canceled}; find out where the parcel is"
         else:
             return
         self.log.warning("odoo.shipped_though_canceled", **delivery.log_context(), reason=reason)
@@ -87,7 +89,7 @@ class Actions:
     # -- cancellation
 
     async def handle_cancellation(self, order: Order, delivery: Delivery) -> list[str]:
-        """Cancel the order where the options say so and nothing hinders it, else call for a person. Remarks."""
+        """Cancel the order if the options ask for it and it may be, else create an activity. Return remarks."""
         remarks = []
         if self.settings.on_cancel == "cancel":
             blocker = await self.cancel_blocker(order)
@@ -99,17 +101,17 @@ class Actions:
         return remarks
 
     async def cancel_blocker(self, order: Order) -> str:
-        """Why the order must not be cancelled, "" where it may. Odoo itself would cancel a delivered order."""
+        """Return the reason not to cancel the order, "" if it may be. Odoo itself would cancel a delivered order."""
         if order.state == "cancel":
             return ""
         if order.locked:
             return "the order is locked"
-        return "something of it has been shipped" if await self.orders.is_shipped(order) else ""
+        return "at least one item has been shipped" if await self.orders.is_shipped(order) else ""
 
     async def cancel(self, order: Order) -> None:
-        """Cancel the order and make sure of it. An earlier attempt may have done so."""
+        """Cancel the order and verify it. An earlier attempt may have cancelled it."""
         if order.state == "cancel":
             return
         await self.orders.cancel(order)
         if (state := await self.orders.state(order)) != "cancel":
-            raise Permanent(f"Odoo did not cancel order {order.name}: it is still in state {state}")
+            raise Permanent(f"Odoo did not cancel order {order.name}: its state is still {state}")

@@ -1,4 +1,4 @@
-"""Calls methods of Odoo's models: JSON-2 (Odoo 19 and later) or JSON-RPC (17 and 18; gone in 22)."""
+"""Calls methods of Odoo's models by JSON-2 (Odoo 19 and later) or JSON-RPC (17 to 21)."""
 
 from __future__ import annotations
 
@@ -16,42 +16,45 @@ OLDEST_VERSION, FIRST_JSON2_VERSION = 17, 19
 READ_METHODS = frozenset(
     {"search_read", "read", "fields_get", "has_access", "check_access_rights", "has_group", "context_get"}
 )
+"""Methods that change nothing, so that they need no guard."""
 
 
 class Transport(Protocol):
-    """One way to call a method; `ids` is None for a method of the model itself."""
+    """A protocol for calling methods."""
 
     name: str
 
-    async def call(self, model: str, method: str, ids: Sequence[int] | None, params: Mapping[str, Any]) -> Any: ...
+    async def call(self, model: str, method: str, ids: Sequence[int] | None, params: Mapping[str, Any]) -> Any:
+        """Return the method's result. `ids` are the records, None for a method of the model itself."""
+        ...
 
     async def user_id(self) -> int:
-        """The id of the user whose key it is."""
+        """Return the id of the API key's user."""
         ...
 
 
 class OdooServer(RemoteServer):
-    """The server, with Odoo's account of an error made a sink's error."""
+    """The Odoo server. `fail` turns its error answers into a sink's errors."""
 
     def __init__(self, send: SendRequest, settings: Settings, now: Callable[[], float]) -> None:
         super().__init__(send, settings.url, now)
         self.settings = settings
 
-    def fail(self, what: str, response: Response, told: Any, status: int) -> NoReturn:
-        """Raise what follows from an error; `told` is Odoo's JSON account of it, None for a page."""
-        name = str(told.get("name", "")) if isinstance(told, dict) else ""
-        kind = faults.classify(status, told is not None, name)
-        if told is None:
+    def fail(self, call: str, response: Response, error: Any, status: int) -> NoReturn:
+        """Raise the error that follows from an error answer. `error` is its JSON, None for a page."""
+        name = str(error.get("name", "")) if isinstance(error, dict) else ""
+        kind = faults.classify(status, error is not None, name)
+        if error is None:
             words = faults.explain_page(status)
         else:
-            message = told.get("message") if isinstance(told, dict) else ""
-            # Its `debug`, a traceback, is never read.
+            message = error.get("message") if isinstance(error, dict) else ""
+            # The field `debug`, a traceback, is never read.
             words = first_line(message, [self.settings.api_key.reveal()]) or "no message"
-        raise self.make_error(kind, f"{what}: {words}", response)
+        raise self.make_error(kind, f"{call}: {words}", response)
 
 
 class Json2:
-    """`POST /json/2/<model>/<method>`: named parameters, the key in a header."""
+    """`POST /json/2/<model>/<method>` with named parameters and the key in a header."""
 
     name = "JSON-2"
 
@@ -68,8 +71,8 @@ class Json2:
         response = await self.server.exchange("POST", f"/json/2/{model}/{method}", body, headers)
         if response.status == 200:
             return response.json()
-        told = response.json() if response.is_json else None
-        self.server.fail(f"{model}/{method}", response, told, response.status)
+        error = response.json() if response.is_json else None
+        self.server.fail(f"{model}/{method}", response, error, response.status)
 
     async def user_id(self) -> int:
         context = await self.call("res.users", "context_get", None, {})
@@ -77,7 +80,7 @@ class Json2:
 
 
 class JsonRpc:
-    """`POST /jsonrpc`: positional parameters, the key in the body; errors come with status 200."""
+    """`POST /jsonrpc` with positional parameters and the key in the body. Errors come with status 200."""
 
     name = "JSON-RPC"
 
@@ -97,32 +100,33 @@ class JsonRpc:
         if self._uid is None:
             settings = self.server.settings
             if not settings.login:
-                raise Misconfigured("JSON-RPC, which Odoo 17 and 18 need, needs the option login")
+                raise Misconfigured("set the option login: JSON-RPC needs it, and Odoo 17 and 18 have nothing else")
             arguments = [settings.database, settings.login, settings.api_key.reveal(), {}]
             uid = await self.service("common", "authenticate", arguments, "authenticate")
             if not uid:
-                raise Misconfigured("authenticate: Odoo does not know this login with this key")
+                raise Misconfigured("authenticate: Odoo does not accept this login with this key")
             self._uid = int(uid)
         return self._uid
 
-    async def service(self, service: str, method: str, arguments: Sequence[Any], what: str) -> Any:
+    async def service(self, service: str, method: str, arguments: Sequence[Any], call: str) -> Any:
+        """Return the result of a service's method. `call` names it in errors."""
         params = {"service": service, "method": method, "args": list(arguments)}
         body = {"jsonrpc": "2.0", "method": "call", "id": next(self._numbers), "params": params}
         response = await self.server.exchange("POST", "/jsonrpc", body)
         if response.status != 200:
-            self.server.fail(what, response, response.json() if response.is_json else None, response.status)
+            self.server.fail(call, response, response.json() if response.is_json else None, response.status)
         answer = response.json()
         if not isinstance(answer, dict):
-            raise RetryLater(f"{what}: the answer is no JSON-RPC")
+            raise RetryLater(f"{call}: the answer is not JSON-RPC")
         if error := answer.get("error"):
-            # Status 200 says nothing here: judged by its name, as JSON-2 judges a 500.
-            told = error.get("data") or error
-            self.server.fail(what, response, {"message": error.get("message"), **told}, 500)
+            # The status is always 200, so the exception's name decides, as it does for a 500 of JSON-2.
+            data = error.get("data") or error
+            self.server.fail(call, response, {"message": error.get("message"), **data}, 500)
         return answer.get("result")
 
 
 class Client:
-    """Calls by the transport the options name, or the one the server has, asked once."""
+    """Calls by the transport that the options name, or by the newest that the server has."""
 
     def __init__(self, send: SendRequest, settings: Settings, now: Callable[[], float]) -> None:
         self.settings = settings
@@ -130,11 +134,11 @@ class Client:
         self._transport: Transport | None = None
 
     async def call(self, model: str, method: str, ids: Sequence[int] | None = None, **params: Any) -> Any:
-        """The method's result. Raises RetryLater, Permanent or Misconfigured."""
+        """Return the method's result. Raises RetryLater, Permanent or Misconfigured."""
         return await (await self.transport()).call(model, method, ids, params)
 
     async def transport(self) -> Transport:
-        """The way to call, found out at first use."""
+        """Return the transport; the first call asks the server's version."""
         if self._transport is None:
             chosen = self.settings.transport
             if chosen == "auto":
@@ -143,36 +147,36 @@ class Client:
         return self._transport
 
     async def version(self) -> str:
-        """The server's version, such as "19.0". Misconfigured where it is older than the sink knows."""
+        """Return the server's version, such as "19.0". Raises Misconfigured if it is too old."""
         response = await self.server.exchange("GET", "/web/version")
         if response.status == 200:
-            told = response.json()
+            answer = response.json()
         elif response.status in {404, 405}:
-            # Odoo 17 and 18 have no such page and tell it by JSON-RPC.
-            told = await JsonRpc(self.server).service("common", "version", [], "version")
+            # Odoo 17 and 18 have no such page and give the version by JSON-RPC only.
+            answer = await JsonRpc(self.server).service("common", "version", [], "version")
         else:
             self.server.fail("version", response, None, response.status)
-        fields = told if isinstance(told, dict) else {}
+        fields = answer if isinstance(answer, dict) else {}
         version = str(fields.get("version") or fields.get("server_version") or "")
         if version_number(version) < OLDEST_VERSION:
-            raise Misconfigured(f"Odoo {OLDEST_VERSION} or later is needed; this is {version or 'no Odoo'}"[:100])
+            raise Misconfigured(f"Odoo {OLDEST_VERSION} or later is needed; this is {version or 'not Odoo'}"[:100])
         return version
 
 
 class AttemptClient:
-    """The client within one attempt, which has time for some writes."""
+    """The client within one attempt: it begins no write whose answer the attempt could not wait for."""
 
     def __init__(self, client: Client, guard: WriteGuard) -> None:
         self.client = client
         self.guard = guard
 
     async def call(self, model: str, method: str, ids: Sequence[int] | None = None, **params: Any) -> Any:
-        """As Client.call; see WriteGuard."""
+        """Call as Client.call does, and guard a write."""
         with contextlib.nullcontext() if method in READ_METHODS else self.guard.begin(f"{model}/{method}"):
             return await self.client.call(model, method, ids, **params)
 
 
 def version_number(version: str) -> int:
-    """19 for "19.0" and for "saas~19.2"; 0 where there is none."""
+    """Return 19 for "19.0" and for "saas~19.2", 0 for text without a number."""
     match = re.search(r"\d+", version)
     return int(match[0]) if match else 0

@@ -1,6 +1,6 @@
-"""What an answer of Odoo's that is no success means for the delivery.
+"""Classifies Odoo's error answers: try again, dead letter, or pause the route.
 
-JSON-2 tells it by the status and the exception's name, JSON-RPC answers 200 and tells it by the name alone.
+JSON-2 gives an HTTP status and the exception's name. JSON-RPC always answers 200 and gives the name only.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from gateway.sink import TRANSIENT_STATUSES, Misconfigured, Permanent, RetryLater, SinkError, Unanswered
 
 TRANSIENT_NAMES = ("psycopg2.", "odoo.exceptions.LockError", "odoo.exceptions.ConcurrencyError")
-"""The database is away, or two transactions met: a repeat may succeed."""
+"""The database is down, or two transactions conflicted: a repeat may succeed."""
 ACCESS_ERROR_NAMES = (
     "odoo.exceptions.AccessDenied",
     "odoo.exceptions.AccessError",
@@ -17,33 +17,33 @@ ACCESS_ERROR_NAMES = (
     "werkzeug.exceptions.Forbidden",
 )
 PERMANENT_NAMES = ("builtins.", "odoo.exceptions.", "werkzeug.exceptions.NotFound", "werkzeug.exceptions.BadRequest")
-"""With status 500, the request itself can't be served: an unknown field, a bad value."""
+"""With status 500, the request itself can't be served: an unknown field or a bad value."""
 
 
 def classify(status: int, is_json: bool, name: str) -> type[SinkError]:
-    """The kind of error, from the HTTP status, whether the body is JSON and Odoo's exception name ("" for none)."""
+    """Return the kind of error for a status, a JSON body or not, and Odoo's exception name ("" if there is none)."""
     if name.startswith(TRANSIENT_NAMES):
         return RetryLater
     if status in {401, 403} or name.startswith(ACCESS_ERROR_NAMES):
         return Misconfigured
     if not is_json:
         return classify_page(status)
-    passing = status in TRANSIENT_STATUSES or (status >= 500 and not name.startswith(PERMANENT_NAMES))
-    return RetryLater if passing else Permanent
+    transient = status in TRANSIENT_STATUSES or (status >= 500 and not name.startswith(PERMANENT_NAMES))
+    return RetryLater if transient else Permanent
 
 
 def classify_page(status: int) -> type[SinkError]:
-    """An answer that is a page: not the model's, but that of a server or proxy that can't reach it."""
+    """Return the kind of error for an HTML page: a server or proxy in front that can't reach the model."""
     if 300 <= status < 400:
         return Misconfigured
     if status in {408, 502, 504}:
         return Unanswered
-    # Odoo answers 404 with a page while the database is down, with JSON where a record or model is missing.
+    # Odoo answers 404 with a page while the database is down, and with JSON if a record or model is missing.
     return RetryLater if status == 404 or status >= 500 or status in TRANSIENT_STATUSES else Permanent
 
 
 def explain_page(status: int) -> str:
-    """Words for a status that came with a page."""
+    """Return the words for an error that came as a page."""
     if status == 404:
         return "answered 404 with a page: the database is down or unknown, or this Odoo has no such interface"
     if 300 <= status < 400:

@@ -1,4 +1,4 @@
-"""Odoo's records as the sink reads and writes them: orders, lines, moves, transfers, notes, activities."""
+"""Reads and writes Odoo's records: orders, lines, moves, transfers, notes, activities."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from cloudsignal_odoo.client import AttemptClient
 from gateway.sink import Delivery, Permanent, note_prefix, signal_types
 
 OUTGOING_TYPES = ["outgoing", "dropship"]
+"""Types of a transfer to the customer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A sales order as found. `salesperson` is a user's id."""
+    """A sales order as read. `salesperson` is a user's id."""
 
     id: int
     name: str
@@ -28,7 +29,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """An outgoing stock move: `ordered` is the demand, `reserved` what Odoo has set aside (or shipped)."""
+    """An outgoing stock move: `ordered` is the demand, `reserved` the quantity set aside or shipped."""
 
     id: int
     line: int
@@ -46,7 +47,7 @@ class Orders:
         self.client = client
 
     async def find(self, fields: Sequence[str], reference: str) -> list[Order]:
-        """The orders, two at the most, of which one of the fields is the reference."""
+        """Return at most two orders that have the reference in one of the fields."""
         domain: list[Any] = ["|"] * (len(fields) - 1)
         domain += [[field, "=", reference] for field in fields]
         wanted = ["name", "state", "user_id", "picking_ids", "order_line", "locked"]
@@ -54,17 +55,18 @@ class Orders:
         return [read_order(row) for row in rows]
 
     async def state(self, order: Order) -> str:
+        """Return the order's state as it is now."""
         rows = await self.client.call("sale.order", "read", [order.id], fields=["state"])
         return str(rows[0]["state"])
 
     async def find_lines(self, order: Order, code: str) -> list[int]:
-        """The order's lines, two at the most, whose product has that internal reference."""
+        """Return the ids of at most two of the order's lines with a product of that internal reference."""
         domain = [["order_id", "=", order.id], ["product_id.default_code", "=", code]]
         rows = await self.client.call("sale.order.line", "search_read", domain=domain, fields=["id"], limit=2)
         return [row["id"] for row in rows]
 
     async def moves(self, order: Order) -> list[Move]:
-        """The order's outgoing moves that are not cancelled, in the order of their making."""
+        """Return the order's outgoing moves that are not cancelled, oldest first."""
         domain = [
             ["sale_line_id.order_id", "=", order.id],
             ["picking_id.picking_type_code", "in", OUTGOING_TYPES],
@@ -75,9 +77,9 @@ class Orders:
         return sorted((read_move(row) for row in rows), key=lambda move: move.id)
 
     async def is_shipped(self, order: Order) -> bool:
-        """Whether anything of the order is on its way: a transfer is done or has a tracking number, or a note says so.
+        """Return True if an item is on its way: a transfer is done or has a tracking number, or a note says so.
 
-        Without `mark_delivered` no transfer is ever done, and an order of services has none.
+        The note is needed: without `mark_delivered` no transfer becomes done, and an order of services has none.
         """
         sent = ["|", ["state", "=", "done"], ["carrier_tracking_ref", "!=", False]]
         domain: list[Any] = [["id", "in", list(order.transfers)], *sent]
@@ -92,37 +94,40 @@ class Orders:
         return bool(await self.client.call("mail.message", "search_read", domain=domain, fields=["id"], limit=1))
 
     async def tracking(self, transfers: Sequence[int]) -> dict[int, str]:
-        """The tracking numbers, comma-joined, of each transfer."""
+        """Return the tracking numbers of each transfer, joined by commas."""
         rows = await self.client.call("stock.picking", "read", transfers, fields=["carrier_tracking_ref"])
         return {row["id"]: row["carrier_tracking_ref"] or "" for row in rows}
 
     async def set_tracking(self, transfer: int, numbers: str) -> None:
+        """Replace a transfer's tracking numbers."""
         await self.client.call("stock.picking", "write", [transfer], vals={"carrier_tracking_ref": numbers})
 
     async def pick(self, move: Move) -> None:
-        """Say of a move that all that was ordered is in the parcel."""
+        """Mark a move as picked in full."""
         await self.client.call("stock.move", "write", [move.id], vals={"quantity": move.ordered, "picked": True})
 
     async def validate(self, transfer: int) -> str:
-        """Ship what is picked and leave the rest to a backorder. The name of the wizard Odoo answered with, or "".
+        """Ship the picked moves and leave the rest to a backorder. Return the wizard that Odoo answered with, or "".
 
-        A success proves nothing: with a wizard the transfer may be done or not. Read the moves again.
+        Read the moves again afterwards: with or without a wizard, the transfer may be done or not.
         """
         context = {"skip_backorder": True, "skip_sms": True}
         answer = await self.client.call("stock.picking", "button_validate", [transfer], context=context)
         return str(answer.get("res_model") or "another step") if isinstance(answer, Mapping) else ""
 
     async def all_done(self, moves: Sequence[int]) -> bool:
-        """Whether all of the moves are done."""
+        """Return True if all of the moves are done."""
         rows = await self.client.call("stock.move", "read", moves, fields=["state"])
         return all(row["state"] == "done" for row in rows)
 
     async def cancel(self, order: Order) -> None:
+        """Cancel the order."""
         # Without the context, Odoo 17 answers with a wizard and cancels nothing.
         await self.client.call("sale.order", "action_cancel", [order.id], context={"disable_cancel_warning": True})
 
     async def has_note(self, order: Order, delivery: Delivery) -> bool:
-        # A Message-Id is not unique in Odoo, and the signal may have gone to another order before.
+        """Return True if the signal's note is on the order: all of its work is done then."""
+        # Odoo does not keep a Message-Id unique, and an earlier attempt may have used another order.
         domain = [
             ["message_id", "=", texts.message_id(delivery)],
             ["model", "=", "sale.order"],
@@ -132,6 +137,7 @@ class Orders:
         return bool(rows)
 
     async def post_note(self, order: Order, delivery: Delivery, body: str) -> None:
+        """Post an internal note in plain text."""
         await self.client.call(
             "sale.order",
             "message_post",
@@ -144,6 +150,7 @@ class Orders:
         )
 
     async def has_activity(self, order: Order, delivery: Delivery) -> bool:
+        """Return True if the signal's activity is on the order."""
         domain = [
             ["res_model", "=", "sale.order"],
             ["res_id", "=", order.id],
@@ -153,7 +160,7 @@ class Orders:
         return bool(rows)
 
     async def add_activity(self, order: Order, delivery: Delivery, body: str, user: int | None, now: float) -> None:
-        """Schedule a warning for the user; without one it falls to the user whose key it is."""
+        """Schedule a warning for the user; without one, Odoo gives it to the user of the API key."""
         assignee = {} if user is None else {"user_id": user}
         await self.client.call(
             "sale.order",
@@ -168,6 +175,7 @@ class Orders:
 
 
 def read_order(row: Mapping[str, Any]) -> Order:
+    """Make an Order of a row of `sale.order`."""
     return Order(
         id=row["id"],
         name=row["name"],
@@ -180,6 +188,7 @@ def read_order(row: Mapping[str, Any]) -> Order:
 
 
 def read_move(row: Mapping[str, Any]) -> Move:
+    """Make a Move of a row of `stock.move`. Raises Permanent if it belongs to no sale or no transfer."""
     line, transfer = many2one(row["sale_line_id"]), many2one(row["picking_id"])
     if line is None or transfer is None:
         raise Permanent(f"stock move {row['id']} has no sales line or no transfer")
@@ -195,5 +204,5 @@ def read_move(row: Mapping[str, Any]) -> Move:
 
 
 def many2one(value: Any) -> int | None:
-    """The id in `[id, name]`; None for false."""
+    """Return the id in `[id, name]`, None for false."""
     return int(value[0]) if value else None

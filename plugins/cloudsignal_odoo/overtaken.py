@@ -1,4 +1,4 @@
-"""What a signal still means once the order is known to be further along. Pure: nothing here asks Odoo."""
+"""Rules for a signal whose order is already known to be further along. Pure: nothing here asks Odoo."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ CANCELED_SCOPES = {signal_types.ITEM_CANCELED: "item", signal_types.ORDER_CANCEL
 
 
 def canceled_scope(delivery: Delivery) -> str:
-    """What the printer is known to have cancelled though the signal tells of its progress: item, order or ""."""
+    """Return "item" or "order" if the printer is known to have cancelled it, "" otherwise."""
     return CANCELED_SCOPES.get(delivery.furthest, "") if delivery.overtaken else ""
 
 
 def resolved_by(delivery: Delivery) -> str:
-    """The type that leaves nothing to do about the trouble the signal tells of, "" where a person is needed.
+    """Return the later type that makes a trouble signal obsolete, "" if a person must still look at it.
 
-    Only what is known to be old counts, for an item can also fail after it was shipped: the signal came late, or is
-    replayed. And only what is past printing: a late error may not be mended yet while the item is in production.
+    The signal must be old: it came late or is replayed. A fresh signal counts, because an item can fail after shipping.
+    The later type must be shipping or beyond: while an item is in production, a late error may still be open.
     """
     old = delivery.signal.late or delivery.replayed
-    beyond = delivery.overtaken and signal_types.STAGES.get(delivery.furthest, 0) >= SHIPPED_STAGE
-    return delivery.furthest if old and beyond else ""
+    shipped = delivery.overtaken and signal_types.STAGES.get(delivery.furthest, 0) >= SHIPPED_STAGE
+    return delivery.furthest if old and shipped else ""

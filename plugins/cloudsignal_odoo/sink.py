@@ -1,4 +1,4 @@
-"""The sink: options, one attempt per order at a time, and the check."""
+"""The sink class: one attempt per order at a time, and the check of a route."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Any
 
 from cloudsignal_odoo.actions import Actions
 from cloudsignal_odoo.client import AttemptClient, Client
-from cloudsignal_odoo.options import ACTED_ON, OPTIONS, Settings
+from cloudsignal_odoo.options import DEFAULT_TYPES, Settings
 from cloudsignal_odoo.orders import Orders
 from cloudsignal_odoo.preflight import Preflight
-from gateway.sink import Check, Context, Delivery, HttpSink, Misconfigured, OrderLocks, Skip
+from gateway.sink import Check, Context, Delivery, HttpSink, Misconfigured, OrderLocks, Skip, options_of
 
 
 class OdooSink(HttpSink):
-    """Keeps sales orders in step with their printing. What each signal does: README.md."""
+    """Keeps sales orders in step with their printing. README.md lists what each signal does."""
 
     name = "odoo"
     summary = "notes, activities, tracking numbers and deliveries on Odoo's sales orders (17, 18, 19)"
-    signals = ACTED_ON
+    signals = DEFAULT_TYPES
     order = "lane"
-    options = OPTIONS
+    options = options_of(Settings)
     timeout = 600.0
-    # Odoo ends a request after 120 s by default: whoever waits longer knows what became of it.
+    # Odoo ends a request after 120 s by default, so an answer within 150 s is the last word on it.
     read_timeout = 150.0
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
@@ -32,20 +32,22 @@ class OdooSink(HttpSink):
         self.locks = OrderLocks()
 
     async def open(self) -> None:
-        """Misconfigured where options contradict each other."""
+        """Raise Misconfigured if options contradict each other."""
         if self.odoo.transport == "jsonrpc" and not self.odoo.login:
             raise Misconfigured("transport: jsonrpc needs the option login")
 
     async def deliver(self, delivery: Delivery) -> None:
         """Apply the signal to its order."""
-        wanted = ACTED_ON.union(self.odoo.notes)
+        wanted = DEFAULT_TYPES.union(self.odoo.notes)
         if delivery.signal.type not in wanted:
-            raise Skip(f"nothing to do in Odoo for {delivery.signal.type[:60]}: name it in notes for a note")
-        actions = Actions(self.odoo, Orders(AttemptClient(self.client, self.write_guard())), self.context.now, self.log)
-        # Two print orders may share a reference, and so a sales order: reading and writing must not interleave.
+            raise Skip(f"nothing to do in Odoo for {delivery.signal.type[:60]}; the option notes can ask for a note")
+        orders = Orders(AttemptClient(self.client, self.write_guard()))
+        actions = Actions(self.odoo, orders, self.context.now, self.log)
+        # Two print orders may share a reference, and so a sales order. An attempt reads and then writes: two attempts
+        # at once would overwrite each other's tracking numbers.
         async with self.locks.of(delivery.signal.order_reference):
             await actions.apply(delivery)
 
     async def check(self) -> Check:
-        """Version, identity, rights, fields and the key's end. Changes nothing in Odoo."""
+        """Check version, identity, rights, fields and the key's expiry. Changes nothing in Odoo."""
         return await Preflight(self.client, self.odoo, self.context.now).run()

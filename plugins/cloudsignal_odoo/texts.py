@@ -1,4 +1,4 @@
-"""What people read in Odoo: the note's plain text, the activity's summary and its HTML."""
+"""The texts that people read in Odoo: a note in plain text, an activity's summary, and an activity in HTML."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from datetime import UTC, date, datetime, timedelta
 from gateway.sink import Delivery, Signal, compose_note, signal_type
 
 MAX_DELAY_HOURS = 365 * 24.0
+"""Hours; a longer delay named by the printer counts as a year, so that the due date exists."""
 MESSAGE_DOMAIN = "@cloudsignal.invalid>"
-"""The end of each note's Message-Id. `.invalid` can be nobody's host (RFC 2606)."""
+"""The end of each note's Message-Id. No host can have a name in `.invalid` (RFC 2606)."""
 
 
 def tag(delivery: Delivery) -> str:
-    """`[0123456789ab]`: the beginning of the signal's key, by which its note and activity are known again."""
+    """Return `[0123456789ab]`: the beginning of the signal's key, by which its note and activity are found again."""
     return f"[{delivery.key[:12]}]"
 
 
 def message_id(delivery: Delivery) -> str:
-    """The note's Message-Id: the mark that all of the signal's work is done."""
+    """Return the note's Message-Id, the mark that all of the signal's work is done."""
     return f"<{delivery.key}{MESSAGE_DOMAIN}"
 
 
 def note(delivery: Delivery, remarks: Sequence[str] = ()) -> str:
-    """One paragraph of plain text, which Odoo escapes; `remarks` say what was done or left undone besides."""
+    """Return one paragraph of plain text, which Odoo escapes. `remarks` add what was done or left undone."""
     return compose_note(delivery, remarks, tag(delivery))
 
 
@@ -36,13 +37,13 @@ def summary(delivery: Delivery) -> str:
     return f"{canceled if kind.severity == 'canceled' else kind.title} {tag(delivery)}"
 
 
-def activity_html(delivery: Delivery, remarks: Sequence[str] = ()) -> str:
-    """The note's text as HTML, which Odoo takes as it is: so escaped here."""
-    return f"<p>{html.escape(note(delivery, remarks))}</p>"
+def activity_html(delivery: Delivery) -> str:
+    """Return the note's text as HTML. Odoo does not escape an activity, so the text is escaped here."""
+    return f"<p>{html.escape(note(delivery))}</p>"
 
 
 def due_on(signal: Signal, now: float) -> date:
-    """The day (UTC) by which to look into it: now, and the delay that the printer expects (hours, as text)."""
+    """Return an activity's due date (UTC): now plus the delay that the printer expects, in hours as text."""
     try:
         hours = float(signal.text("delay") or 0)
     except ValueError:
@@ -52,5 +53,5 @@ def due_on(signal: Signal, now: float) -> date:
 
 
 def odoo_time(at: datetime) -> str:
-    """`YYYY-MM-DD HH:MM:SS` in UTC: Odoo refuses ISO 8601's T and offset."""
+    """Return `YYYY-MM-DD HH:MM:SS` in UTC: Odoo refuses ISO 8601's T and offset."""
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -61,7 +61,7 @@ async def test_shipped_puts_the_tracking_number_on_the_shipment(tryton, each_tra
         _, _, shipments, notes = await twice(case, SHIPPED, reference, line, url="https://track.example/TRK1")
         assert shipments == [("waiting", ["TRK1"], [("BOOK", 2.0)])]
         assert notes == [
-            "Cloudprinter: item shipped, item #, by postal, tracking TRK1, see https://track.example/TRK1."
+            "Cloudprinter: item shipped, item #, shipping option: postal, tracking number: TRK1, tracking page: https://track.example/TRK1."
             " Print order 21034900000000. [line # shipped] [key]"
         ]
 

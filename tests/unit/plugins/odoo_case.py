@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,8 +11,9 @@ from cloudsignal_odoo import OdooSink
 from gateway.sink import Context
 from tests.support import factory
 from tests.support.fake_odoo import DATABASE, KEY, LOGIN, FakeOdoo
+from tests.support.sink_page import read_page
 
-PAGE = (Path(__file__).parents[3] / "plugins" / "cloudsignal_odoo" / "README.md").read_text()
+PAGE = read_page("odoo")
 NOW = factory.AT.timestamp() + 60
 BOTH = (17, 19)
 CANCELLING = ("inventory", "sales")

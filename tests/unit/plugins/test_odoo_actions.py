@@ -85,7 +85,7 @@ async def test_shipped_puts_the_tracking_number_on_the_transfer_and_the_url_in_t
         await case.deliver(signal_types.ITEM_SHIPPED, url="https://track.example/TRK1")
         assert case.tracking(order) == ["TRK1"]
         assert case.states(order) == ["assigned"]
-        assert "see https://track.example/TRK1" in case.odoo.notes(order)[0]["body"]
+        assert "tracking page: https://track.example/TRK1" in case.odoo.notes(order)[0]["body"]
         assert case.odoo.activities(order) == []
 
 
@@ -154,7 +154,7 @@ async def test_an_unknown_order_is_waited_for_then_parked():
         ([{}, {}], "ambiguous: several orders match"),
         ([{"state": "draft"}], "S00001 is a quotation"),
         ([{"state": "sent"}], "S00001 is a quotation"),
-        ([{"state": "cancel"}], "shipped, but order S00001 is cancelled"),
+        ([{"state": "cancel"}], "shipped, but order S00001 is cancelled in Odoo"),
     ],
 )
 async def test_orders_that_are_parked_are_left_alone(orders, reason):

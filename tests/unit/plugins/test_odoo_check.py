@@ -19,11 +19,11 @@ async def test_it_tells_version_identity_rights_and_fields(version, transport):
         assert check.ok
         assert check.details == (
             f"Odoo {version}.0 by {transport}",
-            f"the key is gateway's (user {case.fake.user})",
+            f"the key belongs to gateway (user {case.fake.user})",
             "rights: orders, notes, tracking",
             "sale.order has client_order_ref, name",
             "stock.picking has carrier_tracking_ref",
-            *(["the user's API key has no end"] if version >= 18 else []),
+            *(["the user's API key does not expire"] if version >= 18 else []),
         )
         assert case.odoo.snapshot() == before
 
@@ -31,8 +31,8 @@ async def test_it_tells_version_identity_rights_and_fields(version, transport):
 @pytest.mark.parametrize(
     ("days", "told"),
     [
-        (90, "ends on 2027-02-18, in 90 days"),
-        (5, "ends on 2026-11-25, in 5 days: renew it now"),
+        (90, "expires on 2027-02-18, in 90 days"),
+        (5, "expires on 2026-11-25, in 5 days: renew it now"),
     ],
 )
 async def test_it_tells_when_the_key_ends(days, told):
@@ -51,7 +51,7 @@ async def test_the_page_shows_what_a_healthy_one_tells():
         case.now = AT.timestamp()
         case.odoo.rows("res.users.apikeys")[0]["expiration_date"] = "2027-02-18 10:11:12"
         lines = "".join(f"       {line}\n" for line in (await case.sink.check()).details)
-        shown = lines.replace(f"gateway's (user {case.fake.user})", "gateway@bookshop.example's (user 8)")
+        shown = lines.replace(f"gateway (user {case.fake.user})", "gateway@bookshop.example (user 8)")
         assert f"ok   bookshop/erp (odoo)\n{shown}" in PAGE
 
 
@@ -64,7 +64,7 @@ async def test_missing_rights_are_each_named(version):
             "read sale.order, write sale.order, read stock.picking, write stock.picking, read stock.move, "
             "read sale.order.line, write stock.move"
         )
-        assert check.details[-1] == f"the user lacks the right to {wanted}: give it Inventory/User"
+        assert check.details[-1] == f"the user lacks rights ({wanted}): give it Inventory/User"
 
 
 @pytest.mark.parametrize("version", BOTH)
@@ -117,7 +117,10 @@ async def test_an_odoo_that_does_not_tell_groups_is_said(monkeypatch):
         monkeypatch.delattr("tests.support.odoo_model.OdooModel.do_has_group")
         check = await case.sink.check()
         assert check.ok
-        assert "on_cancel: cancel needs Sales/User: All Documents, which this Odoo does not tell" in check.details
+        assert (
+            "on_cancel: cancel needs Sales/User: All Documents; this Odoo does not say if the user has it"
+            in check.details
+        )
 
 
 @pytest.mark.parametrize("version", BOTH)
@@ -158,7 +161,7 @@ async def test_keys_that_have_ended_are_not_the_one_in_use():
         case.fake.add_key(case.fake.user, "second", "2027-02-18 00:00:00")
         case.fake.add_key(case.odoo.seller, "somebody-elses", "2026-11-21 00:00:00")
         check = await case.sink.check()
-        assert check.details[-1] == "the first of the user's API keys ends on 2027-02-18, in 89 days"
+        assert check.details[-1] == "the first of the user's API keys expires on 2027-02-18, in 89 days"
 
 
 async def test_an_end_that_can_t_be_read_is_no_fault():
@@ -170,4 +173,4 @@ async def test_an_end_that_can_t_be_read_is_no_fault():
         case.fake.faults.extend([*[case.fake.serve] * (asked - 2), Answer(403, told)])
         check = await case.sink.check()
         assert check.ok
-        assert check.details == (*healthy.details[:-1], "the key's end can't be read")
+        assert check.details == (*healthy.details[:-1], "the expiry of the API key can't be read")

@@ -169,7 +169,7 @@ async def test_jsonrpc_without_a_login_names_the_option():
 async def test_what_is_no_odoo_is_named():
     async with Case() as case:
         case.fake.faults.append(Answer(200, {"hello": "world"}))
-        with pytest.raises(Misconfigured, match="this is no Odoo"):
+        with pytest.raises(Misconfigured, match="this is not Odoo"):
             await case.deliver(signal_types.ITEM_SHIPPED)
 
 

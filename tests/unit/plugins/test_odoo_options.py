@@ -1,6 +1,5 @@
 """The options' schema, and the texts that people read in Odoo."""
 
-import re
 from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
@@ -8,9 +7,10 @@ import voluptuous as vol
 
 from cloudsignal_odoo import OdooSink, texts
 from cloudsignal_odoo.client import version_number
-from cloudsignal_odoo.options import NOTABLE, Settings
+from cloudsignal_odoo.options import NOTE_TYPES, Settings
 from gateway import signal_types
 from tests.support.factory import make_delivery, make_signal
+from tests.support.sink_page import option_table
 from tests.unit.plugins.odoo_case import PAGE
 
 SCHEMA = vol.Schema(dict(OdooSink.options))
@@ -37,7 +37,7 @@ def test_the_least_config_gives_every_default():
         ("unknown_order_retry_for", "90s", 90),
         ("unknown_order_retry_for", 0, 0),
         ("activity_user", 7, 7),
-        ("notes", list(NOTABLE), NOTABLE),
+        ("notes", list(NOTE_TYPES), NOTE_TYPES),
         ("login", " gateway ", "gateway"),
         ("force_quantity", True, True),
     ],
@@ -85,7 +85,7 @@ def test_by_default_a_route_gets_what_changes_something():
         signal_types.ITEM_DELIVERY_FAILED,
         signal_types.ORDER_CANCELED,
     }
-    assert not OdooSink.signals & set(NOTABLE)
+    assert not OdooSink.signals & set(NOTE_TYPES)
     assert OdooSink.order == "lane"
 
 
@@ -95,7 +95,8 @@ def test_by_default_a_route_gets_what_changes_something():
 def test_a_note_reads_well():
     delivery = make_delivery(signal_types.ITEM_SHIPPED, url="https://track.example/TRK1")
     assert texts.note(delivery, ["A remark"]) == (
-        "Cloudprinter: item shipped, item 1, by postal, tracking TRK1, see https://track.example/TRK1. A remark. "
+        "Cloudprinter: item shipped, item 1, shipping option: postal, tracking number: TRK1, "
+        "tracking page: https://track.example/TRK1. A remark. "
         f"Print order 21034900000000. [{delivery.key[:12]}]"
     )
 
@@ -149,25 +150,13 @@ def test_versions_are_read(text, number):
 # -- the plugin's page
 
 
-def test_the_pages_table_has_each_option_with_its_default():
-    table = PAGE.partition("## Options")[2].partition("\n## ")[0]
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) ?\|", table, re.MULTILINE))
-    assert list(rows) == [str(marker) for marker in OdooSink.options]
-    for marker in OdooSink.options:
-        if isinstance(marker, vol.Required):
-            expected = "required"
-        elif isinstance(marker.default, vol.Undefined):
-            expected = ""
-        else:
-            default = marker.default()
-            text = f"[{', '.join(default)}]" if isinstance(default, list) else str(default)
-            expected = f"`{text.lower() if isinstance(default, bool) else text}`"
-        assert rows[str(marker)].strip() == expected
+def test_the_pages_table_has_each_option_with_its_default_and_meaning():
+    assert option_table(OdooSink.options) in PAGE
 
 
 def test_the_pages_samples_are_what_is_written():
     assert texts.note(make_delivery(signal_types.ITEM_SHIPPED, url="https://track.example/TRK1")) in PAGE
     error = make_delivery(signal_types.ITEM_ERROR)
     assert f"{texts.summary(error)}\n{texts.note(error)}\n" in PAGE
-    for type in (*OdooSink.signals, *NOTABLE):
+    for type in (*OdooSink.signals, *NOTE_TYPES):
         assert f"`{type}`" in PAGE

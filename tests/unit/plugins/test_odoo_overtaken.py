@@ -74,7 +74,10 @@ async def test_a_late_error_of_a_delivered_item_is_a_note_and_calls_nobody(versi
         order = case.odoo.add_order("PO-1001")
         await case.sink.deliver(known(signal_types.ITEM_ERROR, COMPLETED, late=True))
         assert case.odoo.activities(order) == []
-        assert "No activity: told of only after this: item delivered." in case.odoo.notes(order)[0]["body"]
+        assert (
+            "No activity was created, because a later signal had arrived: item delivered."
+            in case.odoo.notes(order)[0]["body"]
+        )
 
 
 async def test_a_fresh_error_of_a_shipped_item_calls_a_person():
@@ -120,12 +123,12 @@ async def test_late_and_repeated_news_of_a_delivered_order_change_no_state(versi
 @pytest.mark.parametrize(
     ("state", "furthest", "reason"),
     [
-        ("cancel", SHIPPED, "shipped, but order S00001 is cancelled: look into it"),
+        ("cancel", SHIPPED, "shipped, but order S00001 is cancelled in Odoo; find out where the parcel is"),
         ("cancel", signal_types.ORDER_CANCELED, "shipped, but order S00001 is cancelled"),
         (
             "sale",
             signal_types.ORDER_CANCELED,
-            r"shipped, but the printer had cancelled the order: look into it \(order S00001",
+            r"shipped, but the printer had cancelled the order \(order S00001\); find out",
         ),
         ("sale", signal_types.ITEM_CANCELED, "shipped, but the printer had cancelled the item"),
     ],
@@ -185,7 +188,7 @@ async def test_what_is_shipped_but_not_marked_delivered_is_not_cancelled(version
         await case.deliver(SHIPPED, **signal)
         await case.deliver(signal_types.ORDER_CANCELED)
         assert case.odoo.row("sale.order", order)["state"] == "sale"
-        assert "Not cancelled in Odoo: something of it has been shipped." in case.odoo.notes(order)[-1]["body"]
+        assert "Not cancelled in Odoo: at least one item has been shipped." in case.odoo.notes(order)[-1]["body"]
         assert len(case.odoo.activities(order)) == 1
         await case.deliver(signal_types.ORDER_CANCELED, order_reference="PO-2")
         assert case.odoo.row("sale.order", other)["state"] == "cancel"
@@ -229,4 +232,6 @@ async def test_the_store_knows_what_is_late_and_what_is_cancelled(tmp_path):
     assert [move["state"] for order in (first, second) for move in fake.odoo.moves(order)] == ["done", "assigned"]
     assert [len(fake.odoo.notes(order)) for order in (first, second)] == [2, 1]
     assert [len(fake.odoo.activities(order)) for order in (first, second)] == [0, 1]
-    assert dead.reason == "shipped, but the printer had cancelled the order: look into it (order S00002)"
+    assert (
+        dead.reason == "shipped, but the printer had cancelled the order (order S00002); find out where the parcel is"
+    )

@@ -20,7 +20,7 @@ SHIPPED = signal_types.ITEM_SHIPPED
 
 
 def test_the_page_numbers_each_of_them():
-    section = PAGE.partition("## Odoo's traps")[2].partition("\n## ")[0]
+    section = PAGE.partition("## Odoo's pitfalls")[2].partition("\n## ")[0]
     assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == [str(number) for number in range(1, 15)]
 
 
@@ -92,7 +92,7 @@ async def test_a_cancellation_is_made_without_a_wizard(version):
 @pytest.mark.parametrize("version", BOTH)
 @pytest.mark.parametrize(
     ("order", "hindrance"),
-    [({"locked": True}, "the order is locked"), ({}, "something of it has been shipped")],
+    [({"locked": True}, "the order is locked"), ({}, "at least one item has been shipped")],
     ids=["locked", "delivered"],
 )
 async def test_a_locked_or_delivered_order_is_not_even_asked_to_cancel(version, order, hindrance):

@@ -95,7 +95,7 @@ async def test_without_line_match_no_number_goes_on_one_of_several_transfers():
         order = case.odoo.add_order("PO-1001", [1, 1], kinds=["outgoing", "dropship"])
         await case.deliver(SHIPPED)
         assert case.tracking(order) == [False, False]
-        assert "on no delivery: the order has several" in case.odoo.notes(order)[0]["body"]
+        assert "not saved on a delivery, because the order has several" in case.odoo.notes(order)[0]["body"]
 
 
 async def test_lines_are_matched_by_product_code():
@@ -109,7 +109,7 @@ async def test_lines_are_matched_by_product_code():
     ("codes", "reference", "reason"),
     [
         (["BOOK", "BOOK"], "BOOK", "ambiguous: several lines of order S00001"),
-        (["BOOK-A", "BOOK-B"], "BOOK-C", r"no line of order S00001 is the signal's item \(default_code\)"),
+        (["BOOK-A", "BOOK-B"], "BOOK-C", r"no line of order S00001 matches the signal's item \(by default_code\)"),
     ],
 )
 async def test_a_code_of_two_lines_or_none_is_parked(codes, reference, reason):
@@ -125,7 +125,7 @@ async def test_a_code_of_two_lines_or_none_is_parked(codes, reference, reason):
 async def test_an_item_that_is_no_line_of_the_order_is_parked_only_where_it_matters(reference):
     async with Case(mark_delivered="line") as case:
         case.odoo.add_order("PO-1001", [1])
-        with pytest.raises(Permanent, match=r"no line of order S00001 is the signal's item \(id\)"):
+        with pytest.raises(Permanent, match=r"no line of order S00001 matches the signal's item \(by id\)"):
             await case.deliver(SHIPPED, item_reference=reference)
     async with Case() as case:
         order = case.odoo.add_order("PO-1001", [1])
@@ -137,7 +137,7 @@ async def test_an_order_of_services_gets_a_note():
     async with Case() as case:
         order = case.odoo.add_order("PO-1001", stocked=False)
         await case.deliver(SHIPPED)
-        assert "no delivery in Odoo to put the tracking number on" in case.odoo.notes(order)[0]["body"]
+        assert "not saved on a delivery, because the order has none in Odoo" in case.odoo.notes(order)[0]["body"]
 
 
 async def test_an_order_of_services_can_t_be_marked_delivered():

@@ -87,7 +87,8 @@ def test_by_default_a_route_gets_what_changes_something():
 def test_a_note_reads_well():
     delivery = make_delivery(signal_types.ITEM_SHIPPED, url="https://track.example/TRK1")
     assert texts.note(delivery, ["A remark"], line=6) == (
-        "Cloudprinter: item shipped, item 1, by postal, tracking TRK1, see https://track.example/TRK1. A remark. "
+        "Cloudprinter: item shipped, item 1, shipping option: postal, tracking number: TRK1, "
+        "tracking page: https://track.example/TRK1. A remark. "
         f"Print order 21034900000000. [line 6 shipped] [{delivery.key}]"
     )
     assert texts.noted_line(texts.note(delivery, line=6)) == 6
