@@ -16,7 +16,8 @@ async def yield_to_traffic(
     """Pass on the pages of a long work until `stop` is set, and rest after each `rest` times as long as it took.
 
     With a rest of 1, live traffic has half of the time to write. Without a rest it would hardly get a turn: a gateway
-    that waits for SQLite's lock only polls for it, and would seldom find it free.
+    that waits for SQLite's lock only polls for it, and would seldom find it free. Nothing else in the gateway makes an
+    operator's work wait.
     """
     stop, clock = stop or asyncio.Event(), asyncio.get_running_loop().time
     began = clock()
@@ -24,8 +25,13 @@ async def yield_to_traffic(
         took = clock() - began
         yield page
         if rest and not stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), rest * took)
+            await wait(stop, rest * took)
         if stop.is_set():
             return
         began = clock()
+
+
+async def wait(stop: asyncio.Event, seconds: float) -> None:
+    """Wait for some seconds, or until `stop` is set."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)
