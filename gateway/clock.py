@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
+
+import structlog
+
+log = structlog.get_logger()
 
 SLEW = 0.5
 """Most seconds per second by which the gateway's clock runs fast or slow while it follows a jump of the wall clock.
@@ -35,3 +40,25 @@ class Clock:
     def ahead(self) -> float:
         """Return the seconds by which the wall clock is ahead (negative: behind)."""
         return self._wall() - self()
+
+
+WATCH_INTERVAL = 2.0
+"""Seconds between looks at the wall clock. Short enough that a jump is logged before its effects are asked about."""
+JUMP_LOGGED_FROM = 30.0
+"""Seconds between the wall clock and the gateway's clock from which a jump is logged. Time servers correct less."""
+
+
+async def watch_clock(clock: Clock, tell_ahead: Callable[[float], None]) -> None:
+    """Log when the wall clock jumps, and when both clocks agree again. Never returns.
+
+    `tell_ahead` is told the difference in seconds at each look.
+    """
+    jumped = False
+    while True:
+        ahead = clock.ahead()
+        tell_ahead(ahead)
+        if (abs(ahead) > JUMP_LOGGED_FROM) != jumped:
+            jumped = not jumped
+            write = log.warning if jumped else log.info
+            write("clock.jumped" if jumped else "clock.agrees", ahead=round(ahead, 1))
+        await asyncio.sleep(WATCH_INTERVAL)

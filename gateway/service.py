@@ -1,4 +1,4 @@
-"""The composition root: builds the parts from a config, starts them in order, stops them in reverse."""
+"""Composition of a gateway: builds its parts from a config, starts them in order, stops them in reverse."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import structlog
 
 from gateway import policy
-from gateway.clock import Clock
+from gateway.clock import Clock, watch_clock
 from gateway.config import Config, changed_routes, enabled_routes, load_config, needs_restart
 from gateway.dispatch import Dispatcher, Runner, Throttle, Tuning
 from gateway.errors import GatewayError, StoreError
@@ -24,7 +24,7 @@ from gateway.in_flight import InFlightRequests
 from gateway.ingest import Ingest
 from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
-from gateway.model import Route
+from gateway.model import Route, RouteKey
 from gateway.operate.housekeeping import keep_house, make_partitions
 from gateway.sink.api import Shared
 from gateway.store import open_store
@@ -38,14 +38,12 @@ from gateway.web.tls import load_certificate, make_tls_context
 log = structlog.get_logger()
 
 READY_WITHIN = 3.0
-"""Seconds that the store has to write something before /readyz says that it can't."""
-CLOCK_LOOKED_AT = 2.0
-CLOCK_JUMPED = 30.0
-"""Seconds by which the wall clock is wrong before a line is written about it; the gateway's own goes on, see Clock."""
+"""Seconds. /readyz calls the store unwritable if a test write takes longer. AWS load balancers
+wait 5 s by default, so the answer arrives in time."""
 
 
 class Service:
-    """A running gateway. `start` returns once it takes signals, `stop` once all is on disk and let go."""
+    """A running gateway. `start` returns once it takes signals, `stop` once everything is on disk and closed."""
 
     _public: Server
     store: Store
@@ -78,7 +76,7 @@ class Service:
         self._stopping = False
 
     async def start(self) -> None:
-        """Open the store, take back what an earlier run had claimed, listen, deliver. Undone where it fails."""
+        """Open the store, release the leases of an earlier run, listen, deliver. A failure undoes all of it."""
         async with AsyncExitStack() as stack:
             self.store = open_store(self.config.store, exclusive=True)
             stack.push_async_callback(self.store.close)
@@ -108,28 +106,36 @@ class Service:
             log.warning("gateway.recovered", released=released, pulled=pulled)
 
     async def serve(self, asked_to_stop: asyncio.Event) -> None:
-        """Go on until asked to stop. Raises StoreCorrupt where the store turns out to be damaged."""
-        asked = asyncio.create_task(asked_to_stop.wait())
-        house = keep_house(self.store, lambda: self.config.retention, self._earliest_now)
-        watch = asyncio.ensure_future(asyncio.gather(self.store.verify(), self._watch_clock(), house))
-        first: set[asyncio.Future[Any]] = {asked, watch}
-        await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-        asked.cancel()
-        watch.cancel()
+        """Run until asked to stop. Raises StoreCorrupt if the store turns out to be damaged."""
+        stop_request = asyncio.create_task(asked_to_stop.wait())
+        background = asyncio.ensure_future(
+            asyncio.gather(
+                self.store.verify(),
+                watch_clock(self._now, self.observer.clock_ahead),
+                keep_house(self.store, lambda: self.config.retention, self._earliest_now),
+            )
+        )
+        either: set[asyncio.Future[Any]] = {stop_request, background}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        stop_request.cancel()
+        background.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await watch
+            await background
 
     async def reload(self) -> None:
-        """Read the config again and go on with it. Where it is wrong, or takes a restart, the last one holds, and log,
-        metric and history tell what is to be mended. To be awaited to its end before the next one."""
+        """Load the config again and use it. Never raises, and must end before the next call.
+
+        If the config is wrong or needs a restart, the last one stays in use. The log, a metric and the store's actions
+        say what is wrong.
+        """
         trouble = ""
         try:
-            await self._take_up(await asyncio.to_thread(load_config, self.config.path))
+            await self._apply(await asyncio.to_thread(load_config, self.config.path))
             log.info("config.reloaded", accounts=len(self.config.accounts))
         except GatewayError as error:
             trouble = str(error)
             log.error("config.refused", problems=trouble.splitlines())
-        except Exception as error:  # the next reload must find its way, whatever is wrong with this one
+        except Exception as error:  # a bug in one reload must not prevent the next
             trouble = f"{type(error).__name__}; the gateway's log tells more"
             log.exception("config.reload_failed")
         self.observer.config_loaded(not trouble)
@@ -138,9 +144,11 @@ class Service:
         except StoreError as error:
             log.warning("config.reload_not_noted", reason=str(error))
 
-    async def _take_up(self, config: Config) -> None:
-        """Raises GatewayError before anything is changed. What senders send is taken all the while: a request goes by
-        the accounts that there are when it comes."""
+    async def _apply(self, config: Config) -> None:
+        """Use a config. Raises GatewayError before it changes anything.
+
+        Signals are taken meanwhile: each request uses the accounts that are set when it arrives.
+        """
         if fixed := needs_restart(self.config, config):
             raise GatewayError(f"{config.path}: to change {', '.join(fixed)} takes a restart; nothing was changed")
         make_tls_context(config)
@@ -167,7 +175,7 @@ class Service:
         log.info("gateway.stopped")
 
     async def ready(self) -> Mapping[str, str]:
-        """What /readyz asks: the trouble with each part, "" where there is none."""
+        """Return the readiness of each part for /readyz: a description of its trouble, "" if it has none."""
         return {"store": await self._store_trouble(), "gateway": "shutting down" if self._stopping else ""}
 
     async def _store_trouble(self) -> str:
@@ -180,31 +188,19 @@ class Service:
         return ""
 
     async def _recover(self) -> tuple[int, int]:
-        """Take back what an earlier run had claimed, and what it made wait for a time that its clock made up."""
+        """Release an earlier run's leases, and reset due times that its clock set too far ahead. Return both counts."""
         now = self._now()
         longest = max((r.retry.cap for a in self.config.accounts.values() for r in a.routes.values()), default=0.0)
         released = 0 if self.store.shared else await self.store.release_leases(now)
         pulled = await self.store.reset_due_times(now, now + max(longest, policy.MISCONFIGURED_PROBE))
         return released, pulled
 
-    async def _watch_clock(self) -> None:
-        """Tell when someone sets the computer's clock, and when it is right again or the gateway has caught up."""
-        jumped = False
-        while True:
-            ahead = self._now.ahead()
-            self.observer.clock_ahead(ahead)
-            if (abs(ahead) > CLOCK_JUMPED) != jumped:
-                jumped = not jumped
-                say = log.warning if jumped else log.info
-                say("clock.jumped" if jumped else "clock.agrees", ahead=round(ahead, 1))
-            await asyncio.sleep(CLOCK_LOOKED_AT)
-
     def _earliest_now(self) -> float:
-        """By whichever clock is behind: nothing is removed before its time because one was set ahead."""
+        """Return the earlier of both clocks' times, so that a clock set ahead removes nothing too early."""
         return self._now() + min(0.0, self._now.ahead())
 
-    def _make_runners(self, keys: Iterable[tuple[str, str]]) -> list[Runner]:
-        """Runners of enabled routes."""
+    def _make_runners(self, keys: Iterable[RouteKey]) -> list[Runner]:
+        """Return a runner for each of these enabled routes."""
         routes = enabled_routes(self.config)
         redact = Redactor(self.config.secrets)
         return [self._make_runner(routes[key], redact) for key in keys]

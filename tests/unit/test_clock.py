@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
-from gateway.clock import SLEW, Clock
+from gateway import clock as clocks
+from gateway.clock import SLEW, Clock, watch_clock
 
 DAY = 86400.0
 START = 1_800_000_000.0
@@ -83,3 +88,18 @@ def test_it_never_goes_back_nor_much_faster_than_time(steps: list[tuple[float, f
         slack = 1e-5  # of a float with ten digits before its point
         assert (1 - SLEW) * passed - slack <= now - last <= (1 + SLEW) * passed + slack
         last = now
+
+
+def test_a_jump_of_the_wall_clock_is_logged_once_and_so_is_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    aheads = iter([0.0, 29.0, 31.0, 40.0, 3.0, 0.0])
+    told: list[float] = []
+
+    class Jumps(Clock):
+        def ahead(self) -> float:
+            return next(aheads)
+
+    monkeypatch.setattr(clocks, "WATCH_INTERVAL", 0)
+    with capture_logs() as logs, contextlib.suppress(RuntimeError):  # the end of `aheads` ends the watch
+        asyncio.run(watch_clock(Jumps(), told.append))
+    assert told == [0.0, 29.0, 31.0, 40.0, 3.0, 0.0]
+    assert [(line["event"], line["ahead"]) for line in logs] == [("clock.jumped", 31.0), ("clock.agrees", 3.0)]
