@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 class GatewayError(Exception):
-    """The gateway could not do what was asked."""
+    """The gateway could not do this."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message or (type(self).__doc__ or "").strip())

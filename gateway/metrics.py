@@ -1,4 +1,4 @@
-"""Observers are told what happens and count it for Prometheus. The base does nothing; see `guard` for one that fails.
+"""Observers receive events and count them for Prometheus. The base does nothing; `guard` stops their exceptions.
 
 A metric is declared once, at the event of `Observer` that feeds it. Its labels are the event's parameters, except
 for the last one of a histogram or a gauge, which is the value.

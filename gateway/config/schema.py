@@ -1,4 +1,7 @@
-"""The settings: one table a section, with check, default and meaning. The schemas and the README's table come of it."""
+"""The settings: one table per section, with validator, default and meaning.
+
+The voluptuous schemas and the settings table of config/README.md are made of these tables.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,10 @@ from gateway.validators import ListOf, duration, flag, one_of
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A setting: `default` as the YAML would have it, None where leaving it out is a choice of its own, or wrong
-    (`required`). `otherwise` tells the reader what goes in its place then."""
+    """A setting. `default` is written as in YAML; it is None if the setting is `required` or may be left out.
+
+    `otherwise` names the effect of leaving it out, for the settings table.
+    """
 
     name: str
     check: Any
@@ -40,7 +45,7 @@ class Setting:
 
 
 def section(settings: Sequence[Setting]) -> Any:
-    """The voluptuous schema of a mapping with these settings and no others."""
+    """Return the voluptuous schema of a mapping with these settings and no others."""
     return vol.All(values.mapping, {setting.marker: setting.check for setting in settings})
 
 
@@ -49,22 +54,22 @@ TLS = (
     Setting("private_key", values.text, "PEM file with the certificate's private key", required=True),
 )
 SERVER = (
-    Setting("listen", values.address, "address of the public listener; port 0 is any free one", "127.0.0.1:8080"),
+    Setting("listen", values.address, "address of the public listener; port 0 means any free port", "127.0.0.1:8080"),
     Setting("tls", section(TLS), "serve HTTPS", otherwise="plain HTTP"),
     Setting(
         "trusted_proxies",
         ListOf(values.network),
-        "addresses or networks whose X-Forwarded-For is believed",
+        "addresses or networks of proxies; only their X-Forwarded-For is trusted",
         [],
     ),
-    Setting("max_body", values.whole(1024, 16 << 20), "bytes that a request's body may have", 65536),
+    Setting("max_body", values.whole(1024, 16 << 20), "longest body of a request, in bytes", 65536),
     Setting(
         "bad_keys_per_minute",
         values.whole(1, 1_000_000),
-        "requests with a wrong key that an address may send before it is answered 429",
+        "wrong keys that an address may send per minute; further ones are answered 429",
         60,
     ),
-    Setting("grace", duration, "time that running deliveries get at a shutdown", "10s"),
+    Setting("grace", duration, "time for running deliveries to end at a shutdown", "10s"),
 )
 ADMIN = (Setting("listen", values.address, "address of the admin listener; keep it private", "127.0.0.1:8081"),)
 STORE = (
@@ -74,66 +79,70 @@ STORE = (
         "`sqlite:///path` (relative to the working directory), or `postgresql://user@host/db` with libpq's options",
         "sqlite:///data/gateway.db",
     ),
-    Setting("password", values.text, "PostgreSQL's, usually `!file PATH` or `!env NAME`, where the URL has none"),
+    Setting(
+        "password", values.text, "password for PostgreSQL, usually `!file PATH` or `!env NAME`, if the URL has none"
+    ),
     Setting(
         "pooler",
         flag,
-        "`true` where a transaction pooler such as pgbouncer stands before PostgreSQL: nothing is prepared, no LISTEN",
+        "`true` for PostgreSQL behind a transaction pooler such as pgbouncer: no prepared statements, no LISTEN",
         False,
     ),
     Setting(
         "retention",
         values.retention,
-        "how long what is done with is kept; at least `7d`, for so long the sender repeats a signal",
+        "how long finished signals are kept; at least `7d`, because the sender repeats a signal for 7 days",
         "90d",
     ),
-    Setting("queue", values.whole(1, 1_000_000), "writes that may wait; beyond, requests are answered 503", 10_000),
+    Setting(
+        "queue", values.whole(1, 1_000_000), "writes that may wait at a time; further requests are answered 503", 10_000
+    ),
 )
 LOG = (
-    Setting("format", one_of("json", "console"), "`json`, or `console` for people", "json"),
+    Setting("format", one_of("json", "console"), "`json`, or `console` to read in a terminal", "json"),
     Setting(
         "level",
         one_of("debug", "info", "warning", "error", "critical"),
-        "the least level that is written",
+        "lowest level that is logged",
         "info",
     ),
 )
 RETRY = (
-    Setting("first", duration, "ceiling of the first wait; each wait is drawn between 0 and its ceiling", "5s"),
-    Setting("factor", values.at_least_one, "what the ceiling is multiplied by after each failure", 2),
-    Setting("cap", duration, "the highest ceiling", "1h"),
+    Setting("first", duration, "upper bound of the first wait; each wait is random, from 0 to its upper bound", "5s"),
+    Setting("factor", values.at_least_one, "the upper bound is multiplied by this after each failure", 2),
+    Setting("cap", duration, "largest upper bound", "1h"),
     Setting("give_up_after", duration, "age at which a delivery becomes a dead letter", "7d"),
 )
 ROUTE = (
-    Setting("sink", values.text, "the plugin that delivers", required=True),
+    Setting("sink", values.text, "name of the plugin that delivers", required=True),
     Setting(
         "signals",
         ListOf(values.signal_type, least=1),
-        "signal types to deliver; `'*'` is every type, unknown ones too",
+        "signal types to deliver; `'*'` means all types, also unknown ones",
         otherwise="the sink's own",
     ),
-    Setting("options", values.mapping, "the sink's settings; see the plugin's README", {}),
-    Setting("enabled", flag, "`false` keeps the route and gives it nothing", True),
+    Setting("options", values.mapping, "options of the sink; see the plugin's README", {}),
+    Setting("enabled", flag, "`false` keeps the route, but sends it no signals", True),
     Setting("concurrency", values.whole(1, 1000), "deliveries at a time", otherwise="the sink's own"),
-    Setting("rate", values.positive, "deliveries per second", otherwise="no limit"),
+    Setting("rate", values.positive, "deliveries per second at most", otherwise="no limit"),
     Setting("retry", section(RETRY), "how failures are retried", {}),
     Setting(
         "order",
         one_of("lane", "none"),
-        "`lane`: one order's deliveries one after the other; `none`: as they come",
+        "`lane`: deliveries of one order in sequence; `none`: all in parallel",
         otherwise="the sink's own",
     ),
 )
 KEY = (
     Setting("key", values.key_text, "the key, usually `!env NAME` (or `sha256`)"),
-    Setting("sha256", values.sha256, "the key's SHA-256 digest, as `cloudsignal keys hash` prints it"),
-    Setting("label", values.label, "what logs call the key", otherwise="key-1, key-2, …"),
-    Setting("expires", values.moment, "when it ends (ISO 8601 with offset)", otherwise="never"),
+    Setting("sha256", values.sha256, "SHA-256 digest of the key, as `cloudsignal keys hash` prints it"),
+    Setting("label", values.label, "name of the key in logs", otherwise="key-1, key-2, …"),
+    Setting("expires", values.moment, "end of the key's validity (ISO 8601 with offset)", otherwise="never"),
 )
 
 
 class KeyEntry:
-    """An entry of `keys`: the key's text, or a mapping that has it or its digest."""
+    """An entry of `keys`: the text of a key, or a mapping with the text or its digest."""
 
     schema = vol.Schema(section(KEY))
 
@@ -150,31 +159,50 @@ ACCOUNT = (
     Setting(
         "keys",
         ListOf(KeyEntry(), least=1),
-        "the Webhook API keys that are right; several while one is being replaced",
+        "valid Webhook API keys; several while a key is being replaced",
         required=True,
     ),
-    Setting("routes", values.mapping, "routes beside the tenant's, or in place of those of the same name", {}),
-    Setting("rate", values.positive, "signals per second; beyond, requests are answered 429", otherwise="no limit"),
-    Setting("unknown_types", one_of("accept", "reject"), "what to do with types the gateway lacks", "accept"),
+    Setting(
+        "routes",
+        values.mapping,
+        "routes of this account, beside the tenant's; one of the same name replaces the tenant's",
+        {},
+    ),
+    Setting(
+        "rate", values.positive, "signals per second at most; further requests are answered 429", otherwise="no limit"
+    ),
+    Setting(
+        "unknown_types",
+        one_of("accept", "reject"),
+        "`accept` or `reject` signals of types that the gateway does not know",
+        "accept",
+    ),
     Setting(
         "unknown_orders",
         one_of("accept", "hold"),
-        "`hold`: keep signals of orders not yet made known, and deliver them once they are",
+        "`hold`: deliver an unknown order's signals only when the order becomes known",
         "accept",
     ),
 )
 TENANT = (
-    Setting("tenant", values.name, "the tenant of this file's accounts", otherwise="`default` in the main file"),
-    Setting("routes", values.mapping, "default routes of each of the tenant's accounts", {}),
-    Setting("accounts", values.mapping, "the accounts, by name: it is the end of the endpoint's URL", {}),
+    Setting(
+        "tenant",
+        values.name,
+        "name of the tenant whose accounts are in this file",
+        otherwise="`default` in the main file",
+    ),
+    Setting("routes", values.mapping, "default routes of all accounts of the tenant", {}),
+    Setting("accounts", values.mapping, "accounts by name; the name is the end of the endpoint's URL", {}),
 )
 MAIN_ONLY = (
     Setting("server", section(SERVER), "the public listener", {}),
     Setting("admin", section(ADMIN), "the listener for /metrics and /readyz", otherwise="no such listener"),
-    Setting("store", section(STORE), "where signals are kept", {}),
-    Setting("log", section(LOG), "what is logged, to stderr", {}),
-    Setting("plugins", ListOf(values.text), "sinks that routes may use; no other plugin is imported", []),
-    Setting("include", ListOf(values.text), "tenant files; a pattern may match none, a plain name must be there", []),
+    Setting("store", section(STORE), "the database with all signals", {}),
+    Setting("log", section(LOG), "the log, written to stderr", {}),
+    Setting("plugins", ListOf(values.text), "plugins that routes may use; others are not imported", []),
+    Setting(
+        "include", ListOf(values.text), "tenant files; a pattern may match no file, but a plain name must exist", []
+    ),
 )
 MAIN_SCHEMA = vol.Schema(section((*MAIN_ONLY, *TENANT)))
 TENANT_SCHEMA = vol.Schema(section(TENANT))
@@ -197,7 +225,7 @@ SECTIONS: Mapping[str, Sequence[Setting]] = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A line of the settings reference; as text, a row of a Markdown table."""
+    """A row of the settings table; as text, a row of a Markdown table."""
 
     path: str
     default: str
@@ -208,7 +236,7 @@ class Row:
 
 
 def settings_table() -> list[Row]:
-    """Every setting that stands for a value; those that only hold others are told by these."""
+    """Return every setting that has a value. Settings that only group others are left out."""
     return [
         Row(f"{prefix}.{setting.name}".removeprefix("."), setting.shown_default, setting.meaning)
         for prefix, settings in SECTIONS.items()

@@ -110,7 +110,7 @@ class Sink:
     signals: ClassVar[frozenset[str]] = ALL
     """Signal types that a route gets if its config names none."""
     order: ClassVar[Ordering] = "lane"
-    """Order of deliveries: "lane" makes those of one order wait for each other; "none" lets all run in parallel."""
+    """Order of deliveries: "lane" delivers each order's signals in sequence; "none" delivers all in parallel."""
     options: ClassVar[Mapping[Any, Any]] = {}
     """The voluptuous schema of the route's options; `options_of` makes it from a dataclass."""
     file_options: ClassVar[Mapping[Any, Any]] = {}

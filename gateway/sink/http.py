@@ -69,7 +69,7 @@ class Response:
 
 
 class HttpSink(Sink):
-    """A sink that sends HTTP requests. It does not follow redirects; the sink decides what an answer of 3xx means.
+    """A sink that sends HTTP requests. It does not follow redirects; the sink judges answers of 3xx itself.
 
     The number of connections is that of attempts at a time. `read_timeout` is the longest silence (s) of a target; it
     must be shorter than `timeout`.
@@ -102,7 +102,7 @@ class HttpSink(Sink):
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Send a request and return the answer. Raises Unanswered if none came. Messages omit the URL, a possible secret."""
+        """Send a request and return the answer. Raises Unanswered if none came. No message contains the URL."""
         body = data if json is None else orjson.dumps(json)
         sent = {"User-Agent": "cloudsignal-gateway", **(headers or {})}
         if json is not None:
@@ -156,7 +156,7 @@ class RemoteServer:
     async def exchange(
         self, method: str, path: str, json: Any = None, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """Send a request to a path of the server. Raises what `HttpSink.request` does."""
+        """Send a request to a path of the server. Raises the errors of `HttpSink.request`."""
         return await self.send(method, self.url + path, json=json, headers={**self.headers, **(headers or {})})
 
     def make_error(self, kind: type[SinkError], message: str, response: Response) -> SinkError:

@@ -1,4 +1,4 @@
-"""Options of a sink: a table of them as a dataclass, and validators, whose messages never hold the value.
+"""Options of a sink: a dataclass as their table, and validators. No message contains the value.
 
     @dataclass(frozen=True, kw_only=True)
     class Settings:
@@ -43,7 +43,7 @@ def option(check: Any, meaning: str, *, default: Any = NOT_GIVEN, unset: Any = N
 
 
 def options_of(settings: type) -> Mapping[Any, Any]:
-    """The schema for `Sink.options` of a dataclass whose fields are made by `option`. Meanings are descriptions."""
+    """Return the schema for `Sink.options` of a dataclass with fields made by `option`."""
     return {
         make_marker(field.name, **field.metadata): field.metadata["check"] for field in dataclasses.fields(settings)
     }
