@@ -1,4 +1,4 @@
-"""What all rings share."""
+"""Fixtures that all tests share."""
 
 from __future__ import annotations
 

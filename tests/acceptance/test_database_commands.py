@@ -233,7 +233,7 @@ def test_of_gateways_that_start_at_once_one_makes_the_schema(
     status = migrations.Steps.status
 
     def overtaken(steps: migrations.Steps) -> list[Any]:
-        """What the first look has found when another gateway makes the schema."""
+        """A first look at a database on which another gateway then makes the schema."""
         found: list[Any] = status(steps)
         monkeypatch.setattr(migrations.Steps, "status", status)
         assert "applied" in place.run("migrate", url=postgres_url).output

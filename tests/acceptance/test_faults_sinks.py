@@ -17,8 +17,8 @@ WELL = Answer()
 
 @dataclass(frozen=True)
 class Trouble:
-    """What a target does before it is well; what is said of each failure; how long one takes (ms) and what it makes the
-    delivery wait (s)."""
+    """A target's trouble before it is well: its behaviour, the words of each failure, the time of one (ms), and the
+    wait that it causes (s)."""
 
     planned: Sequence[Answer | str]
     reason: str

@@ -1,4 +1,4 @@
-"""The store is locked, damaged or somebody else's: what is promised then, and that the rest is said and not guessed."""
+"""Faults of the store: locked, damaged, or used by another process. The promises hold, and each fault is reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.process import free_port
 from tests.support.scene import Scene
 
 QUIET = {"bookshop": {"erp": "sink: recorder, signals: [ItemError], options: {file: erp.jsonl}"}}
-"""A route that wants nothing of what is sent: then an accepted signal is a transaction, and nothing else writes."""
+"""A route that wants no signal that is sent. So an accepted signal is one transaction, and nothing else writes."""
 
 
 def lock(path: Path) -> sqlite3.Connection:
@@ -74,7 +74,7 @@ class Wal:
         (page,) = struct.unpack_from(">I", data, 8)
         salts, size = data[16:24], self.FRAME + page
         self.commits: list[int] = []
-        """Where each transaction ends."""
+        """The end of each transaction in the file."""
         for start in range(self.HEADER, len(data) - size + 1, size):
             if data[start + 8 : start + 16] != salts:
                 break
@@ -103,13 +103,13 @@ TAILS: dict[str, tuple[Callable[[Wal], None], int]] = {
     "the last transaction, with wrong bytes": (lambda wal: wal.scratch(wal.commits[-1]), 1),
     "the last three, as the first of them has wrong bytes": (lambda wal: wal.scratch(wal.commits[-3]), 3),
 }
-"""What is damaged, and how many of the last transactions that takes with it."""
+"""Kinds of damage, each with the number of last transactions that it takes."""
 
 
 @pytest.mark.parametrize("tail", TAILS)
 def test_a_damaged_tail_takes_what_it_held_and_nothing_before_it(tmp_path: Path, tail: str) -> None:
-    """Where nothing is damaged that was committed, nothing is lost. Where the disk has lost what it had promised to
-    keep, all before the damage is there, nothing is half there, and what the sender sends again is taken as new."""
+    """Damage after the last commit loses nothing. If the disk has lost synced data, everything before the damage is
+    there, nothing is there in part, and a retry is accepted as new."""
     damage, lost = TAILS[tail]
     scene = Scene(tmp_path, QUIET)
     with scene.running() as gateway:

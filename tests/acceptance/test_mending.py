@@ -1,4 +1,4 @@
-"""What operators mend beside a running gateway: dead letters, quarantine; and that custody holds all the while."""
+"""Operators mend dead letters and quarantine beside a running gateway, and custody holds all the time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is shipped: a wheel with the gateway and the plugins, and nothing else."""
+"""The wheel has the gateway and the plugins, and nothing else."""
 
 import subprocess
 import sys

@@ -28,7 +28,7 @@ MINUTES = 60
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout with an environment that has only what the first command installs."""
+    """Make a checkout with an environment that has only the packages of the first command."""
     folder = tmp_path_factory.mktemp("bare") / "checkout"
     copy_checkout(folder)
     command = f"{INSTALL[0]} && {INSTALL[1]}"
@@ -43,7 +43,7 @@ def bare_environment() -> dict[str, str]:
 
 
 def run_at_80_columns(script: str, folder: Path) -> tuple[int, str]:
-    """Paste a script into bash at a terminal; return its exit code and what a user sees."""
+    """Paste a script into bash at a terminal; return its exit code and its output."""
     main, other = pty.openpty()
     fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     process = subprocess.Popen(

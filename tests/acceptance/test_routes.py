@@ -1,4 +1,4 @@
-"""Operators pause a route, a target fails, the gateway is killed: what is so stays so, and nothing is lost."""
+"""Routes keep their state over kills: paused by operators, or failing. Nothing is lost."""
 
 from __future__ import annotations
 

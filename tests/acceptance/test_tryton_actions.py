@@ -1,4 +1,4 @@
-"""What each signal does in a real Tryton, by both transports, once and again."""
+"""Each signal acts in a real Tryton, by both transports, once and again."""
 
 import pytest
 

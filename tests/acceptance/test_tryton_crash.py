@@ -35,7 +35,7 @@ def sell(tryton, codes, count):
 
 
 async def undisturbed(case, type, codes):
-    """What an attempt writes (numbers of calls), how many calls it makes, and how the order stands then."""
+    """An attempt's writes (as numbers of calls), the number of its calls, and the order's state at the end."""
     [(reference, order, line)] = sell(case.tryton, codes, 1)
     case.calls, case.writes = 0, []
     await case.deliver(type, reference, line)

@@ -45,7 +45,7 @@ async def test_a_signal_is_forwarded_and_verified(tmp_path: Path) -> None:
 
 
 def forward(folder: Path) -> str:
-    """Send a signal, wait for both routes, and ask `check --connect`; what it says."""
+    """Send a signal, wait for both routes, and return the output of `check --connect`."""
     env = {"SECRET": SECRET}
     with Gateway(folder, env) as gateway:
         body = request(example("ItemShipped"))

@@ -33,7 +33,7 @@ def new_reference() -> str:
 
 
 class Case:
-    """`async with Case(tryton, **options) as case`. `calls` counts the requests, `writes` tells those that write."""
+    """`async with Case(tryton, **options) as case`. `calls` counts the requests, `writes` lists the writing ones."""
 
     def __init__(self, tryton: Tryton, transport: str = "", user: str = "gateway", **options: Any) -> None:
         self.tryton = tryton
@@ -97,7 +97,7 @@ class Case:
 
 
 def writes(method: str, url: str, body: Any) -> bool:
-    """Whether a request changes something."""
+    """Return True if a request changes something."""
     if "/rest/" in url:
         return method != "GET"
     name = str(body["method"]) if body else ""
@@ -111,7 +111,7 @@ def delivery_of(type: str, reference: str, line: int | None = None, **fields: An
 
 
 def as_accepted(deliveries: Sequence[Delivery]) -> list[Delivery]:
-    """The deliveries with what the store tells of each: the furthest before it, and whether it is late."""
+    """Return the deliveries, each with the furthest type before it and its lateness, as the store gives them."""
     known: list[Delivery] = []
     for delivery in deliveries:
         mine = [other for other in known if other.signal.item_reference in {None, delivery.signal.item_reference}]

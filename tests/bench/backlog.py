@@ -1,10 +1,10 @@
-"""Whether the gateway minds what its store holds: a large backlog, a long history. Ratios to a store with little.
+"""Measure a store with a large backlog, and one with a long history, as ratios to a store with little.
 
     python -m tests.bench.backlog [--pending 1000000] [--history 10000000] [--rounds 3] [--json]
 
-Of the backlog: the time from the spawn of `serve` until it takes signals, also after a kill; its memory while it
-delivers to a CSV file; claiming and recording, in this process, at a constant backlog. Of the history: accepting,
-claiming and recording. Small and large take turns. CPU is of the process, with the writer's thread and SQLite.
+Backlog: the time from the spawn of `serve` until it accepts signals, also after a kill; its memory while it delivers to
+a CSV file; claiming and recording in this process, at a constant backlog. History: accepting, claiming and recording.
+Small and large take turns. CPU time is of the process, with the writer's thread and SQLite.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from tests.support.factory import make_signal
 
 LITTLE = 1000
 BATCH = 100
-"""Signals, deliveries or results to a transaction, about what the writer has at once under load."""
+"""Signals, deliveries or results in a transaction: about as many as the writer has under load."""
 REPEATS = 40
 """Transactions of each kind in a turn."""
 WARM_UP = 5
@@ -87,13 +87,13 @@ class Course:
         self._times: dict[str, list[tuple[float, float]]] = {"accept": [], "claim": [], "record": []}
 
     async def run(self, repeats: int) -> None:
-        """Accept as many as are then claimed and recorded, so that what is pending stays as much."""
+        """Accept as many signals as are claimed and recorded next, so that the backlog stays constant."""
         for _ in range(repeats):
             await self._accept()
             await self._deliver()
 
     def forget(self) -> None:
-        """What was timed so far was to warm up."""
+        """Drop the times so far: they were a warm-up."""
         for times in self._times.values():
             times.clear()
 
@@ -148,7 +148,7 @@ async def measure_course(path: Path, number: itertools.count[int], cold: bool = 
 
 
 def drop_cache(path: Path) -> None:
-    """Have the system forget what it holds of a file in memory."""
+    """Drop a file from the system's page cache."""
     for file in path.parent.glob(f"{path.name}*"):
         handle = os.open(file, os.O_RDONLY)
         try:

@@ -1,10 +1,10 @@
-"""What the audit and a replay cost on a store with history, and what those who write meanwhile notice of them.
+"""Measure an audit and a replay on a store with history, and the delay of writes beside them.
 
     python -m tests.bench.custody [--signals 1000000] [--seconds 10] [--json]
 
 The store is filled in bulk, three deliveries a signal, a tenth of them pending. The commands run as processes of their
-own, as operators run them. Beside them this process accepts signals, one after the other, as fast as the disk lets it:
-alone, then during each.
+own. Beside them this process accepts signals, one after the other, as fast as the disk allows: alone, then during each
+command.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ async def accept_for(store: Store, seconds: float, label: str) -> dict[str, floa
 
 
 async def accept_beside(folder: Path, seconds: float) -> dict[str, dict[str, float]]:
-    """What one who writes notices: alone, beside an audit, beside a replay of everything."""
+    """Measure accepts alone, beside an audit, and beside a replay of everything."""
     store = open_store(Settings(f"sqlite:///{folder}/gateway.db"))
     figures = {"alone": await accept_for(store, seconds, "alone")}
     for words in (["audit"], ["replay", "--since", "2000-01-01"]):

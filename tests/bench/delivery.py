@@ -1,11 +1,11 @@
-"""How many deliveries a second the gateway makes on one core, and whether acks are slower meanwhile.
+"""Measure deliveries per second on one core, and the answer times of a sender beside them.
 
     python -m tests.bench.delivery [--seconds 10] [--rounds 3] [--json]
 
-From a full store: to a CSV file, and by HTTP to a target on the other core that answers at once, through the sink of
-tests.support.post. Beside each, and alone, another account with a sender of an even pace; its acks are what is timed.
-They take turns, each with a new gateway. CPU is the gateway's, for each delivery: an upper limit of its rate that other
-work on the machine hardly touches.
+From a full store: to a CSV file, and by HTTP through the sink of tests.support.post, to a target on the other core that
+answers at once. Another account has a sender of constant rate, whose answers are timed, alone and beside each. The
+cases take turns, each with a new gateway. CPU time is the gateway's, for each delivery. It bounds the rate from above,
+and other work on the machine hardly changes it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def measure(case: str, rate: float, template: Path, given: argparse.Namespace) -
 
 
 def routes_of(case: str, target: int, given: argparse.Namespace) -> rig.Routes:
-    """The routes of the account whose deliveries are pending: a file, or so many that post."""
+    """Return the routes of the account with the backlog: one file, or several that post."""
     if case == CSV:
         return {"route0": rig.csv_route("export")}
     route = rig.post_route(f"http://127.0.0.1:{target}/", concurrency=given.concurrency)
@@ -71,7 +71,7 @@ def routes_of(case: str, target: int, given: argparse.Namespace) -> rig.Routes:
 
 
 def run(given: argparse.Namespace, folder: Path) -> dict[str, list[Turn]]:
-    """By case; the rates are those without a sender."""
+    """Return the medians by case. The rates are of turns without a sender."""
     templates = {IDLE: folder / "idle.db", CSV: folder / "csv.db", POST: folder / "http.db"}
     fill(templates[IDLE])
     fill(templates[CSV], Filling(ACCOUNT, ["route0"], given.pending))

@@ -80,7 +80,7 @@ ORDER BY n, value
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """What to write: so many signals of an account, with a delivery in this state on each of the routes."""
+    """A bulk of signals to write: an account, its routes, and the state of the delivery on each route."""
 
     account: str
     routes: Sequence[str]

@@ -1,12 +1,12 @@
-"""Whether one account minds what others do: its acks and the delay of its deliveries, alone and beside trouble.
+"""Measure one account's answers and delays beside the trouble of others, as ratios to the same alone.
 
     python -m tests.bench.isolation [--seconds 10] [--rounds 3] [--rate 100] [--json]
 
-A healthy account has a sender of an even pace and a target that answers at once. Beside it: another tenant's route
-that hangs, with 10,000 pending; another tenant whose target refuses connections, with 100,000 pending; another account
-that is sent three times its rate; all three; and a replay of 50,000 deliveries on its own route. They take turns, each
-with a new gateway. Then shares: of two tenants with a backlog, one has one route and one has twenty, on the same slow
-target and on files.
+A healthy account has a sender of constant rate and a target that answers at once. The trouble beside it: another
+tenant's route that hangs, with 10,000 pending; another tenant whose target refuses connections, with 100,000 pending;
+another account that receives three times its rate; all three; and a replay of 50,000 deliveries on its own route. They
+take turns, each with a new gateway. Then the shares of two tenants with a backlog, one with one route and one with
+twenty, on a slow target and on files.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CASES: Mapping[str, Sequence[Filling]] = {
     ALL: (Filling("hung", ["erp"], 10_000), Filling("dead", ["erp"], 100_000)),
     REPLAY: (Filling("healthy", ["erp"], 50_000, "delivered"),),
 }
-"""What the store holds when each begins."""
+"""Pending deliveries in the store at the start of each case."""
 FIGURES = ("ack p50", "ack p99", "delay p50", "delay p99")
 FLOOD_LIMIT = 100
 ONLY = "only"
@@ -43,9 +43,9 @@ MANY = tuple(f"route{number}" for number in range(20))
 WIDTHS = {"http, 160 at a time": 160, "http, 8 at a time": 8}
 FILES = "files"
 SHARED = (FILES, *WIDTHS)
-"""What the tenants share the core for. By HTTP, twenty routes have 8 calls at a time each; the one has as many as they
-have in all, and then 8 too. With those it can't use half of the core, as its target is slow: what it gets then shows
-how much longer its calls take."""
+"""Kinds of routes for which two tenants share the core. By HTTP, twenty routes have 8 calls at a time each. The one
+route has 160, as the twenty in all, and then 8. With 8 it can't use half of the core, as its target is slow; its rate
+then shows how much longer its calls take."""
 SLOW = 0.05
 """Seconds that the slow target takes for an answer."""
 

@@ -1,8 +1,8 @@
-"""A load generator: keeps connections busy with signals that are all different, and prints what it saw as JSON.
+"""A load generator: sends different signals over many connections, and prints the results as JSON.
 
     python -m tests.bench.load --port 8080 --path /signals/bench --pid 123
 
-Below any HTTP client on purpose: it must not be what is measured, so it tells its own share of a core, too.
+It writes to sockets itself, without an HTTP client, so that it is not the bottleneck. It also prints its own CPU share.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tests.support import payloads
 
 TYPES = ("CloudprinterOrderValidated", "ItemValidated", "ItemProduce", "ItemProduced", "ItemPacked", "ItemShipped")
 MARK = b"########"
-"""Stands for the order's number in a template; as wide as what replaces it, so that lengths hold."""
+"""Placeholder of the order's number in a template. It is as wide as the number, so that lengths stay right."""
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
 def make_template(kind: str, path: str, key: str, second: int) -> bytes:
-    """A request of this type as it goes over the wire, with MARK in its ids, of what happened in a second (epoch)."""
+    """Return a request of this type as bytes, with MARK in its ids, for an event at this second (epoch)."""
     mark, happened = MARK.decode(), datetime.fromtimestamp(second, UTC).isoformat()
     ids = {"order": f"{mark}0000", "order_reference": f"PO-{mark}", "datetime": happened}
     if kind.startswith("Item"):
@@ -40,7 +40,8 @@ def make_template(kind: str, path: str, key: str, second: int) -> bytes:
 
 
 class Load:
-    """Requests and what came of them. Each order has a signal of each of TYPES; `first` is the first order's number."""
+    """Sends requests and counts the answers. Each order has a signal of each of TYPES; `first` is the first order's
+    number."""
 
     def __init__(self, path: str, key: str, first: int = 0) -> None:
         self.path = path
@@ -72,7 +73,7 @@ class Load:
         self.latencies.append(seconds * 1000)
 
     def forget(self) -> None:
-        """What was timed so far was to warm up; `accepted` goes on."""
+        """Drop the times so far, which were a warm-up; `accepted` goes on."""
         self.codes.clear()
         del self.latencies[:]
 

@@ -1,4 +1,4 @@
-"""A sink that takes everything at once: what is left is the gateway's own work."""
+"""A sink that accepts everything at once: the rest is the gateway's own work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ENTRY_POINT = "[cloudsignal.sinks]\nnothing = tests.bench.nothing:NothingSink\n"
 
 
 class NothingSink(Sink):
-    """Takes what comes."""
+    """Accept every delivery."""
 
     name = "nothing"
     summary = "takes what comes"

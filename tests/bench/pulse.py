@@ -1,9 +1,9 @@
-"""A sender of an even pace, and the target of its deliveries: how long its signals took to be answered, and to arrive.
+"""A sender of constant rate and the target of its deliveries: times from sending to answer, and to arrival.
 
     python -m tests.bench.pulse --port 8080 --path /signals/healthy --target 8090 --rate 100
 
-Both in one process, so that one clock tells when a signal was sent and when it arrived. A signal's time counts from
-when it was to be sent: a gateway that keeps one waiting does not put off the next.
+Both are one process, so one clock gives both times. A signal's time counts from its planned moment, so a gateway that
+delays one answer does not delay the next measurement.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ORDER_LENGTH = 12
 
 
 class Pulse(Load):
-    """Signals sent, and what became of them. Times in seconds of `perf_counter`."""
+    """Sent signals with their answers and arrivals. Times are in seconds of `perf_counter`."""
 
     def __init__(self, path: str, key: str) -> None:
         super().__init__(path, key)
@@ -40,7 +40,7 @@ class Pulse(Load):
         self.arrivals: dict[int, float] = {}
 
     def arrived(self, body: bytes) -> None:
-        """A delivery is here. Its signal is known by its order, of which each signal here is the only one."""
+        """Note a delivery's arrival. Its order tells the signal: each order has only one here."""
         order = orjson.loads(body)["order"]
         if len(order) == ORDER_LENGTH:  # else it is one of those that the store was filled with
             self.arrivals.setdefault(int(order[:8]), time.perf_counter())

@@ -1,10 +1,11 @@
-"""What it costs PostgreSQL to remove a day of signals, row by row and as a part, and to work on one part and on ten.
+"""Measure PostgreSQL as it removes a day of signals row by row and as a partition, and works on one partition and on
+ten.
 
     python -m tests.bench.retention [--signals 100000] [--json]
 
-Signals have two deliveries each, and are filled in by SQL. They are removed with nothing beside, for the database's
-CPU; and beside a gateway that accepts one signal after the other, for what senders notice of it. To accept and to
-deliver is measured in turns with that many signals in one part, and in ten. The server syncs every commit.
+Signals have two deliveries each, and are written by SQL. They are removed alone, for the database's CPU time; and
+beside a gateway that accepts one signal after the other, for the delay of its answers. Accepting and delivering is
+measured in turns with all signals in one partition, and in ten. The server syncs every commit.
 """
 
 from __future__ import annotations

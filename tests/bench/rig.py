@@ -1,4 +1,4 @@
-"""What the benches share: a server on a core of its own, what it uses, and under which conditions it was measured."""
+"""Parts that the benches share: a server on a core of its own, its CPU time and memory, and the conditions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ANY_CORE = -1
 
 
 class Server:
-    """A process on one core, or ANY_CORE, from when it is spawned. `server.log` of its directory has what it writes."""
+    """A process on one core, or ANY_CORE, from when it is spawned. Its output goes to `server.log` in its directory."""
 
     def __init__(self, command: Sequence[str], core: int, directory: Path) -> None:
         self._log = directory / "server.log"
@@ -66,7 +66,7 @@ class Server:
         return time.perf_counter() - self._spawned
 
     def written(self) -> str:
-        """What it has written."""
+        """Return its output so far."""
         with self._log.open("rb") as log:
             log.seek(self._from)
             return log.read().decode(errors="replace")
@@ -146,14 +146,14 @@ def folder(parent: Path) -> Iterator[Path]:
 
 
 class Ports:
-    """Where a gateway listens."""
+    """Return the address at which a gateway listens."""
 
     def __init__(self) -> None:
         self.public, self.admin = free_port(), free_port()
 
     @classmethod
     def of(cls, public: int, admin: int) -> Ports:
-        """Those of a gateway that was configured otherwise."""
+        """Return the ports of a gateway that was configured elsewhere."""
         ports = cls()
         ports.public, ports.admin = public, admin
         return ports
@@ -198,7 +198,7 @@ def post_route(url: str, **fields: Any) -> dict[str, Any]:
 
 
 def count_delivered(ports: Ports) -> dict[tuple[str, str], int]:
-    """How many deliveries have succeeded since the gateway's start, per (account, route): its own metric."""
+    """Return the successful deliveries since the gateway's start, per (account, route), from its own metric."""
     with urllib.request.urlopen(f"http://127.0.0.1:{ports.admin}/metrics", timeout=30) as answer:
         families = text_string_to_metric_families(answer.read().decode())
         samples = [sample for family in families for sample in family.samples]
@@ -213,7 +213,7 @@ def count_delivered(ports: Ports) -> dict[tuple[str, str], int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process has used of its core so far, in 1/100 s; other processes' noise hardly touches it."""
+    """Return the CPU time of a process so far, in 1/100 s. Other processes hardly change it."""
     # The fields after the name, which is in brackets: utime and stime are the 12th and 13th.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
@@ -230,7 +230,7 @@ def memory(pid: int, which: str = "VmRSS") -> float:
 
 
 def find_cores() -> tuple[int, int]:
-    """A core for what is measured, and one for all else."""
+    """Return a core for the measured process, and one for everything else."""
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         sys.exit("needs two cores: one for the server, one for the load")
@@ -238,7 +238,7 @@ def find_cores() -> tuple[int, int]:
 
 
 def conditions(directory: Path) -> dict[str, Any]:
-    """What every figure depends on."""
+    """Return the conditions on which every figure depends."""
     return {
         "python": platform.python_version(),
         "tornado": tornado.version,
@@ -279,7 +279,7 @@ def time_fsync(directory: Path) -> float:
 
 
 def median(values: Iterable[float | None]) -> float:
-    """Of those that are known."""
+    """Return the median of the known values."""
     known = [value for value in values if value is not None]
     return statistics.median(known) if known else float("nan")
 

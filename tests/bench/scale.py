@@ -1,11 +1,11 @@
-"""What one, two and three gateways take in and deliver on one PostgreSQL, and what that costs the database.
+"""Measure one, two and three gateways on one PostgreSQL: signals, deliveries, and the database's CPU time.
 
     python -m tests.bench.scale [--seconds 10] [--routes 2] [--connections 96] [--json]
 
-All runs on this computer: the gateways, the load and the database share its cores. So what they do in a second says
-little of computers of their own; what they do in a second of the database's CPU says what a database can carry. Beside
-them: the same load on one gateway with SQLite, and the statements of a batch alone, on one connection, with batches as
-large as given. The server syncs every commit.
+Everything runs on this computer: the gateways, the load and the database share its cores. So figures per second say
+little about separate computers. Figures per second of the database's CPU say how much one database can carry. Beside
+them: one gateway with SQLite under the same load, and the statements of a batch alone on one connection, with batches
+as large as given. The server syncs every commit.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ ROWS = (
 
 
 def database_cpu(server: Server) -> float:
-    """Seconds that the server's processes have used, those that ended too."""
+    """Return the CPU time (s) of the server's processes, the ended ones included."""
     postmaster = server.pid
     children = Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()
     own = Path(f"/proc/{postmaster}/stat").read_text().rpartition(")")[2].split()
@@ -127,7 +127,7 @@ def count_signals(server: Server, url: str) -> int:
 
 
 def table_stats(server: Server, url: str) -> list[dict[str, Any]]:
-    """What vacuum has to do with, per table."""
+    """Return the rows that vacuum must clean up, per table."""
     names = ("table", "inserted", "updated", "in_place", "dead", "autovacuums")
     server.execute_at(url, "SELECT pg_stat_force_next_flush()")
     rows = server.execute_at(
@@ -139,7 +139,7 @@ def table_stats(server: Server, url: str) -> list[dict[str, Any]]:
 
 
 def measure_statements(given: argparse.Namespace, server: Server, batch: int) -> dict[str, Any]:
-    """The statement that accepts a batch alone, again and again on one connection: what is left without a gateway."""
+    """Measure the statement that accepts a batch, alone on one connection, without a gateway."""
     url = server.make_place()
 
     async def make_tables() -> None:

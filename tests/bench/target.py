@@ -1,8 +1,8 @@
-"""A target of deliveries: takes each POST after a delay, or never.
+"""A target of deliveries: accepts each POST after a delay, or never.
 
 python -m tests.bench.target --port 8090 --core 1 [--delay 0.05]
 
-Below any HTTP server, as the load generator is: it must not be what is measured.
+It reads sockets itself, without an HTTP server, so that it is not the bottleneck.
 """
 
 from __future__ import annotations

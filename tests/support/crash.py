@@ -47,8 +47,8 @@ accounts:
 
 @dataclass(slots=True)
 class Stock:
-    """What was found after a run. `doubled` counts arrivals that came more than once, per route; `audit` is how
-    `cloudsignal audit` ended, and what it printed."""
+    """Findings after a run. `doubled` counts repeated arrivals per route; `audit` is the exit code and the output of
+    `cloudsignal audit`."""
 
     answered: int = 0
     kills: Counter[str] = field(default_factory=Counter)
@@ -112,7 +112,7 @@ class CrashRun:
     _enough = False
 
     async def _send(self) -> None:
-        """Orders without end, until there were enough kills; and what was begun is sent to its end."""
+        """Yield orders until there were enough kills; every order that was begun is sent to its end."""
         target = Target(f"http://127.0.0.1:{self._port}/signals/bookshop", SecretValue(KEY))
         schedule = RetrySchedule(attempts=100_000, first=0.02, factor=1.3, cap=0.2)
         sender = Sender([target], connections=16, rate=400, schedule=schedule, on_answer=self._note)
@@ -197,7 +197,7 @@ class CrashRun:
             newest[arrival["order"]] = max(newest[arrival["order"]], arrival["id"])
 
     def _check_csv(self, route: str, paths: Iterable[Path], signals: Mapping[str, Signal]) -> None:
-        """Byte for byte: each file is what the store's own signals make, and each signal is in one of them, once."""
+        """Check each file byte for byte against the store's signals. Each signal must be in one of them, once."""
         form, counts = Format(), Counter[str]()
         for path in paths:
             data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()

@@ -31,13 +31,13 @@ def mounted(folder: Path, *options: object) -> Iterator[None]:
 
 @cache
 def may_mount() -> bool:
-    """Whether we may mount file systems."""
+    """Return True if the tests may mount file systems."""
     return works(SmallDisk)
 
 
 @cache
 def may_break() -> bool:
-    """Whether we may mount a file system from a file, and have it fail."""
+    """Return True if the tests may mount a file system from a file, and make it fail."""
     return works(BreakingDisk)
 
 
@@ -71,7 +71,7 @@ class SmallDisk:
 
 
 class LimitedDisk:
-    """Any disk, of which the gateway may use no more: no file of its may grow (RLIMIT_FSIZE)."""
+    """A disk of any kind that is full for the gateway: none of its files may grow (RLIMIT_FSIZE)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "disk"

@@ -93,7 +93,7 @@ def texts(node: ast.expr, function: Function) -> list[str]:
 
 
 def assigned(name: str, function: Function) -> Iterator[ast.expr]:
-    """Yield what a function assigns to a name."""
+    """Yield the values that a function assigns to a name."""
     for node in ast.walk(function):
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
             yield node.value

@@ -13,7 +13,7 @@ ACCOUNT = "bookshop"
 
 
 def make_signal(type: str = signal_types.ITEM_SHIPPED, *, account: str = ACCOUNT, id: int = 1, **fields: Any) -> Signal:
-    """A signal as parsed; `fields` are the payload's. Those with other fields have another identity."""
+    """Make a signal as parsed; `fields` are the payload's. Other fields make another identity."""
     payload = make_payload(type, **fields)
     sent = payload.get("datetime")
     return Signal(

@@ -1,4 +1,4 @@
-"""A fake Odoo: JSON-2 on 19, JSON-RPC on all, over records in memory. By hand, to look at what the sink does:
+"""A fake Odoo: JSON-2 on 19, JSON-RPC on all, over records in memory. By hand, to watch the sink:
 
 python -m tests.support.fake_odoo --port 8069 --any-order
 """
@@ -24,11 +24,11 @@ LOST = Answer(299)
 
 
 class FakeOdoo(Stub):
-    """`odoo` holds the records, `keys` whose each API key is. The user of KEY has Inventory/User unless `groups` says
+    """`odoo` holds the records, `keys` maps API keys to users. The user of KEY has Inventory/User unless `groups` says
     otherwise.
 
-    `database_down` answers as Odoo does while PostgreSQL is away. `late` keeps requests that will be committed
-    by `commit_late`, after their client has given up.
+    `database_down` answers as Odoo does while PostgreSQL is away. `late` keeps requests that `commit_late` commits
+    after their client has given up.
     """
 
     def __init__(self, version: int = 19, key: str = KEY, groups: tuple[str, ...] = ("inventory",)) -> None:

@@ -1,4 +1,4 @@
-"""A receiver of Standard Webhooks, which verifies each signature. By hand, to see what is sent:
+"""A receiver of Standard Webhooks, which verifies each signature. By hand, to see the requests:
 
 python -m tests.support.fake_receiver --port 8092
 """

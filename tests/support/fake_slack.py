@@ -1,4 +1,4 @@
-"""A fake of Slack's incoming webhooks and Web API, with its documented limits and errors. By hand, to see what is sent:
+"""A fake of Slack's incoming webhooks and Web API, with its documented limits and errors. By hand, to see the messages:
 
 python -m tests.support.fake_slack --port 8090
 """
@@ -36,7 +36,7 @@ Message = dict[str, Any]
 
 @dataclass
 class Channel:
-    """A channel of the Web API. `posts` are its messages by `ts`, and what deleted ones left."""
+    """A channel of the Web API. `posts` are its messages by `ts`, with the traces of deleted ones."""
 
     name: str
     archived: bool = False
@@ -52,8 +52,8 @@ class Channel:
 
 
 class FakeSlack(Stub):
-    """`messages` are those posted, as they are now. `paths` are the webhooks there are; `refusals` maps a webhook's
-    path or a method of the Web API to an error's answer.
+    """`messages` are the posted ones in their present form. `paths` are the existing webhooks. `refusals` maps a
+    webhook's path or a method of the Web API to an error's answer.
 
     `rate_limited` allows one message a second to each channel, by `clock`, after `burst` more.
     """
@@ -86,7 +86,7 @@ class FakeSlack(Stub):
         self.refusals[PATH] = Answer(status, code)
 
     def refuse_call(self, method: str, code: str) -> None:
-        """The same of a method of the Web API."""
+        """Refuse the next calls of a method of the Web API."""
         self.refusals[method] = failure(code)
 
     def answer(self, request: Request) -> Answer:
@@ -187,7 +187,7 @@ class FakeSlack(Stub):
 
 
 def failure(code: str) -> Answer:
-    """How the Web API says no: with status 200."""
+    """An error of the Web API, which has status 200."""
     return Answer(200, {"ok": False, "error": code})
 
 

@@ -1,4 +1,4 @@
-"""A store that only notes what it was given, for tests of what stands before it."""
+"""A store that only notes its calls, for tests of its callers."""
 
 from __future__ import annotations
 

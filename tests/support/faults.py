@@ -29,7 +29,7 @@ STATEMENTS = {
 """The writes of the path, each within a transaction, as SQLite has them."""
 
 SENT = "statement-sent"
-"""The same of PostgreSQL: what is sent is not waited for."""
+"""The fault point of PostgreSQL, where statements are sent without waiting."""
 
 POINTS: dict[str, tuple[Any, str, str]] = {
     "request-read": (Ingest, "_accept", "before"),
@@ -55,14 +55,14 @@ POINTS: dict[str, tuple[Any, str, str]] = {
 
 
 def points_on(store: str) -> list[str]:
-    """Those that a gateway on the store passes."""
+    """Return the fault points that a gateway on the store passes."""
     if store.startswith("postgresql:"):
         return [point for point, (owner, _, _) in POINTS.items() if owner not in STATEMENTS]
     return [point for point in POINTS if point != SENT]
 
 
 def die_at_call(number: int) -> Callable[[], None]:
-    """What kills this process when it is called for the `number`-th time."""
+    """Return a function that kills this process at its `number`-th call."""
     calls = 0
 
     def count() -> None:

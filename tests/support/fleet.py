@@ -1,4 +1,5 @@
-"""Gateways that share a PostgreSQL behind a balancer, each on its own network to it; and what can happen to them."""
+"""Gateways that share a PostgreSQL behind a balancer, each with its own network to it, and the events that befall
+them."""
 
 from __future__ import annotations
 
@@ -46,8 +47,8 @@ accounts:
 
 @dataclass(slots=True)
 class Stock:
-    """What was found after a run. `late` counts repeats that came after a later signal of their lane: a gateway that
-    was stopped while it held one sends it when it goes on."""
+    """Findings after a run. `late` counts repeats that came after a later signal of their lane: a gateway that was
+    stopped during a delivery sends it when it continues."""
 
     answered: int = 0
     events: Counter[str] = field(default_factory=Counter)
@@ -217,7 +218,7 @@ async def cut(fleet: Fleet) -> None:
 
 
 async def hang(fleet: Fleet) -> None:
-    """The same, and nothing says so."""
+    """Cut a gateway's network, so that connections hang and no error tells it."""
     network = fleet.rng.choice(fleet.networks)
     for proxy in network:
         proxy.hang()

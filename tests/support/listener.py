@@ -1,4 +1,4 @@
-"""A sender before a gateway's public listener, and what stands behind it."""
+"""A gateway's public listener with a store behind it and a sender before it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ON_BOTH_LOOPS = pytest.mark.parametrize(
     "loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
 )
-"""Those that `serve` may run on: each has transports of its own."""
+"""The event loops for `serve`: each has its own transports."""
 
 
 @dataclass
 class Gateway:
-    """What stands behind the listener, and a sender before it."""
+    """A listener with a fake store behind it, and a sender before it."""
 
     store: Store
     ingest: Ingest

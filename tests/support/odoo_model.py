@@ -258,7 +258,7 @@ class OdooModel(Records):
         return wizard("ir.actions.report", "Delivery slip") if self.wizard_after else True
 
     def ship(self, transfer: Row, shipped: list[Row], rest: list[Row]) -> None:
-        """Make moves done, and a backorder of what is left."""
+        """Finish moves, and make a backorder of the rest."""
         left = [dict(m, quantity=0.0) for m in shipped if m["quantity"] < m["product_uom_qty"]]
         if rest or left:
             back = self.add_transfer(transfer["sale_id"], transfer["picking_type_code"], transfer["id"])

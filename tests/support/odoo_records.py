@@ -1,4 +1,4 @@
-"""Odoo's records in memory: tables, orders made for a test, domains and what is read of a row."""
+"""Odoo's records in memory: tables, orders made for a test, domains, and the fields that are read of a row."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ SUBTYPES = {"mail.mt_comment": 1, "mail.mt_note": 2}
 
 
 class OdooError(Exception):
-    """What a method raises: the HTTP status of JSON-2, the exception's name and its message."""
+    """An error that a method raises: the HTTP status of JSON-2, the exception's name and its message."""
 
     def __init__(self, status: int, name: str, message: str) -> None:
         self.status = status
@@ -184,11 +184,11 @@ class Records:
         return self.tables[model][number]
 
     def rows(self, model: str, /, **equal: Any) -> list[Row]:
-        """The rows whose fields are as given, oldest first."""
+        """Return the rows with these values, oldest first."""
         return [row for row in self.tables[model].values() if all(row[k] == v for k, v in equal.items())]
 
     def notes(self, order: int) -> list[Row]:
-        """What was posted, without Odoo's own notice of the order's making."""
+        """Return the posted messages, without Odoo's own notice that the order was made."""
         return self.rows("mail.message", model="sale.order", res_id=order, message_type="comment")
 
     def activities(self, order: int) -> list[Row]:
@@ -241,7 +241,7 @@ class Records:
         return shown
 
     def check_path(self, model: str, path: str) -> None:
-        """Refuse a dotted path of which a field is not there."""
+        """Refuse a dotted path with a field that does not exist."""
         name, _, rest = path.partition(".")
         if not self.has_field(model, name):
             raise value_error(f"Invalid field {model}.{name} in condition")
@@ -265,7 +265,7 @@ class Records:
         return self.value(related, self.row(related, value), rest) if value else False
 
     def matches(self, model: str, row: Row, domain: list[Any]) -> bool:
-        """Whether a row is in a domain: Polish notation, `&` between what has no operator."""
+        """Return True if a row is in a domain: Polish notation, `&` between terms without an operator."""
         stack: list[bool] = []
         for term in reversed(domain):
             if term in ("|", "&"):

@@ -56,7 +56,7 @@ def anchors(page: str) -> set[str]:
 
 
 def paths(page: str) -> Iterator[str]:
-    """Yield what stands in backticks and reads as a path of a file or folder: with a slash, or an ending we use."""
+    """Yield the texts in backticks that read as a path: with a slash, or a usual ending."""
     prose = re.sub(r"```.*?```", "", page, flags=re.DOTALL)
     for text in re.findall(r"`([^`\s]+)`", prose):
         if re.fullmatch(r"[\w.*-]*[a-z][\w.*-]*(/[\w.*-]+)*/?", text) and (

@@ -53,7 +53,7 @@ SANDBOX: dict[str, Any] = {
     "shipping_option": "postal",
     "datetime": "2024-05-02T09:14:07+00:00",
 }
-"""What the vendor's sandbox sends, without a key."""
+"""A signal of the vendor's sandbox, without a key."""
 
 
 def example(name: str = "ItemShipped", **changes: Any) -> dict[str, Any]:

@@ -32,8 +32,8 @@ server_round_robin = 1
 server_idle_timeout = 1
 max_client_conn = 500
 """
-"""Two sessions for the four connections of a gateway, which can't but share them, and each transaction takes the other:
-what is left in a session is missed, or found by somebody else."""
+"""Server sessions for the four connections of a gateway. With two, each transaction gets another session, so a test
+finds anything that the gateway leaves in one."""
 
 
 class Pooler:

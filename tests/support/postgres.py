@@ -22,7 +22,7 @@ with warnings.catch_warnings():
 
 BINARIES = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
 USER = "nobody"
-"""Who the server runs as where the tests run as root, which it refuses."""
+"""The user that runs the server if the tests run as root, which PostgreSQL refuses."""
 SETTINGS = {"max_connections": "500", "listen_addresses": "", "fsync": "off", "timezone": "UTC"}
 """Nobody cuts the power here, so nothing need be synced; the benchmark's server has it on."""
 DEADLINE = 60.0
@@ -142,7 +142,7 @@ class Server:
         return psycopg.connect(url, autocommit=True)
 
     def execute_at(self, url: str, statement: str) -> list[tuple[object, ...]]:
-        """What a statement gives in the place at the URL."""
+        """Return the rows of a statement in the place at the URL."""
         with psycopg.connect(url, autocommit=True) as connection:
             cursor = connection.execute(statement.encode())
             return cursor.fetchall() if cursor.description else []

@@ -23,8 +23,8 @@ _ports = itertools.count(os.getpid() * 100)
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody uses now, nor soon: none that the system gives to whoever asks for any, and
-    none that the other process of the tests takes from here at the same time, each having 10,000 of its own."""
+    """Return a free port of 127.0.0.1. It is none that the system hands out. Each of the tests' two processes has
+    10,000 ports of its own."""
     while True:
         port = _part + next(_ports) % 10_000
         with suppress(OSError), socket.socket() as probe:
@@ -48,7 +48,7 @@ def run_cli(
 
 
 def copy_checkout(target: Path) -> None:
-    """Copy what belongs to the project, without what a build or a run left behind."""
+    """Copy the project's own files, without results of builds and runs."""
     left_out = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist", "data", "exports")
     shutil.copytree(ROOT, target, ignore=left_out)
 
@@ -58,8 +58,8 @@ def environment(extra: Mapping[str, str] | None) -> dict[str, str]:
 
 
 class Gateway:
-    """`cloudsignal serve` in `directory`, on the `gateway.yaml` there. `log` is all that its runs have written.
-    `program` is what stands between `python -m` and `serve`, `words` what stands after."""
+    """`cloudsignal serve` in `directory`, on the `gateway.yaml` there. `log` has the output of all its runs. `program`
+    stands between `python -m` and `serve`, `words` after it."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Gateway:
         return self._end(None)
 
     def _write_log(self, process: subprocess.Popen[str], started: Future[dict[str, str]]) -> None:
-        """Copy what the process writes, so that it never waits for us, and look for the line that says it is up."""
+        """Copy the process's output, so that it never blocks, and look for the line that says it is up."""
         assert process.stderr is not None
         with self.log.open("a") as log:
             for line in process.stderr:

@@ -27,9 +27,9 @@ def at_socket(path: str) -> Connect:
 
 
 class Proxy:
-    """Listens on a port of 127.0.0.1 and passes each connection to one of the targets, drawn by `rng`; where that does
-    not answer, to another. `delay` is in seconds for each piece that passes. `turns` has for each connection how
-    often an answer followed on what was sent."""
+    """A proxy on a port of 127.0.0.1. It passes each connection to one of the targets, drawn by `rng`, or to another if
+    that does not answer. `delay` is in seconds for each piece that passes. `turns` counts for each connection the
+    changes of direction."""
 
     def __init__(self, targets: Sequence[Connect], port: int, rng: random.Random | None = None) -> None:
         self.port = port
@@ -113,7 +113,8 @@ class Proxy:
         return None
 
     def _count_turns(self) -> Callable[[bool], None]:
-        """What is told, of a new connection, each time that one side has spoken: whether it is the one that answers."""
+        """Return a function to call each time that a side of a new connection speaks: with True for the answering
+        side."""
         number, asked = len(self.turns), False
         self.turns.append(0)
 

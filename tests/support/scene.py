@@ -1,4 +1,4 @@
-"""A gateway in a process of its own, its sender, its targets and its operators: what the tests of faults share."""
+"""A gateway in a process of its own, with its sender, targets and operators, for the tests of faults."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Answer(NamedTuple):
 class Scene:
     """A folder with a gateway. `routes` maps accounts to their routes (name, and the route as YAML, less `retry`).
 
-    What `send` was answered 200 is owed: `check_custody` asserts that it is in the store and at the recorder.
+    Each signal that was answered 200 is owed: `check_custody` asserts that it is in the store and at the recorder.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Scene:
                 assert gateway.terminate() == 0
 
     def refused_start(self) -> str:
-        """Start a gateway that must not come up: what it says."""
+        """Start a gateway that must not come up; return its output."""
         result = run_cli("serve", "--config", "gateway.yaml", cwd=self.folder, env=self.env)
         assert result.returncode == 1, result.stderr
         assert "Traceback" not in result.stderr
@@ -100,7 +100,7 @@ class Scene:
     # -- the sender
 
     def send(self, number: int, account: str = "bookshop", order: str = "1000") -> Answer:
-        """Post the signal of that number, and hold the answer to what every sender is promised."""
+        """Post the signal of that number, and hold the answer to the promises that every sender gets."""
         payload = example(order=order, item=str(number))
         answer = fetch(f"{self.gateway.url}/signals/{account}", request(payload))
         assert answer.code in (200, 503), answer
@@ -126,7 +126,7 @@ class Scene:
     # -- operators
 
     def cli(self, *words: str, code: int = 0) -> str:
-        """What a command says, which must end with this exit code."""
+        """Return the output of a command, which must end with this exit code."""
         result = run_cli(*words, "--config", "gateway.yaml", cwd=self.folder, env=self.env)
         assert result.returncode == code, result.stdout + result.stderr
         assert "Traceback" not in result.stderr
@@ -156,7 +156,7 @@ class Scene:
     # -- custody
 
     def rows(self, query: str) -> list[Any]:
-        """What a query finds in the store, now."""
+        """Return the rows of a query in the store, now."""
         with closing(sqlite3.connect(f"file:{self.store}?mode=ro", uri=True)) as db:
             return db.execute(query).fetchall()
 
@@ -164,7 +164,7 @@ class Scene:
         return Counter(state for (state,) in self.rows("SELECT state FROM deliveries"))
 
     def recorded(self) -> Counter[int]:
-        """How often each signal arrived at the recorder, by id."""
+        """Return the number of arrivals of each signal at the recorder, by id."""
         path = self.folder / "erp.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         return Counter(json.loads(line)["id"] for line in lines)

@@ -30,7 +30,8 @@ RIGHTS = ("sale.sale", "sale.line", "stock.move", OUT, DROP, "product.product")
 
 
 class TrytonError(Exception):
-    """`name` is that of Tryton's exception, "" for an error of the server's own; `told` is what it says."""
+    """An error as Tryton tells it. `name` is its exception's, "" for an error of the server's own; `told` is its
+    message."""
 
     def __init__(self, name: str, *told: str) -> None:
         self.name = name
@@ -70,7 +71,7 @@ class TrytonModel:
     # -- the office's work
 
     def sell(self, reference: str, *lines: tuple[str, float], state: str = "processing", **options: Any) -> int:
-        """A sale of those codes and quantities. `kind` is the shipment's model, `stocked` the codes in stock."""
+        """Make a sale of these codes and quantities. `kind` is the shipment's model, `stocked` the codes in stock."""
         sale = self.add("sale.sale", reference=reference, number="", state=state)
         self.row("sale.sale", sale)["number"] = f"S{sale:05}"
         kind = "service" if options.get("kind") == "service" else "goods"
@@ -82,7 +83,7 @@ class TrytonModel:
         return sale
 
     def process(self, sale: int, kind: str = OUT, direct: bool = False) -> None:
-        """Make a shipment of what no shipment brings yet."""
+        """Make a shipment of everything that no shipment has yet."""
         missing = {line["id"]: self.missing(line) for line in self.rows("sale.line") if line["sale"] == sale}
         if not any(quantity > 0 for quantity in missing.values()):
             return
@@ -228,7 +229,7 @@ def pick(row: Row, field: str) -> Any:
 
 
 def matches(row: Row, domain: Sequence[Any]) -> bool:
-    """Whether a row is in a domain of the shapes that the sink uses."""
+    """Return True if a row is in a domain of the forms that the sink uses."""
     if domain and domain[0] == "OR":
         return any(matches(row, [clause]) for clause in domain[1:])
     return all(fits(row, *clause[:3]) for clause in domain)

@@ -57,7 +57,7 @@ def digest(*parts: str | bytes) -> str:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Others who build the same wait, and find it built."""
+    """Lock a build. Others that build the same wait, and find it built."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -83,7 +83,7 @@ class Build:
         return str(self.venv / "bin" / "python")
 
     def ensure(self) -> None:
-        """Build what is missing. Raises NotInstallable; what fails then fails the tests."""
+        """Build the missing parts. Raises NotInstallable; any later failure fails the tests."""
         with locked(self.cache / f"{self.venv.name}.lock"):
             if not (self.venv / "built").exists():
                 self.install()
@@ -129,7 +129,7 @@ def write_config(folder: Path, port: int) -> Path:
 
 
 class TrytonError(Exception):
-    """What the server answered to a call of the tests' own."""
+    """The server's answer to a call of the tests' own."""
 
 
 class Tryton:
@@ -228,7 +228,7 @@ class Tryton:
         return self._facts
 
     def sell(self, reference: str, *lines: tuple[str, float], until: str = "confirm", **fields: Any) -> int:
-        """A sale of those products and quantities; `until` is the last button pressed, "" for a draft."""
+        """Make a sale of these products and quantities; `until` is the last button pressed, "" for a draft."""
         return self.sell_many([reference], lines, until, **fields)[0]
 
     def sell_many(
@@ -257,7 +257,7 @@ class Tryton:
         return [row["id"] for row in self.search("sale.line", [["sale", "=", sale]])]
 
     def purchase(self) -> None:
-        """Order at the printer what has been sold to be dropped: that makes the drop shipments."""
+        """Order the drop shipments of sold products at the printer."""
         requests = [row["id"] for row in self.search("purchase.request", [["state", "=", "draft"]])]
         session, start, _ = self.call("wizard.purchase.request.create_purchase.create", {})
         context = {"active_model": "purchase.request", "active_ids": requests, "active_id": requests[0]}
@@ -290,7 +290,7 @@ class Tryton:
         return [row["message"] for row in self.search("ir.note", [["resource", "=", f"sale.sale,{sale}"]], "message")]
 
     def shipments(self, sale: int) -> list[dict[str, Any]]:
-        """The sale's shipments with what they bring: `tracking`, `state`, and `brings`, quantities by product."""
+        """Return the sale's shipments with `tracking`, `state`, and `brings`: quantities by product."""
         moves = self.search(
             "stock.move", [["origin.sale", "=", sale, "sale.line"]], "shipment", "quantity", "product.code", "state"
         )
@@ -308,7 +308,7 @@ class Tryton:
         return {"model": model, "id": id, "state": row["state"], "tracking": row[field] or ""}
 
     def picture(self, sale: int) -> tuple[Any, ...]:
-        """How the order stands, without the ids that differ from order to order."""
+        """Return the order's state, without the ids that differ from order to order."""
         (row,) = self.search("sale.sale", [["id", "=", sale]], "state", "shipment_state")
         shipments = sorted(
             (each["state"], sorted(each["tracking"].split(",")), sorted(each["brings"].items()))

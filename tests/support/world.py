@@ -1,8 +1,8 @@
-"""Runs a gateway in a world that a test turns: `python -m tests.support.world FILE serve --config …`.
+"""Runs a gateway in a world that a test controls: `python -m tests.support.world FILE serve --config …`.
 
-FILE holds a JSON object, read whenever the gateway looks: `clock`, how many seconds the computer's clock is wrong;
-`names`, what the name server does: answers as the real one, "hang", or "known", with this computer's address; `check`,
-how many seconds the check of the store takes longer. The product knows nothing of this.
+FILE holds a JSON object, read whenever the gateway looks. `clock` is the error of the computer's clock in seconds.
+`names` is the name server's behaviour: answers as the real one, "hang", or "known", with this computer's address.
+`check` is the additional time of the store's check in seconds. The product knows nothing of this.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 
 class World:
-    """What the file says now."""
+    """Return the file's content now."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
