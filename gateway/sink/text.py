@@ -49,10 +49,10 @@ def compose_note(delivery: Delivery, remarks: Iterable[str], *marks: str) -> str
     return " ".join([*told, f"Print order {one_line(delivery.signal.order) or '?'}.", *marks])
 
 
-def one_line(text: str) -> str:
-    """Return text as one line, cut if very long, without control characters, which an ERP's database may refuse."""
+def one_line(text: str, limit: int = MAX_FIELD_LENGTH) -> str:
+    """Return text as one line of at most `limit` characters, without control characters: databases may refuse them."""
     line = " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", " ", text).split())
-    return line if len(line) <= MAX_FIELD_LENGTH else f"{line[: MAX_FIELD_LENGTH - 1]}…"
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"
 
 
 def first_line(message: object, secrets: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""Apprise, kept quiet: what a URL leads to, and whether a message got there. Everything here blocks."""
+"""Services that Apprise knows, with Apprise's own logging switched off. Everything here blocks."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import apprise
 
 for name in ("apprise", "urllib3", "requests_oauthlib", "oauthlib"):
-    # They write URLs, paths and answers, which hold a service's tokens in forms that no redactor knows.
+    # Their logs hold URLs, paths and answers with a service's tokens, in forms that no redactor knows.
     logging.getLogger(name).propagate = False
     logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is told; `kind` is Apprise's: info, warning or failure."""
+    """A message; `kind` is Apprise's: info, warning or failure."""
 
     title: str
     body: str
@@ -24,7 +24,7 @@ class Message:
 
 
 class Service:
-    """One URL's service. `label` names its kind and its place in the list, and none of its secrets."""
+    """One URL's service. `label` names its kind and its place in the list, without its secrets."""
 
     def __init__(self, url: str, number: int) -> None:
         asset = apprise.AppriseAsset(app_id="CloudSignal", app_desc="CloudSignal Gateway", app_url="")
@@ -32,8 +32,8 @@ class Service:
         self._apprise.add(url)
         self.label = f"urls[{number}] ({self._apprise[0].service_name})"
 
-    def tell(self, message: Message, seconds: float) -> str:
-        """Send it; "" once the service has taken it, else what is known of why it has not."""
+    def send(self, message: Message, seconds: float) -> str:
+        """Send a message. Return "" if the service took it, else the known reason."""
         result = self._apprise.notify(
             body=message.body,
             title=message.title,
@@ -43,11 +43,11 @@ class Service:
         )
         if result:
             return ""
-        # Apprise's own words may repeat what it was answered, so only the status is taken from them.
+        # Apprise's own texts may repeat the answer, which may hold secrets, so only the status is taken from them.
         codes = [code for entry in result.logs() for code in re.findall(r"error=(\d{3})\b", entry.message)]
         return f"answered {codes[-1]}" if codes else "did not take it"
 
 
 def is_known(url: str) -> bool:
-    """Whether Apprise knows what to do with a URL."""
+    """Return True if Apprise knows the URL's scheme and can read the URL."""
     return apprise.Apprise.instantiate(url) is not None

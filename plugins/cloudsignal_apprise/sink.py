@@ -1,4 +1,4 @@
-"""The sink: each delivery told to each service once, on a thread of its own."""
+"""The sink: sends each delivery to each service once, on a thread of its own."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cloudsignal_apprise.services import Message, Service, is_known
 from cloudsignal_apprise.text import BODY, TITLE, fill, template
 from gateway.sink import ALERTS, Check, Context, Delivery, RetryLater, Secret, SecretValue, Sink, signal_type
 
-AT_MOST = 20
-LONGEST = 50.0
-"""Seconds that one service gets: below the attempt's time."""
+MAX_URLS = 20
+SERVICE_TIMEOUT = 50.0
+"""Seconds that one service gets. Two silent services still fit into an attempt (120 s)."""
 KINDS = {
     "info": apprise.NotifyType.INFO,
     "warning": apprise.NotifyType.WARNING,
@@ -25,29 +25,30 @@ KINDS = {
 }
 """Apprise's kind of message for each severity."""
 
-MOST_RECENT = 200
-"""Deliveries remembered at the most, with the services that took them."""
+MAX_REMEMBERED = 200
+"""Deliveries remembered with the services that took them. As one runs at a time, only retries need the memory."""
 
 
 def service_url(value: str) -> str:
+    """Check a URL of a service that Apprise knows."""
     if not is_known(value):
         raise vol.Invalid("expected a URL that Apprise knows, such as mailto://user:password@example.com")
     return value
 
 
 def service_urls(value: object) -> tuple[SecretValue, ...]:
-    """One, or a list."""
+    """Check a URL, or a list of them."""
     entries = value if isinstance(value, (list, tuple)) else [value]
-    if not 1 <= len(entries) <= AT_MOST:
-        raise vol.Invalid(f"expected a URL, or a list of at most {AT_MOST}")
+    if not 1 <= len(entries) <= MAX_URLS:
+        raise vol.Invalid(f"expected a URL, or a list of at most {MAX_URLS}")
     return tuple(map(Secret(service_url), entries))
 
 
 class AppriseSink(Sink):
-    """Tells services by Apprise, which says whether one took the message, and little of why not.
+    """Sends messages through Apprise, which tells if a service took one, but seldom the reason if not.
 
-    `state` has which services took the latest deliveries: where one fails, the others are not told again. A message
-    whose answer was lost may be there twice, for the services can't tell.
+    `state` has the services that took the latest deliveries: if one service fails, the others get no second message.
+    A message may still arrive twice if its answer was lost, because services do not recognise repeated messages.
     """
 
     name = "apprise"
@@ -65,47 +66,49 @@ class AppriseSink(Sink):
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         super().__init__(options, context)
         self._services = [Service(url.reveal(), number) for number, url in enumerate(options["urls"])]
-        # One, since Apprise paces a service's messages by sleeping; of its own, so that it holds up nobody else.
+        # One thread, because Apprise sleeps to keep a service's rate limit; its own, so that it delays no other sink.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="apprise")
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Tell each service that was not told yet; RetryLater where one did not take it."""
+        """Send to each service that has not taken the delivery yet. Raises RetryLater if one does not take it."""
         message = self.message(delivery)
         failed = []
         for service in self._services:
-            told = self._told(delivery)
-            if service.label in told:
+            done = self._done(delivery)
+            if service.label in done:
                 continue
             reason = await self._run(service, message)
             if reason:
                 failed.append(f"{service.label} {reason}")
             else:
-                self._remember(delivery, [*told, service.label])
+                self._remember(delivery, [*done, service.label])
         if failed:
             raise RetryLater("; ".join(failed))
 
     def message(self, delivery: Delivery) -> Message:
+        """Return the message for a delivery."""
         kind = KINDS[signal_type(delivery.signal.type).severity]
         return Message(fill(self.settings["title"], delivery), fill(self.settings["body"], delivery), kind)
 
     async def _run(self, service: Service, message: Message) -> str:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, service.tell, message, LONGEST)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, service.send, message, SERVICE_TIMEOUT)
 
-    def _told(self, delivery: Delivery) -> list[str]:
-        told: list[str] = self.state.get("told", {}).get(delivery.stamp, [])
-        return told
+    def _done(self, delivery: Delivery) -> list[str]:
+        done: list[str] = self.state.get("told", {}).get(delivery.stamp, [])
+        return done
 
     def _remember(self, delivery: Delivery, labels: list[str]) -> None:
         kept = {**self.state.get("told", {}), delivery.stamp: labels}
-        self.state.set("told", dict(list(kept.items())[-MOST_RECENT:]))
+        self.state.set("told", dict(list(kept.items())[-MAX_REMEMBERED:]))
 
     async def check(self) -> Check:
-        """That the URLs are understood. No service can be asked without telling it something."""
+        """Report that the URLs are valid. No service can be asked without sending it a message."""
         labels = (
-            f"{service.label}: understood; that it takes messages shows with the first" for service in self._services
+            f"{service.label}: the URL is valid; the first message will show if it takes messages"
+            for service in self._services
         )
         return Check(True, tuple(labels))
 
     async def close(self) -> None:
-        """Let go of the thread; a message that is being sent is."""
+        """End the thread after the message that it is sending."""
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""The message's title and body: templates, whose `{names}` stand for what is known of the signal."""
+"""The message's title and body: templates with placeholders such as `{order}` for the signal's fields."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import voluptuous as vol
 
-from gateway.sink import Delivery
+from gateway.sink import Delivery, one_line
 
 NAMES = (
     "type",
@@ -23,7 +23,10 @@ NAMES = (
     "url",
     "time",
 )
-BRACED = re.compile(r"\{(\w*)\}")
+MAX_VALUE = 5000
+"""Characters of a value in a message: the longest cause or message that the gateway accepts, and room for words."""
+
+PLACEHOLDER = re.compile(r"\{(\w*)\}")
 
 TITLE = "{type}: {order_reference}"
 BODY = """\
@@ -40,28 +43,28 @@ Time: {time}
 
 
 def template(value: object) -> str:
-    """Text in which each name in braces is known."""
+    """Check a template: text with no placeholders but the known ones."""
     if not isinstance(value, str) or not value.strip():
         raise vol.Invalid("expected text")
-    if set(BRACED.findall(value)) - set(NAMES):
+    if set(PLACEHOLDER.findall(value)) - set(NAMES):
         raise vol.Invalid(f"expected no names in braces but: {', '.join(NAMES)}")
     return value
 
 
 def fill(template: str, delivery: Delivery) -> str:
-    """The template filled; a line whose names all stand for nothing is left out."""
-    known = describe(delivery)
+    """Fill a template. A line is left out if it has placeholders and all of them are empty."""
+    values = values_of(delivery)
     lines = []
     for line in template.splitlines():
-        names = BRACED.findall(line)
-        if not names or any(known[name] for name in names):
-            filled = BRACED.sub(lambda match: known[match[1]], line)
+        names = PLACEHOLDER.findall(line)
+        if not names or any(values[name] for name in names):
+            filled = PLACEHOLDER.sub(lambda match: values[match[1]], line)
             lines.append(filled.replace(" ()", "").rstrip())
     return "\n".join(lines)
 
 
-def describe(delivery: Delivery) -> dict[str, str]:
-    """A text a name; what the sender wrote is put on one line, without control characters."""
+def values_of(delivery: Delivery) -> dict[str, str]:
+    """Return the value of each placeholder: one line, without control characters."""
     signal = delivery.signal
     texts = {
         **{name: signal.text(name) for name in NAMES},
@@ -74,4 +77,4 @@ def describe(delivery: Delivery) -> dict[str, str]:
         "cause": signal.cause,
         "time": signal.at.strftime("%Y-%m-%d %H:%M UTC"),
     }
-    return {name: " ".join(re.sub(r"[\x00-\x1f\x7f-\x9f]", " ", text).split()) for name, text in texts.items()}
+    return {name: one_line(text, MAX_VALUE) for name, text in texts.items()}

@@ -1,4 +1,4 @@
-"""Messages in a Slack channel about what went wrong. See README.md."""
+"""Messages in Slack channels, for print errors and cancellations by default. See README.md."""
 
 from cloudsignal_slack.sink import SlackSink
 

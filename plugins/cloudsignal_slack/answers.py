@@ -1,4 +1,4 @@
-"""What Slack's answers mean.
+"""Slack's answers, and the result that each means for a delivery.
 
 Sources: Slack's "Sending messages using incoming webhooks" and its changelog of 2016-05-17 (codes and statuses of
 webhooks); the error tables of chat.postMessage, chat.update and auth.test; "Rate limits" (429 with Retry-After).
@@ -11,7 +11,7 @@ from typing import Any
 
 from gateway.sink import Misconfigured, Permanent, Response, RetryLater
 
-TO_MEND = {
+WEBHOOK_MISCONFIGURED = {
     "action_prohibited": "the workspace's admins do not allow this webhook to post there",
     "posting_to_general_channel_denied": "the workspace's admins do not allow apps to post there",
     "channel_not_found": "the webhook's channel is gone: make a new webhook",
@@ -24,12 +24,12 @@ TO_MEND = {
     "no_team": "there is no such workspace: look at webhook_url",
     "team_disabled": "the workspace is disabled",
 }
-"""Codes of webhooks that stay until a person acts, and how."""
+"""Error codes of webhooks that last until a person acts, each with the remedy."""
 
-NOTHING_TO_POST = frozenset({"no_text", "missing_text", "missing_text_or_fallback_or_attachments"})
-"""How Slack refuses a webhook's message with nothing in it."""
+EMPTY_MESSAGE = frozenset({"no_text", "missing_text", "missing_text_or_fallback_or_attachments"})
+"""Error codes for an empty message, which show that the webhook exists."""
 
-BOT_TO_MEND = {
+BOT_MISCONFIGURED = {
     **dict.fromkeys(("invalid_auth", "not_authed"), "the token is not right"),
     **dict.fromkeys(
         ("account_inactive", "token_revoked", "token_expired"), "the token has ended: install the app again"
@@ -50,9 +50,9 @@ BOT_TO_MEND = {
     **dict.fromkeys(("enterprise_is_restricted", "two_factor_setup_required"), "the workspace restricts the app"),
     **dict.fromkeys(("method_deprecated", "deprecated_endpoint", "unknown_method"), "look at api_url"),
 }
-"""The same of the Web API."""
+"""Error codes of the Web API that last until a person acts, each with the remedy."""
 
-REFUSED = frozenset(
+BOT_PERMANENT = frozenset(
     {
         "invalid_blocks",
         "invalid_blocks_format",
@@ -67,7 +67,7 @@ REFUSED = frozenset(
         "no_text",
     }
 )
-"""Codes of the Web API that stay with the message."""
+"""Error codes of the Web API that are due to the message itself: it is a dead letter."""
 
 THREAD_GONE = frozenset(
     {
@@ -79,25 +79,25 @@ THREAD_GONE = frozenset(
         "thread_not_found",
     }
 )
-"""Somebody deleted or locked the thread's root, or it is too old to edit."""
+"""Error codes for a thread with a root that was deleted or locked, or is too old to edit."""
 
 
 class ThreadGone(Exception):
-    """The thread can't be used any more."""
+    """The thread can't be used any more; the order needs a new one."""
 
 
 def code_of(response: Response) -> str:
-    """The error code that Slack answers a webhook as plain text; "" where the body is anything else."""
+    """Return the error code in a webhook's answer, which is plain text; "" for any other body."""
     return as_code(response.text.strip())
 
 
 def as_code(value: object) -> str:
-    """A value that is shaped as Slack's codes are; "" for anything else, which may be a secret sent back."""
+    """Return a value that looks like an error code, "" for any other: it may be a secret that was sent back."""
     return value if isinstance(value, str) and re.fullmatch(r"[a-z]+(_[a-z]+){0,7}", value) else ""
 
 
 def judge(response: Response, now: float) -> None:
-    """Return where the webhook's message was taken; else raise RetryLater, Permanent or Misconfigured.
+    """Return if the webhook took the message; else raise RetryLater, Permanent or Misconfigured.
 
     `now` is in seconds since the epoch, for a Retry-After that is a date.
     """
@@ -105,8 +105,8 @@ def judge(response: Response, now: float) -> None:
     answered = f"Slack answered {status} {code}".rstrip()
     if status == 200 and response.text.strip() == "ok":
         return
-    if code in TO_MEND:
-        raise Misconfigured(f"{answered}: {TO_MEND[code]}")
+    if code in WEBHOOK_MISCONFIGURED:
+        raise Misconfigured(f"{answered}: {WEBHOOK_MISCONFIGURED[code]}")
     judge_status(response, now, answered, "webhook_url")
     if status in (400, 413):
         raise Permanent(answered)
@@ -114,26 +114,26 @@ def judge(response: Response, now: float) -> None:
 
 
 def judge_call(response: Response, now: float) -> dict[str, Any]:
-    """What the Web API answered a call that went well; else raise as `judge` does, or ThreadGone."""
+    """Return the Web API's answer to a successful call; else raise as `judge` does, or ThreadGone."""
     if response.status == 200 and response.is_json:
         body = response.json()
         if isinstance(body, dict) and body.get("ok") is True:
             return body
         code = as_code(body.get("error")) if isinstance(body, dict) else ""
         answered = f"Slack answered {code or 'no code'}"
-        if code in BOT_TO_MEND:
-            raise Misconfigured(f"{answered}: {BOT_TO_MEND[code]}")
+        if code in BOT_MISCONFIGURED:
+            raise Misconfigured(f"{answered}: {BOT_MISCONFIGURED[code]}")
         if code in THREAD_GONE:
             raise ThreadGone(answered)
-        # What is not known may pass, and is given up in time; a route must not be held up for ever by one message.
-        raise (Permanent if code in REFUSED else RetryLater)(answered)
+        # An unknown code may be temporary, so it is retried. The route's retry settings end it.
+        raise (Permanent if code in BOT_PERMANENT else RetryLater)(answered)
     answered = f"Slack answered {response.status}"
     judge_status(response, now, answered, "api_url")
     raise Misconfigured(f"{answered}: look at api_url and token")
 
 
 def judge_status(response: Response, now: float, answered: str, option: str) -> None:
-    """Raise for a status that says it all."""
+    """Raise for a status that needs no look at the error code."""
     response.raise_for_retry(now)
     if response.status >= 500:
         raise RetryLater(answered, response.retry_after(now))

@@ -1,5 +1,4 @@
-"""A signal as a message, and an order's state as the root of its thread: Block Kit, with a plain text for
-notifications."""
+"""Messages in Slack's Block Kit, with a plain text for notifications: for a signal, and for the root of a thread."""
 
 from __future__ import annotations
 
@@ -16,69 +15,71 @@ from slack_sdk.models.blocks import (
     SectionBlock,
 )
 
-from cloudsignal_slack.text import escape, one_line
-from gateway.sink import Delivery, Signal, signal_type
+from cloudsignal_slack.text import escape
+from gateway.sink import Delivery, Signal, one_line, signal_type
 
-HEADER = HeaderBlock.text_max_length
-SECTION = SectionBlock.text_max_length
-FIELD = 600
-"""Of the 2000 characters that a section's field may have: more is no overview."""
-FALLBACK = 1000
+MAX_HEADER = HeaderBlock.text_max_length
+MAX_SECTION = SectionBlock.text_max_length
+MAX_FIELD = 600
+"""Characters of a field. Slack allows 2,000, but a longer field hides the others."""
+MAX_FALLBACK = 1000
+"""Characters of the plain text, which notifications cut much earlier."""
 Message = dict[str, Any]
 
 
 def build_message(delivery: Delivery, mentions: Sequence[str] = (), link: str = "") -> Message:
-    """What is said of a signal. `mentions` are in Slack's syntax, `link` is the order's page.
+    """Return the message for a signal. `mentions` are in Slack's syntax, `link` is the order's page.
 
-    Raises slack_sdk's SlackObjectFormationError where a block were beyond Slack's limits.
+    Raises slack_sdk's SlackObjectFormationError if a block is beyond Slack's limits.
     """
     signal = delivery.signal
-    blocks = [heading(headline(signal)), *mentioned(mentions)]
+    blocks = [heading(headline(signal)), *mention_blocks(mentions)]
     blocks.append(SectionBlock(fields=[markdown(f"*{name}*\n{text}") for name, text in fields(signal)]))
-    blocks.extend(SectionBlock(text=markdown(text)) for text in told(signal))
+    blocks.extend(SectionBlock(text=markdown(text)) for text in cause_and_message(signal))
     late = "came late" if delivery.overtaken else ""
     blocks.append(footer(f"{signal.account} · {delivery.route} · signal {signal.id}", link, late))
-    return as_message(summary(signal), blocks)
+    return make_message(summary(signal), blocks)
 
 
 def build_root(delivery: Delivery, mentions: Sequence[str] = (), link: str = "") -> Message:
-    """How far the order is, on top of its thread: as its furthest signal says, whichever came last."""
+    """Return the root message of an order's thread: the order's state, by its furthest signal."""
     signal = delivery.signal
-    line = titled(delivery.furthest, signal)
+    line = headline_of_type(delivery.furthest, signal)
     known = {"Account": signal.account, "Order reference": signal.order_reference, "Order": signal.order}
-    shown = [(name, escape(one_line(text), FIELD)) for name, text in known.items() if one_line(text)]
-    blocks = [heading(line), *mentioned(mentions)]
+    shown = [(name, escape(one_line(text), MAX_FIELD)) for name, text in known.items() if one_line(text)]
+    blocks = [heading(line), *mention_blocks(mentions)]
     blocks.append(
-        SectionBlock(fields=[markdown(f"*{name}*\n{text}") for name, text in [*shown, ("Last", when(signal))]])
+        SectionBlock(fields=[markdown(f"*{name}*\n{text}") for name, text in [*shown, ("Last", local_time(signal))]])
     )
     if not delivery.overtaken:
-        blocks.extend(SectionBlock(text=markdown(text)) for text in told(signal))
+        blocks.extend(SectionBlock(text=markdown(text)) for text in cause_and_message(signal))
     blocks.append(footer(f"{signal.account} · {delivery.route} · every signal is in the thread", link))
-    return as_message(f"{line} ({signal.account})", blocks)
+    return make_message(f"{line} ({signal.account})", blocks)
 
 
-def as_message(text: str, blocks: Sequence[Block]) -> Message:
-    return {"text": escape(text, FALLBACK), "blocks": [block.to_dict() for block in blocks]}
+def make_message(text: str, blocks: Sequence[Block]) -> Message:
+    """Return a message with blocks, and a text for notifications."""
+    return {"text": escape(text, MAX_FALLBACK), "blocks": [block.to_dict() for block in blocks]}
 
 
 # -- blocks
 
 
 def heading(text: str) -> Block:
-    return HeaderBlock(text=PlainTextObject(text=escape(text, HEADER), emoji=False))
+    return HeaderBlock(text=PlainTextObject(text=escape(text, MAX_HEADER), emoji=False))
 
 
-def mentioned(mentions: Sequence[str]) -> list[Block]:
+def mention_blocks(mentions: Sequence[str]) -> list[Block]:
     return [SectionBlock(text=markdown(" ".join(mentions)))] if mentions else []
 
 
 def footer(text: str, link: str = "", note: str = "") -> Block:
-    told = " · ".join(["CloudSignal", escape(text, FIELD), *filter(None, [note])])
+    told = " · ".join(["CloudSignal", escape(text, MAX_FIELD), *filter(None, [note])])
     return ContextBlock(elements=[markdown(f"{told} · <{link}|Open in the console>" if link else told)])
 
 
 def markdown(text: str) -> MarkdownTextObject:
-    """Verbatim: Slack makes no links and no mentions of names and addresses that it finds in the text."""
+    """Return text as verbatim mrkdwn: Slack makes no links and no mentions of names in it."""
     return MarkdownTextObject(text=text, verbatim=True)
 
 
@@ -89,33 +90,34 @@ def title(type: str) -> str:
     return one_line(signal_type(type).title)
 
 
-def marked(type: str) -> str:
+def title_with_icon(type: str) -> str:
     """Return a type's title, after its icon if it has one."""
     return f"{signal_type(type).icon} {title(type)}".strip()
 
 
 def headline(signal: Signal) -> str:
-    """What happened to which order, in a line."""
-    return titled(signal.type, signal)
+    """Return a signal's event and order in a line."""
+    return headline_of_type(signal.type, signal)
 
 
-def titled(type: str, signal: Signal) -> str:
+def headline_of_type(type: str, signal: Signal) -> str:
     reference = one_line(signal.order_reference or signal.order)
-    return f"{marked(type)}: {reference}" if reference else marked(type)
+    return f"{title_with_icon(type)}: {reference}" if reference else title_with_icon(type)
 
 
 def summary(signal: Signal) -> str:
-    """What a notification says."""
+    """Return the text of a notification."""
     line = f"{headline(signal)} ({signal.account})"
-    return f"{line}: {why(signal)}" if why(signal) else line
+    return f"{line}: {cause_or_message(signal)}" if cause_or_message(signal) else line
 
 
-def why(signal: Signal) -> str:
+def cause_or_message(signal: Signal) -> str:
+    """Return the cause in words, else the printer's message, in one line."""
     return one_line(signal.cause or signal.text("message"))
 
 
 def fields(signal: Signal) -> Iterator[tuple[str, str]]:
-    """Name and text of what is known of the signal, at most ten, escaped."""
+    """Yield names and escaped texts of the signal's known fields, at most ten."""
     known = {
         "Account": signal.account,
         "Order reference": signal.order_reference,
@@ -129,26 +131,26 @@ def fields(signal: Signal) -> Iterator[tuple[str, str]]:
     }
     for name, text in known.items():
         if line := one_line(text):
-            yield name, escape(line, FIELD)
-    yield "Time", when(signal)
+            yield name, escape(line, MAX_FIELD)
+    yield "Time", local_time(signal)
 
 
-def told(signal: Signal) -> Iterator[str]:
-    """The cause in words and the printer's message, each a section's text."""
+def cause_and_message(signal: Signal) -> Iterator[str]:
+    """Yield the cause in words and the printer's message, each as a section's text."""
     for name, text in (("Cause", signal.cause), ("Message", signal.text("message"))):
         if text.strip():
-            yield f"*{name}*\n{escape(text, SECTION - len(name) - 3)}"
+            yield f"*{name}*\n{escape(text, MAX_SECTION - len(name) - 3)}"
 
 
 def in_hours(delay: str) -> str:
-    """The sender gives the delay in hours, as text; what is no number is shown as it came."""
+    """Return a delay in words. The sender gives hours, as text; text that is no number is shown as sent."""
     if re.fullmatch(r"\d{1,6}", delay):
         return "1 hour" if int(delay) == 1 else f"{int(delay)} hours"
     return delay
 
 
-def when(signal: Signal) -> str:
-    """The time, shown to each reader in their own zone; in UTC where Slack can't tell."""
+def local_time(signal: Signal) -> str:
+    """Return the time in Slack's date syntax: each reader sees their own zone. Without it, the time is in UTC."""
     plain = signal.at.strftime("%Y-%m-%d %H:%M UTC")
     seconds = int(signal.at.timestamp())
     return f"<!date^{seconds}^{{date_short_pretty}} {{time}}|{plain}>" if 0 < seconds < 2**31 else plain

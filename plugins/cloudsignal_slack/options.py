@@ -1,4 +1,4 @@
-"""The route's options: their schema, and the values that the rest of the plugin reads."""
+"""The route's options: their schema, and the values that the rest of the plugin takes from them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import voluptuous as vol
 
 from gateway.sink import Context, Delivery, Secret, Signal, Url, signal_type, signal_types
 
-EVERYONE = ("here", "channel", "everyone")
+GROUP_MENTIONS = ("here", "channel", "everyone")
 MENTIONED = ("error", "canceled", "other")
 """The severities that `mention` tells apart."""
-WORDS = re.compile(r"\{(account|tenant)\}")
+PLACEHOLDERS = re.compile(r"\{(account|tenant)\}")
 
 
 def severity(signal: Signal) -> str:
@@ -25,7 +25,7 @@ def severity(signal: Signal) -> str:
 
 
 def safe_url(value: object) -> str:
-    """An https URL; plain http is for a stand-in on this machine only."""
+    """Check an https URL. Plain http is allowed to this machine only, for tests with a fake Slack."""
     url = Url()(value)
     if urlsplit(url).scheme == "http" and not is_loopback(urlsplit(url).hostname or ""):
         raise vol.Invalid("expected an https URL (http is for this machine only)")
@@ -46,15 +46,15 @@ def token(value: str) -> str:
 
 
 def channel(value: object) -> str:
-    """A channel's id, or a public channel's name, in which `{tenant}` and `{account}` stand for the route's."""
+    """Check a channel's id, or a public channel's name with `{tenant}` and `{account}` for the route's names."""
     name = value.removeprefix("#") if isinstance(value, str) else ""
-    if not re.fullmatch(r"[CGD][A-Z0-9]{5,20}|[\w.-]{1,80}", WORDS.sub("x", name)):
+    if not re.fullmatch(r"[CGD][A-Z0-9]{5,20}|[\w.-]{1,80}", PLACEHOLDERS.sub("x", name)):
         raise vol.Invalid("expected a channel's id (C…) or name")
     return name
 
 
 def channels(value: object) -> dict[str, str]:
-    """A channel for each of some types."""
+    """Check a mapping of signal types to channels."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) and key for key in value):
         raise vol.Invalid(f"expected a channel for each type, such as {signal_types.ITEM_ERROR}: C012ABCDE")
     if not set(value) <= set(signal_types.TYPES):
@@ -63,25 +63,25 @@ def channels(value: object) -> dict[str, str]:
 
 
 def mentions(value: object) -> dict[str, tuple[str, ...]]:
-    """Whom to mention, as Slack writes it, by severity; one or a list is for errors and cancellations."""
+    """Return the mentions by severity, in Slack's syntax. A single one or a list is for errors and cancellations."""
     if not isinstance(value, Mapping):
         return dict.fromkeys(("error", "canceled"), people(value))
     if not set(value) <= set(MENTIONED):
-        raise vol.Invalid("expected whom to mention for error, canceled or other")
+        raise vol.Invalid("expected mentions for error, canceled or other")
     return {name: people(names) for name, names in value.items()}
 
 
 def people(value: object) -> tuple[str, ...]:
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, (list, tuple)) or len(names) > 20:
-        raise vol.Invalid("expected whom to mention, or a list of at most 20")
+        raise vol.Invalid("expected a mention, or a list of at most 20")
     return tuple(mention(name) for name in names)
 
 
 def mention(value: object) -> str:
-    """`<!here>`, `<@U012ABCDE>` or `<!subteam^S012ABCDE>`."""
+    """Return a mention in Slack's syntax: `<!here>`, `<@U012ABCDE>` or `<!subteam^S012ABCDE>`."""
     name = re.sub(r"^<?(@|!subteam\^|!)?|>$", "", value) if isinstance(value, str) else ""
-    if name in EVERYONE:
+    if name in GROUP_MENTIONS:
         return f"<!{name}>"
     if re.fullmatch(r"[UW][A-Z0-9]{5,20}", name):
         return f"<@{name}>"
@@ -116,7 +116,7 @@ OPTIONS: Mapping[Any, Any] = {
 
 
 def check_together(options: Mapping[str, Any]) -> None:
-    """A webhook has its channel; a token needs one."""
+    """Check that there is either a webhook, which has its channel, or a token with a channel."""
     if ("webhook_url" in options) == ("token" in options):
         raise vol.Invalid("expected either webhook_url or token", path=["webhook_url"])
     if "token" in options and "channel" not in options:
@@ -127,20 +127,20 @@ def check_together(options: Mapping[str, Any]) -> None:
 
 
 def channel_of(options: Mapping[str, Any], context: Context, signal: Signal) -> str:
-    """Where a bot tells of a signal; "" for a webhook."""
+    """Return the channel for a signal, "" for a webhook."""
     name = str(options["channels"].get(signal.type, options.get("channel", "")))
     words = {"account": context.account, "tenant": context.tenant}
-    return WORDS.sub(lambda match: words[match[1]], name)
+    return PLACEHOLDERS.sub(lambda match: words[match[1]], name)
 
 
 def mentions_of(options: Mapping[str, Any], *deliveries: Delivery) -> tuple[str, ...]:
-    """Whom messages of these mention, each once."""
+    """Return the mentions for these deliveries, each once."""
     found = [name for each in deliveries for name in options["mention"].get(severity(each.signal), ())]
     return tuple(dict.fromkeys(found))
 
 
 def link_of(options: Mapping[str, Any], signal: Signal) -> str:
-    """The order's page in the console; "" where there is none."""
+    """Return the URL of the order's page in the console, "" if there is none."""
     order = signal.order or signal.order_reference
     if "console_url" not in options or not order:
         return ""

@@ -1,18 +1,18 @@
-"""Text for Slack: escaped, so that nothing in it is a mention or a link, and cut to a length."""
+"""Text for Slack: escaped, so that it holds no mention and no link, and cut to a length."""
 
 from __future__ import annotations
 
 import re
 
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
-"""All that Slack asks to be escaped (docs: Formatting text for app surfaces)."""
+"""The characters that Slack asks to escape (docs: Formatting text for app surfaces)."""
 ELLIPSIS = "…"
 
 
 def escape(text: str, limit: int) -> str:
-    """The text escaped, of at most `limit` characters with a … at the end of what was cut.
+    """Return the text escaped, at most `limit` characters long. A cut text ends with "…"; no entity is cut in half.
 
-    Characters are counted as UTF-16 has them, the larger of the ways to count. No entity is cut in half.
+    Characters are counted in UTF-16, the larger of the possible counts, as Slack does not document its own.
     """
     pieces: list[str] = []
     size = fitting = 0
@@ -28,10 +28,6 @@ def escape(text: str, limit: int) -> str:
 
 
 def clean(text: str) -> str:
-    """Without control characters, but for line breaks, and without halves of surrogate pairs."""
+    """Return the text without control characters (except line breaks) and without halves of surrogate pairs."""
     text = re.sub(r"\r\n?", "\n", text)
     return re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]", " ", text).strip()
-
-
-def one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -143,7 +143,7 @@ async def test_who_was_told_is_not_told_again():
 
 
 async def test_what_is_remembered_has_an_end(monkeypatch):
-    monkeypatch.setattr("cloudsignal_apprise.sink.MOST_RECENT", 3)
+    monkeypatch.setattr("cloudsignal_apprise.sink.MAX_REMEMBERED", 3)
     async with telling() as (sink, (service,)):
         for number in range(5):
             await sink.deliver(make_delivery(order=str(number)))

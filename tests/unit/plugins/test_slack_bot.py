@@ -12,7 +12,7 @@ from tests.unit.plugins.slack_case import Case, make
 
 pytestmark = pytest.mark.gen_test
 
-TO_MEND = [
+MISCONFIGURED = [
     "not_authed",
     "invalid_auth",
     "account_inactive",
@@ -163,13 +163,13 @@ async def test_an_attempt_cut_short_goes_on_where_it_was(call) -> None:
                 case.fake.faults.append(Answer(503))
 
         steps = iter(range(10))
-        real = case.sink._post
+        real = case.sink._post_json
 
         async def post(*arguments):
             await refuse_once(next(steps))
             return await real(*arguments)
 
-        case.sink.voice._post = post
+        case.sink.poster._post_json = post
         for delivery in deliveries:
             try:
                 await case.sink.deliver(delivery)
@@ -181,7 +181,7 @@ async def test_an_attempt_cut_short_goes_on_where_it_was(call) -> None:
 # -- answers
 
 
-@pytest.mark.parametrize("code", TO_MEND)
+@pytest.mark.parametrize("code", MISCONFIGURED)
 async def test_what_a_person_must_mend_pauses_the_route(code) -> None:
     async with Case(bot=True) as case:
         case.fake.refuse_call("chat.postMessage", code)
@@ -272,5 +272,5 @@ async def test_the_token_is_in_no_error_log_or_repr(answer) -> None:
                 await case.deliver()
             found = await case.sink.check()
             shown = [repr(caught.value), repr(case.sink), repr(case.sink.settings), *found.details, repr(case.shared)]
-            kept = str(case.sink.workspace.__dict__) + str(case.sink.voice.workspace)
+            kept = str(case.sink.workspace.__dict__) + str(case.sink.poster.workspace)
     assert "demo" not in "".join([*shown, kept, repr(logs)])

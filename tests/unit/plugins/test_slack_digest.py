@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
 
 from cloudsignal_slack import SlackSink
-from cloudsignal_slack.answers import BOT_TO_MEND, REFUSED, THREAD_GONE, TO_MEND
+from cloudsignal_slack.answers import BOT_MISCONFIGURED, BOT_PERMANENT, THREAD_GONE, WEBHOOK_MISCONFIGURED
 from cloudsignal_slack.digest import build_digest
 from cloudsignal_slack.message import build_message, build_root
 from gateway import signal_types
@@ -216,7 +216,7 @@ async def test_who_would_wait_long_for_a_turn_comes_again() -> None:
     async with Case() as case:
         for _ in range(25):
             try:
-                case.sink.workspace.take_turn(case.sink.voice.channel(""), case.time)
+                case.sink.workspace.reserve_turn(case.sink.poster.rate_key(""), case.time)
             except RetryLater:
                 break
         with pytest.raises(RetryLater) as caught:
@@ -238,12 +238,15 @@ def test_the_options_table_is_the_schema() -> None:
             assert rows[str(marker)] == f"`{marker.default()}`"
 
 
-@pytest.mark.parametrize("code", [*TO_MEND, *BOT_TO_MEND, *sorted(REFUSED | THREAD_GONE)])
+@pytest.mark.parametrize("code", [*WEBHOOK_MISCONFIGURED, *BOT_MISCONFIGURED, *sorted(BOT_PERMANENT | THREAD_GONE)])
 def test_every_code_leads_to_one_thing(code) -> None:
-    assert sum(code in table for table in ({**TO_MEND, **BOT_TO_MEND}, REFUSED, THREAD_GONE)) == 1
+    assert (
+        sum(code in table for table in ({**WEBHOOK_MISCONFIGURED, **BOT_MISCONFIGURED}, BOT_PERMANENT, THREAD_GONE))
+        == 1
+    )
 
 
 def test_the_page_names_the_kinds_of_answers() -> None:
     page = README.read_text().partition("## How it is delivered")[2]
-    for table in (TO_MEND, BOT_TO_MEND, REFUSED, THREAD_GONE):
+    for table in (WEBHOOK_MISCONFIGURED, BOT_MISCONFIGURED, BOT_PERMANENT, THREAD_GONE):
         assert sum(f"`{code}`" in page for code in table) >= 3

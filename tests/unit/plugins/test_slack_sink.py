@@ -14,7 +14,7 @@ from tests.support.fake_slack import PATH, FakeSlack, pings
 from tests.support.stub import Answer, Fault
 from tests.unit.plugins.slack_case import NOW, Case
 
-TO_MEND = [
+MISCONFIGURED = [
     (400, "user_not_found"),
     (401, ""),
     (403, "action_prohibited"),
@@ -55,7 +55,7 @@ async def test_a_message_arrives():
 
 
 @pytest.mark.gen_test
-@pytest.mark.parametrize(("status", "body"), TO_MEND)
+@pytest.mark.parametrize(("status", "body"), MISCONFIGURED)
 async def test_what_a_person_must_mend_pauses_the_route(status, body):
     async with Case() as case:
         case.fake.faults.append(Answer(status, body, {"Location": "https://slack.example/" + PATH}))
