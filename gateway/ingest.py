@@ -26,7 +26,7 @@ from gateway.token_bucket import TokenBuckets
 BAD_KEYS_PER_MINUTE = 60
 """Wrong keys per minute and address. More get 429 instead of 401, which slows guessing. Setting: server."""
 MAX_TOKEN_BUCKETS = 10_000
-"""Addresses or accounts whose rate is remembered. Bounds memory; the one that sent longest ago is forgotten first."""
+"""Rates kept in memory, by address or account. More would let strangers use it up; the oldest are dropped first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Ingest:
         return await self._accept(known, parse_quarantined(known, kept, now))
 
     def stop(self) -> None:
-        """Refuse new requests. Those that wait for the store go on, see `drain`."""
+        """Refuse new requests. `drain` waits for the accepted ones."""
         self.stopping = True
 
     async def drain(self) -> None:

@@ -1,4 +1,4 @@
-"""Webhook API keys: kept as SHA-256 digests, compared in constant time, taken out of what is stored."""
+"""Webhook API keys: kept as SHA-256 digests, compared in constant time, removed from everything that is stored."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from gateway.errors import InvalidSignal
 from gateway.model import Key
 
 DECOYS = (Key(digest=bytes(32), label="decoy"),) * 4
-"""Compared where an account has fewer keys, or there is no such account: no text's digest is all zeros."""
+"""Keys that are compared if an account has fewer, or does not exist. No known text has a digest of zeros.
+
+Four are enough, because an account has two keys while one is replaced, and rarely more."""
 
 
 def hash_key(text: str) -> bytes:
-    """The SHA-256 digest (32 bytes) under which a key is kept. Keys are random, so a fast hash will do."""
+    """Return the SHA-256 digest (32 bytes) of a key. Keys are random, so a slow password hash would add nothing."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
 def match(presented: object, keys: Sequence[Key], now: datetime) -> Key | None:
-    """The key that was presented, None where there is none: wrong, expired, missing or not text.
+    """Return the key that was presented, None if it is wrong, expired, missing or not text.
 
-    Every key is compared, whatever was found before, and never fewer than `DECOYS`: how long it takes tells neither
-    whether an account exists, nor how many keys it has, nor which one was close.
+    Compares every key, and at least as many as `DECOYS`. So its time does not tell if an account exists, how many keys
+    it has, or which key was close.
     """
     digest = hash_key(presented if isinstance(presented, str) else "")
     found = None
@@ -40,7 +42,7 @@ def match(presented: object, keys: Sequence[Key], now: datetime) -> Key | None:
 
 
 def new_key(token: Callable[[int], str] = secrets.token_hex) -> str:
-    """A new key, shaped as the vendor's: 32 hex digits. `token` gives random hex for a number of bytes."""
+    """Return a new key in the vendor's form: 32 hex digits. `token` returns random hex for a number of bytes."""
     return token(16)
 
 
@@ -49,7 +51,7 @@ def new_key(token: Callable[[int], str] = secrets.token_hex) -> str:
 FIELD = "apikey"
 MASK = "***"
 MASKED_FROM = 8
-"""Characters a key must have to be looked for in other values; a shorter one would be found everywhere."""
+"""Characters. A shorter key is not searched for in other values, because it would match ordinary text."""
 
 _PRESENTED = re.compile(rb'"apikey"\s*:\s*"([^"\\]+)"')
 _MEMBER = re.compile(r'"apikey"\s*:\s*"(?:[^"\\]|\\.)*"?', re.IGNORECASE | re.DOTALL)
@@ -57,29 +59,29 @@ _NAME = re.compile(FIELD, re.IGNORECASE)
 
 
 def find_key(body: bytes) -> str | None:
-    """The key in a body that is no JSON object: its sender may be the right one, and then the body is kept."""
+    """Return the last key in a body that is no JSON object, None if it has none."""
     found = _PRESENTED.findall(body)
     return found[-1].decode("utf-8", "replace") if found else None
 
 
 def remove_key(payload: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """The payload without `apikey`, at any depth and in any case, and without the key's text.
+    """Return the payload without `apikey` fields, at any depth and in any case, and with the key's text masked.
 
-    Raises InvalidSignal where the payload is nested deeper than JSON can be written (254 levels).
+    Raises InvalidSignal if the payload is nested deeper than orjson can write (254 levels).
     """
-    clean = {name: value for name, value in payload.items() if name != FIELD}
+    keyless = {name: value for name, value in payload.items() if name != FIELD}
     try:
-        written = orjson.dumps(clean)
+        written = orjson.dumps(keyless)
     except TypeError:
         raise InvalidSignal({"body": "nested too deeply"}) from None
-    # One look over the written text spares nearly every request the walk.
+    # Searching the written text is much faster than walking the payload, and nearly never finds anything.
     if FIELD.encode() in written.lower() or orjson.dumps(key)[1:-1] in written:
-        return dict(_scrub(clean, key))
-    return clean
+        return dict(_scrub(keyless, key))
+    return keyless
 
 
 def remove_key_from_text(body: bytes, key: str) -> str:
-    """A body that is no JSON object, as text without `apikey` or the key; what is no UTF-8 is escaped."""
+    """Return a body that is no JSON object as text without its key. Bytes that are not UTF-8 are escaped."""
     text = body.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
     return _NAME.sub(MASK, _mask(_MEMBER.sub(f'"{MASK}": "{MASK}"', text), key))
 

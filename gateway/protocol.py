@@ -1,4 +1,7 @@
-"""Checks requests: `decode` reads a body, `parse` makes a signal of it. gateway.signal_types has the types."""
+"""The vendor's protocol: `decode` makes a payload of a body, `parse` makes a signal of a payload.
+
+gateway.signal_types has the types and their parameters; the rules for parameters' values are here.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from gateway.signal_types import SignalType
 
 BOM = b"\xef\xbb\xbf"
 REPEATED_FOR_DAYS = 7
-"""For how long the sender repeats a signal that it saw no 200 or 204 for ("Retry": 100 attempts over 7 days)."""
+"""Days. The vendor repeats a signal for this time if it gets no 200 or 204 ("Retry": 100 attempts over 7 days).
+
+The store must keep signals longer, or it takes a late retry for a new signal."""
 
 
 # -- parameters ------------------------------------------------------------------------------------
@@ -25,7 +30,7 @@ REPEATED_FOR_DAYS = 7
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text of at most `limit` characters, not blank. With `integer`, a JSON integer is taken too, as its digits."""
+    """A check for text of 1 to `limit` characters, not only spaces. `integer` also takes a JSON integer, as digits."""
 
     limit: int
     integer: bool = False
@@ -46,7 +51,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Name(Text):
-    """Text that names something: control characters are refused, since databases and logs choke on them."""
+    """A check for names: text without control characters. PostgreSQL can't hold NUL, nor a line of a log newlines."""
 
     def __call__(self, value: object) -> str:
         text = Text.__call__(self, value)
@@ -56,7 +61,7 @@ class Name(Text):
 
 
 class Timestamp:
-    """ISO 8601 with offset, as 2017-01-21T13:23:42+00:00; v1.1's +0100, Z and fractions of a second pass too."""
+    """A check for ISO 8601 with an offset, as 2017-01-21T13:23:42+00:00. Takes v1.1's +0100, Z and fractions too."""
 
     text = Text(64)
 
@@ -66,9 +71,9 @@ class Timestamp:
         return text
 
 
-@functools.lru_cache(maxsize=256)  # asked twice of each signal: whether it is a time, and which
+@functools.lru_cache(maxsize=256)  # called twice per signal: by the check, and for `occurred_at`
 def to_utc(text: str) -> datetime:
-    """The moment in UTC; vol.Invalid says what is wrong with the text."""
+    """Return the moment in UTC. Raises vol.Invalid with the mistake in its message."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -91,16 +96,16 @@ PARAMETERS: Mapping[str, Callable[[object], str]] = {
     "tracking": Text(255),
     "shipping_option": Text(255),
     "url": Text(2048),
-    # A code or a number of hours, which a sender may well write as a number.
+    # A code, or a number of hours: the vendor's examples have text, but a JSON number is plausible.
     "cause": Text(4096, integer=True),
     "delay": Text(255, integer=True),
     "message": Text(4096),
 }
-"""What each parameter must be, wherever it stands."""
+"""The check of each parameter, the same in all types."""
 
 
 def optional(check: Callable[[object], str]) -> Callable[[object], object]:
-    """An optional parameter may be there and empty."""
+    """Return a check that also takes null and empty text."""
     return lambda value: value if value is None or value == "" else check(value)
 
 
@@ -108,7 +113,7 @@ def optional(check: Callable[[object], str]) -> Callable[[object], object]:
 
 
 def make_schema(known: SignalType) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Compile a type's schema, which names every wrong field. Fields that the type does not name are kept."""
+    """Return a type's schema. It names every wrong field at once, and keeps fields that the type does not name."""
     fields: dict[object, object] = {vol.Required(name, msg="required"): PARAMETERS[name] for name in known.required}
     fields |= {vol.Optional(name): optional(PARAMETERS[name]) for name in known.optional}
     compiled: Callable[[Mapping[str, Any]], dict[str, Any]] = vol.Schema(fields, extra=vol.ALLOW_EXTRA)
@@ -120,25 +125,25 @@ SCHEMAS = {known.name: make_schema(known) for known in signal_types.TABLE}
 
 def check_quickly(known: SignalType, payload: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the schema's result for a valid payload, None for any other. Takes a fifth of the schema's time."""
-    clean = dict(payload)
+    normalized = dict(payload)
     try:
         for name in known.required:
-            clean[name] = PARAMETERS[name](payload[name])
+            normalized[name] = PARAMETERS[name](payload[name])
         for name in known.optional:
             if name in payload:
-                clean[name] = optional(PARAMETERS[name])(payload[name])
+                normalized[name] = optional(PARAMETERS[name])(payload[name])
     except (KeyError, vol.Invalid):
         return None
-    return clean
+    return normalized
 
 
 # -- reading ---------------------------------------------------------------------------------------
 
 
 def decode(body: bytes) -> dict[str, Any]:
-    """The JSON object in a body: UTF-8, with or without a byte order mark. Of a name given twice the last holds.
+    """Return the JSON object in a body: UTF-8, with or without a byte order mark. The last of two equal names wins.
 
-    Raises InvalidSignal for anything else: NaN, lone surrogates and more than 1024 levels are no JSON either.
+    Raises InvalidSignal for anything else, also for NaN, lone surrogates and more than 1024 levels.
     """
     if not body:
         raise InvalidSignal({"body": "must not be empty"})
@@ -153,33 +158,34 @@ def decode(body: bytes) -> dict[str, Any]:
 
 
 def parse(account: str, payload: Mapping[str, Any], received_at: datetime) -> model.Signal:
-    """The signal in a payload that no longer holds its key. Raises InvalidSignal, which names each wrong field.
+    """Return the signal in a payload without its key. Raises InvalidSignal, which names each wrong field.
 
-    The payload is kept as sent; ids beside it, and in the identity, are text, so that a retry that writes an id as
-    a number is a retry. Of an unknown type only `type` must be right; the rest is taken where it can be used.
+    The signal keeps the payload as sent. Its ids are text, also in its identity, so that a retry that sends an
+    id as a number has the same identity. An unknown type needs nothing but a valid `type`; its other fields are used
+    if they are valid.
     """
-    kind = _check_type(payload)
-    known = signal_types.TYPES.get(kind)
-    clean = (check_quickly(known, payload) or _check(SCHEMAS[kind], payload)) if known else _clean_ids(payload)
+    name = _check_type_name(payload)
+    known = signal_types.TYPES.get(name)
+    normalized = _normalize(known, payload) if known else _normalize_ids(payload)
     checked = known.required if known else ()
     order, item, order_reference, item_reference = (
-        clean[name] if name in checked else _usable(ID, clean.get(name)) for name in IDS
+        normalized[id] if id in checked else _valid_or_none(ID, normalized.get(id)) for id in IDS
     )
     return model.Signal(
         account=account,
-        type=kind,
+        type=name,
         order=order or "",
         order_reference=order_reference or "",
         item=item,
         item_reference=item_reference,
-        occurred_at=_moment(clean.get("datetime")),
+        occurred_at=_moment(normalized.get("datetime")),
         received_at=received_at,
         payload=payload,
-        identity=model.identity_of(account, clean),
+        identity=model.identity_of(account, normalized),
     )
 
 
-def _check_type(payload: Mapping[str, Any]) -> str:
+def _check_type_name(payload: Mapping[str, Any]) -> str:
     if "type" not in payload:
         raise InvalidSignal({"type": "required"})
     try:
@@ -188,19 +194,21 @@ def _check_type(payload: Mapping[str, Any]) -> str:
         raise InvalidSignal({"type": error.msg}) from None
 
 
-def _check(schema: Callable[[Mapping[str, Any]], dict[str, Any]], payload: Mapping[str, Any]) -> dict[str, Any]:
+def _normalize(known: SignalType, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload with its parameters as text. Raises InvalidSignal."""
     try:
-        return schema(payload)
+        return check_quickly(known, payload) or SCHEMAS[known.name](payload)
     except vol.MultipleInvalid as errors:
         raise InvalidSignal({str(error.path[0]): error.msg for error in errors.errors}) from None
 
 
-def _clean_ids(payload: Mapping[str, Any]) -> dict[str, Any]:
-    usable = {name: _usable(ID, payload.get(name)) for name in IDS}
-    return {**payload, **{name: text for name, text in usable.items() if text is not None}}
+def _normalize_ids(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the payload of an unknown type with its valid ids as text."""
+    valid = {name: _valid_or_none(ID, payload.get(name)) for name in IDS}
+    return {**payload, **{name: text for name, text in valid.items() if text is not None}}
 
 
-def _usable(check: Callable[[object], str], value: object) -> str | None:
+def _valid_or_none(check: Callable[[object], str], value: object) -> str | None:
     try:
         return check(value) if value is not None else None
     except vol.Invalid:

@@ -126,7 +126,7 @@ class Service:
         """Load the config again and use it. Never raises, and must end before the next call.
 
         If the config is wrong or needs a restart, the last one stays in use. The log, a metric and the store's actions
-        say what is wrong.
+        name the reason.
         """
         trouble = ""
         try:

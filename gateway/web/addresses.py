@@ -1,4 +1,4 @@
-"""Whose request it is: the socket's address, or what a trusted proxy says of it."""
+"""Client addresses: the address of the socket's other end, or one that a trusted proxy forwards."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Addresses:
-    """`trusted` are the proxies: addresses or networks, such as 10.0.0.0/8. Raises ValueError for anything else."""
+    """Trusted proxies: addresses or networks, such as 10.0.0.0/8. Raises ValueError for anything else."""
 
     def __init__(self, trusted: Sequence[str] = ()) -> None:
         self._trusted = tuple(ipaddress.ip_network(text, strict=False) for text in trusted)
 
     def client(self, peer: str, forwarded: str) -> str:
-        """The nearest address that is no trusted proxy, by what X-Forwarded-For says. What stands before it there
-        anyone could have written, so it is not looked at."""
+        """Return the client's address. `forwarded` is X-Forwarded-For; only trusted proxies are believed.
+
+        Reads the header from its end, where the nearest proxy adds, up to the first address that is no trusted proxy.
+        Anything before that may be forged by the client.
+        """
         if not self._trusted or not self._is_trusted(_parse(peer)):
             return peer
         nearest = peer

@@ -18,10 +18,10 @@ class Limits:
     nginx and load balancers close their idle connections after 60 s, so they close first and never meet a cut one."""
 
     body_timeout: float = 20.0
-    """Seconds. Cuts a connection whose body is incomplete after this time. 64 KiB take 20 s at 26 kbit/s."""
+    """Seconds. Cuts a connection if a body is incomplete after this time. 64 KiB take 20 s at 26 kbit/s."""
 
     head_size: int = 16 * 1024
-    """Bytes. Cuts a connection whose head is longer, not counting its first read. Common servers allow 8 to 16 KiB."""
+    """Bytes. Cuts a connection if a head is longer, not counting its first read. Common servers allow 8 to 16 KiB."""
 
     chunk_overhead: int = 8
     """Factor. Cuts a connection that sends more than this times the largest body, for instance as tiny chunks.

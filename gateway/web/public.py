@@ -46,7 +46,7 @@ class PublicRoutes:
         )
 
     def find(self, path: str) -> Resource:
-        """Return the first resource whose pattern matches the whole path, else `fallback`."""
+        """Return the resource of the first pattern that matches the whole path, else `fallback`."""
         for pattern, resource in self._routes:
             if pattern.fullmatch(path):
                 return resource

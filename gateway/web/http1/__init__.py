@@ -9,9 +9,9 @@ Why this exists
 Tornado serves the admin listener, and would serve this one too if it were fast enough. Measured under the same gateway,
 with all checks, logging and the commit of each signal, on one core, CPU time per signal:
 
-    341 µs  this server
-    664 µs  Tornado's HTTPServer with a connection delegate
-    375 µs  a bare Tornado RequestHandler that only parses the JSON, without a gateway behind it
+    341 µs  this server;
+    664 µs  Tornado's HTTPServer with a connection delegate;
+    375 µs  a bare Tornado RequestHandler that only parses the JSON, without a gateway behind it.
 
 Tornado's HTTP connection costs about as much CPU as everything else that is done for a signal. It parses headers in
 Python, and runs several coroutines and futures per request. This server parses in C, and runs one coroutine per

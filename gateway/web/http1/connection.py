@@ -62,7 +62,7 @@ class Connection(asyncio.Protocol):
         self._connections = connections
         self._reader = RequestReader(peer, routes)
         self._final: Exchange | None = None
-        """The exchange after whose answer the connection closes, once it is answered."""
+        """The last exchange, set once it is answered; its answer announced the close."""
         self._reading_paused = False
         self._eof_received = False
         self._lost = False

@@ -57,7 +57,7 @@ class RequestReader:
     def __init__(self, peer: str, routes: Callable[[], RouteTable]) -> None:
         self.ready: deque[Exchange] = deque()
         self.incoming: Exchange | None = None
-        """The exchange whose request is not yet complete."""
+        """The exchange of an incomplete request."""
         self._peer = peer
         self._routes = routes
         self._parser = httptools.HttpRequestParser(self)
