@@ -43,8 +43,8 @@ class Receipt:
 class Ingest:
     """The way in for all accounts. A reload may replace `accounts` and `bad_keys_per_minute` at any time.
 
-    `on_accepted(account, routes)` is called after the commit of a signal that has pending deliveries. `in_flight` counts
-    the requests of authenticated senders from their arrival to their answer.
+    `on_accepted(account, routes)` is called after the commit of a signal that has pending deliveries. `in_flight`
+    counts the requests with a right key until their answer.
     """
 
     def __init__(
