@@ -1,4 +1,4 @@
-"""Decides, purely: what follows from an attempt's outcome, and what a route's breaker does next.
+"""Pure decisions: the next step of a delivery after an attempt, and the next state of a route's breaker.
 
 Nothing here acts, reads a clock or draws a random number: `now` (seconds since the epoch) and `rng` are arguments.
 """
@@ -15,11 +15,12 @@ from gateway.model import Dead, Decision, Delivery, Done, Kind, Outcome, Retry, 
 OPENS_AFTER = 5
 """Failures in a row that open a route's breaker."""
 MISCONFIGURED_PROBE = 300.0
-"""Seconds between probes of a route whose settings the target refused: a person must act, but may act there."""
+"""Seconds between probes of a route after its target refused the settings. A person must act, perhaps at the target
+itself, so the gateway probes for it."""
 
 
 def decide(delivery: Delivery, outcome: Outcome, policy: Retry, now: float, rng: random.Random) -> Decision:
-    """What becomes of a delivery after an attempt."""
+    """Return the next step of a delivery after an attempt."""
     match outcome.kind:
         case Kind.DELIVERED:
             return Done("delivered")
@@ -36,9 +37,9 @@ def decide(delivery: Delivery, outcome: Outcome, policy: Retry, now: float, rng:
 
 
 def backoff(attempt: int, policy: Retry, rng: random.Random, after: float | None = None) -> float:
-    """Seconds until the next try: exponential with full jitter, never sooner than the target asked for.
+    """Return the seconds until the next try: exponential with full jitter, never sooner than the target asked for.
 
-    Full jitter: uniform between 0 and the ceiling, so that what failed together does not come back together.
+    Full jitter is uniform between 0 and the ceiling. So deliveries that failed together are not tried again together.
     """
     # 63 doublings pass any cap; beyond, the power would overflow a float.
     ceiling = min(policy.cap, policy.first * policy.factor ** min(attempt - 1, 63))
@@ -46,7 +47,7 @@ def backoff(attempt: int, policy: Retry, rng: random.Random, after: float | None
 
 
 class Status(enum.IntEnum):
-    """How a route is; the numbers are those of the metric."""
+    """The status of a route. The numbers are the values of the metric."""
 
     RUNNING = 0
     PAUSED = 1
@@ -69,7 +70,10 @@ class StoredBreaker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """A route's breaker. Closed: deliveries flow. Open until `probe_at`, then half-open: one at a time probes."""
+    """A route's breaker. Closed: deliveries flow. Open: none starts until `probe_at`, then one at a time as a probe.
+
+    `failures` counts failures in a row, `opened` the times it opened since it was closed. A closed one has no `reason`.
+    """
 
     failures: int = 0
     opened: int = 0
@@ -87,11 +91,11 @@ class Breaker:
 
     @property
     def misconfigured(self) -> bool:
-        """Open since the target refused the settings, which counts as no failure: open for failures, it has some."""
+        """True if it is open because the target refused the settings. That counts as no failure, so it has none."""
         return not self.closed and not self.failures
 
     def status(self, paused: bool) -> Status:
-        """The route's status; a pause by people is said first."""
+        """Return the status of the route. A pause by people comes first."""
         if paused:
             return Status.PAUSED
         if self.closed:
@@ -99,21 +103,21 @@ class Breaker:
         return Status.MISCONFIGURED if self.misconfigured else Status.OPEN
 
     def slots(self, concurrency: int, running: int, now: float) -> int:
-        """How many more deliveries the route may start now."""
+        """Return how many more calls the route may start now."""
         if self.closed:
             return max(0, concurrency - running)
         return 1 if now >= self.probe_at and not running else 0
 
 
 def after_outcome(breaker: Breaker, outcome: Outcome, policy: Retry, now: float, rng: random.Random) -> Breaker:
-    """The breaker after one more outcome. A dead letter or a skip shows a target that answers: it closes."""
+    """Return the breaker after one more outcome. A dead letter or a skip closes it, as the target answers."""
     if outcome.kind is Kind.RELEASED:
         return breaker
     if outcome.kind is Kind.MISCONFIGURED:
         return Breaker(0, breaker.opened + 1, now + MISCONFIGURED_PROBE, outcome.reason or "misconfigured")
     if outcome.kind is not Kind.RETRY or outcome.healthy:
         return Breaker()
-    # A result that started before the breaker opened says nothing new of the target.
+    # The attempt began before the breaker opened, so its result says nothing new about the target.
     if not breaker.closed and now < breaker.probe_at:
         return breaker
     failures = breaker.failures + 1
@@ -125,7 +129,10 @@ def after_outcome(breaker: Breaker, outcome: Outcome, policy: Retry, now: float,
 
 
 def after_restart(breaker: Breaker, policy: Retry, now: float) -> Breaker:
-    """The breaker that an earlier run left. Where the settings were refused it probes at once: they are read at a
-    start, so they may be mended. No probe is farther than the retry's cap: the clock may have been set back since."""
+    """Return the breaker to start with, from the one that an earlier run left.
+
+    If the settings were refused it probes at once: they are read at the start, so they may be right now. No probe is
+    later than the retry's cap: the clock may have been set back since.
+    """
     latest = now if breaker.misconfigured else now + max(policy.first, policy.cap)
     return replace(breaker, probe_at=min(breaker.probe_at, latest))

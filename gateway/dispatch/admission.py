@@ -30,9 +30,9 @@ T = TypeVar("T", bound=HasTenant)
 class FairShare:
     """An account for each tenant of the CPU time that its deliveries were given.
 
-    A tenant that is ahead of another starts nothing while a call of the other is in the gateway's hands. A call that is
-    with its target is not: it does not wait for the CPU. So tenants get the same where the gateway is the bottleneck,
-    however many routes each has. Where targets are, or nobody else has anything to deliver, nobody waits.
+    A tenant that is ahead of another starts nothing while a call of the other is in hand, which means claimed or being
+    recorded. A call that is with its target is not in hand: it does not wait for the CPU. If the gateway is the
+    bottleneck, all tenants get the same, with any number of routes. If targets are, no tenant waits.
     """
 
     def __init__(self, tuning: Tuning = DEFAULT_TUNING) -> None:
@@ -43,11 +43,11 @@ class FairShare:
         self._waits_since: dict[str, float] = {}
 
     def charged(self, tenant: str) -> float:
-        """Return the CPU time charged to a tenant. Only differences mean something; the least comes first."""
+        """Return the CPU time charged to a tenant. Only differences between tenants mean something."""
         return self._charged.get(tenant, LONG_AGO)
 
     def calls_in_hand(self, tenant: str) -> int:
-        """Return the number of the tenant's calls that are claimed or being recorded, and not with their target."""
+        """Return the number of the tenant's calls that are claimed or being recorded."""
         return self._in_hand[tenant]
 
     def may_start(self, tenant: str, now: float) -> bool:
@@ -63,11 +63,11 @@ class FairShare:
         return waited >= patience
 
     def is_behind(self, tenant: str) -> bool:
-        """Return True if the tenant was given clearly less than another."""
+        """Return True if the tenant was charged clearly less than another."""
         return self.charged(tenant) + self._tuning.fair_lead < max(self._charged.values(), default=0.0)
 
     def charge(self, tenant: str, calls: int, seconds: float, now: float) -> None:
-        """Begin calls that cost so much CPU time in all. They are in hand."""
+        """Count claimed calls as in hand and charge their CPU time, `seconds` in all."""
         most = max(self._charged.values(), default=0.0)
         level = max(self._charged.get(tenant, most) - self._free(tenant, now), most - self._tuning.fair_window)
         self._charged[tenant] = level + seconds
@@ -75,7 +75,7 @@ class FairShare:
         self._count(tenant, calls)
 
     def refund(self, tenant: str, calls: int, seconds: float) -> None:
-        """Take back calls that were charged but had no deliveries."""
+        """Take back calls that were charged but got no deliveries."""
         self._charged[tenant] -= seconds
         self._count(tenant, -calls)
 
@@ -105,7 +105,7 @@ class Slots:
     """The slots for deliveries in hand, shared by all routes.
 
     A tenant may use at most as many slots as remain free, so one stuck tenant takes half, and two take two thirds. A
-    route of it may use at most as many as remain free to its tenant. Somebody who uses none always finds some.
+    route may use at most as many as remain free to its tenant. A tenant that uses none always finds some.
     """
 
     def __init__(self, total: int) -> None:
@@ -137,13 +137,15 @@ class Slots:
 
 
 def share(free: int, used: int) -> int:
-    """Return how many of the free slots one may take that uses `used`, to end with no more than it leaves free. Rounded
-    up, so that the last slot goes to one that uses none."""
+    """Return how many of the free slots a user of `used` slots may take, to end with no more than it leaves free.
+
+    The number is rounded up, so that the last slot goes to a user of none.
+    """
     return max(0, (free - used + 1) // 2)
 
 
 class RoundRobin(Generic[T]):
-    """A queue for turns. The tenant of the least rank is next, and the routes of a tenant take turns."""
+    """A queue for turns. The tenant with the lowest rank is next, and the routes of a tenant take turns."""
 
     def __init__(self) -> None:
         self._tenants: dict[str, dict[T, None]] = {}
@@ -192,10 +194,10 @@ class Budget:
 
 
 class Admission:
-    """The routes that wait for a turn, and what each tenant and route has in hand.
+    """The routes that wait for a turn, with the slots and the CPU time of each tenant.
 
     `open_later(at, route)` is called for a route without slots that may have some at a known time. `wake()` is called
-    when something has changed that routes wait for.
+    when waiting routes may have their turn.
     """
 
     def __init__(
@@ -225,11 +227,11 @@ class Admission:
         return bool(self._queue)
 
     def wait(self, now: float) -> float:
-        """Return the seconds after which those that wait may have their turn, whatever happens meanwhile."""
+        """Return the seconds until waiting routes may have their turn at the latest."""
         return self._throttle.wait(now) or self._tuning.fair_patience
 
     def choose(self, now: float) -> list[ClaimRequest]:
-        """Return what to claim. Its slots and CPU time count as used until `settle`."""
+        """Return the next claim. Its slots and CPU time count as used until `settle`."""
         self._queue_again()
         self._throttle.adapt(now)
         throttled = self._throttle.wait(now) > 0
@@ -241,7 +243,7 @@ class Admission:
             if not limit:
                 continue
             if price > budget.left and claim_requests:
-                self._queue.put_back(route)  # rather than give it a remainder, which makes for small batches
+                self._queue.put_back(route)  # the rest of the budget would make a small batch
                 break
             self._take(route, limit, price, now)
             budget.spend(route.tenant, price)
@@ -250,15 +252,15 @@ class Admission:
         return claim_requests
 
     def _queue_again(self) -> None:
-        """Queue those that found no free slots, now that something has changed."""
+        """Queue the routes that found no free slots. Some may be free by now."""
         for route in self._without_room:
             self._queue.add(route)
         self._without_room.clear()
 
     def _make_budget(self, now: float) -> Budget:
-        """Return what a claim may cost: more if the last claim took long and nothing was waited for since.
+        """Return the budget of a claim: larger if the last claim took long and the loop did not wait since.
 
-        Of a large claim, each tenant gets an even part at most.
+        Each tenant gets at most an even share of a large claim.
         """
         tuning = self._tuning
         seconds = tuning.claim_budget
@@ -276,7 +278,7 @@ class Admission:
         return self._queue.take(self.shares.charged, may_start)
 
     def _limit(self, route: LiveRouteState, now: float, budget: Budget, first: bool) -> int:
-        """Return how many deliveries a route may claim. One that may claim none is queued for when that changes."""
+        """Return how many deliveries a route may claim. If none, note when to queue the route again."""
         slots, room = route.slots(now), self.slots.room(route)
         if min(slots, room) > 0:
             whole = not (self._throttle.active and first)
@@ -293,7 +295,7 @@ class Admission:
         self._throttle.charge(price, now)
 
     def settle(self, route: LiveRouteState, limit: int, deliveries: int) -> None:
-        """Give back what a claim did not use: of the limit, so many deliveries were due."""
+        """Give back the slots and CPU time that a claim did not use. Of the limit, `deliveries` were due."""
         tuning = self._tuning
         unused = tuning.calls(limit, route.batch) - tuning.calls(deliveries, route.batch)
         saved = tuning.cost(limit, route.batch) - tuning.cost(deliveries, route.batch)
@@ -305,7 +307,7 @@ class Admission:
 
     @contextmanager
     def at_target(self, route: LiveRouteState) -> Iterator[None]:
-        """Count a call as with its target: tenants that are ahead need not wait for it."""
+        """Count a call as with its target. Tenants that are ahead need not wait for it."""
         with self.shares.at_target(route.tenant):
             if self.waiting:
                 self._wake()

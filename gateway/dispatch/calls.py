@@ -1,4 +1,4 @@
-"""What becomes of a call of a sink: its answer as an outcome, and its end."""
+"""Calls of a sink: its answers and exceptions as outcomes, its opening and its closing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from gateway.sink.api import Sink
 log = structlog.get_logger()
 
 CANCEL_WITHIN = 5.0
-"""Seconds a sink has to end after it was cancelled, before it is left behind."""
+"""Seconds that a sink has to end after it was cancelled; then the gateway goes on without it. It is a promise to sinks,
+which gateway.testing checks, and so not a part of `Tuning`."""
 
 
 def batch_outcomes(answers: Sequence[Exception | None] | None, count: int) -> Sequence[Outcome]:
@@ -26,7 +27,7 @@ def batch_outcomes(answers: Sequence[Exception | None] | None, count: int) -> Se
 
 
 def outcome_of(error: Exception) -> Outcome:
-    """What an exception of a sink says of the delivery. One that no sink should raise is retried."""
+    """Return the outcome that an exception of a sink stands for. An unknown exception is retried."""
     match error:
         case RetryLater():
             return Outcome(Kind.RETRY, str(error), error.after, error.healthy)
@@ -40,7 +41,7 @@ def outcome_of(error: Exception) -> Outcome:
 
 
 async def open_sink(sink: Sink, route: Route) -> Sink:
-    """The sink, opened. One that can't be, or is cancelled at it, is closed: it may hold what the next one needs."""
+    """Open a sink and return it. If that fails or is cancelled, close it: it may lock a file of the next one."""
     try:
         await sink.open()
     except BaseException:
@@ -50,7 +51,7 @@ async def open_sink(sink: Sink, route: Route) -> Sink:
 
 
 async def quietly(work: Awaitable[None], route: Route) -> None:
-    """Run a sink's clean-up; what it raises, or a hang, is logged and goes no further."""
+    """Run a sink's clean-up. An exception or a hang is logged and not raised."""
     try:
         await asyncio.wait_for(work, CANCEL_WITHIN)
     except Exception:

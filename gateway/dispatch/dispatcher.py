@@ -1,4 +1,4 @@
-"""The loop between the store and the routes: it finds what is due, asks admission what to claim, and starts runners."""
+"""The loop between the store and the routes: it finds due routes, claims by admission, and starts runners."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Dispatcher:
-    """Keeps every route busy with what it has due, within its limits. The backlog stays in the store."""
+    """Keeps every route busy with its due deliveries, within its limits. The backlog stays in the store."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Dispatcher:
         self._polled_at = LONG_AGO
 
     def start(self) -> None:
-        """Begin to dispatch what is due, and what an earlier run left."""
+        """Begin to dispatch due deliveries, also those that an earlier run left."""
         self._loop = asyncio.create_task(self._run())
         for runner in self.runners.values():
             self._wait_for_ownership(runner)
@@ -165,7 +165,7 @@ class Dispatcher:
             runner.state.follow(states.get(key) or RouteState(*key))
 
     def _expect(self, route: LiveRouteState, at: float | None, now: float) -> None:
-        """Note when the route has something to claim."""
+        """Note the time from which the route has something to claim."""
         route.due = at
         if at is None:
             return
@@ -202,7 +202,10 @@ class Dispatcher:
     # -- timers
 
     def _set_timer(self, at: float, route: LiveRouteState) -> None:
-        """Queue the route at a time. Only the earliest timer of a route is kept: many signals may wake it meanwhile."""
+        """Queue the route at a time.
+
+        Only the earliest timer of a route is kept, or the signals of a route without slots would pile timers up.
+        """
         if self._timer_of.get(route, float("inf")) <= at:
             return
         self._timer_of[route] = at
@@ -229,7 +232,7 @@ class Dispatcher:
             return
         seconds = min(seconds, self._admission.wait(now))
         if self._throttle.traffic.rush:
-            await self._sleep_until_stopped(seconds)  # each request of the rush would wake us, with nothing to start
+            await self._sleep_until_stopped(seconds)  # each signal of the rush would wake it in vain
         else:
             await self._sleep_until_woken(seconds)
 

@@ -20,9 +20,9 @@ log = structlog.get_logger()
 
 
 class Heartbeat:
-    """Renews what this gateway has of a shared store, from `start` to `stop`.
+    """Renews this gateway's leases and ownership on a shared store, from `start` to `stop`.
 
-    `runners` and `retired` are the dispatcher's own and change with it. `mark_due` queues a route that is owned.
+    `runners` and `retired` are the dispatcher's collections and change with it. `mark_due` queues an owned route.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Heartbeat:
         self._task = asyncio.create_task(self._beat())
 
     async def stop(self) -> None:
-        """End, and release ownership, so that another gateway takes over at once."""
+        """End, and release the ownership of routes, so that another gateway takes over at once."""
         if self._task is None:
             return
         self._task.cancel()
@@ -76,7 +76,7 @@ class Heartbeat:
         return [runner for runner in self._runners.values() if runner.sink_class.single_writer]
 
     async def _renew_ownership(self) -> None:
-        """Renew the ownership of routes with a single writer, or get it where no other gateway has it."""
+        """Renew the ownership of routes with a single writer, or gain it if no other gateway has it."""
         runners = self._single_writers()
         if not runners:
             return
@@ -89,7 +89,7 @@ class Heartbeat:
             return
         for runner in runners:
             state = runner.state
-            # An attempt from before this gateway lost the route may still run, on a sink with an old state.
+            # Race: an attempt from before this gateway lost the route may still run, on a sink with an old state.
             if runner.key not in owned or (state.ownership is Ownership.WAITING and state.running):
                 await runner.lose_ownership()
                 continue

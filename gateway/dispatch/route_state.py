@@ -35,7 +35,7 @@ class Ownership(enum.Enum):
 
 
 class LiveRouteState:
-    """A route's state in this gateway. The store keeps a part of it, gateway.store.values.RouteState, over restarts.
+    """A route's state in this gateway. The store keeps a part of it over restarts: gateway.store.values.RouteState.
 
     `due` is a hint: the time from which the next delivery can be claimed, None if nothing waits.
     """
@@ -89,12 +89,14 @@ class LiveRouteState:
     # -- slots
 
     def slots(self, now: float) -> int:
-        """Return how many more deliveries may start now. These are all the reasons for none."""
-        if self.paused or self.retired:  # by people; by a reload or a stop
+        """Return how many more deliveries may start now. All reasons for none are listed here."""
+        if self.paused:  # by people
             return 0
-        if not self.is_ours(now):
+        if self.retired:  # by a reload or a stop
             return 0
-        calls = self.breaker.slots(self.route.concurrency, self.running, now)  # failing, or all calls run
+        if not self.is_ours(now):  # owned by another gateway
+            return 0
+        calls = self.breaker.slots(self.route.concurrency, self.running, now)  # the target fails, or all calls run
         deliveries = calls * self.batch if self.breaker.closed else calls
         return min(deliveries, int(self._rate.available(now))) if self._rate else deliveries
 
@@ -110,7 +112,7 @@ class LiveRouteState:
         return max(0, limit - self.replaying)
 
     def opens_at(self, now: float) -> float | None:
-        """Return when there may be slots again by themselves. None if an attempt must end or a person must act."""
+        """Return the time from which there may be slots again. None: an attempt must end, or a person act, first."""
         if self.paused or self.retired:
             return None
         if not self.breaker.closed and now < self.breaker.probe_at:
@@ -146,7 +148,7 @@ class LiveRouteState:
     # -- breaker and pause
 
     def follow(self, state: RouteState) -> None:
-        """Take over what the store keeps: always a pause by people, and the breaker once, at the start."""
+        """Take over the stored state: a pause by people at each call, the breaker at the first call only."""
         if not self.followed:
             self._stored = policy.Breaker.from_state(state)
             self.breaker = self._stored = policy.after_restart(self._stored, self.route.retry, self._now())
@@ -157,7 +159,7 @@ class LiveRouteState:
         self._show()
 
     def turn_breaker(self, outcome: Outcome, now: float) -> None:
-        """Open, close or count on by an attempt's outcome."""
+        """Update the breaker by an attempt's outcome."""
         before = self.breaker
         self.breaker = policy.after_outcome(before, outcome, self.route.retry, now, self._rng)
         if self.breaker.closed and not before.closed:
@@ -169,7 +171,7 @@ class LiveRouteState:
         self._show()
 
     async def save_breaker(self, store: Store) -> None:
-        """Save the breaker if it opened, closed or put its probe off since it was saved last."""
+        """Save the breaker if it opened, closed or has a new probe time since it was saved last."""
         breaker, stored = self.breaker, self._stored or policy.Breaker()
         if breaker == stored or (breaker.closed and stored.closed):
             return

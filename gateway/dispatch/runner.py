@@ -26,7 +26,7 @@ from gateway.store.values import Result
 log = structlog.get_logger()
 
 REASON_LENGTH = 500
-"""Characters of a reason that are kept. A target's error page may be long; its beginning says enough."""
+"""Characters kept of a reason. A target may answer with a long page, and its beginning says enough."""
 QUIET = frozenset({Kind.DELIVERED, Kind.SKIPPED, Kind.RELEASED})
 """Outcomes that are logged as info; the others are warnings."""
 
@@ -104,7 +104,7 @@ class Runner:
             await self._record(results)
             await self.state.save_breaker(self._store)
         except Exception:
-            # Nothing here should raise; if it does, the lease runs out and the deliveries come again.
+            # Nothing here should raise. If it does, the lease runs out and the deliveries are claimed again.
             self._log.exception("delivery.lost_track")
         finally:
             del self._batches[id(deliveries)]
@@ -173,7 +173,7 @@ class Runner:
         self._observer.delivery_attempted(*self.key, self.route.sink, outcome.kind.value, seconds)
 
     async def _record(self, results: Sequence[Result]) -> None:
-        """Save results, and try again while the store is away: delivered signals must not come again."""
+        """Save results, and try again while the store is away: a delivered signal must not be delivered again."""
         sink = self._sink
         changes = {self.key: sink.state.take_changes()} if sink else {}
         wait = self._tuning.first_record_wait
@@ -207,7 +207,7 @@ class Runner:
     async def _try_to_open(self) -> None:
         try:
             await self._opened()
-        except Exception as error:  # the first delivery meets it again, and is answerable for it
+        except Exception as error:  # the first delivery tries again and reports it
             self._log.warning("route.not_opened", reason=self._redact(str(error)))
 
     async def _opened(self) -> Sink:
@@ -240,7 +240,7 @@ class Runner:
     async def lose_ownership(self) -> None:
         """Start nothing more, as another gateway owns the route now. Close the sink once nothing runs.
 
-        The sink must not go on from its memory should the route come back: the next one reads its state anew.
+        If this gateway owns the route again later, a new sink reads the state that the other gateway left.
         """
         self.state.wait_for_ownership()
         if not self.state.running:

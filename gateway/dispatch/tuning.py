@@ -16,16 +16,16 @@ class Tuning:
     # -- leases and polls
 
     lease_margin: float = 300.0
-    """Seconds that a lease lasts beyond the attempt's own timeout, on a store with one gateway. Nobody else waits for
-    such a lease, so it is long: a late result must still find it."""
+    """Seconds that a lease lasts beyond the attempt's own timeout, on a store with one gateway. No other gateway waits
+    for such a lease, so it is long: a late result must still find it."""
     shared_lease: float = 30.0
     """Seconds that a lease, or the ownership of a route, lasts on a shared store. Deliveries of a dead gateway can be
     claimed after that. The clocks of gateways may differ by this less two heartbeats."""
     heartbeat: float = 10.0
     """Seconds between renewals of leases and ownership on a shared store. Two may fail before a lease ends."""
     poll_interval: float = 2.0
-    """Seconds between looks at the store for changes of which no notification came: another process's replay or pause,
-    a lease that ran out. Each look costs two queries."""
+    """Seconds between looks at the store for changes without a notification: another process's replay or pause, or a
+    lease that ran out. Each look costs two queries."""
 
     # -- the size of a claim
 
@@ -55,8 +55,8 @@ class Tuning:
     """CPU time that a tenant may fall behind. One that was idle, or could not use its share, can't take more than this
     in one go later."""
     free_share: float = 0.05
-    """Share of a core that a tenant may use without ever being ahead, so that tenants with little to deliver do not
-    wait for each other."""
+    """Share of a core that a tenant may use without being ahead. So tenants with little to deliver do not wait for each
+    other."""
     fair_patience: float = 0.25
     """Seconds that a tenant lets others catch up; then it is free for as long. The others may wait for the store and
     not for the CPU."""
@@ -72,9 +72,9 @@ class Tuning:
     traffic_lasts: float = 1.0
     """Seconds after a request in which the next one is expected."""
     rush_pace: float = 10.0
-    """Seconds that pass for each second of CPU time of deliveries in a rush: deliveries take a tenth of a core. What
-    they leave is delivered after the rush. Ingest with three routes has 0.76 of the bare handler's rate so, and had
-    0.54 without."""
+    """Seconds that pass for each second of CPU time of deliveries in a rush. Deliveries take a tenth of a core, and the
+    rest of the backlog follows after the rush. Ingest with three routes reached 0.76 of the bare handler's rate with
+    it, and 0.54 without, by tests.bench.ingest."""
     pace: float = 1.3
     """Seconds that pass for each second of CPU time of deliveries beside some requests. Deliveries take three quarters
     of a core, so that a request finds it free, or soon."""
@@ -85,7 +85,7 @@ class Tuning:
     longest_throttle: float = 1.0
     """Seconds that the throttle makes anything wait at most, whatever was charged before."""
     give_way: float = 0.003
-    """Seconds that a step of an attempt waits for requests in flight at most: about what one request takes."""
+    """Seconds that a step of an attempt waits for requests in flight at most: about the time of one request."""
     give_way_rest: float = 0.03
     """Seconds without such waits after one in vain. Under constant load they only delay deliveries: a route with four
     calls at a time fell behind 400 signals/s from 16 senders."""

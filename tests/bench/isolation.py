@@ -21,6 +21,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from gateway.model import RouteKey
 from tests.bench import rig
 from tests.bench.fill import Filling, fill
 from tests.bench.target import HANG
@@ -56,7 +57,7 @@ Turn = dict[str, Any]
 
 
 def measure_case(case: str, template: Path, given: argparse.Namespace) -> Turn:
-    """One turn: the healthy account's figures beside that trouble."""
+    """Run one turn and return the figures of the healthy account."""
     _, core = rig.find_cores()
     arrivals, hang = free_port(), free_port()
     tenants: rig.Tenants = {
@@ -117,7 +118,7 @@ def render_neighbours(turns: Mapping[str, list[Turn]]) -> str:
 # -- shares
 
 
-def measure_shares(kind: str, template: Path, given: argparse.Namespace) -> dict[tuple[str, str], float]:
+def measure_shares(kind: str, template: Path, given: argparse.Namespace) -> dict[RouteKey, float]:
     """Deliveries a second of each (account, route)."""
     core, other = rig.find_cores()
     slow = free_port()

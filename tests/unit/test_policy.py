@@ -1,4 +1,4 @@
-"""What follows from an outcome, and what a breaker does; pure, so time and chance are given."""
+"""The decisions after an outcome, and the breaker. They are pure, so time and chance are arguments."""
 
 import random
 from datetime import UTC, datetime
@@ -33,11 +33,11 @@ def decide(outcome: Outcome, attempt: int = 1, age: float = 0.0) -> object:
     return policy.decide(delivery(attempt, age), outcome, Retry(), NOW, Highest())
 
 
-def test_a_delivered_one_is_done() -> None:
+def test_a_delivered_delivery_is_done() -> None:
     assert decide(Outcome(Kind.DELIVERED)) == Done("delivered")
 
 
-def test_a_skipped_one_is_filtered_with_its_reason() -> None:
+def test_a_skipped_delivery_is_filtered_with_its_reason() -> None:
     assert decide(Outcome(Kind.SKIPPED, "nothing to do")) == Done("filtered", "nothing to do")
 
 
@@ -46,7 +46,7 @@ def test_a_permanent_error_is_a_dead_letter() -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind.MISCONFIGURED, Kind.RELEASED])
-def test_what_is_not_the_deliverys_fault_burns_nothing(kind: Kind) -> None:
+def test_an_outcome_that_is_not_the_deliverys_fault_counts_no_attempt(kind: Kind) -> None:
     assert decide(Outcome(kind, "why")) == RetryAt(NOW, "why", counted=False)
 
 
@@ -93,7 +93,7 @@ def test_an_answer_of_the_target_starts_the_count_anew(kind: Kind) -> None:
     assert turn(policy.Breaker(), *[Kind.RETRY] * 5, kind) == policy.Breaker()
 
 
-def test_a_retry_that_is_the_deliverys_own_matter_does_not_open_it() -> None:
+def test_a_retry_with_a_healthy_target_does_not_open_the_breaker() -> None:
     breaker = policy.Breaker()
     for _ in range(10):
         outcome = Outcome(Kind.RETRY, "order not known yet", healthy=True)

@@ -1,4 +1,4 @@
-"""A dispatcher on a real store, with a clock that a test sets and sinks that do as they are told."""
+"""A dispatcher on a real store, with a clock that a test sets and sinks that follow a script."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class Clock:
 
 
 class Highest(random.Random):
-    """Draws the upper end of every range, so that waits can be foretold."""
+    """Draws the upper end of every range, so that waits are known."""
 
     def uniform(self, a: float, b: float) -> float:
         return b
 
 
 class ScriptedSink(Sink):
-    """Takes what comes, unless `script` has something: an exception to raise, or a function to await."""
+    """Takes every delivery, unless the next step in `script` is an exception to raise or a function to await."""
 
     name = "scripted"
     summary = "does as a test says"
@@ -67,7 +67,7 @@ class ScriptedSink(Sink):
 
 
 def make_sink(**attributes: Any) -> type[ScriptedSink]:
-    """A class of its own for each test, as class attributes hold what it saw."""
+    """Return a new class for a test, as class attributes hold the events of a sink."""
     own = {"script": deque(), "arrived": [], "events": [], **attributes}
     return type("OwnSink", (ScriptedSink,), own)
 
@@ -107,7 +107,7 @@ class Harness:
         self.dispatcher = Dispatcher(runners, store, self.clock, throttle, tuning)
 
     async def accept(self, account: str = "shop", order: str = "1", **fields: Any) -> int:
-        """Accept a signal for every route of the account, and wake the dispatcher as ingest does; its id."""
+        """Accept a signal for every route of the account, wake the dispatcher as ingest does, and return its id."""
         received = datetime.fromtimestamp(self.clock.at, UTC)
         signal = replace(make_signal(account=account, order=order, **fields), received_at=received)
         routes = [route for (owner, _), route in self.routes.items() if owner == account]
@@ -129,7 +129,7 @@ class Harness:
         await until(settled)
 
     async def settle_some(self, delivered: int) -> None:
-        """Wait until so many deliveries are delivered and nothing more is begun."""
+        """Wait until so many deliveries are delivered and no more begin."""
 
         async def settled() -> bool:
             rows = await self.store.list_deliveries(Filter(), 10_000)
@@ -139,7 +139,7 @@ class Harness:
         await self.turn()
 
     async def turn(self) -> None:
-        """Give what could go on the time to do so."""
+        """Give all tasks that can go on the time for it."""
         for _ in range(10):
             await self.store.check_writable()
 
@@ -150,7 +150,7 @@ class Harness:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for it; the test's own time limit ends a wait in vain."""
+    """Wait for a condition. The time limit of the test ends a wait in vain."""
     while not await condition():
         await asyncio.sleep(0)
 

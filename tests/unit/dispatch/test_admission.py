@@ -109,7 +109,7 @@ def test_tenants_take_turns_however_many_routes_they_have() -> None:
     assert all(first != second for first, second in pairwise(tenants[20:]))  # until then, one catches up
 
 
-def test_one_that_is_ahead_waits_until_nothing_of_the_other_is_in_hand() -> None:
+def test_a_tenant_ahead_waits_until_the_other_has_nothing_in_hand() -> None:
     large, small = make_state("a", "large", batch=50), make_state("b", "small", concurrency=1)
     admission = make_admission(small)
     admission.choose(START)
@@ -132,7 +132,7 @@ def test_one_that_is_ahead_waits_until_nothing_of_the_other_is_in_hand() -> None
     assert sizes(admission.choose(START)) == [("a", 50)]
 
 
-def test_what_was_not_due_is_not_held_against_one() -> None:
+def test_deliveries_that_were_not_due_are_not_charged_to_their_tenant() -> None:
     often, once = make_state("a", "often"), make_state("b", "once")
     admission = make_admission(once)
     for route in (once, *[often] * 50):
@@ -183,7 +183,7 @@ def test_beside_requests_routes_share_a_claim_all_the_same() -> None:
     assert sizes(admission.choose(START)) == [("a", 3), ("b", 3), ("c", SMALL_BUDGET - 6)]
 
 
-def test_what_was_not_due_is_not_paid_for() -> None:
+def test_deliveries_that_were_not_due_are_not_charged_to_the_throttle() -> None:
     route = make_state("a")
     admission = Desk(route, busy=True, tuning=PACED).admission
     admission.choose(START)
@@ -211,7 +211,7 @@ def test_beside_requests_a_remainder_makes_no_small_call() -> None:
     assert sizes(Desk(*routes, busy=True, tuning=PACED).admission.choose(START)) == [("a", 3)]
 
 
-# -- what is told, and given back
+# -- callbacks, and slots given back
 
 
 def test_a_route_that_opens_later_gets_a_timer_and_one_without_free_slots_is_queued_again() -> None:

@@ -1,4 +1,4 @@
-"""Routes that come, go and change while the dispatcher is at work."""
+"""Routes are added, removed and changed while the dispatcher runs."""
 
 import asyncio
 from pathlib import Path
@@ -21,7 +21,7 @@ def make_runner(gateway: Harness, route: Route, sink: type[Sink]) -> Runner:
     return harness.make_runner(route, sink, gateway.store, gateway.clock)
 
 
-async def test_a_new_route_delivers_what_was_there_before_it(tmp_path: Path) -> None:
+async def test_a_new_route_delivers_signals_from_before_it(tmp_path: Path) -> None:
     old, new = make_sink(), make_sink()
     async with dispatching(tmp_path, [(make_route(), old)]) as gateway:
         runner = make_runner(gateway, make_route("alerts"), new)
@@ -34,7 +34,7 @@ async def test_a_new_route_delivers_what_was_there_before_it(tmp_path: Path) -> 
     assert old.events == new.events == ["open", "close"]
 
 
-async def test_a_route_that_went_keeps_what_it_had(tmp_path: Path) -> None:
+async def test_a_removed_route_keeps_its_deliveries(tmp_path: Path) -> None:
     sink = make_sink()
     async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
         await gateway.accept(order="1")
@@ -76,7 +76,7 @@ async def test_a_changed_route_begins_when_the_old_one_has_ended(tmp_path: Path)
     assert events == ["open", "close", "open", "close"]
 
 
-async def test_what_hangs_is_given_back_and_delivered_by_the_new_one(tmp_path: Path) -> None:
+async def test_a_hanging_delivery_is_given_back_and_delivered_by_the_new_route(tmp_path: Path) -> None:
     going = asyncio.Event()
 
     async def hang(delivery: Delivery) -> None:
@@ -137,6 +137,6 @@ async def is_without(gateway: Harness, account: str, route: str) -> bool:
 
 
 async def followed(gateway: Harness, account: str, route: str) -> bool:
-    """Whether the route is there and knows what the store has of it: from then on it would deliver."""
+    """Return True once the route is there and has its stored state. From then on it would deliver."""
     runner = gateway.dispatcher.runners.get((account, route))
     return runner is not None and runner.state.followed

@@ -26,7 +26,7 @@ def ids(arrived: Sequence[Delivery]) -> list[int]:
     return [delivery.signal.id for delivery in arrived]
 
 
-async def test_what_is_accepted_is_delivered_at_once(tmp_path: Path) -> None:
+async def test_an_accepted_signal_is_delivered_at_once(tmp_path: Path) -> None:
     sink = make_sink()
     async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
         signal = await gateway.accept()
@@ -248,7 +248,7 @@ async def test_a_hung_route_does_not_hold_up_another(tmp_path: Path) -> None:
 
 
 class Fatal(BaseException):
-    """No Exception: nothing of the gateway catches it."""
+    """An exception that the gateway does not catch, as it is no Exception."""
 
 
 async def test_a_sink_that_raises_a_base_exception_leaves_no_call_or_slot_in_use(tmp_path: Path) -> None:
@@ -274,7 +274,7 @@ async def test_a_sink_that_raises_a_base_exception_leaves_no_call_or_slot_in_use
     assert all(isinstance(error, Fatal) for error in lost)
 
 
-async def test_what_runs_at_the_end_is_given_back_without_a_failure(tmp_path: Path) -> None:
+async def test_a_running_delivery_is_given_back_at_a_stop_without_a_failure(tmp_path: Path) -> None:
     async def hang(delivery: Delivery) -> None:
         await asyncio.Event().wait()
 
@@ -292,7 +292,7 @@ async def test_what_runs_at_the_end_is_given_back_without_a_failure(tmp_path: Pa
     assert ids(sink.arrived) == [signal, signal]
 
 
-async def test_what_was_committed_before_the_start_is_found(tmp_path: Path) -> None:
+async def test_deliveries_committed_before_the_start_are_found(tmp_path: Path) -> None:
     sink = make_sink()
     async with dispatching(tmp_path, [(make_route(), sink)], start=False) as gateway:
         signal = await gateway.accept()
@@ -374,7 +374,7 @@ async def test_a_large_batch_lets_others_have_the_loop_meanwhile(
     assert {JUDGED, 2 * JUDGED, 3 * JUDGED} <= set(seen)
 
 
-async def test_under_a_rush_of_senders_deliveries_take_a_part_of_the_time(tmp_path: Path) -> None:
+async def test_in_a_rush_of_requests_deliveries_take_a_part_of_the_time(tmp_path: Path) -> None:
     sink, tuning = make_sink(), Tuning(give_way=0)
     each = tuning.rush_pace * tuning.cost(1, 1)
     async with dispatching(tmp_path, [(make_route(concurrency=1), sink)], start=False, tuning=tuning) as gateway:
@@ -421,7 +421,7 @@ async def test_deliveries_give_way_to_a_request_in_flight(tmp_path: Path) -> Non
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_ten_thousand_lanes_at_once_take_no_task_each(tmp_path: Path) -> None:
+async def test_ten_thousand_lanes_do_not_take_a_task_each(tmp_path: Path) -> None:
     most = 0
 
     async def count(delivery: Delivery) -> None:
@@ -440,11 +440,11 @@ async def test_ten_thousand_lanes_at_once_take_no_task_each(tmp_path: Path) -> N
         with capture_logs():
             gateway.dispatcher.start()
             await until(all_arrived)
-    assert most < 2 * 64 + 20  # an attempt is a task, and what it calls another
+    assert most < 2 * 64 + 20  # an attempt is a task, and its call is another
     assert [d.signal.type for d in sink.arrived if d.signal.order == "77"] == ["ItemShipped", "ItemDeliveryStarted"]
 
 
-async def test_where_the_store_is_shared_leases_are_short_and_last_as_long_as_the_attempt(tmp_path: Path) -> None:
+async def test_leases_on_a_shared_store_are_short_and_renewed_while_the_attempt_lasts(tmp_path: Path) -> None:
     tuning = Tuning(heartbeat=0.0)
     release = asyncio.Event()
 
@@ -470,7 +470,7 @@ async def test_where_the_store_is_shared_leases_are_short_and_last_as_long_as_th
     assert len(sink.arrived) == 1
 
 
-async def test_a_sink_that_works_alone_waits_for_the_route_and_begins_anew_with_it(tmp_path: Path) -> None:
+async def test_a_sink_with_a_single_writer_waits_for_the_ownership_of_its_route(tmp_path: Path) -> None:
     tuning = Tuning(heartbeat=0.0)
     route = make_route()
     sink = make_sink(single_writer=True)
@@ -504,7 +504,7 @@ async def test_a_sink_that_works_alone_waits_for_the_route_and_begins_anew_with_
     assert sink.events == ["open", "close"] * 2
 
 
-async def test_a_batch_is_not_cut_to_what_others_leave_of_a_claim(tmp_path: Path) -> None:
+async def test_a_batch_is_not_cut_to_the_rest_of_a_claims_budget(tmp_path: Path) -> None:
     sizes: list[int] = []
 
     async def deliver_batch(self: Sink, deliveries: Sequence[Delivery]) -> None:

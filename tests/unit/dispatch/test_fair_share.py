@@ -1,4 +1,4 @@
-"""Shares of a simulated core: the same for each tenant where the core is the bottleneck, and nobody waits elsewhere."""
+"""Fair shares of a simulated core: even if the core is the bottleneck, and without waits if targets are."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ PATIENCE = TUNING.fair_patience
 
 @dataclass(frozen=True)
 class Tenant:
-    """So many calls at a time, of so many deliveries each, to a target that takes so long. It has something to deliver
-    from `begins` on, without end."""
+    """A tenant with an endless backlog from `begins` on: calls at a time, deliveries in each, seconds of its target."""
 
     calls: int
     think: float = 0.0
@@ -33,8 +32,10 @@ class Tenant:
 
 
 class Core:
-    """One thing at a time: claims, of which the next waits for the last, and results, each for a half of a call's cost.
-    Between the two, the call is with its target."""
+    """A core that works on one claim or result at a time. Each takes half of a call's cost.
+
+    The next claim waits for the last one. Between claim and result, a call is with its target.
+    """
 
     def __init__(self, tenants: Mapping[str, Tenant]) -> None:
         self.shares = FairShare()
@@ -67,7 +68,7 @@ class Core:
         return TUNING.cost(batch, batch)
 
     def _claim(self) -> None:
-        """As gateway.dispatch.admission does."""
+        """Claim as gateway.dispatch.admission does."""
         lot: list[str] = []
         left = TUNING.claim_budget
         while left > 0 and (waiting := [name for name in self.free if self.free[name] and self._has_begun(name)]):
@@ -98,7 +99,7 @@ class Core:
         self.done[name] += self.tenants[name].batch
 
     def _rest(self, until: float) -> None:
-        """Until something comes: all that may be begun, is."""
+        """Idle until the next event. All calls that may start have started."""
         assert not any(self.free[name] and self._has_begun(name) for name in self.tenants)
         comes = [tenant.begins for tenant in self.tenants.values() if tenant.begins > self.now]
         self.now = min([until, *comes, *(target[0] for target in self.targets[:1])])
@@ -118,7 +119,7 @@ def test_the_number_of_routes_makes_no_difference() -> None:
     assert done["one"] == pytest.approx(done["twenty"], rel=0.1)
 
 
-def test_nor_does_it_where_the_target_works_a_while() -> None:
+def test_the_number_of_routes_makes_little_difference_with_a_slow_target() -> None:
     # The one route is away with its target at times, when the other tenant does not wait for it.
     done = deliveries_of(one=FILE(1, think=0.005), twenty=FILE(20, think=0.005))
     assert done["one"] > 0.4 * done.total()
@@ -130,20 +131,20 @@ def test_shares_are_of_time_and_not_of_deliveries() -> None:
     assert spent["files"] == pytest.approx(spent["posts"], rel=0.1)
 
 
-def test_one_that_cannot_use_its_share_leaves_it_to_others() -> None:
+def test_a_tenant_that_cannot_use_its_share_leaves_it_to_others() -> None:
     alone = deliveries_of(slow=Tenant(8, think=0.05))
     done = deliveries_of(slow=Tenant(8, think=0.05), busy=Tenant(160, think=0.05))
     assert done["slow"] > 0.85 * alone["slow"]
     assert done["busy"] > 0.85 * (10.0 / TUNING.cost(1, 1) - done["slow"])
 
 
-def test_where_targets_are_the_bottleneck_nobody_waits() -> None:
+def test_no_tenant_waits_if_targets_are_the_bottleneck() -> None:
     tenants = {"one": Tenant(1, think=0.1), "many": Tenant(100, think=0.1), "hung": Tenant(500, think=1e9)}
     done = deliveries_of(**tenants)
     assert done["many"] > 0.95 * deliveries_of(many=tenants["many"])["many"]
 
 
-def test_one_that_was_idle_gets_no_more_than_a_window_for_it() -> None:
+def test_a_tenant_that_was_idle_gets_no_more_than_a_window_for_it() -> None:
     core = Core({"early": FILE(2), "late": FILE(2, begins=5.0)})
     core.run(5.0)
     before = core.done["early"]
@@ -165,7 +166,7 @@ def test_tenants_that_always_have_something_get_the_same(tenants: Sequence[Tenan
     core.run(1.0)
     assert set(core.done) == set(named)
     spent = [core.done[name] / tenant.batch * TUNING.cost(tenant.batch, tenant.batch) for name, tenant in named.items()]
-    # What is under way is not counted: at most what one may be ahead, and what it began with that.
+    # Running calls are not counted: at most the allowed lead, and the calls begun with it.
     slack = TUNING.fair_lead + 2 * max(TUNING.cost(tenant.batch, tenant.batch) * tenant.calls for tenant in tenants)
     assert max(spent) - min(spent) <= TUNING.fair_window + slack
 
@@ -175,16 +176,16 @@ def test_the_core_rests_only_when_all_has_begun(tenants: Sequence[Tenant]) -> No
     Core({str(number): tenant for number, tenant in enumerate(tenants)}).run(0.6)  # asserts it each time it rests
 
 
-# -- one by one
+# -- single steps
 
 
 def make_ahead(shares: FairShare, behind: str = "b") -> None:
-    """Tenant a is ahead of another, which has a call in the gateway's hands."""
+    """Put tenant a ahead of another, which has a call in hand."""
     shares.charge(behind, 1, 0.001, 0.0)
     shares.charge("a", 1, 1.0, 0.0)
 
 
-def test_one_ahead_waits_while_another_is_in_the_gateways_hands() -> None:
+def test_a_tenant_ahead_waits_while_another_has_a_call_in_hand() -> None:
     shares = FairShare()
     make_ahead(shares)
     assert not shares.may_start("a", 0.0)
@@ -213,14 +214,14 @@ def test_a_call_is_in_hand_again_whatever_its_sink_raises() -> None:
     assert shares.calls_in_hand("a") == 0
 
 
-def test_one_ahead_waits_no_longer_than_its_patience_and_is_free_as_long() -> None:
+def test_a_tenant_ahead_waits_for_its_patience_and_is_then_free_as_long() -> None:
     shares = FairShare()
     make_ahead(shares)
     free = [shares.may_start("a", tenth * PATIENCE / 10) for tenth in range(40)]
     assert free == ([False] * 10 + [True] * 10) * 2
 
 
-def test_a_clock_that_is_set_back_makes_it_wait_no_longer() -> None:
+def test_a_clock_set_back_makes_a_tenant_wait_no_longer() -> None:
     shares = FairShare()
     make_ahead(shares)
     assert not shares.may_start("a", 0.0)
@@ -228,7 +229,7 @@ def test_a_clock_that_is_set_back_makes_it_wait_no_longer() -> None:
     assert shares.may_start("a", -1000.0 + PATIENCE)
 
 
-def test_one_that_uses_little_is_never_ahead() -> None:
+def test_a_tenant_that_uses_little_is_never_ahead() -> None:
     shares = FairShare()
     shares.charge("b", 1, 0.0, 0.0)
     for second in range(100):
@@ -236,7 +237,7 @@ def test_one_that_uses_little_is_never_ahead() -> None:
         assert shares.may_start("a", second + 0.9)
 
 
-def test_what_was_not_due_counts_for_nothing() -> None:
+def test_a_refund_takes_calls_and_cpu_time_back() -> None:
     shares = FairShare()
     shares.charge("b", 1, 0.001, 0.0)
     shares.charge("a", 8, 1.0, 0.0)
@@ -248,7 +249,7 @@ def test_what_was_not_due_counts_for_nothing() -> None:
     assert shares.may_start("a", 0.0)
 
 
-def test_a_lot_is_cut_to_whole_calls_and_one_at_the_least() -> None:
+def test_a_claim_is_cut_to_whole_calls_and_at_least_one() -> None:
     assert TUNING.cut(1000, 250, 0.0) == 250
     assert TUNING.cut(100, 250, 0.0) == 100
     assert TUNING.cut(1000, 250, 2.5 * TUNING.cost(250, 250)) == 500

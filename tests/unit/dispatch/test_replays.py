@@ -1,4 +1,4 @@
-"""Replays run below live traffic: never ahead of it, and in no more than their share of a route."""
+"""Replays run below live traffic: never ahead of it, and within their share of a route."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ BURIED = "abcdef"
 
 
 async def bury(tmp_path: Path, orders: Sequence[str] = BURIED) -> None:
-    """Leave dead letters, one of each order, that wait to be replayed by the next gateway."""
+    """Leave replayed dead letters, one of each order, for the next gateway."""
     sink = make_sink()
     sink.script.extend([Permanent("no")] * len(orders))
     async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
@@ -31,7 +31,7 @@ async def bury(tmp_path: Path, orders: Sequence[str] = BURIED) -> None:
 
 
 def hold(sink: type[ScriptedSink], deliveries: int) -> asyncio.Event:
-    """Have the sink keep what comes until the event is set."""
+    """Make the sink wait with the next deliveries until the event is set."""
     gate = asyncio.Event()
 
     async def wait(delivery: Delivery) -> None:

@@ -17,7 +17,7 @@ def take(turns: RoundRobin[Item], **ranks: float) -> str | None:
 
 
 def queue(*names: str) -> RoundRobin[Item]:
-    """The tenant is a name's first letter."""
+    """Queue items by name. The first letter is the tenant."""
     turns: RoundRobin[Item] = RoundRobin()
     for name in names:
         turns.add(Item(name[0], name))
@@ -35,11 +35,11 @@ def test_tenants_of_the_same_rank_take_turns_and_so_do_their_routes() -> None:
     assert drain(queue("a1", "a2", "a3", "b1", "c1")) == ["a1", "b1", "c1", "a2", "a3"]
 
 
-def test_one_that_waits_keeps_its_place() -> None:
+def test_an_item_that_waits_keeps_its_place() -> None:
     assert drain(queue("a1", "a2", "a1")) == ["a1", "a2"]
 
 
-def test_who_had_a_turn_queues_up_behind_the_others() -> None:
+def test_an_item_that_had_a_turn_queues_behind_the_others() -> None:
     turns = queue("a1", "b1")
     assert take(turns) == "a1"
     turns.add(Item("a", "a1"))
@@ -47,18 +47,18 @@ def test_who_had_a_turn_queues_up_behind_the_others() -> None:
     assert not turns
 
 
-def test_the_tenant_of_the_least_rank_comes_first() -> None:
+def test_the_tenant_with_the_lowest_rank_comes_first() -> None:
     turns = queue("a1", "b1", "c1", "b2")
     assert [take(turns, a=3, b=1, c=2) for _ in range(4)] == ["b1", "b2", "c1", "a1"]
 
 
-def test_one_that_may_not_have_its_turn_keeps_it() -> None:
+def test_an_item_that_may_not_have_its_turn_keeps_it() -> None:
     turns = queue("a1", "b1")
     assert turns.take(lambda tenant: 0.0, lambda tenant: tenant != "a") is None
     assert drain(turns) == ["a1", "b1"]
 
 
-def test_one_that_is_put_back_is_the_next() -> None:
+def test_an_item_that_is_put_back_is_the_next() -> None:
     turns = queue("a1", "a2", "b1")
     assert take(turns) == "a1"
     turns.put_back(Item("a", "a1"))

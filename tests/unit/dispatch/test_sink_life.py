@@ -1,4 +1,4 @@
-"""When a sink is opened, and what it is told of its state."""
+"""The times at which a sink is opened, and the state that it sees."""
 
 from collections.abc import Sequence
 from pathlib import Path

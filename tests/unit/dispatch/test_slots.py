@@ -22,7 +22,7 @@ class Taker:
 
 
 def fill(slots: Slots, *takers: Taker) -> list[int]:
-    """Let each in turn take one slot at a time until none has room; how many each has."""
+    """Let each in turn take one slot at a time until none has room. Return the number of each."""
     taken = Counter[Taker]()
     while any(slots.room(taker) for taker in takers):
         for taker in takers:
