@@ -1,9 +1,11 @@
-"""migrate and move: the schema's versions, and the way from SQLite to PostgreSQL."""
+"""The commands migrate, move and purge where the store is PostgreSQL."""
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from gateway.store.contract import Settings, Store
 from gateway.store.values import Filter, Refused
 from tests.contract.store_case import LEASE, NOW, accept, claim, finish, numbered
 from tests.support.factory import ACCOUNT, AT
+from tests.support.filled import fill_with_old
+from tests.support.folder import Folder
 from tests.support.ledger import read_ledger
 from tests.support.postgres import Server
 
@@ -247,3 +251,33 @@ def test_of_gateways_that_start_at_once_one_makes_the_schema(
 
     monkeypatch.setattr(migrations.Steps, "status", overtaken)
     at(postgres_url, look)
+
+
+# -- purge
+
+
+def test_partitions_are_purged_as_a_whole_and_the_rest_row_by_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres: Server, postgres_url: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Folder(tmp_path)
+    config = folder.path / "gateway.yaml"
+    config.write_text(config.read_text().replace("sqlite:///gateway.db", postgres_url))
+
+    async def prepare(store: Store) -> None:
+        await store.make_partitions(time.time() - 100 * 86400, 8 * 86400)
+        await fill_with_old(store)
+
+    at(postgres_url, prepare)
+    assert json.loads(folder.run("purge", "--dry-run", "--dead", "--json").output)["signals"] == 2
+    assert json.loads(folder.run("purge", "--json").output) == {
+        "signals": 1,
+        "quarantined": 0,
+        "removed": True,
+        "deliveries": 1,
+    }
+    rows = postgres.execute_at(postgres_url, "SELECT tableoid::regclass::text FROM signals")
+    assert rows == [("signals_default",)] * 2
+    assert json.loads(folder.run("purge", "--dead", "--json").output)["signals"] == 1
+    (pending,) = map(json.loads, folder.run("deliveries", "--json").output.splitlines())
+    assert pending["state"] == "pending"

@@ -1,11 +1,9 @@
 """The command that proves custody."""
 
-import json
 import os
 import signal
 import sqlite3
 from contextlib import closing
-from typing import Any
 
 import pytest
 
@@ -14,7 +12,7 @@ from gateway.store import id_ranges
 from gateway.store.contract import Store
 from gateway.store.values import Target
 from tests.support.factory import make_signal
-from tests.unit.cli.conftest import Folder
+from tests.support.folder import Folder, lines
 
 
 async def fill(store: Store, signals: int = 3) -> None:
@@ -26,10 +24,6 @@ def damage(folder: Folder, statement: str) -> None:
     with closing(sqlite3.connect(folder.path / "gateway.db", isolation_level=None)) as db:
         db.execute("PRAGMA ignore_check_constraints = 1")
         db.execute(statement)
-
-
-def lines(output: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in output.splitlines()]
 
 
 def test_an_empty_store_is_sound(folder: Folder) -> None:

@@ -7,7 +7,7 @@ from gateway.model import RetryAt
 from gateway.store.contract import Store
 from gateway.store.values import ClaimRequest, Result, Target
 from tests.support.factory import make_signal
-from tests.unit.cli.conftest import CONFIG, Folder
+from tests.support.folder import CONFIG, Folder
 
 NOW = 1_800_000_000.0
 

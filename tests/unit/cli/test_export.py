@@ -16,7 +16,7 @@ from gateway.store import queries
 from gateway.store.contract import Store
 from gateway.store.values import Target
 from tests.support.factory import make_signal
-from tests.unit.cli.conftest import CONFIG, Folder
+from tests.support.folder import CONFIG, Folder
 
 
 async def fill(store: Store) -> list[Signal]:

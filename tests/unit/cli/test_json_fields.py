@@ -17,8 +17,8 @@ from gateway.store import Store
 from gateway.store.move import Moved
 from gateway.store.values import Refused
 from tests.contract.store_case import NOW, accept, claim, finish, numbered
+from tests.support.folder import Folder
 from tests.support.pages import ROOT, names, section
-from tests.unit.cli.conftest import Folder
 
 PAGE = (ROOT / "config" / "README.md").read_text()
 HEADINGS = [line for line in PAGE.splitlines() if line.startswith("### ")]

@@ -6,7 +6,7 @@ from gateway.model import Done
 from gateway.store.contract import Store
 from gateway.store.values import ClaimRequest, Refused, Result, RouteState, Target
 from tests.support.factory import make_signal
-from tests.unit.cli.conftest import CONFIG, Folder
+from tests.support.folder import CONFIG, Folder
 
 NOW = 1_800_000_000.0
 BY_ACCOUNT = [

@@ -12,8 +12,8 @@ from gateway.cli import progress
 from gateway.operate import quarantine
 from gateway.store.contract import Store
 from gateway.store.values import Refused
+from tests.support.folder import CONFIG, Folder, lines
 from tests.support.payloads import example
-from tests.unit.cli.conftest import CONFIG, Folder
 
 NOW = 1_800_000_000.0
 UNKNOWN = "  bookshop:\n    unknown_types: reject"
@@ -47,10 +47,6 @@ def configure(folder: Folder, text: str) -> None:
 
 def accept_unknown(folder: Folder) -> None:
     configure(folder, TAKES_ALL.replace("hold", "accept"))
-
-
-def lines(output: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in output.splitlines()]
 
 
 def listed(folder: Folder) -> Sequence[int]:
@@ -172,3 +168,10 @@ def test_ctrl_c_ends_it_between_pages(refused: Folder, monkeypatch: pytest.Monke
     assert "1 accepted." in result.stdout
     assert "Interrupted; requests that were not reached are still in quarantine." in result.stderr
     assert listed(refused) == [2, 3, 4]
+
+
+def test_quarantine_says_what_was_wrong(folder: Folder) -> None:
+    folder.fill(lambda store: store.quarantine(Refused("bookshop", NOW, '{"type":"Item"}', {"order": "required"})))
+    assert "order: required" in folder.run("quarantine").output
+    (row,) = lines(folder.run("quarantine", "--json", "--account", "bookshop").output)
+    assert row["errors"] == {"order": "required"}

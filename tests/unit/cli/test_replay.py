@@ -12,7 +12,8 @@ from gateway.store import id_ranges
 from gateway.store.contract import Store
 from gateway.store.values import ClaimRequest, Result, Target
 from tests.support.factory import make_signal
-from tests.unit.cli.conftest import Folder
+from tests.support.filled import fill_with_states
+from tests.support.folder import Folder, lines
 
 NOW = 1_800_000_000.0
 
@@ -91,3 +92,22 @@ def test_ctrl_c_ends_it_between_pages_and_says_how_to_go_on(buried: Folder, impa
 @pytest.mark.usefixtures("impatient")
 def test_ctrl_c_after_the_last_page_interrupts_nothing(buried: Folder) -> None:
     assert "6 to be delivered again" in buried.run("replay", "1", "2", "3").output
+
+
+def test_a_dry_run_changes_nothing_and_a_replay_is_not_doubled(folder: Folder) -> None:
+    folder.fill(fill_with_states)
+    assert "1 would be replayed" in folder.run("replay", "--dead", "--dry-run").output
+    assert len(lines(folder.run("dead", "--json").output)) == 1
+    assert "1 to be delivered again" in folder.run("replay", "--dead").output
+    assert folder.run("dead").output == "No dead letters.\n"
+    assert folder.run("replay", "--dead").stdout == "Nothing matches.\n"
+
+
+def test_replay_by_id_takes_what_was_delivered_too(folder: Folder) -> None:
+    ids = folder.fill(fill_with_states)
+    rows = lines(folder.run("replay", str(ids[0]), "--json").output)
+    assert rows == [{"account": "bookshop", "route": "export", "deliveries": 1, "replayed": True}]
+
+
+def test_replay_wants_to_know_what(folder: Folder) -> None:
+    assert "name the deliveries to replay" in folder.run("replay", code=2).output

@@ -11,7 +11,7 @@ from gateway.operate import views
 from gateway.store.contract import Store
 from gateway.store.values import RouteState, Target
 from tests.support.factory import AT, make_signal
-from tests.unit.cli.conftest import CONFIG, Folder
+from tests.support.folder import CONFIG, Folder
 
 PROBE = AT.timestamp() + 60
 

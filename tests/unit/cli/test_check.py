@@ -1,0 +1,78 @@
+"""The commands check and init."""
+
+import json
+
+import trustme
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
+
+from tests.support.folder import CONFIG, Folder
+
+ENCRYPTED = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+    Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"a password")
+)
+
+
+def test_check_sums_up_the_config(folder: Folder) -> None:
+    output = folder.run("check").output
+    assert "account bookshop: POST /signals/bookshop, 1 key" in output
+    assert "route alerts -> csv: ItemError" in output
+    assert "1 tenant, 1 account, 2 routes" in output
+    assert "test-key" not in output
+
+
+def test_check_says_which_account_delivers_nowhere(folder: Folder) -> None:
+    (folder.path / "gateway.yaml").write_text(CONFIG.partition("    routes:")[0])
+    output = folder.run("check").output
+    assert "no route: its signals are kept, and delivered nowhere" in output
+    assert "plugins: csv (0 routes)" in output
+
+
+def test_check_prints_every_error_with_its_place(folder: Folder) -> None:
+    (folder.path / "gateway.yaml").write_text(CONFIG.replace("directory: exports", "directry: exports"))
+    output = folder.run("check", code=1).output
+    assert "gateway.yaml:9: accounts.bookshop.routes.export.options" in output
+    assert "directory" in output
+    (first, *_) = (json.loads(line) for line in folder.run("check", "--json", code=1).output.splitlines())
+    assert first["ok"] is False
+    assert first["file"] == "gateway.yaml"
+    assert first["line"] == 9
+
+
+def test_check_tries_the_certificate(folder: Folder) -> None:
+    authority = trustme.CA()
+    good, other = authority.issue_cert("localhost"), authority.issue_cert("localhost")
+    good.cert_chain_pems[0].write_to_path(str(folder.path / "chain.pem"))
+    tls = "server: {tls: {certificate: chain.pem, private_key: key.pem}}\n"
+    (folder.path / "gateway.yaml").write_text(tls + CONFIG)
+    for key in (other.private_key_pem.bytes(), b"no key", ENCRYPTED):
+        (folder.path / "key.pem").write_bytes(key)
+        output = folder.run("check", code=1).output
+        assert "gateway.yaml: server.tls: the certificate or its private key can't be used" in output
+        assert json.loads(folder.run("check", "--json", code=1).output)["path"] == "server.tls"
+    good.private_key_pem.write_to_path(str(folder.path / "key.pem"))
+    folder.run("check")
+
+
+def test_a_missing_config_is_an_error_that_names_it(folder: Folder) -> None:
+    assert "nowhere.yaml" in folder.run("check", "--config", "nowhere.yaml", code=1).output
+
+
+def test_check_connect_asks_each_target(folder: Folder) -> None:
+    output = folder.run("check", "--connect").output
+    assert "ok   bookshop/export (csv)" in output
+    (folder.path / "exports").write_text("in the way")
+    output = folder.run("check", "--connect", code=1).output
+    assert "FAIL bookshop/export (csv)" in output
+    assert "1 of 2 routes could not deliver" in output
+
+
+def test_init_writes_a_config_that_passes_the_check(folder: Folder) -> None:
+    output = folder.run("init", "mine").output
+    assert "wrote mine/gateway.yaml" in output
+    folder.run("check", "--config", "mine/gateway.yaml")
+    key = output.partition("key is ")[2].partition(";")[0]
+    assert len(key) == 32
+    for path in (folder.path / "mine").rglob("*.yaml"):
+        assert key not in path.read_text()
+    assert "mine/gateway.yaml" in folder.run("init", "mine", code=1).output
