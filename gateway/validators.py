@@ -74,7 +74,7 @@ class ListOf:
         if not isinstance(items, (list, tuple)):
             raise vol.Invalid("expected a list")
         if len(items) < self.least:
-            raise vol.Invalid("expected at least one")
+            raise vol.Invalid("expected at least one entry")
         results, errors = [], []
         for index, item in enumerate(items):
             try:

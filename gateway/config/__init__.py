@@ -1,7 +1,7 @@
-"""The configuration: YAML with `!env`, `!file` and `include` becomes a frozen Config, or every error at once.
+"""The configuration: YAML with `!env`, `!file` and `include` becomes a frozen Config, or a list of all errors.
 
-`document` reads YAML and knows where each part stands; `schema` is the table of settings; `check` makes problems of
-schema errors; `routes` and `load` put the parts together into what `settings` declares.
+`document` reads YAML with line numbers. `schema` is the table of settings. `check` converts schema errors to problems.
+`routes` and `load` assemble the values that `settings` declares.
 """
 
 from gateway.config.changes import changed_routes, enabled_routes, needs_restart

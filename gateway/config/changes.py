@@ -1,4 +1,4 @@
-"""What a reload changes: which routes come and go, and which settings only a restart can change."""
+"""Compares two configurations for a reload: routes to start and stop, and settings that need a restart."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from gateway.model import Route, RouteKey
 
 
 def fixed_settings(config: Config) -> Mapping[str, object]:
-    """The settings that hold until the gateway is started again."""
+    """Return the settings that only a restart can change."""
     return {
         "server.listen": config.server.listen,
-        "server.tls": config.server.tls is not None,  # its files are read again
+        "server.tls": config.server.tls is not None,  # a reload reads its files again
         "admin": config.admin,
         "store.url": config.store.url,
         "store.queue": config.store.queue,
@@ -21,18 +21,18 @@ def fixed_settings(config: Config) -> Mapping[str, object]:
 
 
 def needs_restart(old: Config, new: Config) -> list[str]:
-    """The settings that differ and can't while the gateway runs."""
+    """Return the names of settings that differ and need a restart."""
     before, after = fixed_settings(old), fixed_settings(new)
     return [name for name in before if before[name] != after[name]]
 
 
 def enabled_routes(config: Config) -> Mapping[RouteKey, Route]:
-    """Every route that is delivered to."""
+    """Return all routes that get deliveries."""
     return {key: route for key, route in config.routes.items() if route.enabled}
 
 
 def changed_routes(old: Config, new: Config) -> tuple[Iterable[RouteKey], Iterable[RouteKey]]:
-    """Which routes of the old config have to go, and which of the new one come. What has changed does both."""
+    """Return the routes to stop and the routes to start. A route that changed is in both."""
     before, after = enabled_routes(old), enabled_routes(new)
     same = {key for key, route in before.items() if after.get(key) == route}
     return [key for key in before if key not in same], [key for key in after if key not in same]

@@ -1,4 +1,4 @@
-"""Holds a part of a document against a voluptuous schema; errors become problems, with place, without values."""
+"""Validates parts of a document by voluptuous schemas. Errors become problems with a place and without values."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ UNKNOWN = "extra keys not allowed"
 
 
 def validate(document: Document, schema: vol.Schema, value: Any, place: Place, foreign: bool = False) -> Any:
-    """What the schema makes of a value, None after errors, which are reported.
+    """Return the value as the schema converts it. After errors, report them and return None.
 
-    The validators of a `foreign` schema may put the value in their messages; it is taken out.
+    Validators of a `foreign` schema may put the value into their messages; it is masked there.
     """
     try:
         return schema(value)
@@ -43,7 +43,7 @@ def validate(document: Document, schema: vol.Schema, value: Any, place: Place, f
             elif not document.is_broken((*place, *steps)):
                 found = leaves(pick(value, steps)) if foreign else ()
                 document.report((*place, *steps), without_values(message, found, document.texts.values()))
-    except Exception as error:  # a plugin's validator may raise anything; what it says may hold the value
+    except Exception as error:  # a plugin's validator may raise any error, with the value in its message
         document.report(place, f"the schema of these options failed: {type(error).__name__}")
     return None
 
@@ -57,7 +57,7 @@ def flatten(error: vol.Invalid) -> Iterator[vol.Invalid]:
 
 
 def report_unknown_key(document: Document, schema: vol.Schema, place: Place, steps: Place) -> None:
-    """Name the key, unless it may be a secret that stands where a name should."""
+    """Report an unknown key. The message names it only if it can't be a misplaced secret."""
     around, key = (*place, *steps[:-1]), str(steps[-1])
     hint = did_you_mean(key, known_keys(schema.schema, steps[:-1]))
     secret_here = "keys" in around or not re.fullmatch(r"[A-Za-z_][A-Za-z_-]{0,29}", key)
@@ -68,7 +68,7 @@ def report_unknown_key(document: Document, schema: vol.Schema, place: Place, ste
 
 
 def known_keys(schema: Any, steps: Place) -> list[str]:
-    """The keys that a schema knows at a place within it; none where it can't be told."""
+    """Return the keys that a schema has at a place within it; none if the schema does not show them."""
     if isinstance(schema, (vol.Schema, KeyEntry)):
         return known_keys(schema.schema, steps)
     if isinstance(schema, ListOf):
@@ -83,7 +83,7 @@ def known_keys(schema: Any, steps: Place) -> list[str]:
 
 
 def pick(value: Any, steps: Place) -> Any:
-    """The value at a place; None where there is nothing."""
+    """Return the value at a place, or None if there is none."""
     for step in steps:
         try:
             value = value[step]
@@ -93,7 +93,7 @@ def pick(value: Any, steps: Place) -> Any:
 
 
 def without_values(message: str, values: Iterable[Any], secrets: Iterable[str]) -> str:
-    """A message without what was found: secrets wherever they stand, other values as whole words."""
+    """Mask values in a message: secrets anywhere in it, other values only as whole words."""
     for secret in filter(lambda text: len(text) > 2, secrets):
         message = message.replace(secret, "***").replace(repr(secret)[1:-1], "***")
     for text in filter(lambda text: len(text) > 3, map(str, values)):

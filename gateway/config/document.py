@@ -1,4 +1,4 @@
-"""A YAML file as plain data, and where each part of it stands; `!env` and `!file` are filled in."""
+"""Reads a YAML file as plain data with line numbers, and fills in `!env` and `!file`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from gateway.errors import Problem
 
 Place = tuple[str | int, ...]
-"""Where a value stands in a document: ("accounts", "bookshop", "keys", 0)."""
+"""The path to a value in a document: ("accounts", "bookshop", "keys", 0)."""
 
-NODES_AT_MOST = 100_000
-"""Aliases can make a small file grow without end."""
+MAX_NODES = 100_000
+"""YAML nodes of a document, after aliases. Nested aliases can expand a small file without limit."""
 LIKE_A_KEY = re.compile(r"[0-9a-fA-F]{32,}")
-"""The shape of the vendor's keys, which no message may show."""
+"""The form of the vendor's keys. Messages never show a text of this form."""
 
 
 class Broken:
-    """Stands for a value that could not be had and has been reported."""
+    """Replaces a value that could not be read, after the error was reported."""
 
 
 BROKEN = Broken()
@@ -33,9 +33,9 @@ BROKEN = Broken()
 
 @dataclass(slots=True)
 class Document:
-    """A file's `data`, the line of each place, the texts that `!env` and `!file` gave, and what is wrong with it.
+    """A file's `data`, the line of each place, the `texts` from `!env` and `!file`, and its problems.
 
-    `file` is how messages name it; relative paths in it stand relative to `directory`.
+    `file` is its name in messages. Relative paths in it are relative to `directory`.
     """
 
     file: str
@@ -50,23 +50,23 @@ class Document:
         self.problems.append(Problem(self.file, line or self.line(place), show_place(place), message))
 
     def line(self, place: Place) -> int:
-        """The line of a place, or of the nearest one that holds it."""
+        """Return the line of a place, or of the nearest place around it."""
         while place and place not in self.lines:
             place = place[:-1]
         return self.lines.get(place, 1)
 
     def is_broken(self, place: Place) -> bool:
-        """Whether something at the place, or around it, has been reported as missing."""
+        """Return True if a missing value was reported at the place, within it or around it."""
         return any(place[: len(known)] == known or known[: len(place)] == place for known in self.broken)
 
 
 def show_place(place: Place) -> str:
-    """A place as messages have it: accounts.bookshop.keys[0]"""
+    """Return a place as text: accounts.bookshop.keys[0]."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
 
 
 def read_document(path: Path, file: str, environ: Mapping[str, str]) -> Document:
-    """Read a file; what is wrong with it is in the document's `problems`."""
+    """Read a file. Its errors are in the document's `problems`."""
     document = Document(file, path.parent)
     try:
         text = path.read_bytes().decode("utf-8-sig")
@@ -79,7 +79,7 @@ def read_document(path: Path, file: str, environ: Mapping[str, str]) -> Document
         return document
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an anchor used again is good YAML
+            warnings.simplefilter("ignore")  # ruamel warns of an anchor that is defined twice, which YAML allows
             root = YAML(typ="safe", pure=True).compose(text)
         document.data = {} if root is None else Builder(document, environ).build(root, ())
     except MarkedYAMLError as error:
@@ -94,23 +94,23 @@ def read_document(path: Path, file: str, environ: Mapping[str, str]) -> Document
 
 
 def describe(error: MarkedYAMLError) -> str:
-    """What is wrong, without the words of the file: an alias or a tag may be a secret that lacks its quotes."""
+    """Describe an error without text of the file: an alias or a tag may be a secret that lacks its quotes."""
     problem = " ".join(part for part in (error.context, error.problem) if part).split("\n")[0]
     problem = re.sub(r"'([^']*)'", lambda quoted: quoted[0] if is_syntax(quoted[1]) else "'***'", problem)
     return f"{problem} (indent with spaces, not with tabs)" if "'\\t'" in problem else problem
 
 
 def is_syntax(quoted: str) -> bool:
-    """Whether it is a sign of YAML's own, or the kind of a token, and no word."""
+    """Return True if the text is a YAML sign or token type, not a word of the file."""
     return quoted.startswith("<") or not re.search(r"\w\w", quoted)
 
 
 class TooLarge(Exception):
-    """More nodes than a configuration can have."""
+    """The document has more than MAX_NODES nodes."""
 
 
 class Builder:
-    """Makes plain data of YAML nodes, noting in the document where each part stands."""
+    """Converts YAML nodes to plain data, and notes the line of each part in the document."""
 
     def __init__(self, document: Document, environ: Mapping[str, str]) -> None:
         self.document = document
@@ -128,7 +128,7 @@ class Builder:
 
     def build(self, node: Node, place: Place) -> Any:
         self._count += 1
-        if self._count > NODES_AT_MOST:
+        if self._count > MAX_NODES:
             raise TooLarge
         self.document.lines.setdefault(place, node.start_mark.line + 1)
         tag = str(node.tag)
@@ -138,7 +138,7 @@ class Builder:
             return [self.build(child, (*place, index)) for index, child in enumerate(node.value)]
         if isinstance(node, MappingNode) and standard(tag) == "map":
             return self._mapping(node, place)
-        return self._fail(place, f"{tag} takes a text" if tag in ("!env", "!file") else UNKNOWN_TAG)
+        return self._fail(place, f"{tag} expects text" if tag in ("!env", "!file") else UNKNOWN_TAG)
 
     def _scalar(self, tag: str, text: str, place: Place) -> Any:
         if tag == "!env":
@@ -150,13 +150,13 @@ class Builder:
         try:
             return self._scalars[standard(tag)](text)
         except ValueError:
-            return self._fail(place, "not a value of its type")
+            return self._fail(place, "not a valid value of its type")
 
     def _variable(self, name: str, place: Place) -> Any:
         if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            return self._fail(place, "!env takes the name of an environment variable")
+            return self._fail(place, "!env expects the name of an environment variable")
         if LIKE_A_KEY.fullmatch(name):
-            return self._fail(place, "!env takes the name of an environment variable; this looks like a key itself")
+            return self._fail(place, "!env expects the name of an environment variable; this looks like a key itself")
         if not self.environ.get(name):
             state = "empty" if name in self.environ else "not set"
             return self._fail(place, f"the environment variable {name} is {state}")
@@ -164,7 +164,7 @@ class Builder:
 
     def _file(self, name: str, place: Place) -> Any:
         if LIKE_A_KEY.fullmatch(name):
-            return self._fail(place, "!file takes the path of a file; this looks like a key itself")
+            return self._fail(place, "!file expects the path of a file; this looks like a key itself")
         try:
             text = (self.document.directory / name).read_bytes().decode().rstrip("\r\n")
         except OSError as error:
@@ -192,7 +192,7 @@ class Builder:
                 self.document.report(place, "a name must be plain text", key.start_mark.line + 1)
             elif key.value in result:
                 first = self.document.line((*place, key.value))
-                self.document.report((*place, key.value), f"stands twice, first in line {first}", line_of(key))
+                self.document.report((*place, key.value), f"defined twice, first in line {first}", line_of(key))
             else:
                 self.document.lines[(*place, key.value)] = line_of(key)
                 result[key.value] = self.build(value, (*place, key.value))
@@ -201,20 +201,20 @@ class Builder:
         return result
 
     def _merge(self, node: Node, place: Place, result: dict[str, Any]) -> None:
-        """`<<: *anchor`: what the mapping itself has, or an earlier anchor, stays."""
+        """Merge `<<: *anchor`. Keys of the mapping itself and of earlier anchors take precedence."""
         if not isinstance(node, MappingNode):
-            self.document.report(place, "<< takes mappings", line_of(node))
+            self.document.report(place, "<< expects a mapping", line_of(node))
             return
         pairs = [(key, value) for key, value in node.value if str(key.value) not in result]
         for name, value in self._mapping(MappingNode(node.tag, pairs, node.start_mark), place).items():
             result.setdefault(name, value)
 
 
-UNKNOWN_TAG = "unknown tag: only !env and !file are known; a text that starts with ! needs quotes"
+UNKNOWN_TAG = "unknown tag: only !env and !file are known; put text that starts with ! in quotes"
 
 
 def standard(tag: str) -> str:
-    """The short name of one of YAML's own tags, "" for any other."""
+    """Return the short name of a tag of YAML itself, "" for other tags."""
     prefix, _, name = tag.rpartition(":")
     return name if prefix == "tag:yaml.org,2002" else ""
 
@@ -239,7 +239,7 @@ def float_of(text: str) -> float:
 
 
 def leaves(value: Any) -> Iterator[Any]:
-    """Every value that is no mapping and no list, at any depth."""
+    """Yield all values at any depth that are neither mappings nor lists."""
     inner = value.values() if isinstance(value, Mapping) else value if isinstance(value, (list, tuple, set)) else None
     if inner is None:
         yield value

@@ -1,4 +1,4 @@
-"""Loads a configuration: the main file and those it includes become one frozen Config, or every error at once."""
+"""Loads the main file and the files that it includes as one frozen Config, or reports all errors at once."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from gateway.store.contract import Settings
 
 DEFAULT_TENANT = "default"
 SECRET_PARTS = {"keys", "options", "store"}
-"""What `!env` and `!file` give below these is secret; elsewhere it may be a word like `info`, and masking it would
-eat the log."""
+"""Sections in which texts from `!env` and `!file` are secret. Elsewhere a text may be a word like `info`; masking that
+would make the log unreadable."""
 
 
 def load_config(path: str | Path, environ: Mapping[str, str] = os.environ) -> Config:
-    """Load and check a configuration. Raises ConfigError with every problem, by file and line."""
+    """Load and check a configuration. Raises ConfigError with all problems by file and line."""
     main = read_document(Path(path), Path(path).name, environ)
     if main.data is BROKEN:
         raise ConfigError([problem if problem.line else replace(problem, file=str(path)) for problem in main.problems])
@@ -49,8 +49,10 @@ def load_config(path: str | Path, environ: Mapping[str, str] = os.environ) -> Co
 
 
 def load_enabled(path: str | Path, environ: Mapping[str, str] = os.environ) -> Mapping[str, registry.Plugin]:
-    """The plugins that a configuration enables, broken ones too, whatever else is wrong with it. Raises ConfigError
-    where the file can't be read."""
+    """Return the plugins that a configuration enables, also broken ones. Other errors in it are ignored.
+
+    Raises ConfigError if the file can't be read.
+    """
     main = read_document(Path(path), str(path), environ)
     if main.data is BROKEN:
         raise ConfigError(main.problems)
@@ -77,7 +79,7 @@ def make_config(path: Path, settings: Any, accounts: Accounts, secrets: Iterable
 
 
 def read_included(main: Document, path: Path, environ: Mapping[str, str]) -> Iterator[Document]:
-    """The files that `include` names, each once, by name. A pattern may match none; a plain name must be there."""
+    """Yield the included files, each once. A pattern may match no file, but a plain name must exist."""
     given = pick(main.data, ("include",))
     patterns = [given] if isinstance(given, str) else given if isinstance(given, list) else []
     seen = {path.resolve()}
@@ -96,7 +98,7 @@ def read_included(main: Document, path: Path, environ: Mapping[str, str]) -> Ite
 
 
 def show_file(name: str, directory: Path) -> str:
-    """A file as messages name it: relative to the main file's directory where it is below it, else as given."""
+    """Return a file's name in messages: relative if it is below the main file's directory, else as given."""
     below = os.path.relpath(directory / name, directory)
     return os.path.normpath(name) if below.startswith(os.pardir) else below
 
@@ -105,7 +107,7 @@ def show_file(name: str, directory: Path) -> str:
 
 
 def find_plugins(main: Document) -> Plugins:
-    """Load the plugins that are enabled; report those that are not installed. A broken one is the routes' error."""
+    """Load the enabled plugins and report missing ones. A broken plugin is reported at each route that uses it."""
     installed = tuple(registry.installed_plugins())
     given = pick(main.data, ("plugins",))
     names = [given] if isinstance(given, str) else given if isinstance(given, list) else []
@@ -119,7 +121,7 @@ def find_plugins(main: Document) -> Plugins:
 
 
 def resolve_tls(main: Document, settings: Any) -> None:
-    """Put a Tls, with paths from the main file's directory, in the place of what was given; report unreadable files."""
+    """Replace the TLS settings by a Tls with paths resolved from the main file, and report unreadable files."""
     given = pick(settings, ("server", "tls"))
     if given is None:
         return
@@ -133,12 +135,12 @@ def resolve_tls(main: Document, settings: Any) -> None:
 
 
 def report_conflicts(main: Document, settings: Any, accounts: Mapping[str, Account]) -> None:
-    """What is wrong though each part is right."""
+    """Report contradictions between valid settings."""
     listen = settings["server"]["listen"]
     if listen == pick(settings, ("admin", "listen")) and listen[1]:
         main.report(("admin", "listen"), "must not be the public listener's address")
     if not accounts:
-        main.report((), "there is no account: add accounts here, or include a tenant's file that has some")
+        main.report((), "there are no accounts: add some here, or include a tenant's file that has accounts")
 
 
 # -- tenants and accounts
@@ -153,7 +155,7 @@ class Tenant:
 
 
 class Accounts:
-    """Gathers the accounts of all files, and their secrets. A tenant's name and an account's may stand once."""
+    """Collects the accounts of all files, and their secrets. Names of tenants and of accounts must be unique."""
 
     def __init__(self, plugins: Plugins) -> None:
         self.plugins = plugins
@@ -162,7 +164,7 @@ class Accounts:
         self._places: dict[tuple[str, str], str] = {}
 
     def read(self, document: Document, is_main: bool) -> None:
-        """Take in a file's tenant; errors are reported in the document."""
+        """Read a file's tenant. Errors are reported in the document."""
         if not isinstance(document.data, dict):
             if not document.problems:
                 document.report((), "expected a mapping (name: value)")
@@ -191,7 +193,7 @@ class Accounts:
         here = f"{document.file}:{document.line(place)}"
         first = self._places.setdefault((what, name), here)
         if first != here:
-            document.report(place, f"this {what} is already in {first}; a name stands once")
+            document.report(place, f"this {what} is already in {first}; names must be unique")
 
     def _read_account(self, document: Document, raw: Any, place: Place, tenant: Tenant) -> None:
         spec = validate(document, ACCOUNT_SCHEMA, raw, place)
@@ -215,7 +217,7 @@ class Accounts:
 
 
 def without_main_settings(document: Document) -> dict[str, Any]:
-    """An included file's data, less what only the main file may have, which is reported."""
+    """Return an included file's data without settings that only the main file may have; these are reported."""
     misplaced = {setting.name for setting in MAIN_ONLY} & document.data.keys()
     for name in misplaced:
         document.report((name,), f"only the main file may have {name!r}")

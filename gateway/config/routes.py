@@ -1,4 +1,4 @@
-"""Reads routes: the sink they name, its options, and how an account's routes go with its tenant's."""
+"""Reads routes with their sinks and options, and merges an account's routes with its tenant's."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from gateway.sink import Sink, registry
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """The plugins a config enables, and the names of all that are installed."""
+    """The plugins that a config enables, and the names of all installed ones."""
 
     loaded: Mapping[str, registry.Plugin]
     installed: tuple[str, ...]
 
 
 Routes = dict[str, Route | None]
-"""By name; None where the route has errors, which are reported."""
+"""Routes by name. None replaces a route whose errors were reported."""
 
 
 def named(document: Document, value: Any, place: Place) -> Iterator[tuple[str, Any, Place]]:
-    """The entries of a mapping by name (name, value, place); wrong names are reported and left out."""
+    """Yield (name, value, place) for each entry of a mapping. Invalid names are reported and left out."""
     for name, inner in value.items() if isinstance(value, dict) else ():
         if NAME.fullmatch(name):
             yield name, inner, (*place, name)
@@ -37,12 +37,12 @@ def named(document: Document, value: Any, place: Place) -> Iterator[tuple[str, A
 
 
 def read_routes(document: Document, value: Any, place: Place, plugins: Plugins) -> Routes:
-    """Routes as they stand, for no account yet."""
+    """Read routes that are not assigned to an account yet."""
     return {name: read_route(document, raw, at, plugins) for name, raw, at in named(document, value, place)}
 
 
 def merge_routes(document: Document, value: Any, place: Place, plugins: Plugins, defaults: Routes) -> Routes:
-    """An account's routes: the tenant's, less those replaced as a whole or switched off."""
+    """Return an account's routes: the tenant's, of which the account may replace or switch off each as a whole."""
     merged = dict(defaults)
     for name, raw, at in named(document, value, place):
         if not is_switch_off(raw):
@@ -82,7 +82,7 @@ def read_route(document: Document, raw: Any, place: Place, plugins: Plugins) -> 
 
 
 def find_sink(document: Document, raw: dict[str, Any], place: Place, plugins: Plugins) -> type[Sink] | None:
-    """The class of the sink that a route names; what is no name at all, the route's schema reports."""
+    """Return the class of the sink that a route names. Values that are not names are left to the route's schema."""
     name = raw.get("sink", BROKEN)
     if not isinstance(name, str) or not name.strip():
         return None
@@ -100,13 +100,13 @@ def find_sink(document: Document, raw: dict[str, Any], place: Place, plugins: Pl
 
 
 def read_options(document: Document, sink: type[Sink], raw: Any, place: Place) -> dict[str, Any] | None:
-    """The options as the sink's schema makes them, None after errors."""
+    """Return the options as the sink's schema converts them, or None after errors."""
     if not isinstance(raw, dict | None):
-        return None  # the route's schema has said so
+        return None  # the route's schema has reported it
     options: dict[str, Any] | None = validate(document, sink.schema(), raw or {}, place, foreign=True)
     return options
 
 
 def secrets_of(route: Route) -> Iterator[str]:
-    """The texts of a route's Secret() options."""
+    """Yield the texts of a route's Secret() options."""
     yield from (leaf.reveal() for leaf in leaves(route.options) if isinstance(leaf, SecretValue))

@@ -1,4 +1,4 @@
-"""The configuration as frozen values: resolved once, at start, and never looked up in layers."""
+"""The configuration as frozen values, resolved once when it is loaded."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.store.contract import Settings
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Paths of PEM files; both could be read when the config was loaded."""
+    """Paths of PEM files. Both were readable when the config was loaded."""
 
     certificate: str
     private_key: str
@@ -48,9 +48,9 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """All that a gateway is told. `retention` is in seconds; `loaded` has each enabled plugin, broken ones too.
+    """A whole configuration. `retention` is in seconds; `loaded` has all enabled plugins, also broken ones.
 
-    `secrets` are the texts that must never be seen in a log: keys, secret options, and what `!env` and `!file` gave
+    `secrets` are the texts that must never appear in a log: keys, secret options, and texts from `!env` and `!file`
     for keys, options and the store.
     """
 

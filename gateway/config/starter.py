@@ -1,4 +1,4 @@
-"""Writes a starter configuration that runs as it is, with a key of its own."""
+"""Writes a starter configuration that runs unchanged, with a new key."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from gateway.errors import GatewayError
 from gateway.keys import hash_key, new_key
 
 TEMPLATES: Mapping[str, str] = {"gateway.yaml": "gateway.yaml", "tenant.yaml": "tenants/my-company.yaml"}
-"""Templates in gateway/starter, and where they go."""
+"""Templates in gateway/starter, and the files that they become."""
 
 
 @dataclass(frozen=True, slots=True)
 class Starter:
-    """The files written, and the account's key, to be shown once: the files hold its digest only."""
+    """The files written, and the account's key. Show the key once: the files contain only its digest."""
 
     files: tuple[Path, ...]
     key: str = field(repr=False)
 
 
 def write_starter(directory: Path, token: Callable[[int], str] = secrets.token_hex) -> Starter:
-    """Write the starter into a directory, made if need be. Raises GatewayError rather than overwrite a file.
+    """Write the starter into a directory, which is created if needed. Raises GatewayError if a file exists.
 
     `token` gives random hex for a number of bytes.
     """

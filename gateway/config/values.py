@@ -1,4 +1,4 @@
-"""Validators of single settings, for voluptuous. Their messages say what is expected and never hold the value."""
+"""Validators of single settings, for voluptuous. Messages name the expected form and never contain the value."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from gateway import model, protocol, signal_types
 from gateway.validators import SECONDS_IN, duration, number
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-NAME_EXPECTED = "expected a name of a-z, 0-9, - and _ (it stands in URLs), at most 64 characters"
+NAME_EXPECTED = "expected a name of a-z, 0-9, - and _ (it is part of URLs), at most 64 characters"
 SIGNAL_TYPES = (*signal_types.TYPES, model.EVERY)
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """The end of a message about a word that is not known: the nearest right one, else all of them."""
+    """Return the end of a message about an unknown word: the most similar known word, or all known words."""
     near = get_close_matches(word, known, 1)
     if near:
         return f"; did you mean {near[0]!r}?"
-    return f"; known are {', '.join(known)}" if known else ""
+    return f"; known: {', '.join(known)}" if known else ""
 
 
 def text(value: object) -> str:
@@ -71,16 +71,16 @@ def at_least_one(value: object) -> float:
 
 
 def retention(value: object) -> float:
-    """A duration, as long as the sender's retries at least: what was removed is no more known to be a duplicate."""
+    """A duration at least as long as the sender's retries: duplicates of removed signals are not recognised."""
     days = protocol.REPEATED_FOR_DAYS
     if duration(value) < days * SECONDS_IN["d"]:
-        why = f"the sender repeats a signal for {days} days, and one removed by then would act twice"
+        why = f"the sender repeats signals for {days} days, and a removed one would be delivered again"
         raise vol.Invalid(f"expected at least {days}d: {why}")
     return duration(value)
 
 
 def address(value: object) -> tuple[str, int]:
-    """(host, port), from 127.0.0.1:8080 or [::1]:8080. Port 0 is any that is free."""
+    """(host, port), from 127.0.0.1:8080 or [::1]:8080. Port 0 means any free port."""
     match = re.fullmatch(r"(?:\[([^\]]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", value) if isinstance(value, str) else None
     if match is None or int(match[3]) > 65535 or not (match[1] is None or is_ipv6(match[1])):
         raise vol.Invalid("expected host:port, such as 127.0.0.1:8080 or [::1]:8080")
@@ -107,7 +107,7 @@ HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(\d{1,5}))?")
 
 
 def store_url(value: object) -> str:
-    """A file's, or a database's; of several hosts, the one that takes writes is used."""
+    """URL of an SQLite file or a PostgreSQL database. Of several hosts, the one that accepts writes is used."""
     given = value if isinstance(value, str) else ""
     if not re.match(r"sqlite:///[^?#]", given) and not is_postgres_url(given):
         raise vol.Invalid("expected sqlite:///path/to.db or postgresql://user@host/database")
@@ -142,7 +142,7 @@ def sha256(value: object) -> bytes:
 
 
 def moment(value: object) -> datetime:
-    """An instant in UTC, from ISO 8601 with its offset."""
+    """A time in UTC, from ISO 8601 with an offset."""
     try:
         found = datetime.fromisoformat(value if isinstance(value, str) else "")
         if found.tzinfo is None:
@@ -156,7 +156,7 @@ def moment(value: object) -> datetime:
 
 
 def mapping(value: object) -> dict[str, Any]:
-    """A mapping; one that was left empty (`admin:`) is one without entries."""
+    """A mapping. None counts as an empty one, so that `admin:` alone is valid."""
     if value is None:
         return {}
     if not isinstance(value, dict):

@@ -40,7 +40,7 @@ def test_an_account_that_nobody_knows_is_told_with_the_right_one(folder: Folder,
     result = folder.run(*command, "--account", "bokshop", code=1)
     assert (result.stdout, result.stderr) == ("", "there is no account 'bokshop'; did you mean 'bookshop'?\n")
     result = folder.run(*command, "--account", "zzz", code=1)
-    assert result.stderr == "there is no account 'zzz'; known are bookshop, cards, posters\n"
+    assert result.stderr == "there is no account 'zzz'; known: bookshop, cards, posters\n"
 
 
 @pytest.mark.parametrize("command", BY_ROUTE, ids=ids(BY_ROUTE))
@@ -50,7 +50,7 @@ def test_a_route_that_nobody_knows_is_told_with_the_right_one(folder: Folder, co
         "there is no route 'exprt'; did you mean 'export'?\n"
     )
     assert folder.run(*command, "--account", "bookshop", "--route", "mail", code=1).stderr == (
-        "the account bookshop has no route 'mail'; known are export, alerts\n"
+        "the account bookshop has no route 'mail'; known: export, alerts\n"
     )
     assert folder.run(*command, "--account", "mugs", "--route", "mail", code=1).stderr == (
         "the account mugs has no route 'mail'\n"

@@ -106,7 +106,7 @@ def test_a_route_that_left_the_config_can_be_resumed(folder: Folder) -> None:
     [
         (("bokshop", "export"), "there is no account 'bokshop'; did you mean 'bookshop'?"),
         (("bookshop", "exprt"), "the account bookshop has no route 'exprt'; did you mean 'export'?"),
-        (("bookshop", "zzz"), "the account bookshop has no route 'zzz'; known are export, alerts"),
+        (("bookshop", "zzz"), "the account bookshop has no route 'zzz'; known: export, alerts"),
     ],
 )
 @pytest.mark.parametrize("command", ["pause", "resume"])

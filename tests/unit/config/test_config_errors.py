@@ -21,7 +21,7 @@ MAIN = [
     ("servr: {}", "servr: unknown key 'servr'; did you mean 'server'?"),
     (
         "log: {colour: true}",
-        "log.colour: unknown key 'colour'; known are format, level",
+        "log.colour: unknown key 'colour'; known: format, level",
     ),
     ("server: [1]", f"server: {MAPPING}"),
     ("server: {listen: 8080}", f"server.listen: {ADDRESS}"),
@@ -35,19 +35,19 @@ MAIN = [
     ("server: {tls: {certificate: c.pem}}", "server.tls.private_key: required"),
     ("server: {tls: yes}", f"server.tls: {MAPPING}"),
     ("server: {tls: {certificate: c.pem, private_key: k.pem, ca: x}}", "server.tls.ca: unknown key 'ca'; "
-     "known are certificate, private_key"),
+     "known: certificate, private_key"),
     ("admin: {listen: here}", f"admin.listen: {ADDRESS}"),
     ("admin: {listen: '127.0.0.1:8080'}", "admin.listen: must not be the public listener's address"),
     ("store: {url: mysql://host/db}", "store.url: expected sqlite:///path/to.db or postgresql://user@host/database"),
     ("store: {retention: 1y}", f"store.retention: {DURATION}"),
-    ("store: {retention: 6d}", "store.retention: expected at least 7d: the sender repeats a signal for 7 days, and one "
-     "removed by then would act twice"),
+    ("store: {retention: 6d}", "store.retention: expected at least 7d: the sender repeats signals for 7 days, and a "
+     "removed one would be delivered again"),
     ("log: {format: xml}", "log.format: expected one of json, console"),
     ("log: {level: loud}", "log.level: expected one of debug, info, warning, error, critical"),
     ("plugins: [table, tabel]", "plugins[1]: no plugin of this name is installed; did you mean 'table'?"),
     (
         "plugins: xyz",
-        "plugins: no plugin of this name is installed; known are broken, chat, erp, leaky, spare, table",
+        "plugins: no plugin of this name is installed; known: broken, chat, erp, leaky, spare, table",
     ),
     ("plugins: {table: true}", "plugins: expected a list"),
     ("plugins: [5]", "plugins[0]: expected text; put it in quotes"),
@@ -68,7 +68,7 @@ ACCOUNTS = [
     ("{}", "keys: required"),
     ("", "keys: required"),
     ("[a-key]", MAPPING),
-    ("{keys: []}", "keys: expected at least one"),
+    ("{keys: []}", "keys: expected at least one entry"),
     ("{keys: {sha256: x}}", "keys: expected a list"),
     ("{keys: [12345678]}", "keys[0]: expected text; put it in quotes"),
     ("{keys: ['']}", "keys[0]: expected text"),
@@ -78,7 +78,7 @@ ACCOUNTS = [
     ("{keys: [{key: x, expires: 2027-01-31}]}", "keys[0].expires: expected a time with its offset, such as "
      "2027-01-31T00:00:00Z"),
     ("{keys: [{key: x, labl: y}]}", "keys[0].labl: unknown key 'labl'; did you mean 'label'?"),
-    ("{keys: [{something: y}]}", "keys[0]: unknown key; known are key, sha256, label, expires"),
+    ("{keys: [{something: y}]}", "keys[0]: unknown key; known: key, sha256, label, expires"),
     ("{keys: [x], rate: 0}", "rate: expected a number above 0"),
     ("{keys: [x], rate: fast}", "rate: expected a number"),
     ("{keys: [x], unknown_types: drop}", "unknown_types: expected one of accept, reject"),
@@ -106,7 +106,7 @@ ROUTES = [
     ("{sink: spare}", "sink: not enabled: add 'spare' to plugins"),
     ("{sink: tabel}", "sink: no plugin of this name is installed; did you mean 'table'?"),
     ("{sink: broken}", "sink: the plugin broken could not be loaded: ImportError: no module named nothing"),
-    ("{sink: leaky, signals: []}", "signals: expected at least one"),
+    ("{sink: leaky, signals: []}", "signals: expected at least one entry"),
     ("{sink: leaky, signals: 5}", "signals: expected a list"),
     ("{sink: table}", "options.directory: required"),
     ("{sink: table, options: }", "options.directory: required"),
@@ -132,7 +132,7 @@ ROUTES = [
     ("{sink: leaky, retry: {give_up: 7d}}", "retry.give_up: unknown key 'give_up'; did you mean 'give_up_after'?"),
     ("{sink: leaky, signls: ['*']}", "signls: unknown key 'signls'; did you mean 'signals'?"),
     ("{sink: leaky, signals: ['*', ItemShiped]}", "signals[1]: unknown signal type; did you mean 'ItemShipped'?"),
-    ("{sink: leaky, signals: Xyz}", f"signals: unknown signal type; known are {', '.join(SIGNAL_TYPES)}"),
+    ("{sink: leaky, signals: Xyz}", f"signals: unknown signal type; known: {', '.join(SIGNAL_TYPES)}"),
 ]  # fmt: skip
 
 
@@ -245,8 +245,8 @@ def test_a_name_stands_once(folder: Folder) -> None:
         "b.yaml": "accounts:\n  shop: {keys: [y]}\n  other: {keys: [z]}\ntenant: acme\n",
     }
     assert folder.errors("include: '[ab].yaml'\n", files) == [
-        "b.yaml:2: accounts.shop: this account is already in a.yaml:3; a name stands once",
-        "b.yaml:4: tenant: this tenant is already in a.yaml:1; a name stands once",
+        "b.yaml:2: accounts.shop: this account is already in a.yaml:3; names must be unique",
+        "b.yaml:4: tenant: this tenant is already in a.yaml:1; names must be unique",
     ]
 
 
@@ -264,7 +264,7 @@ def test_an_included_file_is_a_tenants(folder: Folder) -> None:
 @pytest.mark.parametrize("text", ["", "{}", "accounts:\n", "include: ['none/*.yaml']\n"])
 def test_a_gateway_without_accounts_would_refuse_everything(folder: Folder, text: str) -> None:
     assert folder.errors(text) == [
-        "gateway.yaml:1: there is no account: add accounts here, or include a tenant's file that has some"
+        "gateway.yaml:1: there are no accounts: add some here, or include a tenant's file that has accounts"
     ]
 
 

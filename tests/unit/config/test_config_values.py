@@ -86,7 +86,7 @@ def test_what_is_taken(check: Callable[[Any], Any], value: Any, result: Any) -> 
 
 QUOTES = "expected text; put it in quotes"
 DURATION = "expected a duration such as 30s, 15m, 48h or 7d, or a number of seconds"
-RETENTION = "expected at least 7d: the sender repeats a signal for 7 days, and one removed by then would act twice"
+RETENTION = "expected at least 7d: the sender repeats signals for 7 days, and a removed one would be delivered again"
 ADDRESS = "expected host:port, such as 127.0.0.1:8080 or [::1]:8080"
 STORE = "expected sqlite:///path/to.db or postgresql://user@host/database"
 NETWORK = "expected an address or a network, such as 10.0.0.0/8"
@@ -131,7 +131,7 @@ BAD: list[tuple[Callable[[Any], Any], str, list[Any]]] = [
     (values.key_text, "expected a key without spaces around it", [" key", "key\n"]),
     (values.mapping, "expected a mapping (name: value)", [[], "x", 0, False]),
     (validators.ListOf(values.text), "expected a list", [False, 5, {}]),
-    (validators.ListOf(values.text, least=1), "expected at least one", [[], None]),
+    (validators.ListOf(values.text, least=1), "expected at least one entry", [[], None]),
     (KEY_ENTRY, "expected either key or sha256", [{}, {"label": "x"}, {"key": "a", "sha256": "00" * 32}]),
 ]
 
@@ -151,9 +151,9 @@ def test_what_is_refused(check: Callable[[Any], Any], message: str, value: Any) 
         ("ItemShiped", "; did you mean 'ItemShipped'?"),
         ("itemerror", "; did you mean 'ItemError'?"),
         ("ItemValidate", "; did you mean 'ItemValidated'?"),
-        ("Xyz", f"; known are {', '.join(values.SIGNAL_TYPES)}"),
-        (None, f"; known are {', '.join(values.SIGNAL_TYPES)}"),
-        ([], f"; known are {', '.join(values.SIGNAL_TYPES)}"),
+        ("Xyz", f"; known: {', '.join(values.SIGNAL_TYPES)}"),
+        (None, f"; known: {', '.join(values.SIGNAL_TYPES)}"),
+        ([], f"; known: {', '.join(values.SIGNAL_TYPES)}"),
     ],
 )
 def test_an_unknown_signal_type_names_the_nearest(word: Any, end: str) -> None:
