@@ -1,4 +1,4 @@
-"""CSV files, one row a signal, each exactly once. See README.md."""
+"""CSV files with one row per signal, each exactly once. See README.md."""
 
 from cloudsignal_csv.sink import CsvSink
 

@@ -1,4 +1,4 @@
-"""The route's options: their schema, and what they make of a route."""
+"""The route's options: their schema, and the file names and format made of them."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from typing import Any
 
 import voluptuous as vol
 
-from cloudsignal_csv.names import Names, Rotation
-from cloudsignal_csv.rows import COLUMNS, ENCODINGS, USUAL, Format
+from cloudsignal_csv.file_names import FileNames, Rotation
+from cloudsignal_csv.rows import COLUMNS, DEFAULT_COLUMNS, ENCODINGS, Format
 from gateway.sink import Context, flag, one_of
 
 DELIMITERS = {",": ",", ";": ";", "|": "|", "\t": "\t", "tab": "\t"}
-UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
-WORDS = re.compile(r"\{(account|tenant|route)\}")
+BYTES_IN = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
+PLACEHOLDERS = re.compile(r"\{(account|tenant|route)\}")
 
 
 def directory(value: object) -> str:
-    """A path; `{account}`, `{tenant}` and `{route}` stand for the route's, each a single name within it."""
+    """Check a path. Each of `{account}`, `{tenant}` and `{route}` becomes a single name in it."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise vol.Invalid("expected the path of a directory")
-    return braced(value)
+    return check_placeholders(value)
 
 
 def filename(value: object) -> str:
-    """A name within the directory; the same words may stand in it."""
+    """Check a file name, which may contain the same placeholders as the directory."""
     if not isinstance(value, str) or not value.isprintable() or not value.strip() or re.search(r"[/\\]", value):
         raise vol.Invalid("expected a file name without a directory")
     if value != value.strip(" .") or len(value.encode()) > 120:
         raise vol.Invalid("expected a file name of at most 120 bytes, with no dot or space at its ends")
-    return braced(value)
+    return check_placeholders(value)
 
 
-def braced(value: str) -> str:
-    if re.search(r"[{}]", WORDS.sub("", value)):
+def check_placeholders(value: str) -> str:
+    if re.search(r"[{}]", PLACEHOLDERS.sub("", value)):
         raise vol.Invalid("expected no braces but those of {account}, {tenant} and {route}")
     return value
 
 
 def rotation(value: object) -> Rotation:
-    """`never`, `daily`, a size such as 10MB, or a list of both."""
+    """Check `never`, `daily`, a size such as 10MB, or a list of `daily` and a size."""
     parts = [value] if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or not parts or len(parts) > 2:
         raise vol.Invalid("expected never, daily, a size such as 10MB, or a list of daily and a size")
@@ -54,7 +54,7 @@ def rotation(value: object) -> Rotation:
 
 def size_of(value: object) -> int:
     match = re.fullmatch(r"(\d{1,6}) ?(KB|MB|GB)", value) if isinstance(value, str) else None
-    size = int(match[1]) * UNITS[match[2]] if match else 0
+    size = int(match[1]) * BYTES_IN[match[2]] if match else 0
     if not 10**3 <= size <= 10**9:
         raise vol.Invalid("expected never, daily, or a size from 1KB to 1GB")
     return size
@@ -67,7 +67,7 @@ def delimiter(value: object) -> str:
 
 
 def columns(value: object) -> tuple[tuple[str, str], ...]:
-    """Columns in their order: a name, or `{name: what the header calls it}`."""
+    """Check a list of columns, each a name or `{name: title}`."""
     entries = value if isinstance(value, (list, tuple)) else ()
     if not entries:
         raise vol.Invalid(f"expected a list of columns, of: {', '.join(COLUMNS)}")
@@ -95,13 +95,13 @@ def time_zone(value: object) -> zoneinfo.ZoneInfo:
 
 
 FORMAT: Mapping[Any, Any] = {
-    vol.Optional("columns", default=list(USUAL)): columns,
+    vol.Optional("columns", default=list(DEFAULT_COLUMNS)): columns,
     vol.Optional("delimiter", default=","): delimiter,
     vol.Optional("encoding", default="utf-8"): one_of(*ENCODINGS),
     vol.Optional("timezone", default="UTC"): time_zone,
     vol.Optional("formula_safe", default=True): flag,
 }
-"""Those that shape a file."""
+"""The options of the file's format."""
 
 OPTIONS: Mapping[Any, Any] = {
     vol.Required("directory"): directory,
@@ -113,19 +113,19 @@ OPTIONS: Mapping[Any, Any] = {
 
 
 def check_together(options: Mapping[str, Any]) -> None:
-    """What no option can tell alone."""
+    """Check the options that depend on each other."""
     if options["gzip"] and not options["rotate"]:
-        raise vol.Invalid("a file is compressed when it is finished, so gzip needs rotate too", path=["gzip"])
+        raise vol.Invalid("gzip needs rotate: only finished files are compressed", path=["gzip"])
 
 
-def names_of(options: Mapping[str, Any], context: Context) -> Names:
-    """Where the files of a route are: in its directory, whatever the account's name."""
+def names_of(options: Mapping[str, Any], context: Context) -> FileNames:
+    """Return the names of a route's files. No account's name can lead out of the directory."""
     words = {"account": context.account, "tenant": context.tenant, "route": context.route}
 
     def fill(template: str) -> str:
-        return WORDS.sub(lambda match: re.sub(r"[^\w.-]|^\.+", "_", words[match[1]]) or "_", template)
+        return PLACEHOLDERS.sub(lambda match: re.sub(r"[^\w.-]|^\.+", "_", words[match[1]]) or "_", template)
 
-    return Names(fill(options["directory"]), fill(options["filename"]), options["rotate"], options["gzip"])
+    return FileNames(fill(options["directory"]), fill(options["filename"]), options["rotate"], options["gzip"])
 
 
 def format_of(options: Mapping[str, Any]) -> Format:

@@ -1,4 +1,4 @@
-"""A signal as a row: its columns, the guard against spreadsheet formulas, and the text as RFC 4180 has it."""
+"""Rows for signals: their columns, the escaping of spreadsheet formulas, and the text format of RFC 4180."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ Getter = Callable[[Signal, tzinfo], str]
 
 
 def field(name: str) -> Getter:
-    """A payload field, as sent."""
+    """Return a getter of a payload field, as sent."""
     return lambda signal, zone: signal.text(name)
 
 
 def to_text(moment: datetime | None, zone: tzinfo) -> str:
-    """ISO 8601 to the millisecond, with Z for UTC; "" for None. Of one width for each offset, so that text sorts as
-    time does."""
+    """Return a time in ISO 8601 with milliseconds, Z for UTC, "" for None.
+
+    All texts of one offset have the same width, so that they sort by time.
+    """
     if moment is None:
         return ""
     try:
@@ -55,11 +57,10 @@ COLUMNS: Mapping[str, Getter] = {
     "cause_in_words": lambda signal, zone: signal.cause,
     "payload": lambda signal, zone: orjson.dumps(signal.payload, option=orjson.OPT_SORT_KEYS).decode(),
 }
-"""What each column holds of a signal. `signal` is the gateway's own number; `payload` is JSON, of all that was sent but
-the key."""
+"""The getter of each column. `signal` is the gateway's own number; `payload` is the sent JSON without the key."""
 
-USUAL = tuple(COLUMNS)[:16]
-"""The columns where a route names none."""
+DEFAULT_COLUMNS = tuple(COLUMNS)[:16]
+"""The columns of a route that names none."""
 
 ENCODINGS: Mapping[str, tuple[bytes, str]] = {
     "utf-8": (b"", "utf-8"),
@@ -69,51 +70,52 @@ ENCODINGS: Mapping[str, tuple[bytes, str]] = {
     "iso-8859-1": (b"", "iso-8859-1"),
     "iso-8859-15": (b"", "iso-8859-15"),
 }
-"""The mark that a file begins with, and Python's name of how the rest is written."""
+"""For each encoding the byte order mark at the file's beginning, and Python's name of the codec."""
 
 FORMULA = re.compile(r"[\t\r\n]|[\s\x00-\x20\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-"""What a spreadsheet may run: OWASP's "CSV Injection", full-width forms and leading white space included."""
+"""Values that a spreadsheet may run, by OWASP's "CSV Injection", with full-width forms and leading white space."""
 
 
-def guard(value: str) -> str:
-    """The value with an apostrophe before it where a spreadsheet could take it for a formula."""
+def escape_formula(value: str) -> str:
+    """Put an apostrophe before a value that a spreadsheet could take for a formula."""
     return f"'{value}" if FORMULA.match(value) else value
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a file is written. `columns` are pairs of a column and what the header calls it.
+    """The format of a file. `columns` are pairs of a column and its title in the header.
 
-    NUL, which most readers of CSV refuse, becomes U+FFFD; what the encoding lacks becomes a question mark.
+    NUL becomes U+FFFD, because most readers of CSV refuse it. A character that the encoding lacks becomes "?".
     """
 
-    columns: Sequence[tuple[str, str]] = tuple((name, name) for name in USUAL)
+    columns: Sequence[tuple[str, str]] = tuple((name, name) for name in DEFAULT_COLUMNS)
     delimiter: str = ","
     encoding: str = "utf-8"
     zone: tzinfo = UTC
     formula_safe: bool = True
 
     def header(self) -> bytes:
-        """What a file begins with."""
+        """Return a file's first bytes: byte order mark and header row."""
         mark, _ = ENCODINGS[self.encoding]
         return mark + self.encode([[title for _, title in self.columns]])
 
     def rows(self, signals: Iterable[Signal]) -> bytes:
-        """A row each."""
+        """Return one row per signal."""
         getters = [COLUMNS[name] for name, _ in self.columns]
         return self.encode([self.value(get(signal, self.zone)) for get in getters] for signal in signals)
 
     def value(self, text: str) -> str:
+        """Return a value as it stands in a row."""
         text = text.replace("\0", "\ufffd")
-        return guard(text) if self.formula_safe else text
+        return escape_formula(text) if self.formula_safe else text
 
     def encode(self, rows: Iterable[Sequence[str]]) -> bytes:
-        """CRLF ends a row; values with a delimiter, quote or line break are quoted."""
+        """Return rows as bytes. CRLF ends a row; values with a delimiter, quote or line break are quoted."""
         text = io.StringIO(newline="")
         csv.writer(text, delimiter=self.delimiter).writerows(rows)
         return text.getvalue().encode(ENCODINGS[self.encoding][1], "replace")
 
     def digest(self) -> str:
-        """Names the format: files of two formats are not continued in one another."""
+        """Return a digest of the format. A file is not continued in another format."""
         told = repr((self.columns, self.delimiter, self.encoding, str(self.zone), self.formula_safe))
         return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()

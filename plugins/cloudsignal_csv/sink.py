@@ -1,4 +1,4 @@
-"""The sink: batches of deliveries, appended in a thread, with the position kept in the route's state."""
+"""The sink: it appends batches of deliveries in a thread, and keeps the position in the route's state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gateway.sink import ALL, Check, Context, Delivery, Misconfigured, RecentDel
 T = TypeVar("T")
 
 
-FOR_A_PERSON = frozenset(
+MISCONFIGURED_ERRNOS = frozenset(
     {
         errno.EACCES,
         errno.EPERM,
@@ -34,23 +34,23 @@ FOR_A_PERSON = frozenset(
         errno.ENXIO,
     }
 )
-"""What does not pass by itself, as a full disk may."""
+"""Errors that last until a person acts. Others, such as a full disk, are retried."""
 
-LOOK_EVERY = 20.0
-"""Seconds between looks at whether the day is over."""
+DAY_CHECK_INTERVAL = 20.0
+"""Seconds between checks for the end of the day. A daily file is finished this late at most."""
 
 
 class CsvSink(Sink):
-    """Appends a row a signal to the route's open file, exactly once, and finishes files by day or size.
+    """Appends one row per signal to the route's open file, exactly once, and finishes files by day or size.
 
-    `state` has the files' mark and which deliveries the last batch held; it is committed with their results. Rows
-    after the committed mark are cut: their deliveries were not recorded, and come again. Should deliveries come
-    again though the state went ahead, as when their results could not be saved, they are known by `recent`. A file
-    is finished once all that is in it is committed, so no consumer ever sees a row that is written again elsewhere.
+    `state` has the mark and the deliveries of the last batch; it is committed with their results.
+    Rows after the committed mark are cut: their deliveries were not recorded, and come again.
+    If results could not be saved, deliveries before the mark come again too. They are recognised by `recent`.
+    A file is finished after all of its rows are committed, so no reader finds a row that is written again elsewhere.
     """
 
     name = "csv"
-    summary = "one row a signal in CSV files, each exactly once"
+    summary = "one row per signal in CSV files, each exactly once"
     signals = ALL
     order = "lane"
     options = OPTIONS
@@ -69,33 +69,33 @@ class CsvSink(Sink):
         self._recent = RecentDeliveries(self.state, "recent")
         self._watch: asyncio.Task[None] | None = None
         self._turn = asyncio.Lock()
-        # A thread of its own, so that a directory that hangs holds up nobody else; one, so that an append that
-        # was cancelled ends before the next begins.
+        # Its own thread, so that a hanging directory delays no other sink. Only one, so that a cancelled append ends
+        # before the next begins.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="csv")
 
     @classmethod
     def check_together(cls, options: Mapping[str, Any]) -> None:
-        """Whether the options go together."""
+        """Check the options that depend on each other."""
         check_together(options)
 
     @classmethod
     def file_format(cls, options: Mapping[str, Any]) -> Format:
-        """How the files are written, for `cloudsignal export`."""
+        """Return the format of the files, for `cloudsignal export`."""
         return format_of(options)
 
     @classmethod
     def opens_at_start(cls, options: Mapping[str, Any]) -> bool:
-        """The day may have ended while the gateway was down."""
+        """Return True for daily files: the day may have ended while the gateway was down."""
         return bool(options["rotate"].daily)
 
     async def open(self) -> None:
-        """Find the files in order, or begin them."""
+        """Check the files and cut uncommitted rows, or begin the first file."""
         self._mark = await self._in_thread(self.output.find, self._mark)
         if self.settings["rotate"].daily:
-            self._watch = asyncio.create_task(self._watch_the_day())
+            self._watch = asyncio.create_task(self._watch_for_midnight())
 
     async def deliver_batch(self, deliveries: Sequence[Delivery]) -> None:
-        """Append the batch; on the disk when this returns."""
+        """Append the batch. It is on the disk when this returns."""
         async with self._turn:
             fresh = [*self._recent.start_batch(deliveries).values()]
             signals = [delivery.signal for delivery in fresh]
@@ -110,7 +110,7 @@ class CsvSink(Sink):
         if not rows:
             return at
         if committed and at == mark and self.output.is_due(at, today, len(rows)):
-            at = self.output.roll(at)
+            at = self.output.rotate(at)
         return self.output.append(rows, at, today)
 
     def _is_committed(self) -> bool:
@@ -118,14 +118,14 @@ class CsvSink(Sink):
 
     # -- the day's end
 
-    async def _watch_the_day(self) -> None:
-        """Finish a day's file soon after midnight, also where no signal comes."""
+    async def _watch_for_midnight(self) -> None:
+        """Finish a day's file soon after midnight, even if no signal comes."""
         while True:
             try:
                 await self._finish_day()
             except (Misconfigured, RetryLater) as error:
                 self.log.warning("csv.day_not_finished", reason=str(error))
-            await self.sleep(LOOK_EVERY)
+            await self.sleep(DAY_CHECK_INTERVAL)
 
     async def _finish_day(self) -> None:
         async with self._turn:
@@ -134,22 +134,22 @@ class CsvSink(Sink):
 
     def _finish(self, mark: Mark) -> Mark:
         at = self.output.prepare(mark)
-        return self.output.roll(at) if at == mark else at
+        return self.output.rotate(at) if at == mark else at
 
     def _today(self) -> str:
         return datetime.fromtimestamp(self.context.now(), self.format.zone).date().isoformat()
 
-    # -- the rest
+    # -- check and close
 
     async def check(self) -> Check:
-        """Whether the directory can be written, by writing to it."""
+        """Check that the directory can be written, by writing a temporary file."""
         try:
-            return Check(True, (await self._in_thread(probe, self.output.names.open(1)),))
+            return Check(True, (await self._in_thread(probe, self.output.names.open_path(1)),))
         except (Misconfigured, RetryLater) as error:
             return Check(False, (str(error),))
 
     async def close(self) -> None:
-        """Wait for what is being written, then let go of the file."""
+        """Wait for the write in progress, then close the file."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait([self._watch])
@@ -161,11 +161,11 @@ class CsvSink(Sink):
             return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
         except OSError as error:
             reason = f"{error.strerror or type(error).__name__}: {error.filename or self.output.names.directory}"
-            raise (Misconfigured if error.errno in FOR_A_PERSON else RetryLater)(reason) from error
+            raise (Misconfigured if error.errno in MISCONFIGURED_ERRNOS else RetryLater)(reason) from error
 
 
 def probe(path: Path) -> str:
-    """What can be said of the file's directory. Raises OSError where rows could not be written."""
+    """Return a line about the file's directory. Raises OSError if rows can't be written there."""
     directory = path.parent
     if directory.exists():
         with tempfile.TemporaryFile(dir=directory) as file:

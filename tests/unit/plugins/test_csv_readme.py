@@ -7,9 +7,9 @@ from pathlib import Path
 import voluptuous as vol
 
 from cloudsignal_csv import CsvSink
-from cloudsignal_csv.names import Names, Rotation
+from cloudsignal_csv.file_names import FileNames, Rotation
 from cloudsignal_csv.options import FORMAT
-from cloudsignal_csv.rows import COLUMNS, ENCODINGS, USUAL, Format
+from cloudsignal_csv.rows import COLUMNS, DEFAULT_COLUMNS, ENCODINGS, Format
 from gateway import signal_types
 from gateway.cli import main
 from tests.support.factory import make_signal
@@ -28,7 +28,7 @@ def test_the_options_table_is_the_schema() -> None:
         if isinstance(marker, vol.Required):
             assert shown == "required"
         elif name == "columns":
-            assert shown == f"the first {len(USUAL)} below"
+            assert shown == f"the first {len(DEFAULT_COLUMNS)} below"
         else:
             default = marker.default()
             assert shown == f"`{str(default).lower() if isinstance(default, bool) else default}`"
@@ -54,8 +54,8 @@ def test_the_page_shows_the_first_rows() -> None:
 
 
 def test_the_page_shows_the_files_names() -> None:
-    names = Names("exports", "bookshop.export.csv", Rotation(daily=True))
-    for path in (names.open(7), names.finished(6, "2026-11-20", False)):
+    names = FileNames("exports", "bookshop.export.csv", Rotation(daily=True))
+    for path in (names.open_path(7), names.finished_path(6, "2026-11-20", False)):
         assert f"    {path.name} " in PAGE
 
 

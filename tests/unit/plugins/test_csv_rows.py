@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudsignal_csv.rows import COLUMNS, ENCODINGS, USUAL, Format, guard, to_text
+from cloudsignal_csv.rows import COLUMNS, DEFAULT_COLUMNS, ENCODINGS, Format, escape_formula, to_text
 from gateway import signal_types
 from tests.support.factory import make_payload, make_signal
 
@@ -115,7 +115,7 @@ def test_the_ends_of_time_are_rows_too(year):
 
 
 def test_the_header_names_the_columns_once():
-    assert Format().header().decode() == ",".join(USUAL) + "\r\n"
+    assert Format().header().decode() == ",".join(DEFAULT_COLUMNS) + "\r\n"
     assert Format(named("item", "order"), ";").header() == b"item;order\r\n"
 
 
@@ -129,7 +129,7 @@ def test_more_columns_than_the_usual():
     found = row(make_signal(signal_types.ITEM_CANCELED), columns=named("cause_in_words", "payload"))
     assert found["cause_in_words"] == "wrong cover spine width (CancelCoverSpine)"
     assert json.loads(found["payload"]) == make_payload(signal_types.ITEM_CANCELED)
-    assert set(COLUMNS) == {*USUAL, *found}
+    assert set(COLUMNS) == {*DEFAULT_COLUMNS, *found}
 
 
 def test_chosen_columns_come_in_the_order_chosen():
@@ -148,13 +148,13 @@ def test_values_come_back_as_they_were(value, delimiter):
 
 @pytest.mark.parametrize("value", FORMULAS)
 def test_a_formula_gets_an_apostrophe(value):
-    assert guard(value) == "'" + value
+    assert escape_formula(value) == "'" + value
     assert row(make_signal(signal_types.ITEM_CANCELED, message=value))["message"] == "'" + value
 
 
 @pytest.mark.parametrize("value", HARMLESS)
 def test_what_is_no_formula_is_left_alone(value):
-    assert guard(value) == value
+    assert escape_formula(value) == value
 
 
 def test_the_guard_can_be_switched_off():
@@ -221,12 +221,12 @@ def test_any_text_comes_back(messages, delimiter, safe):
     signals = [make_signal(signal_types.ITEM_CANCELED, message=text) for text in messages]
     found = [message for message, _ in read(form.rows(signals), delimiter)]
     expected = [text.replace("\0", "\ufffd") for text in messages]
-    assert found == ([guard(text) for text in expected] if safe else expected)
+    assert found == ([escape_formula(text) for text in expected] if safe else expected)
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
 def test_no_guarded_value_begins_as_a_formula(text):
-    guarded = guard(text)
+    guarded = escape_formula(text)
     assert not guarded.strip().startswith(tuple("=+-@＝＋－＠"))
     assert not guarded.startswith(("\t", "\r", "\n"))
     assert guarded in (text, "'" + text)

@@ -11,13 +11,13 @@ import structlog.testing
 import voluptuous as vol
 
 from cloudsignal_csv import CsvSink
-from cloudsignal_csv.rows import USUAL
+from cloudsignal_csv.rows import DEFAULT_COLUMNS
 from gateway.sink import ALL, Context, Misconfigured, RetryLater
 from tests.support.factory import make_delivery
 from tests.unit.plugins.csv_case import Case, deliveries
 
 pytestmark = pytest.mark.gen_test
-HEADER = ",".join(USUAL).encode() + b"\r\n"
+HEADER = ",".join(DEFAULT_COLUMNS).encode() + b"\r\n"
 
 
 def fail(code):
@@ -480,7 +480,7 @@ def test_the_sink_takes_every_signal_in_batches():
 @pytest.mark.parametrize("account", ["..", "../up", "a/b", "/etc/passwd", ".hidden", "a\\b", "a\0b", "a b"])
 def test_no_name_leaves_the_directory(tmp_path, account):
     context = Context(account=account, tenant="acme", route="../export")
-    path = CsvSink(options(directory=str(tmp_path)), context).output.names.open(1)
+    path = CsvSink(options(directory=str(tmp_path)), context).output.names.open_path(1)
     assert path.parent == tmp_path
     assert path.resolve().parent == tmp_path.resolve()
     assert path.suffix == ".csv"
@@ -491,7 +491,7 @@ def test_no_name_leaves_the_directory(tmp_path, account):
 def test_a_directory_per_account_is_below_the_one_given(tmp_path, name):
     context = Context(account=name, tenant=name, route="export")
     made = options(directory=f"{tmp_path}/{{tenant}}/of-{{account}}")
-    path = CsvSink(made, context).output.names.open(1)
+    path = CsvSink(made, context).output.names.open_path(1)
     assert path.parent.parent.parent == tmp_path
     assert path.resolve().parent.parent.parent == tmp_path.resolve()
     assert not path.parent.parent.name.startswith(".")
@@ -499,7 +499,9 @@ def test_a_directory_per_account_is_below_the_one_given(tmp_path, name):
 
 def test_accounts_have_a_directory_each():
     made = options(directory="exports/{account}", filename="{tenant}.csv")
-    paths = [CsvSink(made, Context(name, "acme", "export")).output.names.open(1) for name in ("bookshop", "posters")]
+    paths = [
+        CsvSink(made, Context(name, "acme", "export")).output.names.open_path(1) for name in ("bookshop", "posters")
+    ]
     assert [str(path) for path in paths] == ["exports/bookshop/acme.csv", "exports/posters/acme.csv"]
 
 

@@ -1,4 +1,4 @@
-"""What a route's files are called, and when one is finished."""
+"""The names of a route's files, and the time when a file is finished."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """When a file is finished: with the day, before it is larger than `size` bytes, or neither (false)."""
+    """The rule for finishing a file: at the day's end, before it exceeds `size` bytes, both, or neither (false)."""
 
     daily: bool = False
     size: int | None = None
@@ -19,11 +19,11 @@ class Rotation:
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
-    """The files of a route. Without rotation there is one, `filename`, for ever; else they are numbered.
+class FileNames:
+    """The names of a route's files. Without rotation there is one file, `filename`; else they are numbered.
 
-    An open file's name ends with .part, so that who looks for finished ones never takes it for one. Its number is
-    in its name: after a crash it tells whether the file that a mark speaks of was finished.
+    An open file's name ends with .part, so that no program takes it for a finished one. It contains the number:
+    after a crash, this shows if the file of the committed mark was finished.
     """
 
     directory: str
@@ -31,24 +31,26 @@ class Names:
     rotation: Rotation = Rotation()
     gzip: bool = False
 
-    def open(self, number: int) -> Path:
-        """The file that rows are appended to."""
+    def open_path(self, number: int) -> Path:
+        """Return the path of the file that rows are appended to."""
         path = Path(self.directory, self.filename)
         return path.with_name(f"{path.stem}.{number:06}{path.suffix}.part") if self.rotation else path
 
-    def packed(self, number: int) -> Path:
-        """The same, compressed; on its way to its finished name."""
+    def compressed_path(self, number: int) -> Path:
+        """Return the path of a compressed file before it gets its finished name."""
         path = Path(self.directory, self.filename)
         return path.with_name(f"{path.stem}.{number:06}{path.suffix}.gz.part")
 
-    def finished(self, number: int, day: str, packed: bool) -> Path:
-        """The whole file. Names sort as the files were begun, and numbers grow by one."""
+    def finished_path(self, number: int, day: str, compressed: bool) -> Path:
+        """Return the path of a finished file. Sorted names give the order in which the files were begun."""
         path = Path(self.directory, self.filename)
-        return path.with_name(f"{path.stem}.{day}-{number:06}{path.suffix}{'.gz' if packed else ''}")
+        return path.with_name(f"{path.stem}.{day}-{number:06}{path.suffix}{'.gz' if compressed else ''}")
 
     def next_number(self, last: int) -> int:
-        """The number after `last`, or after those of files that are there all the same. One that is open, maybe by
-        another route, is met and not passed by."""
+        """Return the number after `last`, or after the highest number of the files that are there.
+
+        The number of an open file is returned and not skipped: it may be our own, or the lock shows that it is not.
+        """
         path = Path(self.directory, self.filename)
         stem, suffix = re.escape(path.stem), re.escape(path.suffix)
         finished = re.compile(rf"{stem}\.\d{{4}}-\d\d-\d\d-(\d{{6,}}){suffix}(?:\.gz)?")

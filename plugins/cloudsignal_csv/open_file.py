@@ -1,4 +1,4 @@
-"""One file held open and locked, and how bytes get into it whole. Everything here blocks and raises OSError."""
+"""One open, locked file, with writes that are whole or undone. Everything here blocks and raises OSError."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 from gateway.sink import Misconfigured
 
-TAIL = 256
-"""Bytes before a position that tell the file from another one."""
+TAIL_BYTES = 256
+"""Bytes before a position that are hashed to recognise the file: about one row, and cheap to read."""
 
 
 class OpenFile:
-    """A file of one writer; made if need be. Misconfigured where another holds it."""
+    """A file with one writer, created if it is missing. Raises Misconfigured if another writer has locked it."""
 
     def __init__(self, path: Path, log: Any) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -26,13 +26,13 @@ class OpenFile:
         self._lock(log)
 
     def _lock(self, log: Any) -> None:
-        """Two writers would each cut what the other has written."""
+        """Lock the file: of two writers, each would cut the other's rows."""
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             self.close()
             raise Misconfigured(
-                "another route or gateway writes this file: give each route its own directory or filename"
+                "another route or gateway writes to this file: give each route its own directory or filename"
             ) from error
         except OSError as error:
             # Some network file systems have no locks.
@@ -42,34 +42,36 @@ class OpenFile:
     def closed(self) -> bool:
         return self._fd < 0
 
-    def is_in_place(self) -> bool:
-        """Whether this is still what stands at the path."""
+    def is_still_at_path(self) -> bool:
+        """Return True if the path still leads to this file."""
         try:
             return os.path.samestat(os.fstat(self._fd), os.stat(self.path))
         except FileNotFoundError:
             return False
 
     def begins_with(self, header: bytes) -> bool:
+        """Return True if the file begins with these bytes."""
         return os.pread(self._fd, len(header), 0) == header
 
-    def is_beginning_of(self, data: bytes) -> bool:
-        """Whether the file has nothing but what `data` begins with."""
+    def is_prefix_of(self, data: bytes) -> bool:
+        """Return True if the file's whole content is a prefix of `data`."""
         return data.startswith(os.pread(self._fd, len(data) + 1, 0))
 
     def holds(self, size: int, tail: str) -> bool:
-        """Whether the first `size` bytes end as they were left."""
+        """Return True if the file has `size` bytes, and the last of these have the digest `tail`."""
         return os.fstat(self._fd).st_size >= size and self.tail(size) == tail
 
     def tail(self, size: int) -> str:
-        """A digest of what stands before a position."""
-        start = max(0, size - TAIL)
+        """Return a digest of the bytes before a position."""
+        start = max(0, size - TAIL_BYTES)
         return hashlib.blake2b(os.pread(self._fd, size - start, start), digest_size=8).hexdigest()
 
     def cut(self, size: int) -> None:
+        """Cut the file to `size` bytes."""
         os.ftruncate(self._fd, size)
 
     def write(self, at: int, data: bytes) -> None:
-        """Write at a position, and see it on the disk. The file is closed where that failed."""
+        """Write at a position and sync it to the disk. If that fails, the file is cut back and closed."""
         end = at + len(data)
         try:
             while at < end:
@@ -78,8 +80,8 @@ class OpenFile:
             if end == len(data):
                 sync_directory(self.path.parent)
         except OSError:
-            # So that whoever reads the file meanwhile sees no half row. After a failed fsync the kernel may think
-            # the pages clean: only a file opened anew is trusted.
+            # Cut, so that no reader sees half a row. Closed, because after a failed fsync the kernel may take the dirty
+            # pages for clean: only a newly opened file can be trusted.
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, end - len(data))
             self.close()
@@ -91,15 +93,15 @@ class OpenFile:
             self._fd = -1
 
 
-def set_aside(path: Path, log: Any) -> None:
-    """Rename what is in the way; nothing is lost."""
+def rename_away(path: Path, log: Any) -> None:
+    """Rename a file that is in the way, to the first free `….1`, `….2`. Nothing is lost."""
     aside = next(free for n in itertools.count(1) if not (free := Path(f"{path}.{n}")).exists())
     path.rename(aside)
     log.warning("csv.file_set_aside", path=str(path), renamed=str(aside))
 
 
 def sync_directory(path: Path) -> None:
-    """Without it, a new file's name may be gone after a power cut."""
+    """Sync a directory: else a new file's name may be lost in a power cut."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)
