@@ -12,14 +12,14 @@ from typing import Protocol, Self
 
 from gateway.model import Dead, Decision, Delivery, Done, Kind, Outcome, Retry, RetryAt
 
-OPENS_AFTER = 5
-"""Failures in a row that open a route's breaker."""
+FAILURES_TO_OPEN = 5
+"""Failures in a row that open a route's breaker. One bad order does not open it, and a target that is down is spared."""
 MISCONFIGURED_PROBE = 300.0
 """Seconds between probes of a route after its target refused the settings. A person must act, perhaps at the target
 itself, so the gateway probes for it."""
 
 
-def decide(delivery: Delivery, outcome: Outcome, policy: Retry, now: float, rng: random.Random) -> Decision:
+def decide(delivery: Delivery, outcome: Outcome, retry: Retry, now: float, rng: random.Random) -> Decision:
     """Return the next step of a delivery after an attempt."""
     match outcome.kind:
         case Kind.DELIVERED:
@@ -30,19 +30,19 @@ def decide(delivery: Delivery, outcome: Outcome, policy: Retry, now: float, rng:
             return Dead(outcome.reason)
         case Kind.MISCONFIGURED | Kind.RELEASED:
             return RetryAt(now, outcome.reason, counted=False)
-    at = now + backoff(delivery.attempt, policy, rng, outcome.after)
-    if at > delivery.created_at + policy.give_up_after:
+    at = now + backoff(delivery.attempt, retry, rng, outcome.after)
+    if at > delivery.created_at + retry.give_up_after:
         return Dead(f"given up after {delivery.attempt} attempts: {outcome.reason}")
     return RetryAt(at, outcome.reason)
 
 
-def backoff(attempt: int, policy: Retry, rng: random.Random, after: float | None = None) -> float:
+def backoff(attempt: int, retry: Retry, rng: random.Random, after: float | None = None) -> float:
     """Return the seconds until the next try: exponential with full jitter, never sooner than the target asked for.
 
     Full jitter is uniform between 0 and the ceiling. So deliveries that failed together are not tried again together.
     """
     # 63 doublings pass any cap; beyond, the power would overflow a float.
-    ceiling = min(policy.cap, policy.first * policy.factor ** min(attempt - 1, 63))
+    ceiling = min(retry.cap, retry.first * retry.factor ** min(attempt - 1, 63))
     return max(rng.uniform(0, ceiling), after or 0.0)
 
 
@@ -109,7 +109,7 @@ class Breaker:
         return 1 if now >= self.probe_at and not running else 0
 
 
-def after_outcome(breaker: Breaker, outcome: Outcome, policy: Retry, now: float, rng: random.Random) -> Breaker:
+def after_outcome(breaker: Breaker, outcome: Outcome, retry: Retry, now: float, rng: random.Random) -> Breaker:
     """Return the breaker after one more outcome. A dead letter or a skip closes it, as the target answers."""
     if outcome.kind is Kind.RELEASED:
         return breaker
@@ -121,18 +121,18 @@ def after_outcome(breaker: Breaker, outcome: Outcome, policy: Retry, now: float,
     if not breaker.closed and now < breaker.probe_at:
         return breaker
     failures = breaker.failures + 1
-    if breaker.closed and failures < OPENS_AFTER:
+    if breaker.closed and failures < FAILURES_TO_OPEN:
         return replace(breaker, failures=failures)
     opened = 1 if breaker.misconfigured else breaker.opened + 1
-    wait = max(policy.first, backoff(opened, policy, rng, outcome.after))
+    wait = max(retry.first, backoff(opened, retry, rng, outcome.after))
     return Breaker(failures, opened, now + wait, outcome.reason or "failing")
 
 
-def after_restart(breaker: Breaker, policy: Retry, now: float) -> Breaker:
+def after_restart(breaker: Breaker, retry: Retry, now: float) -> Breaker:
     """Return the breaker to start with, from the one that an earlier run left.
 
     If the settings were refused it probes at once: they are read at the start, so they may be right now. No probe is
     later than the retry's cap: the clock may have been set back since.
     """
-    latest = now if breaker.misconfigured else now + max(policy.first, policy.cap)
+    latest = now if breaker.misconfigured else now + max(retry.first, retry.cap)
     return replace(breaker, probe_at=min(breaker.probe_at, latest))

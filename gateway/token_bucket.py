@@ -23,16 +23,16 @@ class TokenBucket:
         self._filled_at = now
         return self._tokens
 
-    def wait(self, now: float, tokens: float = 1.0) -> float:
+    def delay(self, now: float, tokens: float = 1.0) -> float:
         """Return the seconds until there are so many tokens; 0 if there are."""
         return max(0.0, tokens - self.available(now)) / self.rate
 
     def take(self, now: float, tokens: float = 1.0) -> float:
         """Take tokens and return 0, or take none and return the seconds until there are enough."""
-        wait = self.wait(now, tokens)
-        if not wait:
+        delay = self.delay(now, tokens)
+        if not delay:
             self._tokens -= tokens
-        return wait
+        return delay
 
 
 class TokenBuckets:

@@ -226,15 +226,15 @@ class Admission:
         """True if routes wait for others to catch up, or for the throttle."""
         return bool(self._queue)
 
-    def wait(self, now: float) -> float:
+    def delay(self, now: float) -> float:
         """Return the seconds until waiting routes may have their turn at the latest."""
-        return self._throttle.wait(now) or self._tuning.fair_patience
+        return self._throttle.delay(now) or self._tuning.fair_patience
 
     def choose(self, now: float) -> list[ClaimRequest]:
         """Return the next claim. Its slots and CPU time count as used until `settle`."""
         self._queue_again()
         self._throttle.adapt(now)
-        throttled = self._throttle.wait(now) > 0
+        throttled = self._throttle.delay(now) > 0
         budget = self._make_budget(now)
         claim_requests: list[ClaimRequest] = []
         while budget.left > 0 and (route := self._next(now, budget, throttled)) is not None:

@@ -230,7 +230,7 @@ class Dispatcher:
         if not self._admission.waiting:
             await self._sleep_until_woken(seconds)
             return
-        seconds = min(seconds, self._admission.wait(now))
+        seconds = min(seconds, self._admission.delay(now))
         if self._throttle.traffic.rush:
             await self._sleep_until_stopped(seconds)  # each signal of the rush would wake it in vain
         else:

@@ -117,8 +117,8 @@ class LiveRouteState:
             return None
         if not self.breaker.closed and now < self.breaker.probe_at:
             return self.breaker.probe_at
-        wait = self._rate.wait(now) if self._rate else 0.0
-        return now + wait if wait else None
+        delay = self._rate.delay(now) if self._rate else 0.0
+        return now + delay if delay else None
 
     def begin(self, calls: int, deliveries: Iterable[Delivery]) -> None:
         """Count deliveries as running, in so many calls."""

@@ -25,9 +25,9 @@ from gateway.store.values import Result
 
 log = structlog.get_logger()
 
-REASON_LENGTH = 500
+MAX_REASON_LENGTH = 500
 """Characters kept of a reason. A target may answer with a long page, and its beginning says enough."""
-QUIET = frozenset({Kind.DELIVERED, Kind.SKIPPED, Kind.RELEASED})
+QUIET_OUTCOMES = frozenset({Kind.DELIVERED, Kind.SKIPPED, Kind.RELEASED})
 """Outcomes that are logged as info; the others are warnings."""
 
 
@@ -153,7 +153,7 @@ class Runner:
 
     def _judge(self, delivery: Delivery, outcome: Outcome, started: float, ended: float) -> Result:
         if outcome.reason:
-            outcome = replace(outcome, reason=self._redact(outcome.reason)[:REASON_LENGTH])
+            outcome = replace(outcome, reason=self._redact(outcome.reason)[:MAX_REASON_LENGTH])
         decision = policy.decide(delivery, outcome, self.route.retry, ended, self._rng)
         self.state.turn_breaker(outcome, ended)
         attempt = None
@@ -168,7 +168,7 @@ class Runner:
             context["reason"] = outcome.reason
         if isinstance(decision, RetryAt) and decision.counted:
             context["retry_in"] = round(decision.at - self._now(), 1)
-        say = self._log.info if outcome.kind in QUIET else self._log.warning
+        say = self._log.info if outcome.kind in QUIET_OUTCOMES else self._log.warning
         say("delivery.attempted", **context, ms=round(seconds * 1000, 1))
         self._observer.delivery_attempted(*self.key, self.route.sink, outcome.kind.value, seconds)
 

@@ -65,9 +65,9 @@ class Throttle:
         return self._pace > 0
 
     def adapt(self, now: float) -> None:
-        """Choose the pace by the traffic. `now` is on the gateway's clock, as that of `charge` and `wait`."""
+        """Choose the pace by the traffic. `now` is on the gateway's clock, as for `charge` and `delay`."""
         tuning = self._tuning
-        self._pace = tuning.rush_pace if self.traffic.rush else tuning.pace if self.traffic.present else 0.0
+        self._pace = tuning.rush_pace if self.traffic.rush else tuning.traffic_pace if self.traffic.present else 0.0
         self._next_at = min(self._next_at, now + tuning.longest_throttle) if self._pace else now
 
     def charge(self, seconds: float, now: float) -> None:
@@ -78,7 +78,7 @@ class Throttle:
         """Take back CPU time that was charged and will not be spent."""
         self._next_at -= self._pace * seconds
 
-    def wait(self, now: float) -> float:
+    def delay(self, now: float) -> float:
         """Return the seconds until more deliveries may begin; 0 if they may now."""
         return self._next_at - now if self._next_at - self._tuning.timer_resolution > now else 0.0
 
@@ -92,7 +92,7 @@ class Throttle:
         if not self._requests.count or 0 <= rested < self._tuning.give_way_rest:
             return
         try:
-            async with asyncio.timeout(self._tuning.give_way):
+            async with asyncio.timeout(self._tuning.longest_give_way):
                 await self._requests.wait_until_none()
         except TimeoutError:
             self._gave_way_in_vain_at = self._monotonic()

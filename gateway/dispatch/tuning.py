@@ -75,7 +75,7 @@ class Tuning:
     """Seconds that pass for each second of CPU time of deliveries in a rush. Deliveries take a tenth of a core, and the
     rest of the backlog follows after the rush. Ingest with three routes reached 0.76 of the bare handler's rate with
     it, and 0.54 without, by tests.bench.ingest."""
-    pace: float = 1.3
+    traffic_pace: float = 1.3
     """Seconds that pass for each second of CPU time of deliveries beside some requests. Deliveries take three quarters
     of a core, so that a request finds it free, or soon."""
     throttle_credit: float = 0.005
@@ -84,7 +84,7 @@ class Tuning:
     """Seconds that a turn may come early. The loop's timers count milliseconds; a shorter wait would spin."""
     longest_throttle: float = 1.0
     """Seconds that the throttle makes anything wait at most, whatever was charged before."""
-    give_way: float = 0.003
+    longest_give_way: float = 0.003
     """Seconds that a step of an attempt waits for requests in flight at most: about the time of one request."""
     give_way_rest: float = 0.03
     """Seconds without such waits after one in vain. Under constant load they only delay deliveries: a route with four

@@ -3,10 +3,10 @@
     python -m tests.bench.isolation [--seconds 10] [--rounds 3] [--rate 100] [--json]
 
 A healthy account has a sender of constant rate and a target that answers at once. The trouble beside it: another
-tenant's route that hangs, with 10,000 pending; another tenant whose target refuses connections, with 100,000 pending;
-another account that receives three times its rate; all three; and a replay of 50,000 deliveries on its own route. They
-take turns, each with a new gateway. Then the shares of two tenants with a backlog, one with one route and one with
-twenty, on a slow target and on files.
+tenant's route that hangs, with 10,000 pending; another tenant with a target that refuses connections, with 100,000
+pending; another account that receives three times its rate; all three; and a replay of 50,000 deliveries on its own
+route. They take turns, each with a new gateway. Then the shares of two tenants with a backlog, one with one route and
+one with twenty, on a slow target and on files.
 """
 
 from __future__ import annotations

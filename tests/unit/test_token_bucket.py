@@ -29,10 +29,10 @@ def test_a_bucket_saves_up_one_second_or_one_token_where_no_burst_is_given() -> 
     assert TokenBucket(rate=0.1).available(NOW) == 1
 
 
-def test_a_wait_takes_nothing() -> None:
+def test_a_delay_that_is_asked_for_takes_nothing() -> None:
     bucket = TokenBucket(rate=2, burst=1)
     bucket.take(NOW)
-    assert [bucket.wait(NOW), bucket.wait(NOW + 0.5)] == [0.5, 0]
+    assert [bucket.delay(NOW), bucket.delay(NOW + 0.5)] == [0.5, 0]
     assert bucket.take(NOW + 0.5) == 0
 
 

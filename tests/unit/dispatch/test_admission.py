@@ -147,7 +147,7 @@ def test_deliveries_that_were_not_due_are_not_charged_to_their_tenant() -> None:
 # -- beside requests
 
 PACE = 4.0
-PACED = Tuning(pace=PACE)
+PACED = Tuning(traffic_pace=PACE)
 SMALL_BUDGET = int(TUNING.claim_budget_beside_requests / COST)
 
 
@@ -158,7 +158,7 @@ def test_beside_requests_the_next_claim_comes_when_the_last_is_paid_for() -> Non
     paid = PACE * SMALL_BUDGET * COST - TUNING.throttle_credit
     assert admission.choose(START) == []
     assert admission.waiting
-    assert admission.wait(START) == pytest.approx(paid, abs=1e-6)
+    assert admission.delay(START) == pytest.approx(paid, abs=1e-6)
     assert admission.choose(START + paid - 2 * TUNING.timer_resolution) == []
     assert sizes(admission.choose(START + paid)) == [("b", SMALL_BUDGET)]
 

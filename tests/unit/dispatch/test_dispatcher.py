@@ -375,7 +375,7 @@ async def test_a_large_batch_lets_others_have_the_loop_meanwhile(
 
 
 async def test_in_a_rush_of_requests_deliveries_take_a_part_of_the_time(tmp_path: Path) -> None:
-    sink, tuning = make_sink(), Tuning(give_way=0)
+    sink, tuning = make_sink(), Tuning(longest_give_way=0)
     each = tuning.rush_pace * tuning.cost(1, 1)
     async with dispatching(tmp_path, [(make_route(concurrency=1), sink)], start=False, tuning=tuning) as gateway:
         accepted = [await gateway.accept(order=str(n)) for n in range(20)]
@@ -395,7 +395,7 @@ async def test_in_a_rush_of_requests_deliveries_take_a_part_of_the_time(tmp_path
 
 
 async def test_deliveries_give_way_to_a_request_in_flight(tmp_path: Path) -> None:
-    tuning = Tuning(give_way=1000)
+    tuning = Tuning(longest_give_way=1000)
     called, answered = asyncio.Event(), asyncio.Event()
 
     async def wait(delivery: Delivery) -> None:

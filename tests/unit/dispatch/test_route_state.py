@@ -112,7 +112,7 @@ def test_the_breaker_is_taken_over_from_the_store_once() -> None:
 def test_a_breaker_that_opens_or_closes_is_logged(kind: Kind, event: str) -> None:
     state = make_state()
     with capture_logs() as logs:
-        for _ in range(policy.OPENS_AFTER):
+        for _ in range(policy.FAILURES_TO_OPEN):
             state.turn_breaker(Outcome(kind, "down"), START)
         state.turn_breaker(Outcome(Kind.DELIVERED), state.breaker.probe_at)
     assert [entry["event"] for entry in logs] == [event, "route.closed"]

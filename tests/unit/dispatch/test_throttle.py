@@ -63,33 +63,33 @@ async def test_without_requests_nothing_waits_whatever_was_charged() -> None:
     throttle = Road().throttle
     throttle.adapt(START)
     throttle.charge(60.0, START)
-    assert (throttle.active, throttle.wait(START)) == (False, 0.0)
+    assert (throttle.active, throttle.delay(START)) == (False, 0.0)
 
 
 async def test_the_pace_is_slower_in_a_rush_and_ends_with_the_traffic() -> None:
     road = Road()
     throttle = road.throttle
-    for now, requests, pace in ((START, 1, TUNING.pace), (START + 60, TUNING.rush_requests, TUNING.rush_pace)):
+    for now, requests, pace in ((START, 1, TUNING.traffic_pace), (START + 60, TUNING.rush_requests, TUNING.rush_pace)):
         road.begin(requests)
         throttle.adapt(now)
         throttle.charge(0.1, now)
         assert throttle.active
-        assert throttle.wait(now) == pytest.approx(0.1 * pace - TUNING.throttle_credit, abs=1e-6)
+        assert throttle.delay(now) == pytest.approx(0.1 * pace - TUNING.throttle_credit, abs=1e-6)
         road.end(requests)
         road.clock.at += 60
         throttle.adapt(now)
-        assert (throttle.active, throttle.wait(now)) == (False, 0.0)
+        assert (throttle.active, throttle.delay(now)) == (False, 0.0)
 
 
 async def test_a_little_lateness_is_made_up_for_and_a_turn_may_come_a_little_early() -> None:
-    road = Road(Tuning(pace=1.0))
+    road = Road(Tuning(traffic_pace=1.0))
     throttle = road.throttle
     road.begin(1)
     throttle.adapt(START)
     throttle.charge(0.1, START)
     throttle.charge(0.1, START + 0.097)
-    assert throttle.wait(START + 0.097) == pytest.approx(0.098, abs=1e-6)
-    assert throttle.wait(START + 0.1945) == 0.0
+    assert throttle.delay(START + 0.097) == pytest.approx(0.098, abs=1e-6)
+    assert throttle.delay(START + 0.1945) == 0.0
 
 
 async def test_a_refund_shortens_the_wait() -> None:
@@ -99,7 +99,7 @@ async def test_a_refund_shortens_the_wait() -> None:
     throttle.adapt(START)
     throttle.charge(0.1, START)
     throttle.refund(0.1)
-    assert throttle.wait(START) == 0.0
+    assert throttle.delay(START) == 0.0
 
 
 async def test_nothing_waits_for_long_whatever_was_charged() -> None:
@@ -109,12 +109,12 @@ async def test_nothing_waits_for_long_whatever_was_charged() -> None:
     throttle.adapt(START)
     throttle.charge(1e6, START)
     throttle.adapt(START + 1)
-    assert throttle.wait(START + 1) == TUNING.longest_throttle
-    assert throttle.wait(START + 1 + TUNING.longest_throttle) == 0.0
+    assert throttle.delay(START + 1) == TUNING.longest_throttle
+    assert throttle.delay(START + 1 + TUNING.longest_throttle) == 0.0
 
 
 async def test_giving_way_ends_when_the_last_request_is_answered() -> None:
-    road = Road(Tuning(give_way=1000))
+    road = Road(Tuning(longest_give_way=1000))
     await road.throttle.give_way()
     road.begin(2)
     waits = asyncio.ensure_future(road.throttle.give_way())
@@ -126,7 +126,7 @@ async def test_giving_way_ends_when_the_last_request_is_answered() -> None:
 
 
 async def test_giving_way_in_vain_is_not_repeated_for_a_while() -> None:
-    road = Road(Tuning(give_way=0.0))
+    road = Road(Tuning(longest_give_way=0.0))
     road.begin(1)
     await road.throttle.give_way()
     patient = asyncio.ensure_future(road.throttle.give_way())
