@@ -42,7 +42,7 @@ class Output:
         self._file: OpenFile | None = None
 
     def find(self, mark: Mark | None) -> Mark | None:
-        """Prepare without rows. A file with rows of which none was committed is left to the first batch."""
+        """Prepare without rows. A file with only uncommitted rows is left to the first batch."""
         if mark is not None:
             return self.prepare(mark)
         number = self.names.next_number(0) if self.names.rotation else 1

@@ -1,4 +1,4 @@
-"""What is sent: a signal as a Standard Webhooks event, and its signature (github.com/standard-webhooks, spec 1.0)."""
+"""A signal as a Standard Webhooks event, and its signature (github.com/standard-webhooks, spec 1.0)."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from gateway.sink import Delivery, Signal
 
 
 def build_body(delivery: Delivery) -> bytes:
-    """The same bytes at each attempt. What the gateway knows stands beside the payload, which is as it was sent."""
+    """Return the body, equal at each attempt. The payload is as sent; the normalised fields stand beside it."""
     return orjson.dumps(
-        {"type": delivery.signal.type, "timestamp": utc(delivery.signal), "data": data(delivery.signal)}
+        {"type": delivery.signal.type, "timestamp": event_time(delivery.signal), "data": make_data(delivery.signal)}
     )
 
 
-def data(signal: Signal) -> dict[str, Any]:
+def make_data(signal: Signal) -> dict[str, Any]:
+    """Return the event's data: the normalised fields and the payload."""
     return {
         "account": signal.account,
         "order": signal.order,
@@ -33,13 +34,13 @@ def data(signal: Signal) -> dict[str, Any]:
     }
 
 
-def utc(signal: Signal) -> str:
-    """When it happened, ISO 8601 in UTC."""
+def event_time(signal: Signal) -> str:
+    """Return the time of the event in ISO 8601, UTC."""
     return signal.at.isoformat()
 
 
 def sign(key: str, timestamp: int, body: bytes, secrets: Iterable[bytes]) -> dict[str, str]:
-    """The three headers; one signature a secret, any of which a receiver may know."""
+    """Return the three headers, with one signature per secret: a receiver may know any of them."""
     signed = f"{key}.{timestamp}.".encode() + body
     digests = (hmac.digest(secret, signed, hashlib.sha256) for secret in secrets)
     signatures = " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)

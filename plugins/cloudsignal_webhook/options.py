@@ -1,4 +1,4 @@
-"""The route's options: their schema."""
+"""The route's options: their schema and its validators."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from cloudsignal_webhook.addresses import Network
 from gateway.sink import Secret, SecretValue, Url
 
 PREFIX = "whsec_"
-AT_MOST = 5
+MAX_SECRETS = 5
 """Secrets at once; a rotation needs two."""
 
 
 def url(value: object) -> str:
-    """A URL without a user in it: the signature says who sends."""
+    """Check a URL without user and password: the signature authenticates the sender."""
     clean = Url()(value)
     if "@" in urlsplit(clean).netloc:
         raise vol.Invalid("expected a URL without user and password")
@@ -28,7 +28,7 @@ def url(value: object) -> str:
 
 
 def signing_secret(value: str) -> str:
-    """As Standard Webhooks writes it: `whsec_` and the base64 of 24 to 64 bytes."""
+    """Check a secret as in Standard Webhooks: `whsec_` and the base64 of 24 to 64 bytes."""
     try:
         size = len(decode(value))
     except (binascii.Error, ValueError):
@@ -39,19 +39,20 @@ def signing_secret(value: str) -> str:
 
 
 def decode(secret: str) -> bytes:
+    """Return a secret's bytes. Raises binascii.Error for text that is not base64."""
     return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
 
 
 def secrets(value: object) -> tuple[SecretValue, ...]:
-    """One, or a list of those that are in use while one replaces another."""
+    """Check a secret, or a list of secrets during a rotation."""
     entries = value if isinstance(value, (list, tuple)) else [value]
-    if not 1 <= len(entries) <= AT_MOST:
-        raise vol.Invalid(f"expected a secret, or a list of at most {AT_MOST}")
+    if not 1 <= len(entries) <= MAX_SECRETS:
+        raise vol.Invalid(f"expected a secret, or a list of at most {MAX_SECRETS}")
     return tuple(map(Secret(signing_secret), entries))
 
 
 def allow_private(value: object) -> tuple[Network, ...]:
-    """Networks that are allowed beside the internet's: all for true, none for false."""
+    """Return the networks that are allowed beside the internet: all for true, none for false."""
     if isinstance(value, bool):
         return (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")) if value else ()
     if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):

@@ -1,4 +1,4 @@
-"""The sink: one signed POST a delivery, to permitted addresses only."""
+"""The sink: one signed POST per delivery, to permitted addresses only."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from gateway.sink import (
     SinkError,
 )
 
-TO_MEND = frozenset({401, 403, 404, 405, 407, 410, 421, 451})
-"""What a receiver says of whoever calls, or of the URL: it holds for every delivery, until someone acts. 410 is how
-Standard Webhooks has a receiver say that it wants no more."""
+MISCONFIGURED_STATUSES = frozenset({401, 403, 404, 405, 407, 410, 421, 451})
+"""Statuses that refuse the sender or the URL, so all deliveries until a person acts. With 410 a receiver says that it
+wants no more signals (Standard Webhooks)."""
 
 
 class WebhookSink(HttpSink):
-    """Forwards signals as Standard Webhooks. What the receiver gets, and how it verifies it: README.md."""
+    """Forwards signals as Standard Webhooks. README.md shows the requests and their verification."""
 
     name = "webhook"
     summary = "signals forwarded to a URL, signed as Standard Webhooks"
@@ -41,25 +41,25 @@ class WebhookSink(HttpSink):
         self._secrets = [decode(secret.reveal()) for secret in options["secrets"]]
 
     def permits(self, address: Address) -> bool:
-        """Those of the internet, and those that the route allows."""
+        """Return True for public addresses, and for those that the route allows."""
         return is_public(address) or is_within(address, self.settings["allow_private"])
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Post the signal; any answer of 2xx means that the receiver has it."""
+        """Post the signal. With any 2xx the receiver has taken it."""
         judge(await self._send("POST", delivery.key, build_body(delivery)), self.context.now())
 
     async def check(self) -> Check:
-        """A signed HEAD, which posts nothing: what is told of the receiver is no more than that shows."""
+        """Send a signed HEAD, which posts nothing. The report says no more than its answer shows."""
         try:
             response = await self._send("HEAD", "check", b"")
             if response.status in (404, 405, 501) or response.status in range(200, 300):
                 said = f"the receiver is there (HEAD is answered {response.status})"
-                return Check(True, (f"{said}; that it takes signals shows with the first",))
+                return Check(True, (f"{said}; the first signal will show if it takes them",))
             judge(response, self.context.now())
         except (RetryLater, Misconfigured) as error:
             return Check(False, (str(error),))
         except SinkError as error:
-            return Check(True, (f"the receiver is there, and takes no HEAD ({error})",))
+            return Check(True, (f"the receiver is there, but refuses a HEAD ({error})",))
         return Check(True)
 
     async def _send(self, method: str, key: str, body: bytes) -> Response:
@@ -69,7 +69,7 @@ class WebhookSink(HttpSink):
 
 
 def judge(response: Response, now: float) -> None:
-    """Return where the receiver has taken it; else raise RetryLater, Permanent or Misconfigured."""
+    """Return if the receiver took the signal; else raise RetryLater, Permanent or Misconfigured."""
     status = response.status
     if 200 <= status < 300:
         return
@@ -78,6 +78,6 @@ def judge(response: Response, now: float) -> None:
         raise RetryLater(f"answered {status}", response.retry_after(now))
     if status < 400:
         raise Misconfigured(f"answered {status}, a redirect, which is not followed: set url to the final address")
-    if status in TO_MEND:
+    if status in MISCONFIGURED_STATUSES:
         raise Misconfigured(f"answered {status}: look at url and secrets, or ask the receiver")
     raise Permanent(f"answered {status}: the receiver does not take this signal")
