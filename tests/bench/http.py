@@ -2,10 +2,11 @@
 
     python -m tests.bench.http [--seconds 10] [--rounds 3] [--connections 64] [--routes 3] [--json]
 
-Three servers take turns on one core, each with a new process and an empty store. `http1` is the gateway as it is,
-`tornado` is the same gateway with Tornado's HTTPServer and a connection delegate on its public listener, and `bare` is
-a Tornado RequestHandler that only parses the JSON. Figures are medians. The ratio of `tornado` to `http1` is the reason
-for gateway/web/http1.
+Three servers take turns on one core, each with a new process and an empty store. Figures are medians.
+- `http1`: the gateway as it is.
+- `tornado`: the same gateway, with Tornado's HTTPServer and a connection delegate on its public listener.
+- `bare`: a Tornado RequestHandler that only parses the JSON.
+The ratio of `tornado` to `http1` is the reason for gateway/web/http1.
 """
 
 from __future__ import annotations

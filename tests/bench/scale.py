@@ -29,7 +29,7 @@ from gateway.store.rows import dumps
 from gateway.store.sql import pipeline as statements
 from gateway.store.values import Target
 from gateway.store.writes import Accept
-from tests.bench import nothing, rig
+from tests.bench import discard, rig
 from tests.support import payloads
 from tests.support.factory import make_signal
 from tests.support.postgres import Server
@@ -63,15 +63,15 @@ def database_cpu(server: Server) -> float:
 
 
 def write_config(directory: Path, url: str, routes: int) -> tuple[int, int]:
-    """Ports of a gateway that delivers to nothing, on the store."""
+    """Write the config of a gateway on the store whose deliveries are discarded. Return its ports."""
     public, admin = free_port(), free_port()
-    nothing.install(directory / "path")
-    named = {f"route{n}": {"sink": "nothing", "signals": ["*"]} for n in range(routes)}
+    discard.install(directory / "path")
+    named = {f"route{n}": {"sink": "discard", "signals": ["*"]} for n in range(routes)}
     text = {
         "server": {"listen": f"127.0.0.1:{public}"},
         "admin": {"listen": f"127.0.0.1:{admin}"},
         "store": {"url": url},
-        "plugins": ["nothing"],
+        "plugins": ["discard"],
         "accounts": {"bench": {"keys": [payloads.KEY], "routes": named}},
     }
     (directory / "gateway.yaml").write_text(json.dumps(text))

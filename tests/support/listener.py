@@ -28,7 +28,7 @@ ON_BOTH_LOOPS = pytest.mark.parametrize(
 
 @dataclass
 class Gateway:
-    """A listener with a fake store behind it, and a sender before it."""
+    """A gateway's listener with its parts, and a client."""
 
     store: Store
     ingest: Ingest
@@ -58,7 +58,7 @@ class Gateway:
 
 
 def fields_of(response: HTTPResponse) -> dict[str, str]:
-    """The fields that an answer of 400 names."""
+    """Return the fields that an answer of 400 names."""
     assert response.code == 400
     assert response.headers["Content-Type"] == "application/json"
     fields: dict[str, str] = orjson.loads(response.body)["fields"]

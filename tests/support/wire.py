@@ -14,7 +14,7 @@ CHUNKED = "Transfer-Encoding: chunked"
 
 
 class Wire:
-    """A connection whose bytes a test writes itself."""
+    """A connection for raw bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader = reader
@@ -25,7 +25,7 @@ class Wire:
         await self.writer.drain()
 
     async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """Status, headers in lower case, body; of one answer, and of a connection cut short status 0."""
+        """Read one answer: status, headers in lower case, body. The status is 0 if the connection was cut."""
         try:
             head = await self.reader.readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError:
@@ -38,7 +38,7 @@ class Wire:
         return (await self.answer())[0]
 
     async def flood(self, part: bytes) -> None:
-        """Write without end; ConnectionError says that the other side has cut it."""
+        """Write without end. Raises ConnectionError once the other side cuts the connection."""
         while True:
             await self.write(part)
 
@@ -64,6 +64,6 @@ def chunks(body: bytes, size: int) -> bytes:
 
 
 def padded(size: int) -> bytes:
-    """A good body of exactly that many bytes."""
+    """Return a good body of exactly that many bytes."""
     body = request(example(padding=""))
     return request(example(padding="x" * (size - len(body))))

@@ -1,4 +1,4 @@
-"""Taking signals in: who may, how often, what is kept, and what is told."""
+"""Taking signals in: authentication, rates, storage, and the events for observers."""
 
 import asyncio
 import contextlib
@@ -34,7 +34,7 @@ ADDRESS = "203.0.113.5"
 
 
 class Heard(Observer):
-    """Notes what it is told, by name."""
+    """An observer that records its events by name."""
 
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
@@ -46,7 +46,7 @@ class Heard(Observer):
 
 
 class Desk:
-    """An Ingest with a store that notes, and all that it tells."""
+    """An Ingest with a store and an observer that record."""
 
     def __init__(self, accounts: dict[str, Account] | None = None, **options: Any) -> None:
         self.store = FakeStore()
@@ -73,7 +73,7 @@ class Desk:
         return caught.value
 
 
-# -- what is accepted
+# -- accepted signals
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -102,7 +102,7 @@ async def test_a_retry_is_a_duplicate() -> None:
     assert desk.heard.told == [("signal_accepted", "bookshop"), ("signal_duplicated", "bookshop")]
 
 
-async def test_the_same_signal_of_another_account_is_none() -> None:
+async def test_the_same_signal_of_another_account_is_no_duplicate() -> None:
     desk = Desk()
     await desk.post(example())
     receipt = await desk.post(request(example(), OTHER_KEY), "printshop")
@@ -110,7 +110,7 @@ async def test_the_same_signal_of_another_account_is_none() -> None:
     assert [signal.account for signal in desk.store.signals] == ["bookshop", "printshop"]
 
 
-async def test_nobody_is_woken_where_no_route_asks_for_the_signal() -> None:
+async def test_no_route_is_woken_if_none_asks_for_the_signal() -> None:
     routes = {"erp": make_route(signals=frozenset({"ItemError"})), "off": make_route("off", enabled=False)}
     desk = Desk({"bookshop": make_account(routes=routes)})
     await desk.post(example("ItemPacked"))
@@ -124,7 +124,7 @@ async def test_an_order_that_the_account_does_not_know_is_held() -> None:
     receipt = await desk.post(example())
     assert receipt.held
     assert desk.store.writes[0].hold
-    assert desk.woken == [], "what is held has nothing to deliver yet"
+    assert desk.woken == [], "a held signal has no pending delivery"
     assert desk.heard.told == [("signal_accepted", "bookshop"), ("signal_held", "bookshop")]
 
 
@@ -137,7 +137,7 @@ async def test_an_unknown_type_is_accepted() -> None:
     assert ("type_unknown", "bookshop") in desk.heard.told
 
 
-async def test_an_unknown_type_is_quarantined_where_the_account_says_so() -> None:
+async def test_an_account_may_quarantine_unknown_types() -> None:
     desk = Desk(make_accounts(unknown_types="reject"))
     error = await desk.refused(InvalidSignal, {"type": "ItemReturned"})
     assert list(error.fields) == ["type"]
@@ -160,7 +160,7 @@ async def test_a_broken_observer_breaks_nothing() -> None:
     assert len(desk.store.writes) == len(desk.woken) == 1
 
 
-# -- who may
+# -- authentication
 
 
 @pytest.mark.parametrize("key", [..., None, "", OTHER_KEY, KEY.upper(), 13, True, [KEY], {"key": KEY}], ids=repr)
@@ -173,13 +173,13 @@ async def test_a_wrong_key_and_no_account_look_the_same(key: object, account: st
     assert desk.heard.told == [("bad_key", "bookshop" if account == "bookshop" else "-")]
 
 
-async def test_a_right_key_is_wrong_elsewhere() -> None:
+async def test_a_key_is_wrong_for_another_account() -> None:
     desk = Desk()
     await desk.refused(Unauthorized, example(), "printshop")
     await desk.refused(Unauthorized, example(), "nobody")
 
 
-async def test_the_same_work_is_done_for_an_account_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unknown_account_costs_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:
     counts = []
     compare = keys.hmac.compare_digest
     desk = Desk()
@@ -198,7 +198,7 @@ async def test_a_broken_body_without_a_right_key_is_not_kept(body: bytes) -> Non
     assert desk.store.refused == []
 
 
-async def test_many_wrong_keys_from_an_address_are_turned_away_for_a_while() -> None:
+async def test_many_wrong_keys_from_an_address_get_429_for_a_while() -> None:
     desk = Desk(bad_keys_per_minute=3)
     bad = request(example(), OTHER_KEY)
     for _ in range(3):
@@ -218,7 +218,7 @@ async def test_right_keys_from_that_address_are_still_taken() -> None:
     assert not (await desk.post(example())).duplicate
 
 
-# -- how often
+# -- rates
 
 
 async def test_an_account_has_a_rate() -> None:
@@ -246,7 +246,7 @@ async def test_wrong_keys_do_not_use_up_an_accounts_rate() -> None:
     await desk.post(example())
 
 
-# -- what is no signal
+# -- quarantine
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ async def test_wrong_keys_do_not_use_up_an_accounts_rate() -> None:
     ],
     ids=["missing", "several", "empty", "null", "cut", "array", "nan", "surrogate", "utf8", "deep", "deeper"],
 )
-async def test_what_is_no_signal_but_had_the_key_is_quarantined(body: bytes, fields: list[str]) -> None:
+async def test_an_invalid_signal_with_a_right_key_is_quarantined(body: bytes, fields: list[str]) -> None:
     desk = Desk()
     error = await desk.refused(InvalidSignal, body)
     assert sorted(error.fields) == sorted(fields)
@@ -285,7 +285,7 @@ async def test_quarantine_keeps_the_whole_payload() -> None:
     assert orjson.loads(desk.store.refused[0].body) == example(order=..., extra={"note": "ü"})
 
 
-async def test_the_last_of_two_keys_holds() -> None:
+async def test_the_last_of_two_keys_counts() -> None:
     desk = Desk()
     twice = b'{"apikey": "%s", ' + request(example(), ...)[1:-1] + b', "apikey": "%s"}'
     await desk.post(twice % (OTHER_KEY.encode(), KEY.encode()))
@@ -299,25 +299,25 @@ async def test_a_byte_order_mark_is_no_harm() -> None:
     assert desk.store.signals[0].payload == example()
 
 
-# -- when the store can't, and at the end
+# -- store failures and shutdown
 
 
 @pytest.mark.parametrize("kind", [StoreError, StoreBusy])
-async def test_nothing_is_accepted_that_could_not_be_written(kind: type[StoreError]) -> None:
+async def test_a_signal_that_can_not_be_written_is_not_accepted(kind: type[StoreError]) -> None:
     desk = Desk()
     desk.store.error = kind()
     await desk.refused(kind, example())
     assert desk.woken == desk.heard.told == []
 
 
-async def test_a_request_that_could_not_be_quarantined_is_to_be_sent_again() -> None:
+async def test_a_request_that_can_not_be_quarantined_is_a_store_error() -> None:
     desk = Desk()
     desk.store.error = StoreError()
     await desk.refused(StoreError, example(order=...))
     assert desk.heard.told == []
 
 
-async def test_once_stopped_nothing_is_taken() -> None:
+async def test_a_stopped_ingest_refuses_requests() -> None:
     desk = Desk()
     desk.ingest.stop()
     await desk.refused(ShuttingDown, example())
@@ -326,7 +326,7 @@ async def test_once_stopped_nothing_is_taken() -> None:
     await desk.ingest.drain()
 
 
-async def test_what_is_under_way_when_stopped_is_finished() -> None:
+async def test_drain_waits_for_accepted_requests() -> None:
     desk = Desk()
     desk.store.gate.clear()
     first, second = (asyncio.ensure_future(desk.post(example(x=n))) for n in (1, 2))
@@ -340,7 +340,7 @@ async def test_what_is_under_way_when_stopped_is_finished() -> None:
     assert [(await task).id for task in (first, second)] == [1, 2]
 
 
-# -- whatever is sent
+# -- generated bodies
 
 scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**64 - 1) | st.text() | st.sampled_from([KEY, "apikey"])
 names = st.sampled_from(["type", "order", "item", "datetime", "apikey", "APIKEY", KEY]) | st.text()
@@ -349,7 +349,7 @@ values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(n
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.sampled_from(sorted(EXAMPLES)), st.dictionaries(names, values, max_size=4), st.binary(max_size=3), st.data())
-def test_whatever_is_sent_the_key_is_not_kept(name: str, changes: dict[str, Any], junk: bytes, data: Any) -> None:
+def test_no_body_leaves_its_key_in_the_store(name: str, changes: dict[str, Any], junk: bytes, data: Any) -> None:
     body = request({**EXAMPLES[name], **changes, "apikey": KEY})
     at = data.draw(st.integers(0, len(body)))
     body = body[:at] + junk + body[at:]
@@ -363,10 +363,10 @@ def test_whatever_is_sent_the_key_is_not_kept(name: str, changes: dict[str, Any]
     assert '"apikey":' not in "".join(kept).lower()
 
 
-# -- out of quarantine
+# -- readmission from quarantine
 
 
-async def test_what_was_refused_is_taken_in_as_any_signal_once_the_settings_allow() -> None:
+async def test_a_quarantined_request_is_readmitted_once_the_settings_allow() -> None:
     strict = Desk(make_accounts(unknown_types="reject"))
     await strict.refused(InvalidSignal, {**example(), "type": "Unheard"})
     (kept,) = strict.store.refused
@@ -388,7 +388,7 @@ async def test_a_readmission_has_the_identity_of_the_senders_own_retry() -> None
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{", '{"type": "ItemPacked"}', '{"a":' * 300 + "1" + "}" * 300])
-async def test_what_is_no_valid_signal_stays_refused(body: str) -> None:
+async def test_readmission_refuses_an_invalid_signal(body: str) -> None:
     desk = Desk()
     with pytest.raises(InvalidSignal) as caught:
         await desk.ingest.readmit("bookshop", body, NOW)

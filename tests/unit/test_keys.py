@@ -1,4 +1,4 @@
-"""Keys: compared in constant time, and gone from whatever is stored."""
+"""Keys: comparison in constant time, and removal from everything that is stored."""
 
 import hashlib
 from datetime import UTC, datetime, timedelta
@@ -35,16 +35,16 @@ def test_any_of_the_keys_of_an_account_matches() -> None:
 @pytest.mark.parametrize(
     "presented", [OTHER_KEY, KEY.upper(), KEY[:-1], KEY + "0", " " + KEY, "", None, 1, True, [KEY], {}]
 )
-def test_anything_else_does_not(presented: object) -> None:
+def test_other_values_do_not_match(presented: object) -> None:
     assert keys.match(presented, (make_key(),), NOW) is None
 
 
-def test_no_key_is_right_where_there_is_no_account() -> None:
+def test_no_key_is_right_without_an_account() -> None:
     assert keys.match(KEY, (), NOW) is None
     assert keys.match("", (), NOW) is None
 
 
-def test_missing_is_wrong_even_where_the_empty_text_is_configured() -> None:
+def test_an_empty_key_is_wrong_even_if_it_is_configured() -> None:
     assert keys.match("", (make_key(""),), NOW) is None
     assert keys.match(None, (make_key(""),), NOW) is None
 
@@ -62,7 +62,7 @@ def test_an_expired_key_does_not_hide_the_same_one_renewed() -> None:
 
 @pytest.mark.parametrize("presented", [KEY, OTHER_KEY, "", None, 5])
 @pytest.mark.parametrize("configured", [0, 1, 2, 4])
-def test_the_same_work_is_done_whatever_is_presented(
+def test_every_presented_key_costs_the_same_work(
     monkeypatch: pytest.MonkeyPatch, presented: object, configured: int
 ) -> None:
     compared, hashed = [], []
@@ -109,15 +109,15 @@ def test_a_key_is_found_in_a_body_that_is_no_object(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"apikey": 5', b'{"apikey": "', b'{"apikey": ""', b'{"key": "x"'])
-def test_no_key_is_found_where_there_is_none(body: bytes) -> None:
+def test_no_key_is_found_in_a_body_without_one(body: bytes) -> None:
     assert keys.find_key(body) is None
 
 
-def test_a_payload_is_kept_as_it_is_but_for_the_key() -> None:
+def test_a_payload_without_its_key_is_otherwise_unchanged() -> None:
     payload = {"apikey": KEY, "type": "ItemPacked", "order": 5, "extra": {"a": [1, None, "x"]}}
     kept = keys.remove_key(payload, KEY)
     assert kept == {"type": "ItemPacked", "order": 5, "extra": {"a": [1, None, "x"]}}
-    assert payload["apikey"] == KEY, "what was given is not changed"
+    assert payload["apikey"] == KEY, "the argument is not changed"
 
 
 def test_a_key_is_removed_wherever_it_stands() -> None:

@@ -1,4 +1,4 @@
-"""The protocol: every type of the vendor's document, and what is not a signal."""
+"""The protocol: every type of the vendor's document, and payloads that are no signal."""
 
 import re
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ def errors_of(payload: dict[str, Any]) -> dict[str, str]:
 # -- the types
 
 
-def test_the_table_is_the_documents() -> None:
+def test_the_table_equals_the_vendors_document() -> None:
     found = {name: (set(row.required), set(row.optional)) for name, row in signal_types.TYPES.items()}
     assert found == DOCUMENT
     assert set(VENDOR) | set(DELIVERY) == set(DOCUMENT)
@@ -77,7 +77,7 @@ def test_the_sandboxs_signal_is_one() -> None:
 
 
 @pytest.mark.parametrize(("name", "field"), REQUIRED)
-def test_a_required_parameter_must_be_there_and_say_something(name: str, field: str) -> None:
+def test_a_required_parameter_must_not_be_missing_or_empty(name: str, field: str) -> None:
     assert errors_of(example(name, **{field: ...})) == {field: "required"}
     assert errors_of(example(name, **{field: None})) == {field: "must not be null"}
     assert errors_of(example(name, **{field: ""})) == {field: "must not be empty"}
@@ -165,7 +165,7 @@ def test_other_content_is_another_signal() -> None:
     assert len(identities) == 5
 
 
-def test_the_order_of_fields_is_no_content() -> None:
+def test_the_order_of_fields_does_not_change_the_identity() -> None:
     assert parse(dict(reversed(example().items()))).identity == parse(example()).identity
 
 
@@ -182,7 +182,7 @@ def test_an_orders_signal_may_name_an_item() -> None:
     assert parse(example("CloudprinterOrderValidated", item=[7])).item is None
 
 
-def test_of_an_unknown_type_all_is_taken_that_can_be() -> None:
+def test_an_unknown_types_valid_fields_are_used() -> None:
     signal = parse({"type": "ItemReturned", "order": 5, "item": "6", "datetime": "2017-01-21T13:23:42+0100", "x": [1]})
     assert (signal.type, signal.order, signal.item) == ("ItemReturned", "5", "6")
     assert signal.occurred_at == datetime(2017, 1, 21, 12, 23, 42, tzinfo=UTC)
@@ -192,7 +192,7 @@ def test_of_an_unknown_type_all_is_taken_that_can_be() -> None:
 
 
 @pytest.mark.parametrize("junk", [None, "", [], {}, 1.5, True, "x" * 5000, "\0"], ids=lambda v: repr(v)[:10])
-def test_of_an_unknown_type_the_rest_is_left(junk: object) -> None:
+def test_an_unknown_types_invalid_fields_are_ignored(junk: object) -> None:
     payload = {"type": "New", **dict.fromkeys((*protocol.IDS, "datetime"), junk)}
     signal = parse(payload)
     assert (signal.order, signal.order_reference, signal.item, signal.occurred_at) == ("", "", None, None)
@@ -255,7 +255,7 @@ def test_a_datetime_becomes_utc_and_its_text_is_kept(text: str, moment: tuple[in
         ("2017-01-21T13:23:42Z" * 9, "must have at most 64 characters"),
     ],
 )
-def test_a_datetime_that_is_none_is_named(value: object, message: str) -> None:
+def test_an_invalid_datetime_is_named(value: object, message: str) -> None:
     assert errors_of(example(datetime=value)) == {"datetime": message}
 
 
@@ -296,13 +296,13 @@ def test_a_body_is_decoded() -> None:
     ],
     ids=lambda body: repr(body[:14]),
 )
-def test_what_is_no_json_object_is_refused(body: bytes) -> None:
+def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidSignal) as caught:
         protocol.decode(body)
     assert list(caught.value.fields) == ["body"]
 
 
-def test_the_error_says_where_but_not_what() -> None:
+def test_a_json_error_has_the_position_but_no_content() -> None:
     with pytest.raises(InvalidSignal) as caught:
         protocol.decode(b'{"apikey": "hunter2",\n x}')
     assert caught.value.fields == {"body": "not valid JSON in UTF-8 (line 2, column 2)"}

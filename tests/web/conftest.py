@@ -99,7 +99,7 @@ def gateway(
 
 @pytest.fixture
 def wire(gateway: Gateway) -> Connect:
-    """Opens connections: `async with wire() as connection`."""
+    """Return a function that opens connections: `async with wire() as connection`."""
 
     @contextlib.asynccontextmanager
     async def connect() -> AsyncIterator[Wire]:

@@ -1,4 +1,4 @@
-"""Client addresses: the socket's, or what trusted proxies forward."""
+"""Client addresses: the address of the socket, or the one that trusted proxies forward."""
 
 import pytest
 
@@ -24,14 +24,14 @@ TRUSTED = ["127.0.0.1", "10.0.0.0/8", "2001:db8::/32"]
         ("", "198.51.100.1", ""),
     ],
 )
-def test_the_nearest_address_that_is_no_proxy_of_ours(peer: str, forwarded: str, client: str) -> None:
+def test_the_client_is_the_nearest_address_that_is_no_trusted_proxy(peer: str, forwarded: str, client: str) -> None:
     assert Addresses(TRUSTED).client(peer, forwarded) == client
 
 
-def test_without_trusted_proxies_nobody_is_believed() -> None:
+def test_without_trusted_proxies_forwarded_addresses_are_ignored() -> None:
     assert Addresses().client("127.0.0.1", "1.1.1.1") == "127.0.0.1"
 
 
-def test_what_is_no_address_can_not_be_trusted() -> None:
+def test_a_trusted_proxy_must_be_an_address_or_network() -> None:
     with pytest.raises(ValueError, match=r"proxy\.internal"):
         Addresses(["proxy.internal"])

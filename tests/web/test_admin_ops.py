@@ -1,4 +1,4 @@
-"""The admin listener: is it ready, what has it counted."""
+"""Admin listener: readiness and metrics."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -35,7 +35,7 @@ async def get(client: AsyncHTTPClient, url: str, method: str = "GET") -> HTTPRes
     return await client.fetch(url, method=method, raise_error=False, allow_nonstandard_methods=True)
 
 
-async def test_a_gateway_is_ready_where_nothing_is_wrong(http_client: AsyncHTTPClient, base_url: str) -> None:
+async def test_a_gateway_without_trouble_is_ready(http_client: AsyncHTTPClient, base_url: str) -> None:
     response = await get(http_client, f"{base_url}/readyz")
     assert response.code == 200
     assert response.headers["Content-Type"] == "application/json"
@@ -43,7 +43,7 @@ async def test_a_gateway_is_ready_where_nothing_is_wrong(http_client: AsyncHTTPC
     assert (await get(http_client, f"{base_url}/readyz", "HEAD")).body == b""
 
 
-async def test_a_gateway_that_is_not_ready_says_why(
+async def test_a_gateway_that_is_not_ready_names_the_trouble(
     http_client: AsyncHTTPClient, base_url: str, checks: dict[str, Any]
 ) -> None:
     checks["store"] = "The store is unavailable."
@@ -78,18 +78,18 @@ async def test_metrics_are_prometheus_text(
 
 
 @pytest.mark.parametrize("path", ["/", "/signals/bookshop", "/healthz", "/metrics/x"])
-async def test_nothing_else_is_there(http_client: AsyncHTTPClient, base_url: str, path: str) -> None:
+async def test_other_admin_paths_are_404(http_client: AsyncHTTPClient, base_url: str, path: str) -> None:
     response = await get(http_client, base_url + path)
     assert (response.code, orjson.loads(response.body)) == (404, {"error": "Nothing here."})
 
 
 @pytest.mark.parametrize("path", ["/readyz", "/metrics"])
-async def test_nothing_can_be_changed_there(http_client: AsyncHTTPClient, base_url: str, path: str) -> None:
+async def test_other_admin_methods_are_405(http_client: AsyncHTTPClient, base_url: str, path: str) -> None:
     response = await get(http_client, base_url + path, "DELETE")
     assert (response.code, response.headers["Allow"]) == (405, "GET, HEAD")
 
 
-async def test_the_admin_listener_has_limits_too(io_loop: IOLoop) -> None:
+async def test_the_admin_listener_has_the_same_limits(io_loop: IOLoop) -> None:
     limits = Limits()
     parameters = make_admin_server(make_admin_app(dict, PrometheusObserver())).conn_params
     assert parameters.header_timeout == limits.idle_timeout

@@ -35,7 +35,7 @@ def test_every_error_has_a_status(kind: type[Exception], code: int) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "header"), [(0.0, "1"), (0.2, "1"), (1.0, "1"), (1.01, "2"), (60.0, "60")])
-def test_the_wait_is_in_whole_seconds_and_never_none(seconds: float, header: str) -> None:
+def test_retry_after_is_in_whole_seconds_and_at_least_one(seconds: float, header: str) -> None:
     assert answers.answer_error(errors.TooManyRequests(retry_after=seconds)).headers["Retry-After"] == header
 
 
@@ -45,5 +45,5 @@ def test_the_fields_of_a_signal_are_named() -> None:
 
 
 @pytest.mark.parametrize("error", [errors.StoreError("at db.internal"), RuntimeError("at db.internal")])
-def test_what_is_inside_stays_inside(error: Exception) -> None:
+def test_an_answer_does_not_tell_internals(error: Exception) -> None:
     assert b"db.internal" not in answers.answer_error(error).body

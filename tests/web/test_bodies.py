@@ -1,4 +1,4 @@
-"""Bodies that are no signal, and what is left of a key: nothing."""
+"""Bodies that are no signal: their answers, and the removal of their keys."""
 
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ GOOD = request(example())
 
 
 def with_field(raw: bytes) -> bytes:
-    """A good body with one more field, written as given."""
+    """Return a good body with one more field, written as given."""
     return GOOD[:-1] + b', "x": ' + raw + b"}"
 
 
@@ -64,7 +64,7 @@ async def test_a_body_without_a_key_is_a_wrong_key(gateway: Gateway, body: bytes
 
 
 @pytest.mark.gen_test
-async def test_a_compressed_body_is_not_opened(gateway: Gateway) -> None:
+async def test_a_compressed_body_is_quarantined(gateway: Gateway) -> None:
     response = await gateway.post(b"\x1f\x8b\x08\x00" + GOOD, headers={"Content-Encoding": "gzip"})
     assert list(fields_of(response)) == ["body"]
 
@@ -75,7 +75,7 @@ async def test_a_byte_order_mark_is_no_harm(gateway: Gateway) -> None:
 
 
 @pytest.mark.gen_test
-async def test_of_a_field_given_twice_the_last_holds(gateway: Gateway) -> None:
+async def test_the_last_of_two_equal_fields_wins(gateway: Gateway) -> None:
     assert (await gateway.post(GOOD[:-1] + b', "order": "2"}')).code == 200
     (row,) = await gateway.kept()
     assert row.signal.order == row.signal.payload["order"] == "2"
@@ -89,7 +89,7 @@ async def test_nested_junk_is_kept_without_the_key(gateway: Gateway) -> None:
     assert row.signal.payload == example(junk={"deep": [{}, "<***>", {"***": "***"}]})
 
 
-# -- whatever is sent
+# -- generated bodies
 
 names = st.sampled_from(["type", "order", "item", "datetime", "tracking", "apikey", "ApiKey", KEY]) | st.text(
     max_size=9
@@ -109,7 +109,7 @@ values = st.recursive(
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """A good request with fields changed, then, now and then, some bytes."""
+    """Draw a good request with changed fields, and sometimes with changed bytes."""
     changes = draw(st.dictionaries(names, values, max_size=4))
     body = request({**EXAMPLES[draw(st.sampled_from(sorted(EXAMPLES)))], **changes, "apikey": KEY})
     if draw(st.integers(0, 2)):
@@ -120,7 +120,7 @@ def bodies(draw: st.DrawFn) -> bytes:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
 @given(body=bodies())
-def test_whatever_is_sent_is_answered_and_no_key_is_kept(
+def test_any_body_is_answered_and_no_key_is_stored(
     gateway: Gateway, io_loop: IOLoop, tmp_path: Path, body: bytes
 ) -> None:
     response: Any = io_loop.run_sync(lambda: gateway.post(body))

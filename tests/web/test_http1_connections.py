@@ -15,7 +15,7 @@ from tests.support.wire import CHUNKED, LIMIT, Connect, chunks, head, plain
 pytestmark = [pytest.mark.gen_test, ON_BOTH_LOOPS]
 
 
-async def test_a_connection_serves_many(wire: Connect, gateway: Gateway) -> None:
+async def test_a_connection_serves_many_requests(wire: Connect, gateway: Gateway) -> None:
     bodies = [request(example(n=n)) for n in range(5)]
     async with wire() as connection:
         for body in bodies:
@@ -29,8 +29,8 @@ async def test_a_connection_serves_many(wire: Connect, gateway: Gateway) -> None
     assert len(await gateway.kept()) == 5
 
 
-async def test_what_is_asked_ahead_is_answered_in_order(wire: Connect, gateway: Gateway) -> None:
-    """Much more than is read ahead."""
+async def test_pipelined_requests_are_answered_in_order(wire: Connect, gateway: Gateway) -> None:
+    """The requests are five times the read-ahead limit."""
     bodies = [request(example(n=n)) if n % 2 else b"{}" for n in range(5 * Limits().read_ahead)]
     async with wire() as connection:
         for body in bodies:
@@ -40,7 +40,7 @@ async def test_what_is_asked_ahead_is_answered_in_order(wire: Connect, gateway: 
     assert [row.signal.payload["n"] for row in kept] == list(range(1, len(bodies), 2))
 
 
-async def test_who_has_said_all_is_still_answered(wire: Connect, gateway: Gateway) -> None:
+async def test_a_sender_that_half_closes_is_still_answered(wire: Connect, gateway: Gateway) -> None:
     async with wire() as connection:
         await connection.write(plain(request(example())), plain(request(example(n=1))))
         connection.writer.write_eof()
@@ -59,7 +59,7 @@ async def test_who_has_said_all_is_still_answered(wire: Connect, gateway: Gatewa
     assert len(await gateway.kept()) == 2
 
 
-async def test_who_is_refused_and_then_has_said_all_is_let_go(wire: Connect) -> None:
+async def test_a_refused_sender_that_half_closes_is_closed(wire: Connect) -> None:
     async with wire() as connection:
         await connection.write(head(f"Content-Length: {LIMIT + 1}"), b"{")
         assert await connection.code() == 413
@@ -67,7 +67,7 @@ async def test_who_is_refused_and_then_has_said_all_is_let_go(wire: Connect) -> 
         assert await connection.closed()
 
 
-async def test_a_connection_is_closed_where_that_is_asked(wire: Connect) -> None:
+async def test_a_connection_is_closed_on_request(wire: Connect) -> None:
     for request_bytes in (
         plain(request(example()), "Connection: close"),
         head(f"Content-Length: {len(request(example()))}", version="1.0") + request(example()),
@@ -78,7 +78,7 @@ async def test_a_connection_is_closed_where_that_is_asked(wire: Connect) -> None
             assert await connection.closed()
 
 
-async def test_who_hangs_up_in_the_middle_leaves_nothing(wire: Connect, gateway: Gateway) -> None:
+async def test_a_hang_up_within_a_request_stores_nothing(wire: Connect, gateway: Gateway) -> None:
     for start in (head("Content-Length: 100"), head("Content-Length: 100") + b"{", head(CHUNKED) + b"5\r\n{"):
         async with wire() as connection:
             await connection.write(start)
@@ -86,7 +86,7 @@ async def test_who_hangs_up_in_the_middle_leaves_nothing(wire: Connect, gateway:
     assert len(await gateway.kept()) == 1
 
 
-async def test_who_hangs_up_before_the_answer_is_still_kept(
+async def test_a_signal_is_stored_if_its_sender_hangs_up_before_the_answer(
     wire: Connect, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arrived, released = asyncio.Event(), asyncio.Event()
@@ -107,7 +107,7 @@ async def test_who_hangs_up_before_the_answer_is_still_kept(
     assert len(await gateway.kept()) == 1
 
 
-async def test_a_body_that_never_comes_is_not_waited_for(wire: Connect, gateway: Gateway, http_server: Server) -> None:
+async def test_a_body_that_never_comes_is_cut(wire: Connect, gateway: Gateway, http_server: Server) -> None:
     http_server.limits = Limits(body_timeout=0.01)
     async with wire() as connection:
         await connection.write(head("Content-Length: 100"), b"{")
@@ -128,7 +128,7 @@ async def test_slow_heads_and_idle_connections_are_cut(wire: Connect, http_serve
         assert await connection.closed()
 
 
-async def test_http_2_is_not_changed_to(wire: Connect, gateway: Gateway) -> None:
+async def test_an_offer_of_http_2_is_ignored(wire: Connect, gateway: Gateway) -> None:
     offer = ("Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA")
     async with wire() as connection:
         for body in (request(example()), request(example(n=1))):
@@ -141,10 +141,10 @@ async def test_http_2_is_not_changed_to(wire: Connect, gateway: Gateway) -> None
     assert len(await gateway.kept()) == 2
 
 
-async def test_who_sends_and_never_reads_is_not_waited_for(
+async def test_a_sender_that_never_reads_is_cut_when_the_server_stops(
     wire: Connect, gateway: Gateway, http_server: Server
 ) -> None:
-    """Answers pile up no further than the buffers, and the connection ends with the server."""
+    """Unread answers fill the socket's buffers only, and stopping the server cuts the connection."""
     many = head(method="GET", path="/healthz") * 1000
     async with wire() as connection:
         connection.reader._transport.pause_reading()  # type: ignore[attr-defined]
@@ -155,7 +155,7 @@ async def test_who_sends_and_never_reads_is_not_waited_for(
             await writing
 
 
-async def test_a_slow_request_keeps_no_other_waiting(
+async def test_a_slow_request_does_not_delay_another_connection(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, io_loop: IOLoop
 ) -> None:
     released = asyncio.Event()
@@ -174,7 +174,7 @@ async def test_a_slow_request_keeps_no_other_waiting(
     assert (await slow).code == 200
 
 
-async def test_accounts_are_reloaded_between_requests(gateway: Gateway) -> None:
+async def test_each_request_uses_the_accounts_of_its_time(gateway: Gateway) -> None:
     gateway.ingest.accounts = {"newcomer": make_account("newcomer")}
     assert (await gateway.post(example())).code == 401
     assert (await gateway.post(example(), "newcomer")).code == 200

@@ -18,7 +18,7 @@ async def test_64_kib_are_taken(gateway: Gateway) -> None:
     assert len(await gateway.kept()) == 1
 
 
-async def test_one_byte_more_is_too_much(gateway: Gateway) -> None:
+async def test_one_byte_more_is_refused(gateway: Gateway) -> None:
     response = await gateway.post(padded(LIMIT + 1))
     assert (response.code, response.headers["Connection"]) == (413, "close")
     assert response.body == b'{"error":"The body is too large."}'
@@ -31,14 +31,14 @@ async def test_the_limit_can_be_set(gateway: Gateway, http_server: Server) -> No
     assert (await gateway.post(padded(1001))).code == 413
 
 
-async def test_too_much_is_refused_before_it_is_sent(wire: Connect) -> None:
+async def test_a_large_body_is_refused_by_its_length(wire: Connect) -> None:
     for length in (LIMIT + 1, 10**15, 10**19):
         async with wire() as connection:
             await connection.write(head(f"Content-Length: {length}"))
             assert await connection.code() == 413
 
 
-async def test_who_asks_before_sending_is_told(wire: Connect, gateway: Gateway) -> None:
+async def test_expect_100_continue_is_answered(wire: Connect, gateway: Gateway) -> None:
     body = request(example())
     async with wire() as connection:
         await connection.write(head("Expect: 100-continue", f"Content-Length: {len(body)}"))
@@ -52,7 +52,7 @@ async def test_who_asks_before_sending_is_told(wire: Connect, gateway: Gateway) 
     assert len(await gateway.kept()) == 1
 
 
-async def test_what_is_sent_all_the_same_is_read_so_that_the_answer_arrives(wire: Connect) -> None:
+async def test_a_refused_body_is_read_so_that_the_answer_arrives(wire: Connect) -> None:
     body = padded(LIMIT * 8)
     async with wire() as connection:
         await connection.write(plain(body))
@@ -60,7 +60,7 @@ async def test_what_is_sent_all_the_same_is_read_so_that_the_answer_arrives(wire
         assert await connection.closed()
 
 
-async def test_who_never_stops_is_cut_off(wire: Connect) -> None:
+async def test_an_endless_body_is_cut(wire: Connect) -> None:
     async with wire() as connection:
         await connection.write(head(f"Content-Length: {10**9}"))
         assert await connection.code() == 413
@@ -98,7 +98,7 @@ async def test_chunks_over_the_limit_are_refused_before_their_end(wire: Connect)
 
 
 @pytest.mark.parametrize("target", ["*", "x", "http://gateway", "/%ff%00", "/signals/%ff%00", "/signals/?x=/y"])
-async def test_no_target_breaks_the_gateway(wire: Connect, target: str) -> None:
+async def test_any_request_target_is_answered(wire: Connect, target: str) -> None:
     for method in ("GET", "POST", "CONNECT"):
         async with wire() as connection:
             await connection.write(head("Content-Length: 0", method=method, path=target))
@@ -119,7 +119,7 @@ async def test_no_target_breaks_the_gateway(wire: Connect, target: str) -> None:
     ],
     ids=lambda raw: repr(raw[-24:]),
 )
-async def test_what_is_no_http_is_refused(wire: Connect, gateway: Gateway, raw: bytes) -> None:
+async def test_malformed_http_is_refused(wire: Connect, gateway: Gateway, raw: bytes) -> None:
     async with wire() as connection:
         await connection.write(raw)
         assert await connection.code() == 400
@@ -127,7 +127,7 @@ async def test_what_is_no_http_is_refused(wire: Connect, gateway: Gateway, raw: 
     assert await gateway.kept() == []
 
 
-async def test_headers_without_end_are_cut_off(wire: Connect) -> None:
+async def test_an_endless_head_is_cut(wire: Connect) -> None:
     async with wire() as connection:
         await connection.write(b"POST /signals/bookshop HTTP/1.1\r\n")
         with pytest.raises(ConnectionError):
@@ -140,7 +140,7 @@ async def test_a_post_without_a_body_is_a_wrong_key(wire: Connect) -> None:
         assert await connection.code() == 401
 
 
-async def test_chunks_that_are_hardly_body_are_cut_off(wire: Connect, gateway: Gateway) -> None:
+async def test_chunks_with_little_content_are_cut(wire: Connect, gateway: Gateway) -> None:
     async with wire() as connection:
         await connection.write(head(CHUNKED))
         with pytest.raises(ConnectionError):
@@ -148,9 +148,7 @@ async def test_chunks_that_are_hardly_body_are_cut_off(wire: Connect, gateway: G
     assert await gateway.kept() == []
 
 
-async def test_a_header_behind_the_body_means_nothing(
-    wire: Connect, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_trailer_is_ignored(wire: Connect, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
     monkeypatch.setattr(gateway.ingest, "receive", lambda account, body, address, now: seen.append(address))
     async with wire() as connection:
@@ -161,7 +159,7 @@ async def test_a_header_behind_the_body_means_nothing(
 
 
 @pytest.mark.parametrize("target", ["http://gateway/signals/bookshop", "HTTPS://gateway:8443/signals/bookshop?x=1"])
-async def test_a_whole_url_may_be_asked_for(gateway: Gateway, wire: Connect, target: str) -> None:
+async def test_an_absolute_url_is_a_valid_target(gateway: Gateway, wire: Connect, target: str) -> None:
     body = request(example())
     async with wire() as connection:
         await connection.write(head(f"Content-Length: {len(body)}", path=target), body)

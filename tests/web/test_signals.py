@@ -42,7 +42,7 @@ async def test_a_signal_is_on_disk(gateway: Gateway, payload: dict[str, Any]) ->
     assert await gateway.quarantined() == []
 
 
-async def test_a_duplicate_is_fine(gateway: Gateway) -> None:
+async def test_a_duplicate_is_answered_200(gateway: Gateway) -> None:
     codes = [(await gateway.post(example())).code for _ in range(3)]
     assert codes == [200, 200, 200]
     assert len(await gateway.kept()) == 1
@@ -107,7 +107,7 @@ async def test_a_signal_has_a_type(gateway: Gateway, value: object) -> None:
     assert list(fields_of(await gateway.post(example(type=value)))) == ["type"]
 
 
-async def test_an_unknown_type_is_refused_where_the_account_says_so(gateway: Gateway) -> None:
+async def test_an_account_may_refuse_unknown_types(gateway: Gateway) -> None:
     gateway.restrict(unknown_types="reject")
     assert list(fields_of(await gateway.post(example(type="ItemReturned")))) == ["type"]
     assert len(await gateway.quarantined()) == 1
@@ -117,7 +117,7 @@ async def test_an_unknown_type_is_refused_where_the_account_says_so(gateway: Gat
 
 
 @pytest.mark.parametrize("key", [..., None, "", OTHER_KEY, 13, 1.5, True, [KEY], {"key": KEY}], ids=repr)
-async def test_without_the_right_key_there_is_one_answer(gateway: Gateway, key: object) -> None:
+async def test_every_wrong_key_gets_the_same_answer(gateway: Gateway, key: object) -> None:
     body = request(example(), key)
     answers = [await gateway.post(body), await gateway.post(body, "nobody"), await gateway.post(body, "x" * 300)]
     for answer in answers:
@@ -129,7 +129,7 @@ async def test_without_the_right_key_there_is_one_answer(gateway: Gateway, key: 
 
 
 def undated(answer: HTTPResponse) -> dict[str, str]:
-    """The headers, less the time of day."""
+    """Return the headers without Date."""
     headers = dict(answer.headers)
     assert parsedate_to_datetime(headers.pop("Date")).tzinfo is UTC
     return headers
@@ -140,7 +140,7 @@ async def test_the_key_of_another_account_is_a_wrong_one(gateway: Gateway) -> No
     assert (await gateway.post(request(example(), OTHER_KEY), "printshop")).code == 200
 
 
-async def test_without_the_right_key_nothing_is_said_of_the_payload(gateway: Gateway) -> None:
+async def test_a_wrong_key_gets_no_answer_about_its_payload(gateway: Gateway) -> None:
     assert (await gateway.post(request({}, OTHER_KEY))).code == 401
     assert (await gateway.post(b"{")).code == 401
     assert (await gateway.post(b"")).code == 401
@@ -174,7 +174,7 @@ async def test_signals_are_sent_by_post(gateway: Gateway, method: str) -> None:
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_nothing_else_is_here(gateway: Gateway, path: str, method: str) -> None:
+async def test_other_public_paths_are_404(gateway: Gateway, path: str, method: str) -> None:
     with capture_logs() as logs:
         response = await gateway.send(method, path, request(example()) if method == "POST" else None)
     assert [(line["event"], line["code"], line["path"]) for line in logs] == [("request.refused", 404, path)]
@@ -198,7 +198,7 @@ async def test_health_is_public(gateway: Gateway) -> None:
 # -- 429 and 503
 
 
-async def test_an_account_over_its_rate_is_to_wait(gateway: Gateway) -> None:
+async def test_an_account_over_its_rate_gets_429(gateway: Gateway) -> None:
     gateway.restrict(rate=0.1)
     assert (await gateway.post(example())).code == 200
     response = await gateway.post(example("ItemPacked"))
@@ -207,7 +207,7 @@ async def test_an_account_over_its_rate_is_to_wait(gateway: Gateway) -> None:
     assert (await gateway.post(request(example(), OTHER_KEY), "printshop")).code == 200
 
 
-async def test_many_bad_keys_are_to_wait_and_right_ones_are_not(gateway: Gateway) -> None:
+async def test_many_bad_keys_get_429_and_right_ones_do_not(gateway: Gateway) -> None:
     answers = [await gateway.post(request(example(), OTHER_KEY)) for _ in range(61)]
     assert [answer.code for answer in answers] == [401] * 60 + [429]
     assert answers[-1].headers["Retry-After"] == "1"
@@ -216,7 +216,7 @@ async def test_many_bad_keys_are_to_wait_and_right_ones_are_not(gateway: Gateway
     assert elsewhere.code == 401
 
 
-async def test_while_stopping_signals_are_to_be_sent_again(gateway: Gateway) -> None:
+async def test_a_stopping_gateway_answers_503(gateway: Gateway) -> None:
     gateway.ingest.stop()
     response = await gateway.post(example())
     assert (response.code, response.headers["Retry-After"]) == (503, "5")
@@ -224,7 +224,7 @@ async def test_while_stopping_signals_are_to_be_sent_again(gateway: Gateway) -> 
     assert await gateway.kept() == []
 
 
-async def test_without_its_store_the_gateway_accepts_nothing(gateway: Gateway) -> None:
+async def test_without_its_store_a_gateway_answers_503(gateway: Gateway) -> None:
     await gateway.store.close()
     for payload in (example(), example(order=...)):
         response = await gateway.post(payload)
@@ -241,7 +241,7 @@ async def test_without_its_store_the_gateway_accepts_nothing(gateway: Gateway) -
         (ZeroDivisionError("a bug"), "5", "The gateway can't take signals now."),
     ],
 )
-async def test_what_fails_inside_is_a_503_that_tells_nothing(
+async def test_an_internal_failure_is_a_503_without_details(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, error: Exception, wait: str, text: str
 ) -> None:
     async def fail(*args: object) -> None:
@@ -257,10 +257,10 @@ async def test_what_fails_inside_is_a_503_that_tells_nothing(
     assert str(error) in (line.get("error"), str(line.get("exc_info")))
 
 
-# -- what is told
+# -- logs and metrics
 
 
-async def test_each_request_has_one_line(gateway: Gateway) -> None:
+async def test_each_request_has_one_log_line(gateway: Gateway) -> None:
     bodies = [
         request(example()),
         request(example()),
@@ -291,7 +291,7 @@ async def test_each_request_has_one_line(gateway: Gateway) -> None:
         assert secret not in repr(logs)
 
 
-async def test_a_held_signal_is_told_as_held(gateway: Gateway) -> None:
+async def test_a_held_signal_is_logged_as_held(gateway: Gateway) -> None:
     gateway.restrict(unknown_orders="hold")
     with capture_logs() as logs:
         await gateway.post(example())
@@ -307,7 +307,7 @@ async def test_headers_given_twice_are_read_in_order(gateway: Gateway) -> None:
     assert [line["address"] for line in logs] == ["203.0.113.9"]
 
 
-async def test_what_is_no_http_is_told(gateway: Gateway, http_port: int) -> None:
+async def test_malformed_http_is_logged_and_counted(gateway: Gateway, http_port: int) -> None:
     with capture_logs() as logs:
         reader, writer = await asyncio.open_connection("127.0.0.1", http_port)
         writer.write(b"EHLO relay\r\n")
@@ -318,7 +318,7 @@ async def test_what_is_no_http_is_told(gateway: Gateway, http_port: int) -> None
     assert b'cloudsignal_request_seconds_count{account="-",code="400"} 1.0' in gateway.observer.exposition()
 
 
-async def test_strangers_make_no_labels(gateway: Gateway) -> None:
+async def test_unknown_accounts_make_no_metric_labels(gateway: Gateway) -> None:
     await gateway.post(example())
     await gateway.post(example(), "nobody")
     await gateway.send("GET", "/signals/stranger")

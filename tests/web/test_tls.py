@@ -39,13 +39,13 @@ async def test_signals_are_taken_over_tls(gateway: Gateway, trusting: ssl.SSLCon
     assert row.signal.payload == example()
 
 
-async def test_who_does_not_trust_the_certificate_sends_nothing(gateway: Gateway) -> None:
+async def test_a_sender_that_does_not_trust_the_certificate_sends_nothing(gateway: Gateway) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
         await gateway.post(example())
     assert await gateway.kept() == []
 
 
-async def test_plain_http_is_not_spoken_there(gateway: Gateway) -> None:
+async def test_plain_http_is_refused_on_the_tls_port(gateway: Gateway) -> None:
     gateway.url = gateway.url.replace("https", "http")
     with pytest.raises((ConnectionError, HTTPStreamClosedError)):
         await gateway.post(example())

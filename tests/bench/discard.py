@@ -6,14 +6,14 @@ from pathlib import Path
 
 from gateway.sink import Delivery, Sink
 
-ENTRY_POINT = "[cloudsignal.sinks]\nnothing = tests.bench.nothing:NothingSink\n"
+ENTRY_POINT = "[cloudsignal.sinks]\ndiscard = tests.bench.discard:DiscardSink\n"
 
 
-class NothingSink(Sink):
+class DiscardSink(Sink):
     """Accept every delivery."""
 
-    name = "nothing"
-    summary = "takes what comes"
+    name = "discard"
+    summary = "accepts and drops every delivery"
     concurrency = 64
 
     async def deliver(self, delivery: Delivery) -> None:
@@ -22,7 +22,7 @@ class NothingSink(Sink):
 
 def install(folder: Path) -> None:
     """Make the sink known to a process that has `folder` on its path, as an installed package would."""
-    info = folder / "nothing_for_benches-1.dist-info"
+    info = folder / "discard_for_benches-1.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: nothing-for-benches\nVersion: 1\n")
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: discard-for-benches\nVersion: 1\n")
     (info / "entry_points.txt").write_text(ENTRY_POINT)
