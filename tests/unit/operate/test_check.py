@@ -1,0 +1,50 @@
+"""Routes are checked against their targets; nothing that a sink raises or tells gives a secret away."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from gateway.operate.check import RouteCheck, check_routes
+from gateway.sink import Check, Sink
+from gateway.sink.registry import Plugin
+from tests.support.accounts import make_route
+
+pytestmark = pytest.mark.gen_test
+
+
+class Probed(Sink):
+    """A sink whose check answers as its route is named."""
+
+    name = "probed"
+    summary = "for this test"
+    timeout = 0.05
+    closed = 0
+
+    async def check(self) -> Check:
+        if self.context.route == "broken":
+            raise OSError("no route to s3cret.example")
+        if self.context.route == "slow":
+            await asyncio.Event().wait()
+        return Check(True, ("signed in with s3cret",))
+
+    async def close(self) -> None:
+        type(self).closed += 1
+
+
+async def test_each_enabled_route_is_checked_and_closed() -> None:
+    Probed.closed = 0
+    names = ("good", "broken", "slow")
+    routes = {("bookshop", name): replace(make_route(name), sink="probed") for name in names}
+    routes["bookshop", "off"] = replace(make_route("off", enabled=False), sink="probed")
+    loaded = {"probed": Plugin("probed", "a-package", "1", Probed)}
+    config: Any = SimpleNamespace(routes=routes, loaded=loaded, secrets=frozenset({"s3cret"}))
+    good, broken, slow = await check_routes(config)
+    assert good == RouteCheck("bookshop", "good", "probed", True, ("signed in with ***",))
+    assert (broken.ok, broken.details) == (False, ("OSError: no route to ***.example",))
+    assert (slow.ok, slow.details) == (False, ("TimeoutError: ",))
+    assert Probed.closed == 3

@@ -1,0 +1,71 @@
+"""A reload is asked for by a signal, and answered through the store."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Sequence
+
+import pytest
+
+from gateway.errors import GatewayError
+from gateway.operate import reload
+from gateway.store.values import Action
+
+pytestmark = pytest.mark.gen_test
+PROCESS = 4711
+
+
+class FakeStore:
+    """A store in which, once the signal was sent, these actions are found, one more at each look."""
+
+    def __init__(self, *answers: Action) -> None:
+        self.actions = [answer(1, PROCESS, "of the last reload")]
+        self.answers = list(answers)
+
+    async def list_actions(self, action: str, limit: int) -> Sequence[Action]:
+        found = self.actions[:limit]
+        if self.answers:
+            self.actions.insert(0, self.answers.pop(0))
+        return found
+
+
+def answer(id: int, process: int, trouble: str = "") -> Action:
+    return Action(id, 1.0, "gateway", "reload", {"process": process, "trouble": trouble})
+
+
+@pytest.fixture(autouse=True)
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
+    """Return the signals sent. Nobody waits between two looks."""
+    found: list[tuple[int, int]] = []
+    monkeypatch.setattr(os, "kill", lambda process, number: found.append((process, number)))
+    monkeypatch.setattr(reload, "POLL_EVERY", 0)
+    return found
+
+
+async def request(store: FakeStore, timeout: float = 60.0) -> None:
+    await reload.request_reload(store, PROCESS, timeout)  # type: ignore[arg-type]
+
+
+async def test_the_answer_is_the_next_one_of_that_process(sent: list[tuple[int, int]]) -> None:
+    await request(FakeStore(answer(2, 99, "of another gateway"), answer(3, PROCESS)))
+    assert sent == [(PROCESS, signal.SIGHUP)]
+
+
+async def test_a_refused_configuration_is_told_with_its_problems() -> None:
+    with pytest.raises(GatewayError, match="goes on with its last configuration:\ntenants/acme.yaml:9"):
+        await request(FakeStore(answer(2, PROCESS, "tenants/acme.yaml:9: accounts: required")))
+
+
+async def test_no_answer_in_time_is_told() -> None:
+    with pytest.raises(GatewayError, match="has not answered within 0 s; see its log"):
+        await request(FakeStore(), timeout=0.0)
+
+
+async def test_a_process_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(process: int, number: int) -> None:
+        raise ProcessLookupError(3, "No such process")
+
+    monkeypatch.setattr(os, "kill", kill)
+    with pytest.raises(GatewayError, match="can't reach the gateway's process 4711: No such process"):
+        await request(FakeStore())
