@@ -1,4 +1,4 @@
-"""The Apprise sink, held to the contract by way of Apprise's JSON service."""
+"""The apprise sink passes the conformance suite, through Apprise's JSON service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The CSV sink, held to the contract."""
+"""The csv sink passes the conformance suite."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.testing import DoesNotApply, SinkContract, Target
 
 
 class Directory(Target):
-    """Trouble is a directory that can't be had: a file stands in its way."""
+    """A directory for the csv sink. A file in its place makes it unusable."""
 
     def __init__(self, folder: Path) -> None:
         self.directory = folder / "exports"
@@ -47,7 +47,7 @@ class Daily(Directory):
         return {**super().options(), "rotate": ["daily", "1KB"], "gzip": True}
 
     def seen(self) -> Sequence[Any]:
-        """All rows, in the order of the files."""
+        """Return all rows, in the order of the files."""
         directory = self.directory if self.directory.is_dir() else self.aside
         finished, opened = sorted(directory.glob("*.gz")), sorted(directory.glob("*.csv.part"))
         files = [gzip.decompress(path.read_bytes()) for path in finished] + [path.read_bytes() for path in opened]
@@ -62,7 +62,7 @@ class TestCsv(SinkContract):
 
 
 class TestCsvByTheDay(TestCsv):
-    """The same, with files that are finished."""
+    """The conformance suite with rotated files."""
 
     def make_target(self, folder: Path) -> Target:
         return Daily(folder)

@@ -1,4 +1,4 @@
-"""The Slack sink, held to the contract."""
+"""The slack sink passes the conformance suite, by webhook and as a bot."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Bot(Workspace):
         return {"token": self.slack.token, "channel": CHANNEL, "api_url": self.slack.api_url}
 
     def seen(self) -> Sequence[Any]:
-        """Of a thread only whether a message is in one: a second root has another name."""
+        """Return the messages, and for each if it is in a thread. Names of threads differ between runs."""
         return [{**message, "thread_ts": "thread_ts" in message} for message in self.slack.messages]
 
 
@@ -55,14 +55,14 @@ class TestSlack(HttpSinkContract):
 
 
 class TestSlackBot(TestSlack):
-    """The same with threads."""
+    """The conformance suite for the bot, with threads."""
 
     def make_target(self, folder: Path) -> HttpTarget:
         return Bot()
 
 
 class Passing:
-    """Time that passes at once where the sink sleeps."""
+    """A clock that the sink's sleeps move at once."""
 
     def __init__(self, context: Context) -> None:
         self.context = context

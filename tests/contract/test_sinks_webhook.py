@@ -1,4 +1,4 @@
-"""The webhook sink, held to the contract by a receiver that signs with the specification's own library."""
+"""The webhook sink passes the conformance suite, with a receiver that uses the specification's own library."""
 
 from __future__ import annotations
 

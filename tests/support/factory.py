@@ -1,4 +1,4 @@
-"""Signals and deliveries made by hand, with every field a realistic one unless a test says otherwise."""
+"""Signals and deliveries for tests. Every field is realistic unless the test gives it."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def make_delivery(
     created_at: float = AT.timestamp(),
     **fields: Any,
 ) -> Delivery:
-    """A delivery of `signal`, or of one made from `type` and `fields`."""
+    """Make a delivery of `signal`, or of a signal made from `type` and `fields`."""
     return Delivery(signal or make_signal(type, **fields), route, attempt, created_at)

@@ -1,4 +1,4 @@
-"""Example payloads of every type. KEY is the one that the vendor's document shows."""
+"""Example payloads of every type. KEY is the key in the vendor's document."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DELIVERY: dict[str, dict[str, Any]] = {
 EXAMPLES: dict[str, dict[str, Any]] = {
     name: {"type": name, **fields} for name, fields in {**VENDOR, **DELIVERY}.items()
 }
-"""A good payload of every type, without a key."""
+"""A valid payload of every type, without a key."""
 
 SANDBOX: dict[str, Any] = {
     "type": "ItemShipped",
@@ -57,11 +57,11 @@ SANDBOX: dict[str, Any] = {
 
 
 def example(name: str = "ItemShipped", **changes: Any) -> dict[str, Any]:
-    """A good payload with fields changed or added; `...` takes a field out."""
+    """Return a valid payload with fields changed or added; `...` removes a field."""
     payload = {**EXAMPLES[name], **changes}
     return {field: value for field, value in payload.items() if value is not ...}
 
 
 def request(payload: dict[str, Any], key: Any = KEY) -> bytes:
-    """The body that a sender would post; `...` as the key sends none."""
+    """Return the body of a request; with `...` as the key it has none."""
     return orjson.dumps(payload if key is ... else {"apikey": key, **payload})

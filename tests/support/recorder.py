@@ -1,4 +1,4 @@
-"""A sink that records each arrival on disk, with an fsync, before it says that it took it."""
+"""A sink that records each arrival on disk, with an fsync, before it returns."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if seconds := os.environ.get("TEST_LEASE"):
 
 
 class RecorderSink(Sink):
-    """Appends a line an arrival: the delivery's key, signal id, lane and attempt."""
+    """Appends a line per arrival: the delivery's key, signal id, lane and attempt."""
 
     name = "recorder"
     summary = "records each arrival in a file"

@@ -1,4 +1,4 @@
-"""The conformance kit's scripted HTTP server, which the doubles here are made of."""
+"""The conformance kit's scripted HTTP server, the base of the fakes here."""
 
 from gateway.testing.stub import Answer, Fault, Request, Stub
 

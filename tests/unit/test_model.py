@@ -1,4 +1,4 @@
-"""The words: identity, lanes, secrets."""
+"""The model: identities, lanes, secrets, routes."""
 
 import pickle
 from datetime import UTC, datetime

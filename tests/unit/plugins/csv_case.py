@@ -1,4 +1,4 @@
-"""A CSV sink in a directory, with the store's part played by `commit` and `crash`."""
+"""A csv sink in a directory. `commit` and `crash` stand in for the store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support import factory
 
 
 class Case:
-    """`sink` is opened by `open`; `committed` is the state that a restart finds."""
+    """A csv sink, made by `open`. `committed` is the state that a restart finds."""
 
     def __init__(self, directory: Path, **options: Any) -> None:
         self.directory = directory
@@ -35,20 +35,20 @@ class Case:
         return sink
 
     async def sleep(self, seconds: float) -> None:
-        """Lasts until `look`."""
+        """Sleep until `look`."""
         self.asleep.set()
         await self.go_on.wait()
         self.go_on.clear()
 
     async def look(self) -> None:
-        """Have the sink look whether the day is over."""
+        """Let the sink check for the end of the day."""
         await self._until_asleep()
         self.asleep.clear()
         self.go_on.set()
         await self._until_asleep()
 
     async def _until_asleep(self) -> None:
-        """Raises what the watch has ended with, if it has."""
+        """Raise the error that ended the task, if there is one."""
         asleep, watch = asyncio.ensure_future(self.asleep.wait()), self.sink._watch
         assert watch
         await asyncio.wait({asleep, watch}, return_when=asyncio.FIRST_COMPLETED)
@@ -74,12 +74,12 @@ class Case:
         self.commit()
 
     async def restart(self) -> None:
-        """What was not committed is forgotten, as after SIGKILL."""
+        """Forget all uncommitted state, as SIGKILL does."""
         await self.sink.close()
         await self.open()
 
     def rows(self, name: str = "") -> list[dict[str, str]]:
-        """The rows of the sink's file, or of another in its directory."""
+        """Return the rows of the sink's file, or of another file in its directory."""
         data = (self.directory / name if name else self.path).read_bytes()
         text = (gzip.decompress(data) if name.endswith((".gz", ".gz.part")) else data).decode()
         return list(csv.DictReader(io.StringIO(text, newline=""), strict=True, delimiter=self.options["delimiter"]))
@@ -88,11 +88,11 @@ class Case:
         return [row["order"] for row in self.rows(name)]
 
     def files(self) -> dict[str, list[str]]:
-        """The orders in each file, by name."""
+        """Return the orders in each file, by the file's name."""
         return {path.name: self.orders(path.name) for path in sorted(self.directory.iterdir())}
 
     def others(self) -> list[str]:
-        """Files beside the sink's."""
+        """Return the names of other files in the directory."""
         return sorted(path.name for path in self.directory.iterdir() if path != self.path)
 
 

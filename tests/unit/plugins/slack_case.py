@@ -1,4 +1,4 @@
-"""A Slack sink on a fake Slack, with clocks that stand still."""
+"""A slack sink with a fake Slack and fake clocks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOW = factory.AT.timestamp() + 60
 
 
 class Case:
-    """`async with Case(**options) as case`: `case.fake` has the messages. `case.slept` are the waits, which pass.
+    """A context `async with Case(**options) as case`. `case.fake` has the messages, `case.slept` the skipped waits.
 
     `kept` is the state that a restart finds.
     """
@@ -45,7 +45,7 @@ class Case:
         await self.fake.stop()
 
     def make(self, route: str = "alerts", **options: Any) -> SlackSink:
-        """A sink of this route, or of another one beside it."""
+        """Return a sink of this route, or of another route."""
         target: dict[str, Any] = {"webhook_url": self.fake.webhook}
         if self.bot:
             target = {"token": self.fake.token, "api_url": self.fake.api_url, "channel": CHANNEL}
@@ -64,7 +64,7 @@ class Case:
         self.kept |= json.loads(json.dumps(self.sink.state.take_changes()))
 
     async def restart(self) -> None:
-        """What was not committed is forgotten, as after SIGKILL."""
+        """Forget all uncommitted state, as SIGKILL does."""
         await self.sink.close()
         self.sink = self.make()
 
@@ -75,7 +75,7 @@ class Case:
         return await self.sink.deliver_batch(deliveries)
 
     def heads(self) -> list[str]:
-        """The heading of each message, as it is now; indented where it stands in a thread."""
+        """Return the present heading of each message, indented if it is in a thread."""
         return [
             ("  " if "thread_ts" in message else "") + message["blocks"][0]["text"]["text"]
             for message in self.fake.messages
@@ -88,7 +88,7 @@ def make(type: str = signal_types.ITEM_ERROR, furthest: str = "", **fields: Any)
 
 
 def many(count: int, type: str = signal_types.ITEM_ERROR, first: int = 0, **fields: Any) -> list[Delivery]:
-    """Of an order each."""
+    """Make deliveries of different orders."""
     return [
         make(type, order=str(number), order_reference=f"PO-{number}", id=number + 1, **fields)
         for number in range(first, first + count)

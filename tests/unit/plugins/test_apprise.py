@@ -1,4 +1,4 @@
-"""What is told and to whom, what a failure leads to, that nothing is told of a URL, and the library being absent."""
+"""The apprise sink: messages, failures, the secrecy of URLs, and a gateway without the library."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.gen_test
 
 
 class Service(Stub):
-    """What Apprise's json:// posts to; it repeats all that it is sent, as a careless server does."""
+    """A target for Apprise's json://. It echoes each request, as a careless server does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ async def test_what_is_remembered_has_an_end(monkeypatch):
 
 
 async def test_no_part_of_a_url_is_logged_or_shown():
-    """The gateway's redactor knows the whole URL, and services write parts of it in forms of their own."""
+    """The gateway's redactor knows the whole URL only, but services log parts of it in other forms."""
     stream = io.StringIO()
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
@@ -235,7 +235,7 @@ async def test_without_the_library_the_plugin_is_broken_and_says_so(tmp_path):
 
 
 def run_without_apprise(folder, *words):
-    """The command in an interpreter that can't import the library."""
+    """Run the command in an interpreter that can't import the library."""
     code = "import sys; sys.modules['apprise'] = None; from gateway.cli import main; main(prog_name='cloudsignal')"
     return subprocess.run(
         [sys.executable, "-c", code, *words, "--config", "gateway.yaml"],

@@ -1,4 +1,4 @@
-"""Files are finished by day and size: whole, and with nothing in them that comes again, wherever a crash falls."""
+"""Files are finished by day and size. After a crash at any step they are whole, without rows that are written again."""
 
 import asyncio
 import gzip
@@ -183,7 +183,7 @@ async def test_what_was_not_committed_is_cut_before_the_file_is_finished(tmp_pat
 
 
 async def test_a_file_taken_before_the_crash_does_not_come_again(tmp_path):
-    """All rows look the same here: that the file was finished shows by its number alone."""
+    """All rows are equal here, so only the number shows that the file was finished."""
     case = Case(tmp_path, rotate="daily", columns=["type"])
     await case.open()
     await case.deliver(*deliveries("1"))
@@ -297,15 +297,15 @@ async def test_files_of_one_name_have_one_writer(tmp_path):
 
 
 UNLINK = os.unlink
-"""The consumer's own, which is no part of the crash."""
+"""The consumer's calls, which the crash does not count."""
 
 
 class Crash(BaseException):
-    """The process is gone: no `except OSError` runs."""
+    """The end of the process: no `except OSError` catches it."""
 
 
 class Crashing:
-    """Has the n-th of the calls that change files end the process before it."""
+    """Ends the process before the n-th call that changes a file."""
 
     CALLS = ("pwrite", "fsync", "ftruncate", "rename", "unlink")
 
@@ -325,7 +325,7 @@ class Crashing:
 
 
 class Life:
-    """Deliveries by two a day, as far as they get; a consumer takes each finished file as soon as it is there."""
+    """Deliver two signals a day until the crash. A consumer takes each finished file at once."""
 
     def __init__(self, folder, **options):
         self.case = Case(folder, rotate="daily", columns=ORDER, **options)

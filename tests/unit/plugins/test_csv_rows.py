@@ -1,4 +1,4 @@
-"""A signal as a row: columns, quoting, and the guard against formulas."""
+"""Rows of the csv sink: columns, quoting, encodings, and the escaping of formulas."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Each signal is in the file exactly once: crashes, cancellation, full disks, files that are moved away."""
+"""Each signal is in the file exactly once, in spite of crashes, cancellation, full disks and moved files."""
 
 import asyncio
 import dataclasses
@@ -129,7 +129,7 @@ async def test_rows_of_before_the_first_commit_are_cut_where_they_come_again(tmp
 
 @pytest.mark.parametrize("first", [("1",), ("3",), ("2", "1")])
 async def test_rows_of_before_the_first_commit_that_do_not_come_again_are_kept_aside(tmp_path, first):
-    """No commit says whose they are; they may as well be those of a store that was lost."""
+    """No commit names these rows: they may belong to a store that was lost."""
     case = Case(tmp_path)
     await case.open()
     await case.write(*deliveries("1", "2"))
@@ -199,8 +199,8 @@ async def test_what_is_remembered_stays_small(tmp_path):
 # -- cancellation
 
 
-class Held:
-    """Holds the sink's thread within its next fsync until released."""
+class BlockedFsync:
+    """A stop of the sink's thread in its next fsync, until `go_on` is set."""
 
     def __init__(self, monkeypatch):
         self.reached, self.go_on = threading.Event(), threading.Event()
@@ -228,7 +228,7 @@ async def test_a_batch_cancelled_mid_write_leaves_nothing_behind(tmp_path, monke
     await case.open()
     if first:
         await case.deliver(*deliveries(first))
-    held = Held(monkeypatch)
+    held = BlockedFsync(monkeypatch)
     await held.cancel(case.sink.deliver_batch(deliveries("2", "3")))
     assert case.sink.state.take_changes() == {}
     # The thread still writes: the next batch waits for it, and cuts its rows.
@@ -245,7 +245,7 @@ async def test_closing_waits_for_what_is_being_written(tmp_path, monkeypatch):
     case = Case(tmp_path)
     await case.open()
     await case.deliver(*deliveries("1"))
-    held = Held(monkeypatch)
+    held = BlockedFsync(monkeypatch)
     await held.cancel(case.sink.deliver_batch(deliveries("2")))
     closing = asyncio.create_task(case.sink.close())
     await asyncio.sleep(0)

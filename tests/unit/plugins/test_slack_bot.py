@@ -1,4 +1,4 @@
-"""As a bot: a thread for each order, whose root says how far the order is."""
+"""The slack sink as a bot: a thread for each order, with the order's state at its root."""
 
 import pytest
 import structlog.testing

@@ -1,4 +1,4 @@
-"""Many signals are one message; and routes that share a workspace keep its pace together."""
+"""Digests of many signals in one message, and the rate limit that routes of a workspace share."""
 
 import json
 import re

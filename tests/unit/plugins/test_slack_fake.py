@@ -1,4 +1,4 @@
-"""The fake Slack refuses what Slack is documented to refuse."""
+"""The fake Slack refuses the messages and calls that Slack documents as errors."""
 
 import pytest
 

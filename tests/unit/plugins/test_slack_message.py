@@ -1,4 +1,4 @@
-"""What a message says, and that it stays within Slack's limits whatever the sender wrote."""
+"""Messages of the slack sink: their content, and Slack's limits with any text of the sender."""
 
 import json
 import re
@@ -31,7 +31,7 @@ def message(type=signal_types.ITEM_ERROR, mentions=(), **fields):
 
 
 def seen(type=signal_types.ITEM_ERROR, **fields):
-    """All that a reader sees, in one text."""
+    """Return all of a message's text as a reader sees it."""
     return "\n".join(map(read, texts(message(type, **fields))))
 
 

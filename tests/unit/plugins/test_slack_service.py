@@ -1,4 +1,4 @@
-"""In a gateway, routes of one workspace keep one pace."""
+"""Routes of one Slack workspace in a gateway share one rate limit."""
 
 from pathlib import Path
 

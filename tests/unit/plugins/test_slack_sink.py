@@ -1,4 +1,4 @@
-"""What each answer of Slack leads to, the pace, the check, the options, and that the URL stays secret."""
+"""The slack sink by webhook: outcomes by answer, rate limits, check, options, and the secrecy of the URL."""
 
 import asyncio
 import email.utils

@@ -1,4 +1,4 @@
-"""What is sent and how it is signed, what each answer leads to, and where it may go."""
+"""The webhook sink: requests and signatures, outcomes by answer, and permitted addresses."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def forwarding(**given) -> AsyncIterator[tuple[WebhookSink, FakeReceiver]]
 
 
 async def sent(**given):
-    """The headers and the body of a delivery."""
+    """Return headers and body of a delivery's request."""
     async with forwarding(**given) as (sink, fake):
         await sink.deliver(make_delivery("ItemCanceled"))
         (request,) = fake.requests
@@ -99,7 +99,7 @@ async def test_an_old_request_is_told_by_its_timestamp(tmp_path):
 
 
 def page_code(number, folder):
-    """A receiver of the page, as a module of its own."""
+    """Return a receiver of the README's example, loaded as a module."""
     blocks = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     path = folder / f"receiver{number}.py"
     path.write_text(blocks[number])
@@ -248,7 +248,7 @@ async def test_an_address_in_the_url_is_refused(host, monkeypatch):
 
 
 class Names:
-    """The system's resolver, which gives the next answer each time it is asked."""
+    """A resolver in place of the system's; each call gets the next answer."""
 
     def __init__(self, *answers: list[str]) -> None:
         self.answers = list(answers)
@@ -276,7 +276,7 @@ async def test_a_name_that_leads_within_is_refused(answer, monkeypatch):
 
 @pytest.mark.gen_test
 async def test_the_connection_goes_to_the_address_that_was_checked(monkeypatch):
-    """A name that answers otherwise the next time, with an address where nobody may go, is asked once."""
+    """A name is resolved once, so that a second, forbidden address is never used."""
     async with forwarding() as (_, fake):
         sink = make_sink(
             url=f"http://hooks.example:{fake.url.rpartition(':')[2]}{PATH}", allow_private=["127.0.0.1/32"]
