@@ -13,7 +13,7 @@ from typing import Protocol, Self
 from gateway.model import Dead, Decision, Delivery, Done, Kind, Outcome, Retry, RetryAt
 
 FAILURES_TO_OPEN = 5
-"""Failures in a row that open a route's breaker. One bad order does not open it, and a target that is down is spared."""
+"""Failures in a row that open a route's breaker: one bad order does not open it, and a dead target is soon spared."""
 MISCONFIGURED_PROBE = 300.0
 """Seconds between probes of a route after its target refused the settings. A person must act, perhaps at the target
 itself, so the gateway probes for it."""
