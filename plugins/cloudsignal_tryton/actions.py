@@ -1,7 +1,7 @@
-"""What each signal does to its order. Find, guard, tracking, quantities and states, verify, note last.
+"""Applies a signal to its order: find it, check it, do the work, verify it, and post the note last.
 
-The note is the commit mark: where it is there, everything has been done. Each step before it first looks whether
-it is done, so an attempt that ended anywhere is simply repeated.
+The note is the commit mark: if it is there, all of the signal's work is done. Each earlier step first looks whether
+it is done already, so an attempt that was cut short anywhere is simply repeated.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CANCELLATION_TYPES = frozenset({signal_types.ITEM_CANCELED, signal_types.ORDER_C
 
 
 class Actions:
-    """`now` gives seconds since the epoch."""
+    """The actions of one attempt. `now` gives seconds since the epoch. Remarks are sentences for the note."""
 
     def __init__(self, settings: Settings, client: AttemptClient, now: Callable[[], float], log: Any) -> None:
         self.settings = settings
@@ -31,12 +31,12 @@ class Actions:
         self.log = log
 
     async def apply(self, delivery: Delivery) -> None:
-        """Bring the signal to its order, once. Raises what a sink may."""
+        """Apply the signal to its order once. Raises RetryLater, Permanent or Misconfigured."""
         order = await self.find_order(delivery)
         if await self.orders.has_note(order, delivery):
             return
         if order.state in QUOTATION_STATES:
-            raise Permanent(f"order {order.name} is a quotation: confirm it, then replay")
+            raise Permanent(f"order {order.name} is a quotation; confirm it and replay")
         remarks: Sequence[str] = ()
         line: Line | None = None
         if delivery.signal.type == signal_types.ITEM_SHIPPED:
@@ -52,74 +52,74 @@ class Actions:
         return pick_order(found, self.settings.order_match, self.may_wait(delivery))
 
     def may_wait(self, delivery: Delivery) -> bool:
-        """Whether there is time yet to wait for what Tryton does not have."""
+        """Return True while the delivery may wait for a record that Tryton does not have yet."""
         return self.now() - delivery.created_at < self.settings.unknown_order_retry_for
 
     async def post_note_once(self, order: Order, delivery: Delivery, note: str) -> None:
-        """Post the note, unless an earlier attempt's has come through meanwhile."""
+        """Post the note, unless an earlier attempt's note has arrived meanwhile."""
         if not await self.orders.has_note(order, delivery):
             await self.orders.post_note(order, note)
 
     async def ship(self, order: Order, line: Line | None, delivery: Delivery) -> list[str]:
-        """Put the tracking number on the shipment and, where the options say so, mark it shipped. Remarks."""
-        # Shipped before the printer cancelled it is only late; after it, one of the two is wrong.
-        overtaken = delivery.furthest in CANCELLATION_TYPES
+        """Save the tracking number and, if the options ask for it, mark the shipment shipped. Return remarks."""
+        # A signal from before the cancellation is only late. From after it, one of the two must be wrong.
+        canceled = delivery.furthest in CANCELLATION_TYPES
         if order.state == "cancelled":
-            self.reject(delivery, f"order {order.name} is cancelled: look into it")
-        if overtaken and not delivery.signal.late:
-            self.reject(delivery, f"the printer had cancelled it: look into order {order.name}")
+            self.reject(delivery, f"order {order.name} is cancelled in Tryton")
+        if canceled and not delivery.signal.late:
+            self.reject(delivery, f"the printer had cancelled it (order {order.name})")
         marking = self.settings.mark_delivered != "none"
         if marking and line is None and self.settings.line_match != "none":
-            raise Permanent(f"no line of order {order.name} is the signal's item ({self.settings.line_match})")
+            raise Permanent(f"no line of order {order.name} matches the signal's item (by {self.settings.line_match})")
         moves = await self.find_moves(order, line, delivery)
         if marking and not moves:
             raise Permanent(f"order {order.name} has no shipment for this item to mark as shipped")
         remarks = await self.shipping.add_tracking(moves, line, one_line(delivery.signal.text("tracking")))
-        if marking and overtaken:
-            return [*remarks, "Not marked as shipped: the printer has cancelled it since"]
+        if marking and canceled:
+            return [*remarks, "Not marked as shipped, because the printer has cancelled it since"]
         return [*remarks, *await self.shipping.mark(moves, line)] if marking else remarks
 
     async def find_moves(self, order: Order, line: Line | None, delivery: Delivery) -> list[Move]:
-        """The line's moves with a shipment, or all of the order's. RetryLater where they are still to be made."""
+        """Return the line's or the order's moves with a shipment. Raises RetryLater if Tryton will still make them."""
         moves = [move for move in await self.orders.moves(order) if line is None or move.line == line.id]
         live = [move for move in moves if move.live]
         if not live and any(move.state == "cancelled" for move in moves):
-            self.reject(delivery, f"the shipment of order {order.name} is cancelled: look into it")
+            self.reject(delivery, f"the shipment of order {order.name} is cancelled in Tryton")
         if not live:
             await self.expect_shipment(order, line, delivery)
         return live
 
     def reject(self, delivery: Delivery, reason: str) -> NoReturn:
-        """Permanent for what is shipped though it is cancelled, and a warning."""
-        reason = f"shipped, but {reason}"
+        """Log a warning and raise Permanent for an item that was shipped after its cancellation."""
+        reason = f"shipped, but {reason}; find out where the parcel is"
         self.log.warning("tryton.shipped_though_canceled", **delivery.log_context(), reason=reason)
         raise Permanent(reason)
 
     async def expect_shipment(self, order: Order, line: Line | None, delivery: Delivery) -> None:
-        """RetryLater where Tryton is still to make the shipment, as it does after a while or once it is purchased."""
+        """Raise RetryLater if Tryton will still make the shipment: it does so after a while, or after the purchase."""
         lines = await self.orders.lines(order) if line is None else [line]
         if any(each.stocked for each in lines) and self.may_wait(delivery):
             raise RetryLater(f"order {order.name} has no shipment for this item yet", healthy=True)
 
     async def cancel(self, order: Order, delivery: Delivery) -> list[str]:
-        """Cancel the order's open shipments, or the item's if nothing else is in it. Remarks."""
+        """Cancel the order's open shipments, or the item's if it contains nothing else. Return remarks."""
         lines = await self.orders.lines(order)
         own = {line.id for line in lines}
         if delivery.signal.type == signal_types.ITEM_CANCELED:
             line = find_line(lines, delivery.signal, self.settings.line_match)
             if line is None and len(lines) > 1:
-                return ["No shipment was cancelled: which line is the item's can't be told"]
+                return ["No shipment was cancelled, because the item's line is unknown"]
             own = {line.id} if line else own
         moves = [move for move in await self.orders.moves(order) if move.line in own and move.shipment]
         if not moves:
             if order.state == "confirmed" and self.may_wait(delivery):
                 raise RetryLater(f"order {order.name} has no shipment to cancel yet", healthy=True)
-            return ["No shipment was cancelled: there is none in Tryton"]
+            return ["No shipment was cancelled, because there is none in Tryton"]
         return await self.shipping.cancel(moves, own)
 
 
 def find_line(lines: Sequence[Line], signal: Signal, match: str) -> Line | None:
-    """The order's line that is the signal's item, None where that can't be told."""
+    """Return the line that is the signal's item, None if it is unknown."""
     reference = signal.item_reference or ""
     if match == "none" or not reference:
         return None

@@ -1,4 +1,4 @@
-"""Calls Tryton's models: by REST (8.0 and later, a user application's key) or JSON-RPC (any version, HTTP Basic)."""
+"""Calls Tryton's models by REST (8.0 and later, with an application key) or JSON-RPC (any version, HTTP Basic)."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from gateway.sink import (
 
 OLDEST_SERIES, FIRST_REST_SERIES = (7, 0), (8, 0)
 MAX_WARNINGS_PER_BUTTON = 20
-"""Warnings that one button may raise, each skipped in turn."""
+"""Warnings that one button may raise, each skipped in turn; more means a loop."""
 
 Row = Mapping[str, Any]
 
 
 class Transport(Protocol):
-    """One way to call. Rows have the fields asked for: `product.code` as `{"product": {"code": …}}`."""
+    """A protocol for calling models. A row has `product.code` as `{"product": {"code": …}}`."""
 
     name: str
 
@@ -45,34 +45,34 @@ class Transport(Protocol):
     async def write(self, model: str, id: int, values: Row) -> None: ...
 
     async def press(self, model: str, id: int, button: str) -> None:
-        """Call a button of a record, whatever warnings Tryton has."""
+        """Press a button of a record and skip the warnings."""
         ...
 
     async def ask(self, model: str, method: str, arguments: Row) -> Any:
-        """Call a method of the model that reads."""
+        """Call a method of the model that changes nothing."""
         ...
 
 
 class TrytonServer(RemoteServer):
-    """The server, with Tryton's account of an error made a sink's error."""
+    """The Tryton server. `fail` turns its error answers into a sink's errors."""
 
     def __init__(self, send: SendRequest, settings: Settings, now: Callable[[], float]) -> None:
-        # Errors are told apart by their English text.
+        # Errors are recognised by their English text.
         super().__init__(send, settings.url, now, {"Accept-Language": "en"})
         self.settings = settings
 
-    def fail(self, what: str, response: Response, reading: bool) -> NoReturn:
-        """Raise what follows from a status that is no success."""
-        told = response.json() if response.is_json else None
-        said = told.get("message") if isinstance(told, dict) else faults.page_text(response.text)
-        message = first_line(said, self.settings.secrets())
-        kind = faults.classify(response.status, told is not None, message, reading)
-        words = message if told is not None and message else faults.explain(response.status, message)
-        raise self.make_error(kind, f"{what}: {words}", response)
+    def fail(self, call: str, response: Response, reading: bool) -> NoReturn:
+        """Raise the error that follows from an error status."""
+        error = response.json() if response.is_json else None
+        text = error.get("message") if isinstance(error, dict) else faults.page_text(response.text)
+        message = first_line(text, self.settings.secrets())
+        kind = faults.classify(response.status, error is not None, message, reading)
+        words = message if error is not None and message else faults.explain(response.status, message)
+        raise self.make_error(kind, f"{call}: {words}", response)
 
 
 class Rest:
-    """`/<database>/rest/model/…`."""
+    """Requests to `/<database>/rest/model/…`."""
 
     name = "REST"
 
@@ -85,7 +85,7 @@ class Rest:
             query.append(("s", str(limit)))
         answer = await self.call("GET", f"{model}?{urlencode(query)}", None, f"{model}/search")
         if not isinstance(answer, list):
-            raise RetryLater(f"{model}/search: the answer is no list")
+            raise RetryLater(f"{model}/search: the answer is not a list")
         return answer
 
     async def create(self, model: str, values: Row) -> None:
@@ -115,7 +115,7 @@ class Rest:
 
 
 class JsonRpc:
-    """`POST /<database>/rpc/`, before 8.0 `POST /<database>/`: errors come with status 200."""
+    """`POST /<database>/rpc/`, before 8.0 `POST /<database>/`. Errors come with status 200."""
 
     name = "JSON-RPC"
 
@@ -127,7 +127,7 @@ class JsonRpc:
     async def search(self, model: str, domain: Sequence[Any], fields: Sequence[str], limit: int | None) -> list[Row]:
         rows = await self.call(model, "search_read", [list(domain), 0, limit, None, list(fields)])
         if not isinstance(rows, list):
-            raise RetryLater(f"{model}/search_read: the answer is no list")
+            raise RetryLater(f"{model}/search_read: the answer is not a list")
         return [undotted(row) for row in rows]
 
     async def create(self, model: str, values: Row) -> None:
@@ -137,7 +137,7 @@ class JsonRpc:
         await self.call(model, "write", [[id], dict(values)])
 
     async def press(self, model: str, id: int, button: str) -> None:
-        # The context that skips warnings has no effect here: each is skipped by its name, once.
+        # The context that skips warnings has no effect here, so each is skipped by its name.
         for _ in range(MAX_WARNINGS_PER_BUTTON):
             error = await self.attempt(model, button, [[id]])
             if error is None:
@@ -145,7 +145,7 @@ class JsonRpc:
             if error[0] != "UserWarning":
                 self.fail(f"{model}/{button}", error)
             await self.call("res.user.warning", "skip", [str(error[1][0]), False])
-        raise Permanent(f"{model}/{button}: Tryton has ever more warnings")
+        raise Permanent(f"{model}/{button}: Tryton raises more than {MAX_WARNINGS_PER_BUTTON} warnings")
 
     async def ask(self, model: str, method: str, arguments: Row) -> Any:
         return await self.call(model, method, list(arguments.values()))
@@ -157,7 +157,7 @@ class JsonRpc:
         return answer.get("result")
 
     async def attempt(self, model: str, method: str, arguments: Sequence[Any]) -> Any:
-        """The error, None where there was none."""
+        """Call a method and return its error, None for a success."""
         return (await self.send(model, method, arguments)).get("error")
 
     async def send(self, model: str, method: str, arguments: Sequence[Any]) -> Mapping[str, Any]:
@@ -172,19 +172,19 @@ class JsonRpc:
             self.server.fail(f"{model}/{method}", response, reading=True)
         answer = response.json()
         if not isinstance(answer, dict):
-            raise RetryLater(f"{model}/{method}: the answer is no JSON-RPC")
+            raise RetryLater(f"{model}/{method}: the answer is not JSON-RPC")
         return answer
 
-    def fail(self, what: str, error: Any) -> NoReturn:
-        """Raise what follows from `[name, [message, …]]`, or `[text, traceback]` for an error of the server's own."""
-        name, told = (str(error[0]), error[1]) if isinstance(error, list) and len(error) > 1 else (str(error), "")
-        said = told[0] if isinstance(told, list) and told else name
-        message = first_line(said, self.server.settings.secrets()) or "no message"
-        raise faults.classify_rpc(name, message)(f"{what}: {message}")
+    def fail(self, call: str, error: Any) -> NoReturn:
+        """Raise the error that follows from `[name, [message, …]]`, or from a server error's `[text, traceback]`."""
+        name, details = (str(error[0]), error[1]) if isinstance(error, list) and len(error) > 1 else (str(error), "")
+        text = details[0] if isinstance(details, list) and details else name
+        message = first_line(text, self.server.settings.secrets()) or "no message"
+        raise faults.classify_rpc(name, message)(f"{call}: {message}")
 
 
 class Client:
-    """Calls by the transport that the options name, or the one that the server and the credentials allow."""
+    """Calls by the transport that the options name, or by the best that the server and the credentials allow."""
 
     def __init__(self, send: SendRequest, settings: Settings, now: Callable[[], float]) -> None:
         self.settings = settings
@@ -195,15 +195,15 @@ class Client:
     async def search(
         self, model: str, domain: Sequence[Any], fields: Sequence[str], limit: int | None = None
     ) -> list[Row]:
-        """The records, in Tryton's own order. Raises RetryLater, Permanent or Misconfigured, as all here do."""
+        """Return the records in Tryton's own order. Raises RetryLater, Permanent or Misconfigured."""
         rows = await (await self.transport()).search(model, domain, fields, limit)
-        # REST leaves out what the user may not read, and says nothing.
+        # REST silently leaves out the fields that the user may not read.
         if rows and (missing := [field for field in fields if field.split(".")[0] not in rows[0]]):
             raise Misconfigured(f"the user may not read {', '.join(missing)} of {model}")
         return rows
 
     async def ask(self, model: str, method: str, **arguments: Any) -> Any:
-        """The result of a method that reads."""
+        """Return the result of a method that changes nothing."""
         return await (await self.transport()).ask(model, method, arguments)
 
     async def create(self, model: str, values: Row) -> None:
@@ -216,41 +216,43 @@ class Client:
         await (await self.transport()).press(model, id, button)
 
     async def transport(self) -> Transport:
-        """The way to call, found out at first use."""
+        """Return the transport; the first call asks the server's version."""
         if self._transport is None:
             series = await self.series()
             if (chosen := self.settings.transport) == "auto":
                 chosen = "rest" if series >= FIRST_REST_SERIES and self.settings.application_key else "jsonrpc"
             if chosen == "jsonrpc" and not self.settings.has_login:
-                raise Misconfigured("JSON-RPC, all that Tryton has before 8.0, needs the options user and password")
+                raise Misconfigured(
+                    "set the options user and password, which JSON-RPC and every Tryton before 8.0 need"
+                )
             self._transport = Rest(self.server) if chosen == "rest" else JsonRpc(self.server, series)
         return self._transport
 
     async def series(self) -> tuple[int, int]:
-        """Such as (8, 0), asked once; not at all where REST is chosen, which is of 8.0 at least."""
+        """Return the series, such as (8, 0), asked once; never with `transport: rest`, which means 8.0 or later."""
         if self._series is None:
             rest = self.settings.transport == "rest"
             self._series = FIRST_REST_SERIES if rest else series_of(await self.version())
         return self._series
 
     async def version(self) -> str:
-        """The server's version, such as "8.0" or "7.0.59". Misconfigured where it is older than the sink knows."""
+        """Return the server's version, such as "8.0" or "7.0.59". Raises Misconfigured if it is too old."""
         body = {"id": 0, "method": "common.server.version", "params": []}
         response = await self.server.exchange("POST", "/rpc/", body)
         if response.status in {401, 403, 404, 405}:
-            # Before 8.0, /rpc/ is taken for the name of a database.
+            # Before 8.0, /rpc/ is read as the name of a database.
             response = await self.server.exchange("POST", "/", body)
         if response.status != 200:
             self.server.fail("version", response, reading=True)
-        told = response.json() if response.is_json else None
-        version = str(told.get("result") or "") if isinstance(told, dict) else ""
+        answer = response.json() if response.is_json else None
+        version = str(answer.get("result") or "") if isinstance(answer, dict) else ""
         if series_of(version) < OLDEST_SERIES:
-            raise Misconfigured(f"Tryton 7.0 or later is needed; this is {version or 'no Tryton'}"[:100])
+            raise Misconfigured(f"Tryton 7.0 or later is needed; this is {version or 'not Tryton'}"[:100])
         return version
 
 
 class AttemptClient:
-    """The client within one attempt, which has time for some writes; see WriteGuard."""
+    """The client within one attempt: it begins no write whose answer the attempt could not wait for."""
 
     def __init__(self, client: Client, guard: WriteGuard) -> None:
         self.client = client
@@ -272,17 +274,17 @@ class AttemptClient:
 
 
 def series_of(version: str) -> tuple[int, int]:
-    """(7, 0) for "7.0.59"; (0, 0) where there is none."""
+    """Return (7, 0) for "7.0.59", (0, 0) for other text."""
     match = re.match(r"(\d+)\.(\d+)", version)
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def encode(value: Any) -> str:
-    """JSON in URL-safe base64, as REST takes domains and contexts."""
+    """Encode JSON in URL-safe base64, the form of domains and contexts in REST."""
     return base64.urlsafe_b64encode(orjson.dumps(value)).decode()
 
 
 def undotted(row: Row) -> Row:
-    """A row of JSON-RPC's as REST has it: `{"product.": {…}}` is `{"product": {…}}`."""
+    """Convert a row of JSON-RPC to the form of REST: `{"product.": {…}}` becomes `{"product": {…}}`."""
     nested = {name.rstrip("."): value for name, value in row.items() if name.endswith(".")}
     return {**{name: value for name, value in row.items() if not name.endswith(".")}, **nested}

@@ -1,4 +1,4 @@
-"""Tryton's records as the sink reads and writes them: sales, their lines, moves and shipments, notes."""
+"""Reads and writes Tryton's records: sales, their lines, moves, shipments and notes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from gateway.sink import Delivery
 
 OUT, DROP = "stock.shipment.out", "stock.shipment.drop"
 TRACKING_FIELD = {OUT: "shipping_reference", DROP: "reference"}
-"""Where a shipment's tracking number stands, by its model: a drop shipment has no field for it alone."""
+"""The field for a shipment's tracking number, by model. A drop shipment has only its general reference."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A sale as found. `name` is for people."""
+    """A sale as read. `name` is shown to people."""
 
     id: int
     name: str
@@ -27,7 +27,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a sale; `stocked` says that it is of goods, which are shipped. `code` is its product's."""
+    """A line of a sale. `stocked` is True for goods, which are shipped. `code` is the product's code."""
 
     id: int
     sale: int
@@ -38,7 +38,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
-    """Names a shipment, as Tryton's `stock.shipment.out,5` does."""
+    """A reference to a shipment, such as Tryton's `stock.shipment.out,5`."""
 
     model: str
     id: int
@@ -49,7 +49,7 @@ class Ref:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A stock move to the customer. `line` is None where it is of no sale, `shipment` where it has none yet."""
+    """A stock move to the customer. `line` is None if it belongs to no sale, `shipment` if it has none yet."""
 
     id: int
     line: int | None
@@ -59,12 +59,13 @@ class Move:
 
     @property
     def live(self) -> bool:
+        """Return True if the move is in a shipment and not cancelled."""
         return self.state != "cancelled" and self.shipment is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """`tracking` is its numbers, comma-joined. `direct`: shipped from where it is stored, so never picked."""
+    """A shipment. `tracking` is its numbers, joined by commas. `direct`: shipped from storage without picking."""
 
     ref: Ref
     name: str
@@ -82,26 +83,27 @@ class Orders:
     # -- sales
 
     async def find(self, fields: Sequence[str], reference: str) -> list[Order]:
-        """The sales, two at the most, of which one of the fields is the reference."""
+        """Return at most two sales that have the reference in one of the fields."""
         domain = ["OR", *([field, "=", reference] for field in fields)]
         rows = await self.client.search("sale.sale", domain, ["number", "state"], 2)
         return [Order(row["id"], str(row["number"] or reference), str(row["state"])) for row in rows]
 
     async def lines(self, order: Order) -> list[Line]:
+        """Return the order's lines of products."""
         return await self.search_lines([["sale", "=", order.id]])
 
     async def search_lines(self, domain: Sequence[Any]) -> list[Line]:
-        """Lines of products; titles, comments and returns are none."""
+        """Return lines of products, without titles, comments and returns."""
         wanted = ["sale", "quantity", "product.type", "product.code"]
         rows = await self.client.search("sale.line", [["type", "=", "line"], *domain], wanted)
         return [read_line(row) for row in rows if (row["quantity"] or 0) >= 0]
 
     async def moves(self, order: Order) -> list[Move]:
-        """The moves of the order's lines, those of cancelled shipments too."""
+        """Return the moves of the order's lines, including moves of cancelled shipments."""
         return await self.search_moves([["origin.sale", "=", order.id, "sale.line"]])
 
     async def search_moves(self, domain: Sequence[Any]) -> list[Move]:
-        """Moves to a customer, in the order of their making."""
+        """Return moves to a customer, oldest first."""
         rows = await self.client.search("stock.move", domain, ["origin", "shipment", "state", "quantity"])
         moves = [read_move(row) for row in rows if not leads_to_a_move(row)]
         return sorted((move for move in moves if move is not None), key=lambda move: move.id)
@@ -109,7 +111,7 @@ class Orders:
     # -- shipments
 
     async def shipments(self, refs: Collection[Ref]) -> list[Shipment]:
-        """The shipments, in the order of their making."""
+        """Return the shipments, oldest first."""
         found: list[Shipment] = []
         for model in sorted({ref.model for ref in refs}, reverse=True):
             wanted = ["number", "state", TRACKING_FIELD[model]]
@@ -120,25 +122,28 @@ class Orders:
         return found
 
     async def state(self, ref: Ref) -> str:
+        """Return the shipment's state as it is now, or "deleted"."""
         rows = await self.client.search(ref.model, [["id", "=", ref.id]], ["state"])
         return str(rows[0]["state"]) if rows else "deleted"
 
     async def content(self, ref: Ref) -> list[Move]:
-        """What the shipment brings to the customer, for this order and others."""
+        """Return the shipment's moves to the customer, of this order and others."""
         return await self.search_moves([["shipment", "=", str(ref)], ["state", "!=", "cancelled"]])
 
     async def set_tracking(self, ref: Ref, numbers: str) -> None:
+        """Replace a shipment's tracking numbers."""
         await self.client.write(ref.model, ref.id, {TRACKING_FIELD[ref.model]: numbers})
 
     async def set_quantity(self, move: Move, quantity: float) -> None:
+        """Change a move's quantity."""
         await self.client.write("stock.move", move.id, {"quantity": quantity})
 
     async def press(self, ref: Ref, button: str) -> None:
-        """Ask for a shipment's next state. A success proves nothing: read the state again."""
+        """Press a button of a shipment. Read the state again afterwards, because a success proves nothing."""
         await self.client.press(ref.model, ref.id, button)
 
     async def unshipped(self, moves: Collection[Move]) -> dict[int, float]:
-        """By move: what is still to be shipped of its line, beside what the line's other moves bring."""
+        """Return, by move, the quantity of its line that no other move ships."""
         lines = sorted({move.line for move in moves if move.line is not None})
         ordered = {line.id: line.quantity for line in await self.search_lines([["id", "in", lines]])}
         origins = [f"sale.line,{line}" for line in lines]
@@ -152,15 +157,16 @@ class Orders:
     # -- notes
 
     async def has_note(self, order: Order, delivery: Delivery) -> bool:
-        """Whether the signal's note is there: all of its work is done then."""
+        """Return True if the signal's note is on the order: all of its work is done then."""
         domain = [["resource", "=", f"sale.sale,{order.id}"], ["message", "like", f"%{texts.tag(delivery)}%"]]
         return bool(await self.client.search("ir.note", domain, ["id"], 1))
 
     async def post_note(self, order: Order, message: str) -> None:
+        """Post a note on the order."""
         await self.client.create("ir.note", {"resource": f"sale.sale,{order.id}", "message": message})
 
     async def noted_lines(self, lines: Collection[int]) -> set[int]:
-        """Which of the lines have a note that says that they are shipped."""
+        """Return the lines that have a note that says that they are shipped."""
         sales = sorted({line.sale for line in await self.search_lines([["id", "in", sorted(lines)]])})
         domain = [["resource", "in", [f"sale.sale,{sale}" for sale in sales]], ["message", "like", "% shipped] [%"]]
         rows = await self.client.search("ir.note", domain, ["message"])
@@ -168,12 +174,12 @@ class Orders:
 
 
 def leads_to_a_move(row: Row) -> bool:
-    """Whether it only brings goods to the output, or from a supplier, for another move to the customer."""
+    """Return True for a move inside the warehouse or from a supplier, before another move to the customer."""
     return str(row["origin"] or "").startswith(("stock.move,", "purchase.line,"))
 
 
 def read_move(row: Row) -> Move | None:
-    """None for the move of a shipment of another kind, such as a return."""
+    """Make a Move of a row; None for a shipment of another kind, such as a return."""
     shipment = read_ref(row["shipment"])
     if shipment is not None and shipment.model not in TRACKING_FIELD:
         return None
@@ -183,6 +189,7 @@ def read_move(row: Row) -> Move | None:
 
 
 def read_line(row: Row) -> Line:
+    """Make a Line of a row of `sale.line`."""
     product = row["product"] or {}
     return Line(
         id=row["id"],
@@ -194,6 +201,7 @@ def read_line(row: Row) -> Line:
 
 
 def read_shipment(model: str, row: Row) -> Shipment:
+    """Make a Shipment of a row of its model."""
     return Shipment(
         ref=Ref(model, row["id"]),
         name=str(row["number"] or row["id"]),
@@ -204,6 +212,6 @@ def read_shipment(model: str, row: Row) -> Shipment:
 
 
 def read_ref(value: Any) -> Ref | None:
-    """`stock.shipment.out,5`; None where there is none."""
+    """Parse `stock.shipment.out,5`; None for an empty value."""
     match = re.fullmatch(r"([a-z_.]+),(\d+)", str(value or ""))
     return Ref(match[1], int(match[2])) if match else None

@@ -1,4 +1,4 @@
-"""Asks Tryton whether the route could deliver: version, identity, rights, fields, modules."""
+"""Asks Tryton if the route could deliver: version, identity, rights, fields, modules."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FORCE_GROUP = "Stock Force Assignment"
 
 
 class Preflight:
-    """Collects a line for each thing looked at; `problems` are those that would keep the route from delivering."""
+    """Collects a line for each thing checked. `problems` are the lines that would stop the route from delivering."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self.client = client
@@ -22,7 +22,7 @@ class Preflight:
         self.problems: list[str] = []
 
     async def run(self) -> Check:
-        """Never raises what the target does: that becomes the last line of a Check that is not ok."""
+        """Return the result. A target's error is not raised: it is the last line of a Check that is not ok."""
         try:
             self.settings.require_credentials()
             await self.check_version()
@@ -36,50 +36,54 @@ class Preflight:
         return Check(not self.problems, (*self.details, *self.problems))
 
     async def check_version(self) -> None:
+        """Report the version and the transport."""
         version = await self.client.version()
         transport = await self.client.transport()
         self.details.append(f"Tryton {version} by {transport.name}")
 
     async def check_identity(self) -> None:
-        told = await self.client.ask("res.user", "get_preferences", context_only=False)
-        if not isinstance(told, dict) or not told.get("name"):
-            raise Misconfigured("Tryton does not say whose credentials these are")
-        self.details.append(f"the user is {told['name']}")
-        if not told.get("companies"):
-            self.problems.append(f"{told['name']} belongs to no company, and so sees no sale: give it one")
+        """Report the user, and check its company and groups."""
+        preferences = await self.client.ask("res.user", "get_preferences", context_only=False)
+        if not isinstance(preferences, dict) or not preferences.get("name"):
+            raise Misconfigured("Tryton does not name the user of these credentials")
+        self.details.append(f"the user is {preferences['name']}")
+        if not preferences.get("companies"):
+            self.problems.append(f"{preferences['name']} belongs to no company and sees no sales: add a company")
         if self.settings.force_quantity:
-            await self.check_force_group(told.get("groups") or [])
+            await self.check_force_group(preferences.get("groups") or [])
 
     async def check_force_group(self, groups: list[int]) -> None:
+        """Check that the user may force an assignment."""
         domain = [["id", "in", groups], ["name", "=", FORCE_GROUP]]
         if not await self.client.search("res.group", domain, ["id"], 1):
             self.problems.append(f"force_quantity needs the user in the group {FORCE_GROUP}")
 
     async def check_modules(self) -> bool:
-        """Whether there are drop shipments."""
+        """Return True if Tryton has drop shipments."""
         domain = [["name", "in", ["sale", TRACKING_MODULE, DROP_MODULE]], ["state", "=", "activated"]]
         rows = await self.client.search("ir.module", domain, ["name"])
         active = {str(row["name"]) for row in rows}
         for module, use in (("sale", "for sales"), (TRACKING_MODULE, "for tracking numbers")):
             if module not in active:
-                self.problems.append(f"the module {module} is not activated: Tryton needs it {use}")
-        self.details.append(f"modules: {', '.join(sorted(active)) or 'none of those needed'}")
+                self.problems.append(f"activate the module {module}: Tryton needs it {use}")
+        self.details.append(f"modules: {', '.join(sorted(active)) or 'none of the required ones'}")
         return DROP_MODULE in active
 
     async def check_rights(self, drops: bool) -> None:
-        """Rights on models; those on buttons and records show only when they are used."""
+        """Check rights on models. Rights on buttons and records show only when they are used."""
         if self.problems:
             return
         needed = self.rights(drops)
         access = await self.client.ask("ir.model.access", "get_access", models=sorted({model for model, _ in needed}))
         missing = [f"{operation} {model}" for model, operation in needed if not access[model][operation]]
         if missing:
-            advice = "put it in the groups Sales and Stock"
-            self.problems.append(f"the user lacks the right to {', '.join(missing)}: {advice}")
+            advice = "add it to the groups Sales and Stock"
+            self.problems.append(f"the user lacks rights ({', '.join(missing)}): {advice}")
         else:
             self.details.append("rights: sales, notes, shipments")
 
     def rights(self, drops: bool) -> list[tuple[str, str]]:
+        """Return the models and operations that the options need."""
         splitting = self.settings.mark_delivered == "line"
         return [
             ("sale.sale", "read"),
@@ -93,7 +97,7 @@ class Preflight:
         ]
 
     async def check_fields(self) -> None:
-        """That each field of order_match is there, and can be searched by."""
+        """Check that each field of order_match exists and can be searched."""
         for name in self.settings.order_match:
             try:
                 await self.client.search("sale.sale", [[name, "=", "-"]], ["number", name], 1)

@@ -1,4 +1,4 @@
-"""The sink: options, one attempt per order at a time, and the check."""
+"""The sink class: one attempt per order at a time, and the check of a route."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 from cloudsignal_tryton.actions import Actions
 from cloudsignal_tryton.client import AttemptClient, Client
 from cloudsignal_tryton.faults import ServerError, ServerErrorLimit
-from cloudsignal_tryton.options import ACTED_ON, OPTIONS, Settings
+from cloudsignal_tryton.options import DEFAULT_TYPES, Settings
 from cloudsignal_tryton.preflight import Preflight
-from gateway.sink import Check, Context, Delivery, HttpSink, OrderLocks, Skip
+from gateway.sink import Check, Context, Delivery, HttpSink, OrderLocks, Skip, options_of
 
 
 class TrytonSink(HttpSink):
-    """Keeps sales in step with their printing. What each signal does: README.md."""
+    """Keeps sales in step with their printing. README.md lists what each signal does."""
 
     name = "tryton"
     summary = "notes, tracking numbers and shipments of Tryton's sales (7.0, 8.0)"
-    signals = ACTED_ON
+    signals = DEFAULT_TYPES
     order = "lane"
-    options = OPTIONS
+    options = options_of(Settings)
     timeout = 600.0
-    # Whoever waits longer than a server or proxy in between knows what became of it.
+    # Longer than usual proxies wait, so that their answer about an unfinished request still arrives.
     read_timeout = 150.0
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
@@ -33,16 +33,18 @@ class TrytonSink(HttpSink):
         self.locks = OrderLocks()
 
     async def open(self) -> None:
-        """Misconfigured where the credentials that the transport needs are missing."""
+        """Raise Misconfigured if the credentials that the transport needs are missing."""
         self.tryton.require_credentials()
 
     async def deliver(self, delivery: Delivery) -> None:
         """Apply the signal to its order."""
-        wanted = ACTED_ON.union(self.tryton.notes)
+        wanted = DEFAULT_TYPES.union(self.tryton.notes)
         if delivery.signal.type not in wanted:
-            raise Skip(f"nothing to do in Tryton for {delivery.signal.type[:60]}: name it in notes for a note")
-        actions = Actions(self.tryton, AttemptClient(self.client, self.write_guard()), self.context.now, self.log)
-        # Two print orders may share a reference, and so a sale: reading and writing must not interleave.
+            raise Skip(f"nothing to do in Tryton for {delivery.signal.type[:60]}; the option notes can ask for a note")
+        client = AttemptClient(self.client, self.write_guard())
+        actions = Actions(self.tryton, client, self.context.now, self.log)
+        # Two print orders may share a reference, and so a sale. An attempt reads and then writes: two attempts at once
+        # would overwrite each other's tracking numbers.
         async with self.locks.of(delivery.signal.order_reference):
             try:
                 await actions.apply(delivery)
@@ -52,5 +54,5 @@ class TrytonSink(HttpSink):
         self.server_error_limit.forget(delivery.key)
 
     async def check(self) -> Check:
-        """Version, identity, rights, fields and modules. Changes nothing in Tryton."""
+        """Check version, identity, rights, fields and modules. Changes nothing in Tryton."""
         return await Preflight(self.client, self.tryton).run()

@@ -1,4 +1,4 @@
-"""What people read in Tryton: the note's plain text."""
+"""The texts that people read in Tryton: a note in plain text."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from gateway.sink import Delivery, compose_note
 
 
 def tag(delivery: Delivery) -> str:
-    """`[key]`, by which the signal's note is known again: the mark that all of its work is done."""
+    """Return `[key]`, by which the signal's note is found again: the mark that all of its work is done."""
     return f"[{delivery.key}]"
 
 
 def note(delivery: Delivery, remarks: Sequence[str] = (), line: int | None = None) -> str:
-    """One paragraph of plain text; `remarks` say what was done or left undone, `line` which one is shipped."""
+    """Return one paragraph of plain text. `remarks` add what was done or left undone; `line` is the shipped line."""
     marks = [] if line is None else [f"[line {line} shipped]"]
     return compose_note(delivery, remarks, *marks, tag(delivery))
 
 
 def noted_line(message: str) -> int | None:
-    """The line that a note says is shipped. Only what stands before the tag counts: no sender writes there."""
+    """Return the line that a note says is shipped. Only the text before the tag counts: no sender can write there."""
     match = re.search(r" \[line (\d+) shipped\] \[[0-9a-f]+\]\s*$", message)
     return int(match[1]) if match else None

@@ -61,8 +61,8 @@ async def test_shipped_puts_the_tracking_number_on_the_shipment(tryton, each_tra
         _, _, shipments, notes = await twice(case, SHIPPED, reference, line, url="https://track.example/TRK1")
         assert shipments == [("waiting", ["TRK1"], [("BOOK", 2.0)])]
         assert notes == [
-            "Cloudprinter: item shipped, item #, shipping option: postal, tracking number: TRK1, tracking page: https://track.example/TRK1."
-            " Print order 21034900000000. [line # shipped] [key]"
+            "Cloudprinter: item shipped, item #, shipping option: postal, tracking number: TRK1, "
+            "tracking page: https://track.example/TRK1. Print order 21034900000000. [line # shipped] [key]"
         ]
 
 
@@ -166,7 +166,7 @@ async def test_on_cancel_cancels_an_items_shipment_only_if_nothing_else_is_in_it
         order = tryton.sell(reference, *((code, 1) for code in codes))
         _, _, shipments, notes = await twice(case, signal_types.ITEM_CANCELED, reference, tryton.lines(order)[0])
         assert [found for found, _, _ in shipments] == [state]
-        assert ("was not cancelled: it holds other lines too" in notes[0]) == (state == "waiting")
+        assert ("was not cancelled: it contains other lines too" in notes[0]) == (state == "waiting")
 
 
 async def test_a_cancel_after_shipping_leaves_the_shipment_alone(tryton, transport):
@@ -177,7 +177,7 @@ async def test_a_cancel_after_shipping_leaves_the_shipment_alone(tryton, transpo
             await case.deliver(SHIPPED, reference, tryton.lines(order)[0])
             _, _, shipments, notes = await twice(case, signal_types.ORDER_CANCELED, reference)
             assert [state for state, _, _ in shipments] == ["done" if options else "waiting"]
-            assert "was not cancelled: it " + ("is done" if options else "has a tracking number") in notes[-1]
+            assert "was not cancelled: " + ("its state is done" if options else "it has a tracking number") in notes[-1]
 
 
 # -- stock
@@ -233,7 +233,7 @@ async def test_a_cancelled_order_is_parked_when_shipped_and_noted_otherwise(tryt
         reference = new_reference()
         order = tryton.sell(reference, ("BOOK", 1), until="")
         tryton.press("sale.sale", [order], "cancel")
-        with pytest.raises(Permanent, match=r"order .* is cancelled: look into it"):
+        with pytest.raises(Permanent, match=r"order .* is cancelled in Tryton"):
             await case.deliver(SHIPPED, reference)
         await case.deliver(signal_types.ITEM_ERROR, reference)
         assert len(tryton.notes(order)) == 1
@@ -263,7 +263,7 @@ async def test_an_item_that_is_no_line_is_parked_only_where_it_matters(tryton, t
     reference = new_reference()
     order = tryton.sell(reference, ("BOOK", 1))
     async with Case(tryton, transport, mark_delivered="line") as case:
-        with pytest.raises(Permanent, match=r"no line of order .* is the signal's item \(id\)"):
+        with pytest.raises(Permanent, match=r"no line of order .* matches the signal's item \(by id\)"):
             await case.deliver(SHIPPED, reference, item_reference="x")
     async with Case(tryton, transport) as case:
         await case.deliver(SHIPPED, reference, item_reference="x")
@@ -275,7 +275,7 @@ async def test_an_order_of_services_gets_a_note(tryton, transport):
         reference = new_reference()
         tryton.sell(reference, ("DESIGN", 1))
         _, _, _, notes = await twice(case, SHIPPED, reference)
-        assert "The order has no shipment in Tryton to put the tracking number on." in notes[0]
+        assert "The tracking number was not saved on a shipment, because the order has none in Tryton." in notes[0]
 
 
 # -- rights
@@ -297,7 +297,7 @@ async def test_the_preflight_of_a_user_that_may_all_it_needs(tryton, each_transp
 @pytest.mark.parametrize(
     ("user", "options", "told"),
     [
-        ("nobody", {}, "the user lacks the right to read sale.sale, read sale.line, read stock.move"),
+        ("nobody", {}, "the user lacks rights (read sale.sale, read sale.line, read stock.move"),
         ("gateway", {"order_match": "x_print_order"}, "sale.sale has no x_print_order"),
         ("gateway", {"force_quantity": True}, "force_quantity needs the user in the group Stock Force Assignment"),
         ("gateway", {"database": "other"}, "other"),

@@ -104,7 +104,10 @@ async def test_shipped_after_the_printer_cancelled_it_is_parked_and_told_of(canc
         delivery = replace(make_delivery(signal_types.ITEM_SHIPPED), furthest=cancellation, replayed=replayed)
         with (
             structlog.testing.capture_logs() as logged,
-            pytest.raises(Permanent, match="shipped, but the printer had cancelled it: look into order S00001"),
+            pytest.raises(
+                Permanent,
+                match=r"shipped, but the printer had cancelled it \(order S00001\); find out where the parcel is",
+            ),
         ):
             await case.sink.deliver(delivery)
         assert [line["event"] for line in logged] == ["tryton.shipped_though_canceled"]
@@ -120,7 +123,7 @@ async def test_shipped_before_it_was_cancelled_is_only_late_and_moves_no_state()
         await case.sink.deliver(late)
         [shipment] = case.tryton.shipments(order)
         assert (shipment["state"], shipment["shipping_reference"]) == ("waiting", "TRK1")
-        assert "Not marked as shipped: the printer has cancelled it since" in case.tryton.notes(order)[0]
+        assert "Not marked as shipped, because the printer has cancelled it since" in case.tryton.notes(order)[0]
 
 
 async def test_what_a_note_says_is_shipped_is_not_cancelled():
@@ -219,7 +222,7 @@ async def test_a_button_that_does_nothing_is_parked(monkeypatch):
         with pytest.raises(Permanent, match="not all of it is in stock"):
             await case.deliver(signal_types.ITEM_SHIPPED)
         case.tryton.row(OUT, 1)["state"] = "packed"
-        with pytest.raises(Permanent, match="Tryton left it packed after ship"):
+        with pytest.raises(Permanent, match="its state is still packed after ship"):
             await case.deliver(signal_types.ITEM_SHIPPED)
 
 
@@ -227,7 +230,7 @@ async def test_a_cancellation_that_did_nothing_is_parked(monkeypatch):
     async with Case(on_cancel="cancel") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
         monkeypatch.setattr(case.tryton, "press", lambda *_: None)
-        with pytest.raises(Permanent, match="did not cancel shipment 1: it is still waiting"):
+        with pytest.raises(Permanent, match="did not cancel shipment 1: its state is still waiting"):
             await case.deliver(signal_types.ORDER_CANCELED)
         assert case.tryton.notes(order) == []
 

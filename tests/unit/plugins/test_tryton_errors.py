@@ -121,7 +121,7 @@ async def test_an_error_of_the_servers_own_is_retried_for_a_day():
         with pytest.raises(RetryLater):
             await fail()
         case.now += 1
-        with pytest.raises(Permanent, match=r"answered 500: 'boom'; given up after 24 hours of it"):
+        with pytest.raises(Permanent, match=r"answered 500: 'boom'; given up after 24 hours"):
             await fail()
         with pytest.raises(RetryLater):
             await fail()
@@ -224,7 +224,7 @@ async def test_missing_credentials_are_named_before_anything_is_asked(options, w
 
 async def test_a_key_alone_does_not_do_for_7():
     async with Case("7.0", user=None, password=None) as case:
-        with pytest.raises(Misconfigured, match=r"before 8\.0, needs the options user and password"):
+        with pytest.raises(Misconfigured, match="set the options user and password"):
             await case.deliver(signal_types.ITEM_SHIPPED)
         check = await case.sink.check()
         assert not check.ok
@@ -232,7 +232,7 @@ async def test_a_key_alone_does_not_do_for_7():
 
 
 @pytest.mark.parametrize(
-    ("told", "words"), [({"id": 0, "result": "6.0.1"}, r"7\.0 or later is needed; this is 6\.0\.1"), ([], "no Tryton")]
+    ("told", "words"), [({"id": 0, "result": "6.0.1"}, r"7\.0 or later is needed; this is 6\.0\.1"), ([], "not Tryton")]
 )
 async def test_what_is_too_old_or_no_tryton_is_named(told, words):
     async with Case() as case:
@@ -260,7 +260,7 @@ async def test_endless_warnings_are_parked(monkeypatch):
         monkeypatch.setattr(case.tryton, "skipped", frozenset())
         monkeypatch.setattr(case.tryton, "warn", raise_warning)
         monkeypatch.setattr(case.fake, "serve_rpc", skipping_nothing(case.fake.serve_rpc))
-        with pytest.raises(Permanent, match="ever more warnings"):
+        with pytest.raises(Permanent, match="raises more than 20 warnings"):
             await case.deliver(signal_types.ITEM_SHIPPED)
 
 

@@ -1,17 +1,17 @@
 """The options' schema, the note's text, and the page that tells of both."""
 
 import re
-from pathlib import Path
 
 import pytest
 import voluptuous as vol
 
 from cloudsignal_tryton import TrytonSink, texts
-from cloudsignal_tryton.options import ACTED_ON, NOTABLE, Settings
+from cloudsignal_tryton.options import DEFAULT_TYPES, NOTE_TYPES, Settings
 from gateway import signal_types
 from tests.support.factory import make_delivery
+from tests.support.sink_page import option_table, read_page, section
 
-PAGE = (Path(__file__).parents[3] / "plugins" / "cloudsignal_tryton" / "README.md").read_text()
+PAGE = read_page("tryton")
 SCHEMA = vol.Schema(dict(TrytonSink.options))
 LEAST = {"url": "https://erp.example/", "database": "print", "application_key": "abc123"}
 
@@ -35,7 +35,7 @@ def test_the_least_config_gives_every_default():
         ("order_match", ["x_order", "x_order", "number"], ("x_order", "number")),
         ("unknown_order_retry_for", "7d", 7 * 86400),
         ("unknown_order_retry_for", 0, 0),
-        ("notes", list(NOTABLE), NOTABLE),
+        ("notes", list(NOTE_TYPES), NOTE_TYPES),
         ("user", " gateway ", "gateway"),
         ("database", " print-1.shop ", "print-1.shop"),
         ("force_quantity", True, True),
@@ -76,8 +76,8 @@ def test_bad_options_say_what_is_expected_and_not_what_was_found(option, value, 
 
 
 def test_by_default_a_route_gets_what_changes_something():
-    assert TrytonSink.signals == ACTED_ON
-    assert not TrytonSink.signals & set(NOTABLE)
+    assert TrytonSink.signals == DEFAULT_TYPES
+    assert not TrytonSink.signals & set(NOTE_TYPES)
     assert TrytonSink.order == "lane"
 
 
@@ -109,30 +109,13 @@ def test_what_the_sender_filled_freely_is_one_line_and_not_endless():
 # -- the page
 
 
-def rows(heading: str) -> dict[str, str]:
-    section = PAGE.partition(f"## {heading}")[2].partition("\n## ")[0]
-    cells = re.findall(r"^\| (`[^|]*) \|([^|]*)\|", section, re.MULTILINE)
-    return {first: second.strip() for first, second in cells}
+def test_the_page_has_each_option_with_its_default_and_meaning():
+    assert option_table(TrytonSink.options) in PAGE
 
 
-def test_the_page_has_each_option_with_its_default():
-    told = rows("Options")
-    assert list(told) == [f"`{key}`" for key in TrytonSink.options]
-    for key in TrytonSink.options:
-        if isinstance(key, vol.Required):
-            assert told[f"`{key}`"] == "required"
-        elif isinstance(key.default, vol.Undefined):
-            assert told[f"`{key}`"] == ""
-        else:
-            default = key.default()
-            shown = {True: "true", False: "false"}.get(default) if isinstance(default, bool) else default
-            text = f"[{', '.join(shown)}]" if isinstance(shown, list) else shown
-            assert told[f"`{key}`"] == f"`{text}`"
-
-
-def test_the_page_tells_what_each_type_does():
-    told = " ".join(rows("What each signal does"))
-    assert set(re.findall(r"`(\w+)`", told)) == {*ACTED_ON, *NOTABLE}
+def test_the_page_says_what_each_type_does():
+    rows = re.findall(r"^\| (`[^|]*) \|", section(PAGE, "What each signal does"), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == {*DEFAULT_TYPES, *NOTE_TYPES}
 
 
 def test_the_pages_note_is_one():
