@@ -46,14 +46,14 @@ def measure(case: str, rate: float, template: Path, given: argparse.Namespace) -
         if rate:
             words = ("--port", ports.public, "--core", other, "--rate", rate)
             words += ("--warm-up", WARM_UP, "--seconds", given.seconds)
-            pulse = stack.enter_context(rig.running("tests.bench.pulse", *words))
+            sender = stack.enter_context(rig.running("tests.bench.constant_rate", *words))
         time.sleep(WARM_UP)
         before, cpu, began = sum(rig.count_delivered(ports).values()), rig.cpu_seconds(server.pid), time.perf_counter()
         time.sleep(given.seconds)
         count, used = sum(rig.count_delivered(ports).values()) - before, rig.cpu_seconds(server.pid) - cpu
         took = time.perf_counter() - began
         if rate:
-            acks = json.loads(pulse.communicate(timeout=60)[0])
+            acks = json.loads(sender.communicate(timeout=60)[0])
     return {
         "rate": count / took,
         "each": used / count * 1e6 if count else None,

@@ -74,15 +74,15 @@ def measure_case(case: str, template: Path, given: argparse.Namespace) -> Turn:
         common = ("--port", ports.public, "--core", core, "--seconds", given.seconds)
         if case in (FLOOD, ALL):
             flood = ("--path", "/signals/flood", "--rate", 3 * FLOOD_LIMIT)
-            stack.enter_context(rig.running("tests.bench.pulse", *common, *flood))
-        pulse = stack.enter_context(
-            rig.running("tests.bench.pulse", *common, "--target", arrivals, "--rate", given.rate)
+            stack.enter_context(rig.running("tests.bench.constant_rate", *common, *flood))
+        sender = stack.enter_context(
+            rig.running("tests.bench.constant_rate", *common, "--target", arrivals, "--rate", given.rate)
         )
         if case == REPLAY:
             time.sleep(2.0)  # the warm-up
             replay = ("replay", "--config", "gateway.yaml", "--account", "healthy", "--route", "erp")
             stack.enter_context(rig.running("gateway", *replay, directory=directory))
-        output, _ = pulse.communicate(timeout=given.seconds + 60)
+        output, _ = sender.communicate(timeout=given.seconds + 60)
         figures: Turn = {**json.loads(output), "cpu": rig.cpu_seconds(server.pid)}
         figures["others"] = sum(n for key, n in rig.count_delivered(ports).items() if key[0] != "healthy")
     return figures

@@ -97,7 +97,7 @@ class Connection(asyncio.Protocol):
         reader = self._reader
         reader.feed(data)
         if reader.incoming:
-            self._bound(reader.incoming)
+            self._bound(reader.incoming)  # may abort; connection_lost then comes in a later iteration of the loop
         if self._final:
             self._close_unless_draining(self._final)
         elif reader.ready:
@@ -140,7 +140,10 @@ class Connection(asyncio.Protocol):
                 await self._wait_for_request()
                 continue
             exchange = self._reader.ready.popleft()
+            # Replaces a body's deadline, which must not cut the connection while the store commits.
             self._deadline.set(self._limits.idle_timeout)
+            # During the await, the sender may hang up or send more requests. Answering goes on in any case: the
+            # signal is stored, and `_write` drops its answer.
             await self._write(exchange, await self._answer(exchange))
             if exchange.closes:
                 self._final = exchange
@@ -153,7 +156,7 @@ class Connection(asyncio.Protocol):
         if self._eof_received:
             self.close()
             return
-        if self._reading_paused:
+        if self._reading_paused:  # all requests that were read ahead are answered
             self._reading_paused = False
             self._transport.resume_reading()
         self._request_ready = asyncio.get_running_loop().create_future()

@@ -75,7 +75,7 @@ class RequestReader:
         """Parse bytes and return the bytes to parse next."""
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
+        except httptools.HttpParserUpgrade as upgrade:  # raised after on_message_complete, without reading the body
             return self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
             self._refuse(self.incoming or self._begin(), describe_parser_error(error, data))
@@ -134,6 +134,7 @@ class RequestReader:
         exchange.resource = self._routes().find(request.path)
         if request.method not in exchange.resource.methods:
             self._refuse(exchange, MethodNotAllowed())
+        # llhttp has refused a length that is no number, is negative, exceeds 64 bits or is given twice.
         elif int(request.headers.get(b"content-length", 0)) > exchange.resource.max_body:
             self._refuse(exchange, TooLarge())
 

@@ -1,6 +1,6 @@
 """A sender of constant rate and the target of its deliveries: times from sending to answer, and to arrival.
 
-    python -m tests.bench.pulse --port 8080 --path /signals/healthy --target 8090 --rate 100
+    python -m tests.bench.constant_rate --port 8080 --path /signals/healthy --target 8090 --rate 100
 
 Both are one process, so one clock gives both times. A signal's time counts from its planned moment, so a gateway that
 delays one answer does not delay the next measurement.
@@ -25,16 +25,16 @@ from tests.bench.target import Target
 from tests.support import payloads
 
 WAIT = 10.0
-"""Seconds that answers and arrivals may come after the last signal was sent."""
+"""Seconds. Answers and arrivals count if they come within this time after the last signal. More would be a loss."""
 ORDER_LENGTH = 12
 
 
-class Pulse(Load):
+class ConstantRate(Load):
     """Sent signals with their answers and arrivals. Times are in seconds of `perf_counter`."""
 
     def __init__(self, path: str, key: str) -> None:
         super().__init__(path, key)
-        self.idle: list[Beat] = []
+        self.idle: list[PlannedConnection] = []
         self.due: dict[int, float] = {}
         self.answers: dict[int, float] = {}
         self.arrivals: dict[int, float] = {}
@@ -42,7 +42,7 @@ class Pulse(Load):
     def arrived(self, body: bytes) -> None:
         """Note a delivery's arrival. Its order tells the signal: each order has only one here."""
         order = orjson.loads(body)["order"]
-        if len(order) == ORDER_LENGTH:  # else it is one of those that the store was filled with
+        if len(order) == ORDER_LENGTH:  # other orders belong to the signals that filled the store
             self.arrivals.setdefault(int(order[:8]), time.perf_counter())
 
     def next_request(self) -> bytes:
@@ -50,17 +50,17 @@ class Pulse(Load):
         return self.make_request(number, 0)
 
 
-class Beat(Connection):
-    """Sends when told to, not when answered."""
+class PlannedConnection(Connection):
+    """A connection that sends at planned times, not when it is answered."""
 
-    load: Pulse
+    load: ConstantRate
     number = 0
 
     def send(self) -> None:
-        """Idle: connected, or answered."""
+        """Become idle, once connected and after each answer."""
         self.load.idle.append(self)
 
-    def beat(self, due: float) -> None:
+    def send_now(self, due: float) -> None:
         self.number = self.load.sent
         self.load.due[self.number] = due
         self.started = due
@@ -76,40 +76,40 @@ class Beat(Connection):
 async def run(port: int, path: str, rate: float, warm_up: float, seconds: float, target: int | None) -> dict[str, Any]:
     """Figures of the signals after the warm-up; milliseconds."""
     loop = asyncio.get_running_loop()
-    pulse = Pulse(path, payloads.KEY)
+    sender = ConstantRate(path, payloads.KEY)
     if target:
-        await loop.create_server(lambda: Target(pulse.arrived), "127.0.0.1", target)
+        await loop.create_server(lambda: Target(sender.arrived), "127.0.0.1", target)
     began = time.perf_counter()
     count, first = round(rate * (warm_up + seconds)), round(rate * warm_up)
     for number in range(count):
         due = began + number / rate
         await asyncio.sleep(max(0.0, due - time.perf_counter()))
-        if not pulse.idle:
-            await loop.create_connection(lambda: Beat(pulse), "127.0.0.1", port)
-        pulse.idle.pop().beat(due)
+        if not sender.idle:
+            await loop.create_connection(lambda: PlannedConnection(sender), "127.0.0.1", port)
+        sender.idle.pop().send_now(due)
         if number == first:
-            pulse.codes.clear()
-    await wait_for_the_rest(pulse, count, target is not None)
-    return figures(pulse, range(first, count))
+            sender.codes.clear()
+    await wait_for_the_rest(sender, count, target is not None)
+    return figures(sender, range(first, count))
 
 
-async def wait_for_the_rest(pulse: Pulse, count: int, arrive: bool) -> None:
+async def wait_for_the_rest(sender: ConstantRate, count: int, arrive: bool) -> None:
     deadline = time.perf_counter() + WAIT
-    waited_for = pulse.arrivals if arrive else pulse.answers
+    waited_for = sender.arrivals if arrive else sender.answers
     while len(waited_for) < count and time.perf_counter() < deadline:
         await asyncio.sleep(0.05)
 
 
-def figures(pulse: Pulse, numbers: range) -> dict[str, Any]:
-    acks = sorted((pulse.answers[n] - pulse.due[n]) * 1000 for n in numbers if n in pulse.answers)
-    delays = sorted((pulse.arrivals[n] - pulse.due[n]) * 1000 for n in numbers if n in pulse.arrivals)
+def figures(sender: ConstantRate, numbers: range) -> dict[str, Any]:
+    acks = sorted((sender.answers[n] - sender.due[n]) * 1000 for n in numbers if n in sender.answers)
+    delays = sorted((sender.arrivals[n] - sender.due[n]) * 1000 for n in numbers if n in sender.arrivals)
     return {
         "ack p50": percentile(acks, 0.5),
         "ack p99": percentile(acks, 0.99),
         "delay p50": percentile(delays, 0.5),
         "delay p99": percentile(delays, 0.99),
         "missing": len(numbers) - len(delays),
-        "codes": dict(Counter(pulse.codes)),
+        "codes": dict(Counter(sender.codes)),
     }
 
 
