@@ -29,7 +29,9 @@ config_option = click.option(
     help="The main configuration file.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
-limit_option = click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Rows at most.")
+limit_option = click.option(
+    "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number of rows."
+)
 
 
 def time(text: str) -> float:

@@ -16,7 +16,13 @@ from gateway.operate.reload import find_process, request_reload
 @click.command()
 @config_option
 @click.option("--pid", type=click.IntRange(1), help="The gateway's process id; needed if the store is PostgreSQL.")
-@click.option("--wait", type=click.FloatRange(0), default=60.0, show_default=True, help="Seconds to wait for it.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    default=60.0,
+    show_default=True,
+    help="Seconds to wait for the gateway's answer.",
+)
 def reload(config_path: Path, pid: int | None, wait: float) -> None:
     """Have the running gateway load a changed configuration: all of it, or nothing if it has an error."""
     config = load_config(config_path)

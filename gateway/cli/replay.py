@@ -30,7 +30,7 @@ from gateway.store import Store
 def replay(
     signal_ids: tuple[int, ...], config_path: Path, only_dead: bool, dry_run: bool, as_json: bool, **filters: Any
 ) -> None:
-    """Deliver again deliveries that have ended: by signal id, or by filters.
+    """Repeat deliveries that have ended: by signal id, or by filters.
 
     Pending deliveries are left alone. A running gateway starts within seconds. Live signals go first: replays get at
     most a quarter of a route. Ctrl-C ends the replay between two pages and prints how to continue.

@@ -17,9 +17,9 @@ KNOWN = {"bookshop": ["export", "alerts"], "posters": ["mail"], "mugs": []}
         (None, "mail", ""),
         ("mugs", None, ""),
         ("bokshop", None, "there is no account 'bokshop'; did you mean 'bookshop'?"),
-        ("zzz", "export", "there is no account 'zzz'; known are bookshop, posters, mugs"),
+        ("zzz", "export", "there is no account 'zzz'; known: bookshop, posters, mugs"),
         (None, "exprt", "there is no route 'exprt'; did you mean 'export'?"),
-        ("bookshop", "mail", "the account bookshop has no route 'mail'; known are export, alerts"),
+        ("bookshop", "mail", "the account bookshop has no route 'mail'; known: export, alerts"),
         ("mugs", "mail", "the account mugs has no route 'mail'"),
     ],
 )

@@ -53,7 +53,7 @@ async def test_the_answer_is_the_next_one_of_that_process(sent: list[tuple[int, 
 
 
 async def test_a_refused_configuration_is_told_with_its_problems() -> None:
-    with pytest.raises(GatewayError, match="goes on with its last configuration:\ntenants/acme.yaml:9"):
+    with pytest.raises(GatewayError, match=r"goes on with its last configuration:\ntenants/acme\.yaml:9"):
         await request(FakeStore(answer(2, PROCESS, "tenants/acme.yaml:9: accounts: required")))
 
 
