@@ -1,4 +1,4 @@
-"""The conformance kit for plugin authors: holds a sink to the contract, by pytest. See plugins/README.md."""
+"""The conformance kit: tests that hold a plugin author's sink to the contract, by pytest. See plugins/README.md."""
 
 from gateway.testing.contract import SinkContract
 from gateway.testing.http import HttpSinkContract

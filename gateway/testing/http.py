@@ -1,4 +1,4 @@
-"""The contract of a sink that speaks HTTP: the sink's, and what HTTP's own troubles add."""
+"""The contract of a sink that speaks HTTP: that of all sinks, and tests of HTTP's own failures."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ from typing import ClassVar
 
 from gateway.model import Kind
 from gateway.testing import samples
-from gateway.testing.base import again, tell
-from gateway.testing.contract import ASKED, SinkContract, asked, expect_hidden
-from gateway.testing.stub import Answer, Fault, Plan, Request, Stub
+from gateway.testing.base import as_text, next_attempt
+from gateway.testing.contract import REQUESTED_WAIT, SinkContract, expect_hidden, run_check
+from gateway.testing.stub import Answer, Fault, Request, ScriptedAnswer, Stub
 from gateway.testing.target import HttpTarget
 from gateway.testing.verdict import expect
 
 
 class HttpSinkContract(SinkContract):
-    """As SinkContract, with a target that is an HttpTarget."""
+    """The tests of a sink whose target is an HttpTarget."""
 
-    passing: ClassVar[tuple[int, ...]] = (429, 500, 502, 503, 504)
-    """Statuses that the target answers while it is not well, and that pass by themselves."""
+    transient_statuses: ClassVar[tuple[int, ...]] = (429, 500, 502, 503, 504)
+    """Statuses of temporary failures of the target: the sink must retry after them."""
 
     def make_target(self, folder: Path) -> HttpTarget:
         raise NotImplementedError
 
-    def test_statuses_that_pass_are_tried_again(self) -> None:
+    def test_transient_statuses_are_retried(self) -> None:
         async def body() -> None:
-            for status in self.passing:
+            for status in self.transient_statuses:
                 await self.after_trouble(failing(Answer(status)), f"answering {status}")
 
         self.run(body)
 
-    def test_a_connection_that_breaks_is_tried_again(self) -> None:
+    def test_a_broken_connection_is_retried(self) -> None:
         async def body() -> None:
             for fault in (Fault.CLOSE, Fault.HALF):
                 await self.after_trouble(failing(fault), "breaking connections")
@@ -42,22 +42,25 @@ class HttpSinkContract(SinkContract):
     def test_a_wait_may_be_given_as_a_date(self) -> None:
         async def body() -> None:
             async with self.rig() as rig:
-                asked_for = email.utils.formatdate(samples.NOW + ASKED, usegmt=True)
+                asked_for = email.utils.formatdate(samples.NOW + REQUESTED_WAIT, usegmt=True)
                 await failing(Answer(429, b"", {"Retry-After": asked_for}))(rig.target)
                 (outcome,) = await rig.deliver(self.deliveries()[0])
-                kept = outcome.kind is Kind.RETRY and (outcome.after or 0) >= ASKED
-                expect(kept, f"Retry-After was the date {ASKED} s on, and the sink says: {tell(outcome)}")
+                kept = outcome.kind is Kind.RETRY and (outcome.after or 0) >= REQUESTED_WAIT
+                expect(
+                    kept,
+                    f"Retry-After was the date in {REQUESTED_WAIT} s, but the outcome is {as_text(outcome)}",
+                )
 
         self.run(body)
 
-    def test_a_wait_that_makes_no_sense_is_no_trouble(self) -> None:
+    def test_an_invalid_wait_is_ignored(self) -> None:
         async def body() -> None:
             for text in ("soon", "-1", "", "1e400", "Tue, 99 Nov 2026 08:00:30 GMT"):
                 await self.after_trouble(failing(Answer(503, b"", {"Retry-After": text})), f"asking for {text!r}")
 
         self.run(body)
 
-    def test_a_redirect_takes_nothing_elsewhere(self) -> None:
+    def test_a_redirect_is_not_followed(self) -> None:
         async def body() -> None:
             elsewhere = Stub()
             elsewhere.start()
@@ -66,43 +69,46 @@ class HttpSinkContract(SinkContract):
                     async with self.rig() as rig:
                         await failing(Answer(status, b"", {"Location": elsewhere.url}))(rig.target)
                         (outcome,) = await rig.deliver(self.deliveries()[0])
-                        expect(outcome.kind is not Kind.DELIVERED, f"an answer of {status} is no delivery")
-                expect(not elsewhere.requests, "a redirect must not be followed: it would take the secrets elsewhere")
+                        expect(outcome.kind is not Kind.DELIVERED, f"an answer of {status} is not a delivery")
+                expect(
+                    not elsewhere.requests,
+                    "a redirect must not be followed: it would send the secrets to another server",
+                )
             finally:
                 await elsewhere.stop()
 
         self.run(body)
 
-    def test_a_page_that_is_not_the_targets_is_no_delivery_gone_wrong(self) -> None:
-        """A captive portal's page, a proxy's: no exception that nobody expects."""
+    def test_a_foreign_error_page_is_not_a_delivery(self) -> None:
+        """The page of a captive portal or a proxy is neither a delivery nor an unexpected exception."""
 
         async def body() -> None:
             for status in (400, 404, 500, 503):
                 async with self.rig() as rig:
                     await failing(Answer(status, "<html>Sorry</html>"))(rig.target)
                     (outcome,) = await rig.deliver(self.deliveries()[0])
-                    expect(outcome.kind is not Kind.DELIVERED, f"a page with {status} is no delivery")
+                    expect(outcome.kind is not Kind.DELIVERED, f"a page with {status} is not a delivery")
                     if outcome.kind is Kind.RETRY:
                         await rig.target.healthy()
                         await rig.wait(outcome.after or 0.0)
-                        await self.expect_delivered(rig, again(self.deliveries()[0]))
+                        await self.expect_delivered(rig, next_attempt(self.deliveries()[0]))
 
         self.run(body)
 
-    def test_a_target_that_tells_all_it_was_sent_tells_no_secret(self) -> None:
+    def test_a_target_that_echoes_the_request_reveals_no_secret(self) -> None:
         async def body() -> None:
             for status in (400, 401, 403, 404, 422, 500, 503):
                 async with self.rig() as rig:
                     await failing(echo(status))(rig.target)
                     await rig.deliver(self.deliveries()[0])
-                    await asked(rig)
+                    await run_check(rig)
                     expect_hidden(rig)
 
         self.run(body)
 
 
-def failing(plan: Plan) -> Callable[[object], Awaitable[None]]:
-    """What turns an HttpTarget to that answer or fault."""
+def failing(plan: ScriptedAnswer) -> Callable[[object], Awaitable[None]]:
+    """Return a function that makes an HttpTarget give that answer or fault to each request."""
 
     async def turn(target: object) -> None:
         assert isinstance(target, HttpTarget)
@@ -111,8 +117,8 @@ def failing(plan: Plan) -> Callable[[object], Awaitable[None]]:
     return turn
 
 
-def echo(status: int) -> Plan:
-    """Answers with all that it was sent, as JSON and as a careless page."""
+def echo(status: int) -> ScriptedAnswer:
+    """Return an answer that repeats the whole request, as JSON."""
 
     async def answer(request: Request) -> Answer:
         headers = "\n".join(f"{name}: {value}" for name, value in request.headers.get_all())

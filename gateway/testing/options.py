@@ -1,4 +1,4 @@
-"""The part of the contract that needs no target to be turned: the class, and its options."""
+"""The part of the contract that needs no target: the class and its options."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import voluptuous as vol
 from gateway.model import EVERY, SecretValue
 from gateway.signal_types import STAGES
 from gateway.sink.registry import check_sink_class
-from gateway.testing.base import Base
+from gateway.testing.base import ContractBase
 from gateway.testing.verdict import expect
 
-MARK = "wr0ng"
-WRONG: tuple[Any, ...] = (
-    {f"{MARK} key": [f"{MARK} value"]},
-    [f"{MARK} value", {}],
-    f"{MARK}\nvalue",
-    f"{MARK}-value",
+WRONG_MARK = "wr0ng"
+WRONG_VALUES: tuple[Any, ...] = (
+    {f"{WRONG_MARK} key": [f"{WRONG_MARK} value"]},
+    [f"{WRONG_MARK} value", {}],
+    f"{WRONG_MARK}\nvalue",
+    f"{WRONG_MARK}-value",
     "",
     -1.5,
     True,
     None,
 )
-"""What no option should take all of."""
+"""Values of which each option must refuse at least one."""
 
 SECRET_NAME = re.compile(r"(^|_)(token|password|passwd|secrets?|api_?key|private_key|webhook_url)$")
 
 
-class OptionsContract(Base):
+class OptionsContract(ContractBase):
     """Tests of the class and of its options' schema."""
 
     def test_the_class_is_a_sink(self) -> None:
@@ -38,7 +38,7 @@ class OptionsContract(Base):
         check_sink_class(sink.name, sink)
         expect("\n" not in sink.summary and len(sink.summary) <= 100, "summary must be one line")
         expect(sink.order in ("lane", "none"), "order must be lane or none")
-        expect(0 < sink.timeout <= 3600, "timeout must be some seconds, an hour at most")
+        expect(0 < sink.timeout <= 3600, "timeout must be above 0 s and at most an hour")
         expect(sink.concurrency >= 1 and sink.batch >= 1, "concurrency and batch must be 1 or more")
         unknown = set(sink.signals) - set(STAGES) - {EVERY}
         expect(bool(sink.signals) and not unknown, f"signals must name known types, or every one ('*'): {unknown}")
@@ -46,7 +46,7 @@ class OptionsContract(Base):
     def test_good_options_are_taken(self) -> None:
         async def body() -> None:
             async with self.rig():
-                pass  # the rig holds them against the schema
+                pass  # the rig validates them by the schema
 
         self.run(body)
 
@@ -65,7 +65,7 @@ class OptionsContract(Base):
         async def body() -> None:
             async with self.rig() as rig:
                 given = dict(rig.target.options())
-            errors = refused(self.sink.options, {**given, "surely_unknown": MARK})
+            errors = refused(self.sink.options, {**given, "surely_unknown": WRONG_MARK})
             expect(any("surely_unknown" in map(str, error.path) for error in errors), "an unknown option must be named")
 
         self.run(body)
@@ -75,17 +75,17 @@ class OptionsContract(Base):
             async with self.rig() as rig:
                 given = dict(rig.target.options())
             for name in names(self.sink.options):
-                told = [refused(self.sink.options, {**given, name: value}) for value in WRONG]
-                expect(any(told), f"{name} takes anything: it must refuse what the sink can't use")
+                told = [refused(self.sink.options, {**given, name: value}) for value in WRONG_VALUES]
+                expect(any(told), f"{name} takes any value: it must refuse values that the sink can't use")
                 for error in (each for errors in told for each in errors):
-                    expect(MARK not in error.msg, f"the error of {name} holds the value found: {error.msg}")
+                    expect(WRONG_MARK not in error.msg, f"the error of {name} contains the value found: {error.msg}")
                     expect(
                         bool(error.path) and str(error.path[0]) == name, f"the error of {name} must name it: {error}"
                     )
 
         self.run(body)
 
-    def test_what_is_named_as_a_secret_is_one(self) -> None:
+    def test_options_named_like_secrets_are_secrets(self) -> None:
         async def body() -> None:
             async with self.rig() as rig:
                 for name, value in rig.options.items():
@@ -97,7 +97,7 @@ class OptionsContract(Base):
 
 
 def names(schema: Any) -> Iterator[str]:
-    """The options that a schema names."""
+    """Yield the names of a schema's options."""
     for key in schema:
         name = key.schema if isinstance(key, vol.Marker) else key
         if isinstance(name, str):
@@ -111,13 +111,13 @@ def required(schema: Any) -> Iterator[str]:
 
 
 def refused(schema: Any, options: Any) -> list[vol.Invalid]:
-    """The errors that options meet, none where they pass. A validator must raise no others than vol.Invalid."""
+    """Return the errors of options, none if they are valid. Validators may raise only vol.Invalid."""
     try:
         vol.Schema(dict(schema))(options)
     except vol.MultipleInvalid as error:
         return list(flatten(error))
     except Exception as error:
-        expect(False, f"a validator raised {type(error).__name__}, where it must raise vol.Invalid: {error}")
+        expect(False, f"a validator raised {type(error).__name__} instead of vol.Invalid: {error}")
     return []
 
 

@@ -1,4 +1,4 @@
-"""The gateway's part in a test of a sink: options validated, attempts judged, state kept, all that is shown heard."""
+"""Plays the gateway in a test of a sink: validates options, makes attempts, keeps state and captures all output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gateway.dispatch.calls import CANCEL_WITHIN, batch_outcomes, open_sink, out
 from gateway.model import Delivery, Kind, Outcome, Route
 from gateway.sink import Context, Sink, State
 from gateway.testing import samples
-from gateway.testing.steps import Cancelling, HurriedLoop
+from gateway.testing.event_loop import CancelAtAwait, FastForwardLoop
 from gateway.testing.target import Target
 from gateway.testing.verdict import expect
 
@@ -30,9 +30,9 @@ ACCOUNT, TENANT, ROUTE = "bookshop", "acme", "route"
 
 
 class Rig:
-    """A route with its sink and its target, which `async with` starts and ends.
+    """A route with its sink and its target, started and stopped by `async with`.
 
-    `now` is the sink's clock; it stands still but for `wait`. `kept` is the state that a restart finds.
+    `now` is the sink's clock; only `wait` advances it. `kept` is the committed state, which a restart finds.
     """
 
     def __init__(self, make_target: Callable[[Path], Target], make_sink: MakeSink, schema: Mapping[Any, Any]) -> None:
@@ -66,13 +66,13 @@ class Rig:
     # -- attempts
 
     async def deliver(self, *deliveries: Delivery) -> Sequence[Outcome]:
-        """One attempt, as the gateway makes it; what the sink set in its state is kept with the outcome."""
+        """Make an attempt and commit the sink's state with its outcome, as the gateway does."""
         outcomes = await self.attempt(deliveries)
         self.commit()
         return outcomes
 
     async def attempt(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
-        """One attempt, of which nothing is kept yet."""
+        """Make an attempt and commit nothing."""
         try:
             sink = await self.opened()
             if type(sink).batch == 1:
@@ -90,8 +90,8 @@ class Rig:
         return outcome_of(error)
 
     async def interrupt(self, delivery: Delivery, at: int, late: bool) -> bool:
-        """Cancel an attempt at its `at`-th await; False where it has no such await, and so has ended."""
-        steps = Cancelling(self.attempt([delivery]), at, late)
+        """Cancel an attempt at its `at`-th await. Return False if it ended before."""
+        steps = CancelAtAwait(self.attempt([delivery]), at, late)
 
         async def run() -> Sequence[Outcome]:
             return await steps
@@ -102,16 +102,16 @@ class Rig:
         return steps.reached
 
     async def run_out(self, delivery: Delivery) -> Outcome | None:
-        """An attempt at a target that hangs, with its time passing at once; None where it had to be cancelled."""
+        """Make an attempt at a hanging target, and skip its time limit. Return None if it had to be cancelled."""
         loop = asyncio.get_running_loop()
-        assert isinstance(loop, HurriedLoop)
+        assert isinstance(loop, FastForwardLoop)
         task = asyncio.create_task(self.attempt([delivery]))
-        reached = asyncio.create_task(self.target.reached())
+        reached = asyncio.create_task(self.target.wait_until_called())
         await asyncio.wait({task, reached}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
         reached.cancel()
-        loop.hurried = True
+        loop.fast_forward = True
         await asyncio.wait({task}, timeout=self.sink.timeout if self.sink else 30.0)
-        loop.hurried = False
+        loop.fast_forward = False
         if task.done():
             return task.result()[0]
         task.cancel()
@@ -121,7 +121,7 @@ class Rig:
     # -- the sink's life
 
     async def opened(self) -> Sink:
-        """The route's sink, made and opened where there is none."""
+        """Return the route's sink, which is made and opened at first use."""
         if self.sink is None:
             self.sink = await open_sink(self.make(), self.route)
         return self.sink
@@ -134,12 +134,12 @@ class Rig:
         return self._make_sink(self.options, context)
 
     def commit(self) -> None:
-        """Keep what the sink has set in its state."""
+        """Commit the changes of the sink's state."""
         if self.sink is not None:
             self.kept |= self.sink.state.take_changes()
 
     async def restart(self) -> None:
-        """Go on with a new instance; what was not kept is forgotten, as in a crash."""
+        """Continue with a new instance. Uncommitted state is lost, as in a crash."""
         await self.close()
 
     async def wait(self, seconds: float) -> None:
@@ -151,15 +151,15 @@ class Rig:
             await asyncio.wait_for(sink.close(), CANCEL_WITHIN)
 
     def shown(self) -> str:
-        """All that was logged or printed, and every error with its causes."""
+        """Return everything that was logged or printed, and all errors with their causes."""
         errors = ["".join(traceback.format_exception(error)) for error in self.errors]
         return "\n".join([self.heard.getvalue(), *errors, repr(self.sink), str(self.sink), repr(self.options)])
 
 
 async def end(task: asyncio.Task[Any]) -> None:
-    """Wait for a task that is, or will be, cancelled: as long as the gateway would."""
+    """Wait for a cancelled task, as long as the gateway would."""
     done, _ = await asyncio.wait({task}, timeout=CANCEL_WITHIN)
-    expect(bool(done), f"a cancelled attempt must end within {CANCEL_WITHIN:g} s, and this one does not")
+    expect(bool(done), f"a cancelled attempt must end within {CANCEL_WITHIN:g} s, but this one does not")
     if not task.cancelled():
         task.result()
 
@@ -170,7 +170,7 @@ def show(logger: Any, name: str, event: Mapping[str, Any]) -> str:
 
 @contextlib.contextmanager
 def listening(stream: io.StringIO) -> Any:
-    """Write to `stream` what is logged by the stdlib's logging, at any level, or printed."""
+    """Write all output to `stream`: printed text, and log records of the stdlib at any level."""
     handler, root = logging.StreamHandler(stream), logging.getLogger()
     level = root.level
     root.addHandler(handler)

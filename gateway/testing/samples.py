@@ -11,7 +11,7 @@ from gateway.model import Delivery, Signal
 from gateway.signal_types import ITEM_SHIPPED, signal_type
 
 AT = datetime(2026, 11, 20, 10, 11, 12, tzinfo=UTC)
-"""When each signal happens; it is received a minute later."""
+"""The time of each signal. It is received a minute later."""
 NOW = AT.timestamp() + 60
 
 
@@ -31,11 +31,11 @@ def make_payload(type: str = ITEM_SHIPPED, **fields: Any) -> dict[str, Any]:
 
 
 def make_signal(type: str = ITEM_SHIPPED, *, account: str = "bookshop", id: int = 1, **fields: Any) -> Signal:
-    """A signal; `fields` are the payload's. Raises InvalidSignal where the gateway would refuse it."""
+    """Return a signal with these payload fields. Raises InvalidSignal if the gateway would refuse it."""
     received = datetime.fromtimestamp(NOW, UTC)
     return replace(protocol.parse(account, make_payload(type, **fields), received), id=id)
 
 
 def make_delivery(type: str = ITEM_SHIPPED, *, route: str = "route", attempt: int = 1, **fields: Any) -> Delivery:
-    """A delivery of a signal of that type; `fields` are the payload's."""
+    """Return a delivery of a signal with that type and these payload fields."""
     return Delivery(make_signal(type, **fields), route, attempt, created_at=NOW)

@@ -1,4 +1,4 @@
-"""A scripted HTTP server: answers as a subclass says, after the faults that a test has lined up."""
+"""A scripted HTTP server: gives the faults that a test has queued, then a subclass's answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tornado.netutil import bind_sockets
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request as it came. `headers` are case-insensitive."""
+    """A request as received. `headers` are case-insensitive."""
 
     method: str
     path: str
@@ -33,7 +33,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What to answer: `body` is sent as it is when it is bytes or text, else as JSON."""
+    """An answer. A `body` of bytes or text is sent unchanged, any other as JSON."""
 
     status: int = 200
     body: Any = b""
@@ -41,8 +41,11 @@ class Answer:
 
 
 class Fault:
-    """Takes the place of an answer. CLOSE cuts the connection before, HALF in the middle of one; HANG never ends, and
-    neither does DRIP, of which a byte comes every second."""
+    """Replaces an answer.
+
+    CLOSE closes the connection before the answer, HALF in the middle of it. HANG never answers. DRIP sends a byte each
+    second without end.
+    """
 
     CLOSE = "close"
     HALF = "half"
@@ -50,29 +53,31 @@ class Fault:
     DRIP = "drip"
 
 
-Plan = Answer | str | Callable[[Request], Awaitable[Answer]]
-"""What takes the place of an answer; text is one of Fault's."""
+ScriptedAnswer = Answer | str | Callable[[Request], Awaitable[Answer]]
+"""A planned answer: an Answer, a Fault, or a coroutine function that is given the request."""
 
 
 class Stub:
-    """`faults` are used up one a request before `answer` is asked; each is an Answer, a Fault or a callable that is
-    given the request. `always` is one that is never used up. `requests` holds all that came. `url` is there once
-    started."""
+    """A server on 127.0.0.1. Each request takes the next of `faults`; `answer` is asked when none is left.
+
+    `always` replaces the answers of `answer` until it is None again. `requests` has all requests received. `url` is set
+    by `start`.
+    """
 
     def __init__(self) -> None:
-        self.faults: deque[Plan] = deque()
-        self.always: Plan | None = None
+        self.faults: deque[ScriptedAnswer] = deque()
+        self.always: ScriptedAnswer | None = None
         self.requests: list[Request] = []
         self.url = ""
         self._server: HTTPServer | None = None
         self._released = asyncio.Event()
 
     def answer(self, request: Request) -> Answer:
-        """The answer where no fault is lined up."""
+        """Return the answer to a request, if no fault is queued."""
         return Answer()
 
     def start(self, port: int = 0, ssl_options: Any = None) -> str:
-        """Listen on 127.0.0.1 in the running event loop; the base URL."""
+        """Listen on 127.0.0.1 in the running event loop, and return the base URL."""
         stub = self
 
         class Handler(web.RequestHandler):
@@ -89,7 +94,7 @@ class Stub:
         return self.url
 
     async def stop(self) -> None:
-        """Stop listening, let hanging requests go and close every connection."""
+        """Stop listening, end hanging requests and close all connections."""
         self.release()
         if self._server is not None:
             self._server.stop()
@@ -97,7 +102,7 @@ class Stub:
             self._server = None
 
     def release(self) -> None:
-        """Let go of the requests that hang now."""
+        """End the requests that hang now."""
         self._released.set()
         self._released = asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Doubles of what sinks deliver to: what the kit turns, and looks at."""
+"""Doubles of sinks' targets. The kit puts them into a state and looks at the effects of deliveries."""
 
 from __future__ import annotations
 
@@ -12,80 +12,83 @@ from gateway.testing.stub import Answer, Fault, Request, Stub
 
 
 class DoesNotApply(Exception):
-    """This target has no such state, or no such trouble; the test is skipped, with the reason given."""
+    """The target has no such state. The test is skipped with the reason given."""
 
 
 class Target(ABC):
     """A double of a sink's target. The kit makes one for each test, in a running event loop, and starts it.
 
-    Each method that turns it holds until the next; what a target can't do raises DoesNotApply, with the reason.
+    A method such as `busy` puts it into a state, until the next such method is called. A state that the target can't
+    have raises DoesNotApply with the reason.
     """
 
     @abstractmethod
     def options(self) -> Mapping[str, Any]:
-        """Options of a route to this target, as a config has them. Asked once it is started."""
+        """Return the options of a route to this target, as in a config. Called after `start`."""
 
     @abstractmethod
-    def seen(self) -> Sequence[Any]:
-        """What the target holds now, an entry each effect, in an order that does not hang on chance.
+    def effects(self) -> Sequence[Any]:
+        """Return the effects of all deliveries, such as rows or messages, in an order that does not vary.
 
-        It is compared between runs, so it must hold neither ports nor the time of day.
+        The kit compares them between runs, so they must contain neither ports nor times of day.
         """
 
     async def start(self) -> None:  # noqa: B027
-        """Get ready."""
+        """Start the target."""
 
     async def stop(self) -> None:  # noqa: B027
-        """Let go of everything."""
+        """Stop the target and release its resources."""
 
     @abstractmethod
     async def healthy(self) -> None:
-        """Take deliveries, as at first, and still hold what was taken."""
+        """Take deliveries, as at the start. Earlier effects remain."""
 
     async def busy(self, after: int | None = None) -> None:
-        """Refuse for now; where `after` is given, ask for that many seconds' wait."""
-        not_here("it is never busy")
+        """Refuse for now. If `after` is given, ask for a wait of that many seconds."""
+        does_not_apply("it is never busy")
 
     async def down(self) -> None:
-        """Be out of reach."""
-        not_here("it is always there")
+        """Be unreachable."""
+        does_not_apply("it is always there")
 
     async def hanging(self) -> None:
-        """Take what comes, and never answer."""
-        not_here("it always answers")
+        """Take requests, but never answer."""
+        does_not_apply("it always answers")
 
-    async def reached(self) -> None:  # noqa: B027
-        """Return once an attempt waits for an answer that a hanging target does not give."""
+    async def wait_until_called(self) -> None:  # noqa: B027
+        """Return when an attempt waits for an answer of the hanging target."""
 
-    async def rejecting(self) -> None:
-        """Refuse each delivery for good, as one that makes no sense to it."""
-        not_here("it takes every delivery")
+    async def rejecting_deliveries(self) -> None:
+        """Refuse each delivery for good, as invalid."""
+        does_not_apply("it takes every delivery")
 
-    async def refusing(self) -> None:
-        """Refuse the route's credentials, or its right to deliver."""
-        not_here("it asks for no credentials")
+    async def refusing_credentials(self) -> None:
+        """Refuse the route's credentials or its rights."""
+        does_not_apply("it asks for no credentials")
 
     async def settle(self) -> None:
-        """Return once what was begun before an attempt was cancelled has ended."""
+        """Return when work that a cancelled attempt had begun has ended."""
         for _ in range(50):
             await asyncio.sleep(0)
 
 
-def not_here(reason: str) -> NoReturn:
+def does_not_apply(reason: str) -> NoReturn:
     raise DoesNotApply(reason)
 
 
 class HttpTarget(Target):
-    """A target on 127.0.0.1 that speaks HTTP. A subclass says in `answer` what it makes of a request, and in `seen`
-    what it holds; or it is given a `server` that does. The answers named here may be others in a subclass."""
+    """A target on 127.0.0.1 that speaks HTTP.
 
-    overloaded: ClassVar[Answer] = Answer(503)
-    pausing: ClassVar[Answer] = Answer(429)
-    rejects: ClassVar[Answer] = Answer(422)
-    refuses: ClassVar[Answer] = Answer(401)
+    A subclass implements `answer` and `effects`, or is given a `server` that answers. It may replace the answers below.
+    """
+
+    busy_answer: ClassVar[Answer] = Answer(503)
+    wait_answer: ClassVar[Answer] = Answer(429)
+    rejection: ClassVar[Answer] = Answer(422)
+    refusal: ClassVar[Answer] = Answer(401)
 
     def __init__(self, server: Stub | None = None) -> None:
-        self.server = server or Front(self)
+        self.server = server or TargetServer(self)
         self._is_down = False
         self._before = 0
 
@@ -94,11 +97,11 @@ class HttpTarget(Target):
         return self.server.url
 
     def answer(self, request: Request) -> Answer:
-        """The answer while healthy."""
+        """Return the answer to a request while healthy."""
         return Answer()
 
     def failing(self, status: int, headers: Mapping[str, str] | None = None, body: Any = b"") -> None:
-        """Answer each request so, until told otherwise."""
+        """Give this answer to all requests, until the next state."""
         self.server.always = Answer(status, body, headers or {})
 
     async def start(self) -> None:
@@ -115,9 +118,9 @@ class HttpTarget(Target):
             self._is_down = False
 
     async def busy(self, after: int | None = None) -> None:
-        self.server.always = self.overloaded
+        self.server.always = self.busy_answer
         if after is not None:
-            self.server.always = replace(self.pausing, headers={"Retry-After": str(after)})
+            self.server.always = replace(self.wait_answer, headers={"Retry-After": str(after)})
 
     async def down(self) -> None:
         await self.server.stop()
@@ -127,19 +130,19 @@ class HttpTarget(Target):
         self.server.always = Fault.HANG
         self._before = len(self.server.requests)
 
-    async def reached(self) -> None:
+    async def wait_until_called(self) -> None:
         while len(self.server.requests) == self._before:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
-    async def rejecting(self) -> None:
-        self.server.always = self.rejects
+    async def rejecting_deliveries(self) -> None:
+        self.server.always = self.rejection
 
-    async def refusing(self) -> None:
-        self.server.always = self.refuses
+    async def refusing_credentials(self) -> None:
+        self.server.always = self.refusal
 
 
-class Front(Stub):
-    """The server of a target that answers itself."""
+class TargetServer(Stub):
+    """The server of a target that implements `answer`."""
 
     def __init__(self, target: HttpTarget) -> None:
         super().__init__()

@@ -21,7 +21,7 @@ class Service(HttpTarget):
         host = self.url.removeprefix("http://")
         return {"urls": [f"json://gateway:s3cret-8f14e45f@{host}/hook-2c1743a3"]}
 
-    def seen(self) -> Sequence[Any]:
+    def effects(self) -> Sequence[Any]:
         return list(self.messages)
 
     def answer(self, request: Request) -> Answer:
@@ -33,17 +33,17 @@ class Service(HttpTarget):
             raise DoesNotApply(ONLY_WHETHER)
         await super().busy()
 
-    async def rejecting(self) -> None:
+    async def rejecting_deliveries(self) -> None:
         raise DoesNotApply(ONLY_WHETHER)
 
-    async def refusing(self) -> None:
+    async def refusing_credentials(self) -> None:
         raise DoesNotApply(ONLY_WHETHER)
 
 
 class TestApprise(SinkContract):
     sink = AppriseSink
-    repeats = "the services that Apprise knows can't tell that a message comes twice"
-    unasked = "no service can be asked without telling it something"
+    duplicates_because = "the services that Apprise knows can't tell that a message comes twice"
+    unchecked_because = "no service can be asked without telling it something"
 
     def make_target(self, folder: Path) -> Target:
         return Service()

@@ -23,7 +23,7 @@ class Directory(Target):
     def options(self) -> Mapping[str, Any]:
         return {"directory": str(self.directory)}
 
-    def seen(self) -> Sequence[Any]:
+    def effects(self) -> Sequence[Any]:
         directory = self.directory if self.directory.is_dir() else self.aside
         return [(path.name, path.read_bytes()) for path in sorted(directory.glob("*"))]
 
@@ -33,7 +33,7 @@ class Directory(Target):
             if self.aside.exists():
                 self.aside.rename(self.directory)
 
-    async def refusing(self) -> None:
+    async def refusing_credentials(self) -> None:
         if self.directory.exists():
             self.directory.rename(self.aside)
         self.directory.write_bytes(b"")
@@ -46,7 +46,7 @@ class Daily(Directory):
     def options(self) -> Mapping[str, Any]:
         return {**super().options(), "rotate": ["daily", "1KB"], "gzip": True}
 
-    def seen(self) -> Sequence[Any]:
+    def effects(self) -> Sequence[Any]:
         """Return all rows, in the order of the files."""
         directory = self.directory if self.directory.is_dir() else self.aside
         finished, opened = sorted(directory.glob("*.gz")), sorted(directory.glob("*.csv.part"))

@@ -19,14 +19,14 @@ class Odoo(HttpTarget):
         self.extra = options
         super().__init__(self.fake)
 
-    overloaded = page(503, "Service Unavailable")
-    rejects = Answer(422, account(user_error("This can't be done.")))
-    refuses = Answer(403, account(access_error("You may not.")))
+    busy_answer = page(503, "Service Unavailable")
+    rejection = Answer(422, account(user_error("This can't be done.")))
+    refusal = Answer(403, account(access_error("You may not.")))
 
     def options(self) -> Mapping[str, Any]:
         return {"url": self.url, "database": DATABASE, "api_key": KEY, "login": LOGIN, **self.extra}
 
-    def seen(self) -> Sequence[Any]:
+    def effects(self) -> Sequence[Any]:
         return [self.fake.odoo.snapshot()]
 
 

@@ -14,8 +14,8 @@ from tests.support.fake_slack import CHANNEL, FakeSlack, failure
 
 
 class Workspace(HttpTarget):
-    rejects = Answer(400, "invalid_blocks")
-    refuses = Answer(403, "invalid_token")
+    rejection = Answer(400, "invalid_blocks")
+    refusal = Answer(403, "invalid_token")
 
     def __init__(self) -> None:
         self.slack = FakeSlack()
@@ -24,25 +24,25 @@ class Workspace(HttpTarget):
     def options(self) -> Mapping[str, Any]:
         return {"webhook_url": self.slack.webhook, "mention": "here"}
 
-    def seen(self) -> Sequence[Any]:
+    def effects(self) -> Sequence[Any]:
         return self.slack.messages
 
 
 class Bot(Workspace):
-    rejects = failure("invalid_blocks")
-    refuses = failure("invalid_auth")
+    rejection = failure("invalid_blocks")
+    refusal = failure("invalid_auth")
 
     def options(self) -> Mapping[str, Any]:
         return {"token": self.slack.token, "channel": CHANNEL, "api_url": self.slack.api_url}
 
-    def seen(self) -> Sequence[Any]:
+    def effects(self) -> Sequence[Any]:
         """Return the messages, and for each if it is in a thread. Names of threads differ between runs."""
         return [{**message, "thread_ts": "thread_ts" in message} for message in self.slack.messages]
 
 
 class TestSlack(HttpSinkContract):
     sink = SlackSink
-    repeats = "Slack can't tell that a message comes twice"
+    duplicates_because = "Slack can't tell that a message comes twice"
 
     def make_target(self, folder: Path) -> HttpTarget:
         return Workspace()

@@ -12,9 +12,9 @@ from tests.support.fake_tryton import DATABASE, KEY, PASSWORD, USER, FakeTryton,
 
 
 class Tryton(HttpTarget):
-    overloaded = page(503, "Service Unavailable")
-    rejects = Answer(400, {"status": 400, "message": "This can't be done.", "description": ""})
-    refuses = page(401, "Unauthorized")
+    busy_answer = page(503, "Service Unavailable")
+    rejection = Answer(400, {"status": 400, "message": "This can't be done.", "description": ""})
+    refusal = page(401, "Unauthorized")
 
     def __init__(self, series: str, options: Mapping[str, Any]) -> None:
         self.fake = FakeTryton(series)
@@ -26,7 +26,7 @@ class Tryton(HttpTarget):
         given = {"url": self.url, "database": DATABASE, "application_key": KEY, "user": USER, "password": PASSWORD}
         return {**given, **self.extra}
 
-    def seen(self) -> Sequence[Any]:
+    def effects(self) -> Sequence[Any]:
         return [self.fake.tryton.snapshot()]
 
 

@@ -19,13 +19,13 @@ class Receiver(HttpTarget):
     def options(self) -> Mapping[str, Any]:
         return {"url": self.fake.hook, "secrets": [SECRET], "allow_private": ["127.0.0.1/32"]}
 
-    def seen(self) -> Sequence[Any]:
+    def effects(self) -> Sequence[Any]:
         return list(self.fake.events.items())
 
 
 class TestWebhook(HttpSinkContract):
     sink = WebhookSink
-    passing = (408, 409, 423, 425, 429, 500, 501, 502, 503, 504, 507, 599)
+    transient_statuses = (408, 409, 423, 425, 429, 500, 501, 502, 503, 504, 507, 599)
 
     def make_target(self, folder: Path) -> HttpTarget:
         return Receiver()

@@ -1,4 +1,4 @@
-"""The conformance kit: a good sink passes it, and whoever breaks a sentence of the contract is told which."""
+"""The conformance kit: a good sink passes it, and a bad one fails the test of the rule that it breaks."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ import voluptuous as vol
 
 from gateway.sink import Check, HttpSink, Misconfigured, Permanent, RetryLater, Secret, Sink, SinkError, Url
 from gateway.testing import HttpSinkContract, HttpTarget, SinkContract, Target, rig
-from gateway.testing.base import Base
+from gateway.testing.base import ContractBase
 from tests.support import example
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """The page's sink and its test, as `Sink` and `Contract`."""
+    """The sink of plugins/README.md and its test, as `Sink` and `Contract`."""
     folder = tmp_path_factory.mktemp("kit") / "desk"
     example.write_plugin(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -34,12 +34,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     del sys.modules["cloudsignal_desk"], sys.modules["test_desk"]
 
 
-def sentences(contract: type[SinkContract]) -> list[str]:
+def rules_of(contract: type[SinkContract]) -> list[str]:
     return [name for name in dir(contract) if name.startswith("test_")]
 
 
 def verdict(contract: SinkContract, test: str) -> str:
-    """What the kit says of a sink: "" where it passes."""
+    """Return the kit's message about a sink, "" if it passes."""
     try:
         getattr(contract, test)()
     except pytest.fail.Exception as failure:
@@ -50,21 +50,21 @@ def verdict(contract: SinkContract, test: str) -> str:
 # -- a good sink
 
 
-@pytest.mark.parametrize("test", sentences(HttpSinkContract))
+@pytest.mark.parametrize("test", rules_of(HttpSinkContract))
 def test_the_pages_sink_passes(desk: Any, test: str) -> None:
-    if test == "test_a_batch_is_answered_one_for_one":
+    if test == "test_a_batch_has_an_answer_for_each_delivery":
         with pytest.raises(pytest.skip.Exception, match="one delivery at a time"):
-            desk.Contract().test_a_batch_is_answered_one_for_one()
+            desk.Contract().test_a_batch_has_an_answer_for_each_delivery()
     else:
         assert verdict(desk.Contract(), test) == ""
 
 
-def test_the_pages_sink_is_as_short_as_it_says(desk: Any) -> None:
+def test_the_pages_sink_has_at_most_30_lines(desk: Any) -> None:
     code = [line for line in example.block("python", "class DeskSink").splitlines() if line.strip()]
     assert len(code) <= 30
 
 
-def test_pytest_alone_is_enough(tmp_path: Path) -> None:
+def test_the_kit_needs_only_pytest(tmp_path: Path) -> None:
     example.write_plugin(tmp_path / "desk")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:tornado", "test_desk.py"],
@@ -77,37 +77,37 @@ def test_pytest_alone_is_enough(tmp_path: Path) -> None:
     )
     passed, skipped = map(int, re.findall(r"(\d+) passed, (\d+) skipped", done.stdout)[0])
     assert (done.returncode, skipped) == (0, 1), done.stdout
-    assert passed == len(sentences(HttpSinkContract)) - 1
+    assert passed == len(rules_of(HttpSinkContract)) - 1
 
 
 @pytest.mark.parametrize(
-    "known", [Sink, HttpSink, Target, HttpTarget, Base, HttpSinkContract], ids=lambda c: c.__name__
+    "known", [Sink, HttpSink, Target, HttpTarget, ContractBase, HttpSinkContract], ids=lambda c: c.__name__
 )
-def test_the_page_names_all_that_an_author_meets(known: type) -> None:
+def test_the_page_names_the_whole_interface(known: type) -> None:
     page = example.PAGE.read_text()
-    inner = {"run", "rig", "once", "turns", "after_trouble", "twice", "answer", "url", "session"}
+    inner = {"run", "rig", "deliver_once", "turns", "after_trouble", "twice", "answer", "url", "session"}
     for name in vars(known):
         if not name.startswith(("_", "test_", "expect_", "cancelled_")) and name not in inner:
             assert re.search(rf"\b{name}\b", page), f"{known.__name__}.{name} is not in {example.PAGE.name}"
 
 
-def test_the_gateway_does_without_pytest() -> None:
+def test_the_gateway_does_not_import_pytest() -> None:
     code = "import sys, gateway.service, gateway.cli; assert 'pytest' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], cwd=example.PAGE.parents[1], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("module", ["fake_odoo", "fake_receiver", "fake_slack", "fake_tryton"])
-def test_a_stand_in_does_without_pytest(module: str) -> None:
-    """The tour of the README starts them where only the gateway is installed."""
+def test_a_stub_server_does_not_import_pytest(module: str) -> None:
+    """The README's tour starts them where only the gateway is installed."""
     code = f"import sys; sys.modules['pytest'] = None; import gateway.testing, tests.support.{module}"
     subprocess.run([sys.executable, "-c", code], cwd=example.PAGE.parents[1], check=True, timeout=60)
 
 
-# -- sinks that break a sentence
+# -- sinks that break a rule
 
 
 async def swallow(self: Any, delivery: Any) -> None:
-    """Takes every trouble for a success."""
+    """Take every failure for a success."""
     try:
         await type(self).__mro__[1].deliver(self, delivery)
     except SinkError:
@@ -140,7 +140,7 @@ async def new_key_each_time(self: Any, delivery: Any) -> None:
 
 
 async def remember_in_memory(self: Any, delivery: Any) -> None:
-    """Acts once in one process; a restart has it act again."""
+    """Act once in a process, but again after a restart."""
     known = self.__dict__.setdefault("known", set())
     if delivery.key not in known:
         await self.call("POST", "/tickets", {"id": f"{delivery.key}-{id(self)}", "text": "x"})
@@ -148,14 +148,14 @@ async def remember_in_memory(self: Any, delivery: Any) -> None:
 
 
 async def remember_too_soon(self: Any, delivery: Any) -> None:
-    """Says that it is done before it is."""
+    """Report success before the work is done."""
     if self.state.get("done") != delivery.key:
         self.state.set("done", delivery.key)
         await self.call("POST", "/tickets", {"id": delivery.key, "text": "x"})
 
 
 async def two_halves(self: Any, delivery: Any) -> None:
-    """The second half is left out where the first was done by an attempt before."""
+    """Leave out the second half if an earlier attempt did the first."""
     known = self.__dict__.setdefault("known", set())
     if delivery.key not in known:
         known.add(delivery.key)
@@ -164,7 +164,7 @@ async def two_halves(self: Any, delivery: Any) -> None:
 
 
 async def stay(self: Any, delivery: Any) -> None:
-    """Does not end when it is cancelled."""
+    """Go on when cancelled."""
     try:
         await type(self).__mro__[1].deliver(self, delivery)
     except asyncio.CancelledError:
@@ -188,7 +188,7 @@ async def tell_in_error(self: Any, delivery: Any) -> None:
 
 
 async def trust(self: Any, delivery: Any) -> None:
-    """Puts the target's words into its own."""
+    """Repeat the target's message in an error."""
     answer = await self.request(
         "POST",
         self.settings["url"] + "/tickets",
@@ -238,37 +238,41 @@ def url_crash(value: Any) -> str:
 
 
 BROKEN: list[tuple[str, dict[str, Any], str]] = [
-    ("test_a_busy_target_is_tried_again", {"deliver": swallow}, "must be tried again later"),
-    ("test_a_busy_target_is_tried_again", {"deliver": give_up}, "must be tried again later"),
-    ("test_a_target_that_is_down_is_tried_again", {"deliver": give_up}, "must be tried again later"),
-    ("test_the_wait_that_a_target_asks_for_is_kept", {"deliver": forget_the_wait}, "37 s was asked for"),
+    ("test_a_busy_target_is_retried", {"deliver": swallow}, "must be retried"),
+    ("test_a_busy_target_is_retried", {"deliver": give_up}, "must be retried"),
+    ("test_a_target_that_is_down_is_retried", {"deliver": give_up}, "must be retried"),
+    ("test_a_requested_wait_is_respected", {"deliver": forget_the_wait}, "asked for 37 s"),
     ("test_a_wait_may_be_given_as_a_date", {"deliver": forget_the_wait}, "Retry-After was the date"),
-    ("test_what_the_target_never_takes_is_given_up", {"deliver": try_again_for_ever}, "must end as permanent"),
+    ("test_a_rejected_delivery_is_permanent", {"deliver": try_again_for_ever}, "must end as permanent"),
     ("test_refused_credentials_pause_the_route", {"deliver": try_again_for_ever}, "must end as misconfigured"),
-    ("test_a_target_that_hangs_is_left_in_time", {"deliver": swallow, "read_timeout": 5}, "must be tried again later"),
-    ("test_a_target_that_hangs_is_left_in_time", {"deliver": stay, "timeout": 1}, "must end within 0.2 s"),
-    ("test_it_delivers", {"deliver": remember_too_soon, "call": never_ok}, "the target saw nothing"),
     (
-        "test_a_delivery_that_comes_twice_acts_once",
+        "test_a_hanging_target_is_abandoned_in_time",
+        {"deliver": swallow, "read_timeout": 5},
+        "must be retried",
+    ),
+    ("test_a_hanging_target_is_abandoned_in_time", {"deliver": stay, "timeout": 1}, "must end within 0.2 s"),
+    ("test_it_delivers", {"deliver": remember_too_soon, "call": never_ok}, "the target shows no effect"),
+    (
+        "test_a_repeated_delivery_acts_once",
         {"deliver": new_key_each_time},
         "when CloudprinterOrderCanceled comes twice",
     ),
     ("test_it_acts_once_over_a_restart", {"deliver": remember_in_memory}, "comes twice"),
-    ("test_it_acts_once_where_a_crash_forgot_the_result", {"deliver": remember_in_memory}, "comes twice"),
-    ("test_an_attempt_may_be_cancelled_anywhere", {"deliver": remember_too_soon}, "was cancelled at its await 1"),
-    ("test_an_attempt_may_be_cancelled_anywhere", {"deliver": two_halves}, "was cancelled at its await"),
-    ("test_whatever_the_gateway_accepts_is_answered", {"deliver": surprise}, "must not surprise the sink: KeyError"),
+    ("test_it_acts_once_if_a_crash_loses_the_result", {"deliver": remember_in_memory}, "comes twice"),
+    ("test_an_attempt_may_be_cancelled_at_any_await", {"deliver": remember_too_soon}, "was cancelled at its await 1"),
+    ("test_an_attempt_may_be_cancelled_at_any_await", {"deliver": two_halves}, "was cancelled at its await"),
+    ("test_odd_signals_raise_only_sink_errors", {"deliver": surprise}, "unexpected error: KeyError"),
     ("test_no_secret_is_shown", {"deliver": tell_token}, "THE SECRET"),
     ("test_no_secret_is_shown", {"deliver": tell_in_error}, "THE SECRET"),
-    ("test_a_target_that_tells_all_it_was_sent_tells_no_secret", {"deliver": trust}, "THE SECRET"),
-    ("test_a_redirect_takes_nothing_elsewhere", {"deliver": follow}, "is no delivery"),
-    ("test_statuses_that_pass_are_tried_again", {"deliver": follow}, "answering 429 must be tried again"),
-    ("test_a_page_that_is_not_the_targets_is_no_delivery_gone_wrong", {"deliver": follow}, "is no delivery"),
-    ("test_it_leaves_nothing_behind", {"deliver": work_on}, "close must end what the sink began"),
-    ("test_check_finds_a_healthy_target_and_changes_nothing", {"check": never_ok}, "must be ok"),
-    ("test_check_finds_a_healthy_target_and_changes_nothing", {"check": check_by_posting}, "must change nothing"),
-    ("test_check_sees_that_a_target_is_down", {"check": always_ok}, "must not be ok with a target that is down"),
-    ("test_check_sees_that_credentials_are_refused", {"check": always_ok}, "refuses the credentials"),
+    ("test_a_target_that_echoes_the_request_reveals_no_secret", {"deliver": trust}, "THE SECRET"),
+    ("test_a_redirect_is_not_followed", {"deliver": follow}, "is not a delivery"),
+    ("test_transient_statuses_are_retried", {"deliver": follow}, "answering 429 must be retried"),
+    ("test_a_foreign_error_page_is_not_a_delivery", {"deliver": follow}, "is not a delivery"),
+    ("test_close_ends_all_tasks", {"deliver": work_on}, "close must end all tasks"),
+    ("test_check_accepts_a_healthy_target_and_changes_nothing", {"check": never_ok}, "must be ok"),
+    ("test_check_accepts_a_healthy_target_and_changes_nothing", {"check": check_by_posting}, "must change nothing"),
+    ("test_check_notices_a_target_that_is_down", {"check": always_ok}, "must not be ok with a target that is down"),
+    ("test_check_notices_refused_credentials", {"check": always_ok}, "refuses the credentials"),
     ("test_the_class_is_a_sink", {"signals": frozenset({"ItemShiped"})}, "ItemShiped"),
     ("test_the_class_is_a_sink", {"summary": "two\nlines"}, "one line"),
     ("test_the_class_is_a_sink", {"timeout": 0}, "timeout"),
@@ -276,7 +280,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     (
         "test_a_wrong_option_is_refused_without_its_value",
         {"options": {vol.Required("url"): url_told, vol.Required("token"): Secret()}},
-        "the error of url holds the value found",
+        "the error of url contains the value found",
     ),
     (
         "test_a_wrong_option_is_refused_without_its_value",
@@ -286,10 +290,10 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     (
         "test_a_wrong_option_is_refused_without_its_value",
         {"options": {vol.Required("url"): object, vol.Required("token"): Secret()}},
-        "url takes anything",
+        "url takes any value",
     ),
     (
-        "test_what_is_named_as_a_secret_is_one",
+        "test_options_named_like_secrets_are_secrets",
         {"options": {vol.Required("url"): Url(), vol.Required("token"): str}},
         r"token must be a Secret\(\)",
     ),
@@ -297,7 +301,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("test", "changes", "words"), BROKEN)
-def test_a_broken_sentence_is_told(
+def test_a_broken_rule_fails_its_test(
     desk: Any, test: str, changes: dict[str, Any], words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rig, "CANCEL_WITHIN", 0.2)

@@ -1,4 +1,4 @@
-"""Ways to disturb an attempt: cancel it at a chosen await, and have its time-outs pass at once."""
+"""Disturbs an attempt: cancels it at a chosen await, or fast-forwards its time limits."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-REAL = 0.05
-"""Seconds that a hurried loop waits for something to happen before it takes a longer wait for over."""
+MIN_REAL_WAIT = 0.05
+"""Real time (s) that a fast-forwarded wait still takes, so that pending I/O is noticed before the rest is skipped."""
 
 
-class Cancelling(Awaitable[T]):
-    """Awaits `work`, and cancels the task it runs in at the `at`-th suspension (from 1).
+class CancelAtAwait(Awaitable[T]):
+    """Awaits `work` and cancels its task at the `at`-th suspension, counted from 1.
 
-    At once, when whatever is awaited has only been begun; or, `late`, when it has come to its end and its result
-    is about to be had. `reached` says whether there was such a suspension.
+    The task is cancelled when the awaited operation begins, or if `late`, when it has ended and its result is ready.
+    `reached` is True after such a suspension.
     """
 
     def __init__(self, work: Coroutine[Any, Any, T], at: int, late: bool) -> None:
@@ -42,7 +42,7 @@ class Cancelling(Awaitable[T]):
             if count == self._at:
                 self.reached = True
                 if self._late and awaited is not None:
-                    # Before the task's own callback, so that it finds itself cancelled when it wakes.
+                    # Added before the task's own callback, so that the task is cancelled when it wakes up.
                     awaited.add_done_callback(lambda _: task.cancel())
                 else:
                     task.cancel()
@@ -52,37 +52,37 @@ class Cancelling(Awaitable[T]):
                 value, step = error, self._work.throw
 
 
-class HurriedSelector(selectors.DefaultSelector):
-    """Once hurried, a wait in which nothing happens for a moment is over. `skipped` are the seconds left out."""
+class FastForwardSelector(selectors.DefaultSelector):
+    """Ends waits early while `fast_forward` is set and no I/O happens. `skipped` counts the seconds left out."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.hurried = False
+        self.fast_forward = False
         self.skipped = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if not self.hurried or timeout is None or timeout <= REAL:
+        if not self.fast_forward or timeout is None or timeout <= MIN_REAL_WAIT:
             return super().select(timeout)
-        found = super().select(REAL)
+        found = super().select(MIN_REAL_WAIT)
         if not found:
-            self.skipped += timeout - REAL
+            self.skipped += timeout - MIN_REAL_WAIT
         return found
 
 
-class HurriedLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock leaps over waits while `hurried`."""
+class FastForwardLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock skips waits while `fast_forward` is set."""
 
     def __init__(self) -> None:
-        self._hurry = HurriedSelector()
-        super().__init__(self._hurry)
+        self._waits = FastForwardSelector()
+        super().__init__(self._waits)
 
     def time(self) -> float:
-        return super().time() + self._hurry.skipped
+        return super().time() + self._waits.skipped
 
     @property
-    def hurried(self) -> bool:
-        return self._hurry.hurried
+    def fast_forward(self) -> bool:
+        return self._waits.fast_forward
 
-    @hurried.setter
-    def hurried(self, on: bool) -> None:
-        self._hurry.hurried = on
+    @fast_forward.setter
+    def fast_forward(self, on: bool) -> None:
+        self._waits.fast_forward = on
