@@ -8,13 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import apprise
-import voluptuous as vol
 
-from cloudsignal_apprise.services import Message, Service, is_known
-from cloudsignal_apprise.text import BODY, TITLE, fill, template
-from gateway.sink import ALERTS, Check, Context, Delivery, RetryLater, Secret, SecretValue, Sink, signal_type
+from cloudsignal_apprise.options import Settings
+from cloudsignal_apprise.services import Message, Service
+from cloudsignal_apprise.text import fill
+from gateway.sink import ALERTS, Check, Context, Delivery, RetryLater, Sink, options_of, signal_type
 
-MAX_URLS = 20
 SERVICE_TIMEOUT = 50.0
 """Seconds that one service gets. Two silent services still fit into an attempt (120 s)."""
 KINDS = {
@@ -27,21 +26,6 @@ KINDS = {
 
 MAX_REMEMBERED = 200
 """Deliveries remembered with the services that took them. As one runs at a time, only retries need the memory."""
-
-
-def service_url(value: str) -> str:
-    """Check a URL of a service that Apprise knows."""
-    if not is_known(value):
-        raise vol.Invalid("expected a URL that Apprise knows, such as mailto://user:password@example.com")
-    return value
-
-
-def service_urls(value: object) -> tuple[SecretValue, ...]:
-    """Check a URL, or a list of them."""
-    entries = value if isinstance(value, (list, tuple)) else [value]
-    if not 1 <= len(entries) <= MAX_URLS:
-        raise vol.Invalid(f"expected a URL, or a list of at most {MAX_URLS}")
-    return tuple(map(Secret(service_url), entries))
 
 
 class AppriseSink(Sink):
@@ -57,15 +41,12 @@ class AppriseSink(Sink):
     order = "none"
     concurrency = 1
     timeout = 120.0
-    options = {
-        vol.Required("urls"): service_urls,
-        vol.Optional("title", default=TITLE): template,
-        vol.Optional("body", default=BODY): template,
-    }
+    options = options_of(Settings)
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         super().__init__(options, context)
-        self._services = [Service(url.reveal(), number) for number, url in enumerate(options["urls"])]
+        self.apprise = Settings(**options)
+        self._services = [Service(url.reveal(), number) for number, url in enumerate(self.apprise.urls)]
         # One thread, because Apprise sleeps to keep a service's rate limit; its own, so that it delays no other sink.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="apprise")
 
@@ -88,7 +69,7 @@ class AppriseSink(Sink):
     def message(self, delivery: Delivery) -> Message:
         """Return the message for a delivery."""
         kind = KINDS[signal_type(delivery.signal.type).severity]
-        return Message(fill(self.settings["title"], delivery), fill(self.settings["body"], delivery), kind)
+        return Message(fill(self.apprise.title, delivery), fill(self.apprise.body, delivery), kind)
 
     async def _run(self, service: Service, message: Message) -> str:
         return await asyncio.get_running_loop().run_in_executor(self._thread, service.send, message, SERVICE_TIMEOUT)

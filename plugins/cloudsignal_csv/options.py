@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import zoneinfo
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import voluptuous as vol
 
 from cloudsignal_csv.file_names import FileNames, Rotation
 from cloudsignal_csv.rows import COLUMNS, DEFAULT_COLUMNS, ENCODINGS, Format
-from gateway.sink import Context, flag, one_of
+from gateway.sink import Context, flag, one_of, option, options_of
 
 DELIMITERS = {",": ",", ";": ";", "|": "|", "\t": "\t", "tab": "\t"}
 BYTES_IN = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
@@ -94,22 +95,53 @@ def time_zone(value: object) -> zoneinfo.ZoneInfo:
         raise vol.Invalid("expected a time zone such as UTC or Europe/Berlin") from None
 
 
-FORMAT: Mapping[Any, Any] = {
-    vol.Optional("columns", default=list(DEFAULT_COLUMNS)): columns,
-    vol.Optional("delimiter", default=","): delimiter,
-    vol.Optional("encoding", default="utf-8"): one_of(*ENCODINGS),
-    vol.Optional("timezone", default="UTC"): time_zone,
-    vol.Optional("formula_safe", default=True): flag,
-}
-"""The options of the file's format."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSettings:
+    """The options of the files' places and ends, once validated."""
 
-OPTIONS: Mapping[Any, Any] = {
-    vol.Required("directory"): directory,
-    vol.Optional("filename", default="{account}.{route}.csv"): filename,
-    vol.Optional("rotate", default="never"): rotation,
-    vol.Optional("gzip", default=False): flag,
-    **FORMAT,
-}
+    directory: str = option(
+        directory, "The directory of the files, relative to the working directory. It is created if it is missing."
+    )
+    filename: str = option(
+        filename,
+        "The name of the file. With `rotate`, a day and a number come before its ending.",
+        default="{account}.{route}.csv",
+    )
+    rotate: Rotation = option(
+        rotation,
+        "The end of a file: `never`, `daily`, before it would be larger than a size (`64KB`, `10MB`, `1GB`), "
+        "or a list of both.",
+        default="never",
+    )
+    gzip: bool = option(flag, "Compress finished files. Needs `rotate`.", default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormatSettings:
+    """The options of the files' format, once validated."""
+
+    columns: tuple[tuple[str, str], ...] = option(
+        columns,
+        "A list of columns in their order. `order: Order no` in the place of `order` changes the title in the header.",
+        default=list(DEFAULT_COLUMNS),
+    )
+    delimiter: str = option(delimiter, "The text between values: `,` `;` `\\|` or `tab`.", default=",")
+    encoding: str = option(
+        one_of(*ENCODINGS),
+        "`utf-8`, `utf-8-sig` (with the mark by which Excel knows it), `utf-16`, `windows-1252`, `iso-8859-1` or "
+        "`iso-8859-15`. A character that it lacks becomes `?`.",
+        default="utf-8",
+    )
+    timezone: zoneinfo.ZoneInfo = option(
+        time_zone, "The zone of the times, and of the day of `daily`, such as `Europe/Berlin`.", default="UTC"
+    )
+    formula_safe: bool = option(
+        flag, "Put an apostrophe before a value that a spreadsheet could run as a formula.", default=True
+    )
+
+
+FORMAT = options_of(FormatSettings)
+OPTIONS = {**options_of(FileSettings), **FORMAT}
 
 
 def check_together(options: Mapping[str, Any]) -> None:
@@ -129,6 +161,5 @@ def names_of(options: Mapping[str, Any], context: Context) -> FileNames:
 
 
 def format_of(options: Mapping[str, Any]) -> Format:
-    return Format(
-        options["columns"], options["delimiter"], options["encoding"], options["timezone"], options["formula_safe"]
-    )
+    """Return the format of the files."""
+    return Format(**{str(name): options[name] for name in FORMAT})

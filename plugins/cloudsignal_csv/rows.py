@@ -91,7 +91,7 @@ class Format:
     columns: Sequence[tuple[str, str]] = tuple((name, name) for name in DEFAULT_COLUMNS)
     delimiter: str = ","
     encoding: str = "utf-8"
-    zone: tzinfo = UTC
+    timezone: tzinfo = UTC
     formula_safe: bool = True
 
     def header(self) -> bytes:
@@ -102,7 +102,7 @@ class Format:
     def rows(self, signals: Iterable[Signal]) -> bytes:
         """Return one row per signal."""
         getters = [COLUMNS[name] for name, _ in self.columns]
-        return self.encode([self.value(get(signal, self.zone)) for get in getters] for signal in signals)
+        return self.encode([self.value(get(signal, self.timezone)) for get in getters] for signal in signals)
 
     def value(self, text: str) -> str:
         """Return a value as it stands in a row."""
@@ -117,5 +117,5 @@ class Format:
 
     def digest(self) -> str:
         """Return a digest of the format. A file is not continued in another format."""
-        told = repr((self.columns, self.delimiter, self.encoding, str(self.zone), self.formula_safe))
+        told = repr((self.columns, self.delimiter, self.encoding, str(self.timezone), self.formula_safe))
         return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()

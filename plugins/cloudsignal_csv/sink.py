@@ -137,7 +137,7 @@ class CsvSink(Sink):
         return self.output.rotate(at) if at == mark else at
 
     def _today(self) -> str:
-        return datetime.fromtimestamp(self.context.now(), self.format.zone).date().isoformat()
+        return datetime.fromtimestamp(self.context.now(), self.format.timezone).date().isoformat()
 
     # -- check and close
 

@@ -1,16 +1,17 @@
-"""The route's options: their schema, and the values that the rest of the plugin takes from them."""
+"""The route's options: their validators, meanings and defaults in Settings, and the values derived from them."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import voluptuous as vol
 
-from gateway.sink import Context, Delivery, Secret, Signal, Url, signal_type, signal_types
+from gateway.sink import Context, Delivery, Secret, SecretValue, Signal, Url, option, signal_type, signal_types
 
 GROUP_MENTIONS = ("here", "channel", "everyone")
 MENTIONED = ("error", "canceled", "other")
@@ -39,13 +40,13 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def token(value: str) -> str:
+def bot_token(value: str) -> str:
     if not re.fullmatch(r"xox[a-z]-[A-Za-z0-9-]+", value):
         raise vol.Invalid("expected a bot's token: xoxb-…")
     return value
 
 
-def channel(value: object) -> str:
+def channel_name(value: object) -> str:
     """Check a channel's id, or a public channel's name with `{tenant}` and `{account}` for the route's names."""
     name = value.removeprefix("#") if isinstance(value, str) else ""
     if not re.fullmatch(r"[CGD][A-Z0-9]{5,20}|[\w.-]{1,80}", PLACEHOLDERS.sub("x", name)):
@@ -53,16 +54,16 @@ def channel(value: object) -> str:
     return name
 
 
-def channels(value: object) -> dict[str, str]:
+def channel_by_type(value: object) -> dict[str, str]:
     """Check a mapping of signal types to channels."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) and key for key in value):
         raise vol.Invalid(f"expected a channel for each type, such as {signal_types.ITEM_ERROR}: C012ABCDE")
     if not set(value) <= set(signal_types.TYPES):
         raise vol.Invalid(f"expected signal types, of: {', '.join(signal_types.TYPES)}")
-    return {key: channel(name) for key, name in value.items()}
+    return {key: channel_name(name) for key, name in value.items()}
 
 
-def mentions(value: object) -> dict[str, tuple[str, ...]]:
+def mentions_by_severity(value: object) -> dict[str, tuple[str, ...]]:
     """Return the mentions by severity, in Slack's syntax. A single one or a list is for errors and cancellations."""
     if not isinstance(value, Mapping):
         return dict.fromkeys(("error", "canceled"), people(value))
@@ -90,29 +91,60 @@ def mention(value: object) -> str:
     raise vol.Invalid("expected here, channel, everyone, a user's id (U…) or a user group's (S…)")
 
 
-def console_url(value: object) -> str:
+def page_url(value: object) -> str:
     url = Url()(value)
     if re.search(r"[<>|&?#]", url):
         raise vol.Invalid("expected the console's URL, without a query")
     return url
 
 
-def digest(value: object) -> int:
+def digest_limit(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 60:
         raise vol.Invalid("expected a number of messages a minute from 1 to 60, or 0 for no digests")
     return value
 
 
-OPTIONS: Mapping[Any, Any] = {
-    vol.Optional("webhook_url"): Secret(safe_url),
-    vol.Optional("token"): Secret(token),
-    vol.Optional("channel"): channel,
-    vol.Optional("channels", default={}): channels,
-    vol.Optional("mention", default=[]): mentions,
-    vol.Optional("digest", default=20): digest,
-    vol.Optional("console_url"): console_url,
-    vol.Optional("api_url", default="https://slack.com/api"): safe_url,
-}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The options once validated. `mention` maps severities to mentions in Slack's syntax."""
+
+    webhook_url: SecretValue | None = option(
+        Secret(safe_url),
+        "The incoming webhook's URL, https (http only to this machine); a secret. Give this or `token`.",
+        unset=None,
+    )
+    token: SecretValue | None = option(
+        Secret(bot_token), "The bot's token, `xoxb-…`; a secret. Give this or `webhook_url`.", unset=None
+    )
+    channel: str = option(
+        channel_name,
+        "With a token, the channel: its id, or a public channel's name, with `{tenant}` and `{account}` for the "
+        "route's. Required with `token`.",
+        unset="",
+    )
+    channels: Mapping[str, str] = option(
+        channel_by_type,
+        f"With a token, other channels for some types: `{{{signal_types.ITEM_ERROR}: C034FGHIJ}}`.",
+        default={},
+    )
+    mention: Mapping[str, tuple[str, ...]] = option(
+        mentions_by_severity,
+        "The people to mention: one or a list, for errors and cancellations; or by severity, "
+        "`{error: …, canceled: …, other: …}`. `here`, `channel`, `everyone`, a user's id (`U012ABCDE`), "
+        "or a user group's (`S012ABCDE`).",
+        default=[],
+    )
+    digest: int = option(
+        digest_limit,
+        "The number of signals per minute above which they become one message; 0 for no digests.",
+        default=20,
+    )
+    console_url: str = option(
+        page_url, "The URL of the gateway's console. Each message links to its order's page.", unset=""
+    )
+    api_url: str = option(
+        safe_url, "The URL of Slack's Web API. GovSlack has another.", default="https://slack.com/api"
+    )
 
 
 def check_together(options: Mapping[str, Any]) -> None:
@@ -126,22 +158,22 @@ def check_together(options: Mapping[str, Any]) -> None:
         raise vol.Invalid("a webhook posts to its own channel; this goes with token", path=[name])
 
 
-def channel_of(options: Mapping[str, Any], context: Context, signal: Signal) -> str:
+def channel_of(settings: Settings, context: Context, signal: Signal) -> str:
     """Return the channel for a signal, "" for a webhook."""
-    name = str(options["channels"].get(signal.type, options.get("channel", "")))
+    name = settings.channels.get(signal.type, settings.channel)
     words = {"account": context.account, "tenant": context.tenant}
     return PLACEHOLDERS.sub(lambda match: words[match[1]], name)
 
 
-def mentions_of(options: Mapping[str, Any], *deliveries: Delivery) -> tuple[str, ...]:
+def mentions_of(settings: Settings, *deliveries: Delivery) -> tuple[str, ...]:
     """Return the mentions for these deliveries, each once."""
-    found = [name for each in deliveries for name in options["mention"].get(severity(each.signal), ())]
+    found = [name for each in deliveries for name in settings.mention.get(severity(each.signal), ())]
     return tuple(dict.fromkeys(found))
 
 
-def link_of(options: Mapping[str, Any], signal: Signal) -> str:
+def link_of(settings: Settings, signal: Signal) -> str:
     """Return the URL of the order's page in the console, "" if there is none."""
     order = signal.order or signal.order_reference
-    if "console_url" not in options or not order:
+    if not settings.console_url or not order:
         return ""
-    return f"{options['console_url']}/orders/{quote(signal.account, safe='')}/{quote(order[:300], safe='')}"
+    return f"{settings.console_url}/orders/{quote(signal.account, safe='')}/{quote(order[:300], safe='')}"

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from cloudsignal_slack.answers import ThreadGone
 from cloudsignal_slack.digest import build_digest
 from cloudsignal_slack.message import Message, build_message, build_root
-from cloudsignal_slack.options import OPTIONS, channel_of, check_together, link_of, mentions_of, severity
+from cloudsignal_slack.options import Settings, channel_of, check_together, link_of, mentions_of, severity
 from cloudsignal_slack.posters import BotPoster, Poster, WebhookPoster
 from cloudsignal_slack.rate_limits import Burst, Workspace
 from cloudsignal_slack.threads import Thread, Threads
@@ -27,6 +27,7 @@ from gateway.sink import (
     Response,
     RetryLater,
     SinkError,
+    options_of,
 )
 
 BATCH_SECONDS = 45.0
@@ -48,13 +49,14 @@ class SlackSink(HttpSink):
     summary = "messages in Slack channels for errors and cancellations"
     signals = ALERTS
     order = "none"
-    options = OPTIONS
+    options = options_of(Settings)
     timeout = 120.0
     batch = 500
     concurrency = 1
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         super().__init__(options, context)
+        self.slack = Settings(**options)
         self.clock = time.monotonic
         self.sleep = asyncio.sleep
         self.bot: BotPoster | None = None
@@ -71,11 +73,10 @@ class SlackSink(HttpSink):
         check_together(options)
 
     def _make_poster(self) -> Poster:
-        if "webhook_url" in self.settings:
-            return WebhookPoster(self.settings["webhook_url"].reveal(), self._post_json, self.context.now)
-        self.bot = BotPoster(
-            self.settings["token"].reveal(), self.settings["api_url"], self._post_json, self.context.now
-        )
+        if self.slack.token is None:
+            assert self.slack.webhook_url is not None  # by check_together
+            return WebhookPoster(self.slack.webhook_url.reveal(), self._post_json, self.context.now)
+        self.bot = BotPoster(self.slack.token.reveal(), self.slack.api_url, self._post_json, self.context.now)
         return self.bot
 
     async def check(self) -> Check:
@@ -94,7 +95,7 @@ class SlackSink(HttpSink):
             fresh = self._recent.start_batch(deliveries)
             channels: defaultdict[str, list[Delivery]] = defaultdict(list)
             for delivery in fresh.values():
-                channels[channel_of(self.settings, self.context, delivery.signal)].append(delivery)
+                channels[channel_of(self.slack, self.context, delivery.signal)].append(delivery)
             failed: dict[str, Exception] = {}
             until = self.clock() + BATCH_SECONDS
             for channel, group in channels.items():
@@ -103,7 +104,7 @@ class SlackSink(HttpSink):
 
     async def _post_group(self, channel: str, group: Sequence[Delivery], until: float) -> dict[str, Exception]:
         """Post to a channel and return the errors by stamp. A permanent error does not stop the next signals."""
-        burst, limit = self._bursts[channel], self.settings["digest"]
+        burst, limit = self._bursts[channel], self.slack.digest
         try:
             if limit and burst.recent(self.clock()) + len(group) > limit:
                 await self.sleep(burst.wait_for_digest(self.clock()))
@@ -138,14 +139,14 @@ class SlackSink(HttpSink):
     # -- messages
 
     async def _post_digest(self, channel: str, group: Sequence[Delivery], burst: Burst) -> None:
-        message = build_digest(group, mentions_of(self.settings, *group), self.settings.get("console_url", ""))
+        message = build_digest(group, mentions_of(self.slack, *group), self.slack.console_url)
         await self._post_message(channel, message)
         burst.add(self.clock(), len(group))
         burst.add_digest(self.clock())
 
     async def _post_signal(self, channel: str, delivery: Delivery) -> None:
         order = delivery.signal.order or delivery.signal.order_reference
-        mentions, link = mentions_of(self.settings, delivery), link_of(self.settings, delivery.signal)
+        mentions, link = mentions_of(self.slack, delivery), link_of(self.slack, delivery.signal)
         if self.bot is None or not order:
             await self._post_message(channel, build_message(delivery, mentions, link))
             return
@@ -164,7 +165,7 @@ class SlackSink(HttpSink):
         A problem is shown in the channel too. `begun` and `replied` in the state name the delivery with a posted root
         or reply, so that a repeated attempt goes on after it.
         """
-        mentions, link = mentions_of(self.settings, delivery), link_of(self.settings, delivery.signal)
+        mentions, link = mentions_of(self.slack, delivery), link_of(self.slack, delivery.signal)
         thread, begun = self.threads.find(channel, order), self.state.get("begun")
         if thread is None:
             thread = await self._post_message(channel, build_root(delivery, mentions, link))

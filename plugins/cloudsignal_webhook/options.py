@@ -1,25 +1,24 @@
-"""The route's options: their schema and its validators."""
+"""The route's options. Each option's validator, meaning and default are given once, in Settings."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import ipaddress
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import voluptuous as vol
 
 from cloudsignal_webhook.addresses import Network
-from gateway.sink import Secret, SecretValue, Url
+from gateway.sink import Secret, SecretValue, Url, option
 
 PREFIX = "whsec_"
 MAX_SECRETS = 5
 """Secrets at once; a rotation needs two."""
 
 
-def url(value: object) -> str:
+def receiver_url(value: object) -> str:
     """Check a URL without user and password: the signature authenticates the sender."""
     clean = Url()(value)
     if "@" in urlsplit(clean).netloc:
@@ -43,7 +42,7 @@ def decode(secret: str) -> bytes:
     return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
 
 
-def secrets(value: object) -> tuple[SecretValue, ...]:
+def signing_secrets(value: object) -> tuple[SecretValue, ...]:
     """Check a secret, or a list of secrets during a rotation."""
     entries = value if isinstance(value, (list, tuple)) else [value]
     if not 1 <= len(entries) <= MAX_SECRETS:
@@ -51,7 +50,7 @@ def secrets(value: object) -> tuple[SecretValue, ...]:
     return tuple(map(Secret(signing_secret), entries))
 
 
-def allow_private(value: object) -> tuple[Network, ...]:
+def private_networks(value: object) -> tuple[Network, ...]:
     """Return the networks that are allowed beside the internet: all for true, none for false."""
     if isinstance(value, bool):
         return (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")) if value else ()
@@ -63,8 +62,20 @@ def allow_private(value: object) -> tuple[Network, ...]:
         raise vol.Invalid("expected networks such as 10.1.0.0/16 or fd00:1::/64") from None
 
 
-OPTIONS: Mapping[Any, Any] = {
-    vol.Required("url"): Secret(url),
-    vol.Required("secrets"): secrets,
-    vol.Optional("allow_private", default=False): allow_private,
-}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The options once validated."""
+
+    url: SecretValue = option(
+        Secret(receiver_url),
+        "The receiver's URL, http or https. It is a secret, because many receivers know the sender by it.",
+    )
+    secrets: tuple[SecretValue, ...] = option(
+        signing_secrets,
+        "The signing secret, or a list during a rotation: `whsec_` and the base64 of 24 to 64 bytes; each is a secret.",
+    )
+    allow_private: tuple[Network, ...] = option(
+        private_networks,
+        "Networks that may be posted to beside the internet: a list such as `[10.1.0.0/16]`, or `true` for all.",
+        default=False,
+    )

@@ -7,7 +7,7 @@ from typing import Any
 
 from cloudsignal_webhook.addresses import Address, is_public, is_within
 from cloudsignal_webhook.message import build_body, sign
-from cloudsignal_webhook.options import OPTIONS, decode
+from cloudsignal_webhook.options import Settings, decode
 from gateway.sink import (
     ALL,
     Check,
@@ -19,6 +19,7 @@ from gateway.sink import (
     Response,
     RetryLater,
     SinkError,
+    options_of,
 )
 
 MISCONFIGURED_STATUSES = frozenset({401, 403, 404, 405, 407, 410, 421, 451})
@@ -33,16 +34,17 @@ class WebhookSink(HttpSink):
     summary = "signals forwarded to a URL, signed as Standard Webhooks"
     signals = ALL
     order = "lane"
-    options = OPTIONS
+    options = options_of(Settings)
     read_timeout = 20.0
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         super().__init__(options, context)
-        self._secrets = [decode(secret.reveal()) for secret in options["secrets"]]
+        self.webhook = Settings(**options)
+        self._secrets = [decode(secret.reveal()) for secret in self.webhook.secrets]
 
     def permits(self, address: Address) -> bool:
         """Return True for public addresses, and for those that the route allows."""
-        return is_public(address) or is_within(address, self.settings["allow_private"])
+        return is_public(address) or is_within(address, self.webhook.allow_private)
 
     async def deliver(self, delivery: Delivery) -> None:
         """Post the signal. With any 2xx the receiver has taken it."""
@@ -65,7 +67,7 @@ class WebhookSink(HttpSink):
     async def _send(self, method: str, key: str, body: bytes) -> Response:
         headers = sign(key, int(self.context.now()), body, self._secrets)
         headers["Content-Type"] = "application/json"
-        return await self.request(method, self.settings["url"].reveal(), data=body or None, headers=headers)
+        return await self.request(method, self.webhook.url.reveal(), data=body or None, headers=headers)
 
 
 def judge(response: Response, now: float) -> None:

@@ -6,7 +6,6 @@ python -m tests.support.fake_odoo --port 8069 --any-order
 from __future__ import annotations
 
 import argparse
-import asyncio
 from typing import Any
 
 import orjson
@@ -14,7 +13,7 @@ from tornado import web
 
 from tests.support.odoo_model import OF_THE_MODEL, OdooModel
 from tests.support.odoo_records import OdooError, Row
-from tests.support.stub import Answer, Fault, Request, Stub
+from tests.support.stub import Answer, Fault, Request, Stub, run_until_interrupted
 
 DATABASE = "demo"
 LOGIN = "gateway"
@@ -183,11 +182,7 @@ async def main() -> None:
     print(
         f"Odoo {fake.text} at {url}", f"database {DATABASE}, login {LOGIN}, api_key {chosen.key}", sep="\n", flush=True
     )
-    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(main())
-    except KeyboardInterrupt:
-        print()
+    run_until_interrupted(main)

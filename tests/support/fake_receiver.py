@@ -6,14 +6,13 @@ python -m tests.support.fake_receiver --port 8092
 from __future__ import annotations
 
 import argparse
-import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import orjson
 from standardwebhooks import Webhook
 
-from tests.support.stub import Answer, Request, Stub
+from tests.support.stub import Answer, Request, Stub, run_until_interrupted
 
 PATH = "/hook/8f14e45fceea167a"
 SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -60,11 +59,7 @@ async def main() -> None:
     fake.say = lambda line: print(line, flush=True)
     fake.start(chosen.port)
     print(f"url: {fake.hook}", f"secrets: {fake.secret}", sep="\n", flush=True)
-    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(main())
-    except KeyboardInterrupt:
-        print()
+    run_until_interrupted(main)

@@ -6,7 +6,6 @@ python -m tests.support.fake_slack --port 8090
 from __future__ import annotations
 
 import argparse
-import asyncio
 import html
 import re
 import time
@@ -16,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from tests.support.stub import Answer, Request, Stub
+from tests.support.stub import Answer, Request, Stub, run_until_interrupted
 
 PATH = "/services/T0/B0/demo"
 TOKEN = "xoxb-0-0-demo"
@@ -302,11 +301,7 @@ async def main() -> None:
     fake.start(chosen.port)
     print(f"Slack's webhook: {fake.webhook}", flush=True)
     print(f"Slack's Web API: {fake.api_url}, token {fake.token}, channel {CHANNEL}", flush=True)
-    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    try:
-        asyncio.run(main())
-    except KeyboardInterrupt:
-        print()
+    run_until_interrupted(main)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Any, Self
 
 import voluptuous as vol
@@ -11,6 +10,7 @@ from cloudsignal_odoo import OdooSink
 from gateway.sink import Context
 from tests.support import factory
 from tests.support.fake_odoo import DATABASE, KEY, LOGIN, FakeOdoo
+from tests.support.sink_case import SinkCase
 from tests.support.sink_page import read_page
 
 PAGE = read_page("odoo")
@@ -21,7 +21,7 @@ CANCELLING = ("inventory", "sales")
 """A version of each transport, with the differences between them."""
 
 
-class Case:
+class Case(SinkCase):
     """`async with Case(version, **options) as case`: `case.odoo` has the records, `case.sink` the sink."""
 
     def __init__(self, version: int = 19, groups: tuple[str, ...] = ("inventory",), **options: Any) -> None:
@@ -38,12 +38,6 @@ class Case:
         self.sink = OdooSink(options, context)
         await self.sink.open()
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.sink.close()
-        await self.fake.stop()
 
     async def deliver(self, type: str, **fields: Any) -> None:
         """Deliver a signal of that type about order PO-1001, line 1, unless `fields` say otherwise."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from types import TracebackType
 from typing import Any, Self
 
 from cloudsignal_slack import SlackSink
@@ -12,11 +11,12 @@ from gateway import signal_types
 from gateway.sink import Context, Delivery, Shared, State
 from tests.support import factory
 from tests.support.fake_slack import CHANNEL, FakeSlack
+from tests.support.sink_case import SinkCase
 
 NOW = factory.AT.timestamp() + 60
 
 
-class Case:
+class Case(SinkCase):
     """A context `async with Case(**options) as case`. `case.fake` has the messages, `case.slept` the skipped waits.
 
     `kept` is the state that a restart finds.
@@ -37,12 +37,6 @@ class Case:
         self.sink = self.make()
         await self.sink.open()
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.sink.close()
-        await self.fake.stop()
 
     def make(self, route: str = "alerts", **options: Any) -> SlackSink:
         """Return a sink of this route, or of another route."""

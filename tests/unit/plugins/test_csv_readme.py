@@ -2,9 +2,6 @@
 
 import re
 import shlex
-from pathlib import Path
-
-import voluptuous as vol
 
 from cloudsignal_csv import CsvSink
 from cloudsignal_csv.file_names import FileNames, Rotation
@@ -13,29 +10,18 @@ from cloudsignal_csv.rows import COLUMNS, DEFAULT_COLUMNS, ENCODINGS, Format
 from gateway import signal_types
 from gateway.cli import main
 from tests.support.factory import make_signal
+from tests.support.sink_page import option_table, read_page, section
 
-PAGE = (Path(__file__).parents[3] / "plugins" / "cloudsignal_csv" / "README.md").read_text()
-
-
-def section(title: str) -> str:
-    return PAGE.partition(f"## {title}\n")[2].partition("\n## ")[0]
+PAGE = read_page("csv")
 
 
-def test_the_options_table_is_the_schema() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", section("Options"), re.MULTILINE)
-    assert [name for name, _ in rows] == [str(marker) for marker in CsvSink.options]
-    for (name, shown), marker in zip(rows, CsvSink.options, strict=True):
-        if isinstance(marker, vol.Required):
-            assert shown == "required"
-        elif name == "columns":
-            assert shown == f"the first {len(DEFAULT_COLUMNS)} below"
-        else:
-            default = marker.default()
-            assert shown == f"`{str(default).lower() if isinstance(default, bool) else default}`"
+def test_the_page_has_the_table_of_options() -> None:
+    columns = f"`[{', '.join(DEFAULT_COLUMNS)}]`"
+    assert option_table(CsvSink.options).replace(columns, f"the first {len(DEFAULT_COLUMNS)} below") in PAGE
 
 
 def test_the_page_names_every_column_in_order_and_every_encoding() -> None:
-    table = section("What each signal does").partition("| column |")[2].partition("\n\n")[0]
+    table = section(PAGE, "What each signal does").partition("| column |")[2].partition("\n\n")[0]
     first_cells = [line.split(" | ")[0] for line in table.splitlines()]
     assert re.findall(r"`(\w+)`", "".join(first_cells)) == list(COLUMNS)
     for encoding in ENCODINGS:
@@ -60,7 +46,7 @@ def test_the_page_shows_the_files_names() -> None:
 
 
 def test_the_pages_commands_are_commands() -> None:
-    lines = re.findall(r"^    cloudsignal (.*)$", section("Any window of the past"), re.MULTILINE)
+    lines = re.findall(r"^    cloudsignal (.*)$", section(PAGE, "Any window of the past"), re.MULTILINE)
     assert len(lines) == 2
     for line in lines:
         name, *words = shlex.split(line)

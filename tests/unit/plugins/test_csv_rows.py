@@ -98,7 +98,7 @@ def test_times_are_of_one_width():
     ],
 )
 def test_times_are_in_the_zone_with_its_offset(zone, shown):
-    found = row(make_signal(), zone=ZoneInfo(zone))
+    found = row(make_signal(), timezone=ZoneInfo(zone))
     assert found["received_at"] == found["occurred_at"] == shown
 
 
@@ -204,7 +204,7 @@ def test_every_part_of_a_format_is_in_its_digest():
         Format(named("order")),
         Format(delimiter=";"),
         Format(encoding="utf-16"),
-        Format(zone=ZoneInfo("Asia/Tokyo")),
+        Format(timezone=ZoneInfo("Asia/Tokyo")),
         Format(formula_safe=False),
     ]
     assert len({form.digest() for form in formats}) == len(formats)

@@ -2,10 +2,8 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
-import voluptuous as vol
 from hypothesis import given
 from hypothesis import strategies as st
 from slack_sdk.models.blocks import Block
@@ -17,10 +15,11 @@ from cloudsignal_slack.message import build_message, build_root
 from gateway import signal_types
 from gateway.sink import Misconfigured, RetryLater
 from tests.support.fake_slack import FakeSlack, fault_of, pings, read, texts
+from tests.support.sink_page import option_table, read_page
 from tests.support.stub import Answer
 from tests.unit.plugins.slack_case import Case, make, many
 
-README = Path(__file__).parents[3] / "plugins" / "cloudsignal_slack" / "README.md"
+PAGE = read_page("slack")
 TEXTS = st.text(max_size=400)
 
 
@@ -154,7 +153,7 @@ def test_slacks_own_models_find_the_blocks_right(message) -> None:
 
 
 def samples():
-    return re.findall(r"```json\n(.*?)```", README.read_text(), re.DOTALL)
+    return re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
 
 
 def test_the_page_shows_a_digest() -> None:
@@ -229,24 +228,17 @@ async def test_who_would_wait_long_for_a_turn_comes_again() -> None:
 # -- the page
 
 
-def test_the_options_table_is_the_schema() -> None:
-    table = README.read_text().partition("## Options")[2].partition("\n## ")[0]
-    rows = dict(re.findall(r"^\| `(\w+)` \| .* \| (.*) \|$", table, re.MULTILINE))
-    assert list(rows) == [str(marker) for marker in SlackSink.options]
-    for marker in SlackSink.options:
-        if not isinstance(marker.default, vol.Undefined) and marker.default() != []:
-            assert rows[str(marker)] == f"`{marker.default()}`"
+def test_the_page_has_the_table_of_options() -> None:
+    assert option_table(SlackSink.options) in PAGE
 
 
 @pytest.mark.parametrize("code", [*WEBHOOK_MISCONFIGURED, *BOT_MISCONFIGURED, *sorted(BOT_PERMANENT | THREAD_GONE)])
 def test_every_code_leads_to_one_thing(code) -> None:
-    assert (
-        sum(code in table for table in ({**WEBHOOK_MISCONFIGURED, **BOT_MISCONFIGURED}, BOT_PERMANENT, THREAD_GONE))
-        == 1
-    )
+    misconfigured = {**WEBHOOK_MISCONFIGURED, **BOT_MISCONFIGURED}
+    assert sum(code in table for table in (misconfigured, BOT_PERMANENT, THREAD_GONE)) == 1
 
 
 def test_the_page_names_the_kinds_of_answers() -> None:
-    page = README.read_text().partition("## How it is delivered")[2]
+    page = PAGE.partition("## How it is delivered")[2]
     for table in (WEBHOOK_MISCONFIGURED, BOT_MISCONFIGURED, BOT_PERMANENT, THREAD_GONE):
         assert sum(f"`{code}`" in page for code in table) >= 3

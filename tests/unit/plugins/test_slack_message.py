@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,8 +12,9 @@ from cloudsignal_slack.text import ENTITIES, escape
 from gateway import signal_types
 from tests.support.factory import make_delivery
 from tests.support.fake_slack import fault_of, pings, read, texts, utf16
+from tests.support.sink_page import read_page
 
-README = Path(__file__).parents[3] / "plugins" / "cloudsignal_slack" / "README.md"
+PAGE = read_page("slack")
 NASTY = [
     "<!channel>",
     "<@U012ABCDE>",
@@ -201,6 +201,6 @@ def test_escape(text, limit, escaped):
 
 
 def test_the_readme_shows_the_message():
-    sample = re.search(r"```json\n(.*?)```", README.read_text(), re.DOTALL)
+    sample = re.search(r"```json\n(.*?)```", PAGE, re.DOTALL)
     sent = message(signal_types.ITEM_CANCELED, mentions=("<!here>",), message="The spine is 2 mm too wide")
     assert json.loads(sample[1]) == sent

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import Any, Self
 
 import voluptuous as vol
@@ -11,13 +10,14 @@ from cloudsignal_tryton import TrytonSink
 from gateway.sink import Context
 from tests.support import factory
 from tests.support.fake_tryton import DATABASE, KEY, PASSWORD, USER, FakeTryton
+from tests.support.sink_case import SinkCase
 
 NOW = factory.AT.timestamp() + 60
 BOTH = ("7.0", "8.0")
 """A series of each transport, with the differences between them."""
 
 
-class Case:
+class Case(SinkCase):
     """`async with Case(series, **options) as case`: `case.tryton` has the records, `case.sink` the sink."""
 
     def __init__(self, series: str = "8.0", rights: bool = True, **options: Any) -> None:
@@ -41,12 +41,6 @@ class Case:
         self.sink = TrytonSink(options, context)
         await self.sink.open()
         return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.sink.close()
-        await self.fake.stop()
 
     async def deliver(self, type: str, **fields: Any) -> None:
         """Deliver a signal of that type about order PO-1001, line 1, unless `fields` say otherwise."""
