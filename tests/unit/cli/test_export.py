@@ -87,7 +87,7 @@ def test_options_shape_the_file(folder: Folder, signals: list[Signal]) -> None:
     result = folder.run("export", *(part for word in words for part in ("--set", word)))
     columns = (("order", "Order no"), ("received_at", "received_at"))
     assert result.stdout_bytes == written(
-        signals, columns=columns, delimiter="\t", zone=ZoneInfo("Asia/Tokyo"), formula_safe=False
+        signals, columns=columns, delimiter="\t", timezone=ZoneInfo("Asia/Tokyo"), formula_safe=False
     )
     assert b"\r\n0\t2026-11-20T19:11:12.000+09:00\r\n" in result.stdout_bytes
 
