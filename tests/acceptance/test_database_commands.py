@@ -1,4 +1,4 @@
-"""The commands migrate, move and purge where the store is PostgreSQL."""
+"""The commands migrate, move and purge with PostgreSQL as the store."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def place(tmp_path: Path) -> Place:
 
 
 async def fill(store: Store, signals: int = 7) -> None:
-    """Something of each kind."""
+    """Store rows of every table."""
     await asyncio.gather(
         *(accept(store, numbered(n, order=str(n % 3)), ("erp", "export"), unrouted=("alerts",)) for n in range(signals))
     )
@@ -101,7 +101,7 @@ def test_a_store_moves_to_postgresql_and_goes_on_there(place: Place, postgres_ur
     at(postgres_url, go_on)
 
 
-def test_what_is_moved_is_kept_in_parts_but_for_what_is_too_old(
+def test_moved_signals_go_to_partitions_except_old_ones(
     place: Place, postgres: Server, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fill_years(store: Store) -> None:
@@ -178,7 +178,7 @@ def up(migrator, db):
 
 @pytest.fixture
 def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a version that is two steps ahead: one that expands, one that contracts."""
+    """Return the folder of migrations, to which a test adds steps of a later version."""
     folder = tmp_path / "steps"
     folder.mkdir()
     for path in migrations.FOLDER.glob("0*.py"):
@@ -210,7 +210,7 @@ def test_a_shared_schema_is_expanded_on_demand_and_contracted_when_nobody_needs_
         at(postgres_url, look)
 
 
-def test_a_file_is_brought_to_the_schema_when_it_is_opened_or_on_demand(place: Place, steps: Path) -> None:
+def test_a_sqlite_file_is_migrated_when_it_is_opened_or_on_demand(place: Place, steps: Path) -> None:
     at(place.url, fill)
     (steps / "0998_note.py").write_text(STEP.format(what="ADD COLUMN note TEXT"))
     assert place.run("migrate").output == "applied 0998_note\n"
@@ -219,7 +219,7 @@ def test_a_file_is_brought_to_the_schema_when_it_is_opened_or_on_demand(place: P
     assert place.run("migrate").output == "The store is up to date.\n"
 
 
-def test_leases_are_let_go_by_a_move(place: Place, postgres_url: str) -> None:
+def test_a_move_releases_leases(place: Place, postgres_url: str) -> None:
     async def hold(store: Store) -> None:
         await accept(store, numbered(1))
         await store.claim([], NOW, NOW + LEASE)
@@ -231,7 +231,7 @@ def test_leases_are_let_go_by_a_move(place: Place, postgres_url: str) -> None:
     assert not row.leased
 
 
-def test_of_gateways_that_start_at_once_one_makes_the_schema(
+def test_gateways_that_start_together_make_one_schema(
     place: Place, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     status = migrations.Steps.status
@@ -245,7 +245,7 @@ def test_of_gateways_that_start_at_once_one_makes_the_schema(
         return found
 
     def late(steps: migrations.Steps) -> list[Any]:
-        """The second look was before that too."""
+        """Return the second look, also from before the other gateway's."""
         monkeypatch.setattr(migrations.Steps, "status", status)
         return [step._replace(applied=None) for step in status(steps)]
 

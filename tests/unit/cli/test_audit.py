@@ -1,4 +1,4 @@
-"""The command that proves custody."""
+"""The command audit."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ def test_an_empty_store_is_sound(folder: Folder) -> None:
     assert folder.run("audit").stdout == "Nothing was accepted yet.\n0 signals, and each is accounted for.\n"
 
 
-def test_a_sound_store_is_told_with_its_ledger(folder: Folder) -> None:
+def test_a_sound_store_is_printed_with_its_ledger(folder: Folder) -> None:
     folder.fill(fill)
     result = folder.run("audit")
     assert "3 signals, and each is accounted for." in result.stdout
@@ -50,7 +50,7 @@ def test_a_sound_store_is_told_with_its_ledger(folder: Folder) -> None:
     ]
 
 
-def test_what_is_wrong_is_named_and_is_exit_code_1(folder: Folder) -> None:
+def test_violations_are_printed_and_exit_with_1(folder: Folder) -> None:
     folder.fill(fill)
     damage(folder, "DELETE FROM deliveries WHERE signal_id = 2")
     damage(folder, "UPDATE deliveries SET ended_at = 1 WHERE signal_id = 3")
@@ -70,14 +70,14 @@ def test_what_is_wrong_is_named_and_is_exit_code_1(folder: Folder) -> None:
     folder.run("audit", "--after", "3")
 
 
-def test_a_ledger_that_does_not_hold_is_said(folder: Folder) -> None:
+def test_an_unbalanced_ledger_is_printed(folder: Folder) -> None:
     folder.fill(fill)
     damage(folder, "UPDATE deliveries SET state = 'lost' WHERE signal_id = 1")
     output = folder.run("audit", code=1).stdout
     assert "bookshop/export: accepted is not delivered + pending + dead + filtered" in output
 
 
-def test_ctrl_c_ends_it_and_says_how_to_go_on(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_an_audit_and_prints_how_to_continue(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.fill(lambda store: fill(store, 50))
     monkeypatch.setattr(id_ranges, "IDS", 1)
     show = progress.Bar.show

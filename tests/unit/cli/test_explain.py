@@ -1,4 +1,4 @@
-"""The command that tells why a signal did or did not reach each route."""
+"""The command explain."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ NOW = 1_800_000_000.0
 
 
 async def fill(store: Store) -> None:
-    """Three of one order: the first is retried, the others wait behind it; the last is late."""
+    """Store three signals of one order: the first is retried, the others wait behind it, and the last is late."""
     for item, day in (("1", "20"), ("2", "21"), ("2", "19")):
         sent = make_signal("ItemShipped", account="bookshop", order="1", item=item, datetime=f"2026-11-{day}T10:00:00Z")
         await store.accept(sent, [Target("export", "1")], ["alerts"], False)
@@ -38,7 +38,7 @@ def test_each_route_is_explained(folder: Folder) -> None:
         assert words in text
 
 
-def test_a_late_signal_and_an_account_that_is_gone_are_said(folder: Folder) -> None:
+def test_late_signals_and_removed_accounts_are_explained(folder: Folder) -> None:
     folder.fill(fill)
     (folder.path / "gateway.yaml").write_text(CONFIG.replace("bookshop:", "bookstore:"))
     text = folder.run("explain", "3").output

@@ -1,4 +1,4 @@
-"""The command that writes signals of the past."""
+"""The command export."""
 
 import dataclasses
 import gzip
@@ -20,7 +20,7 @@ from tests.support.folder import CONFIG, Folder
 
 
 async def fill(store: Store) -> list[Signal]:
-    """Seven signals, one an hour from 10:11:12 on; the second and the fourth are the posters'."""
+    """Store seven signals, one an hour from 10:11:12 on; the second and the fourth are of the account posters."""
     signals = []
     for number in range(7):
         account = "posters" if number in (1, 3) else "bookshop"
@@ -117,7 +117,7 @@ def test_wrong_usage_says_what_is_expected(folder: Folder, words: tuple[str, ...
     assert told in folder.run("export", *words, code=2).output
 
 
-def test_a_route_that_writes_no_files_is_no_model(folder: Folder) -> None:
+def test_a_route_without_a_file_format_is_an_error(folder: Folder) -> None:
     (folder.path / "gateway.yaml").write_text(
         CONFIG.replace("[csv]", "[csv, slack]").replace(
             "sink: csv, options: {directory: exports}",

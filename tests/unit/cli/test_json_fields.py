@@ -121,7 +121,7 @@ def test_fields_of_migrate(folder: Folder) -> None:
     assert printed(folder, "migrate") == documented("migrate")
 
 
-def test_fields_of_what_needs_a_server() -> None:
+def test_fields_of_commands_that_need_a_server() -> None:
     summary = Summary(1, 1, 0, 1, {"200": 1}, 1.0, 1.0, 1.0)
     assert fields([summary.as_dict()]) == documented("simulate")
     assert {field.name for field in dataclasses.fields(Moved)} == documented("move")

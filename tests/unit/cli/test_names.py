@@ -1,4 +1,4 @@
-"""Names of accounts and routes that commands are given."""
+"""Names of accounts and routes in the options of commands."""
 
 import pytest
 
@@ -27,15 +27,14 @@ def ids(commands: list[tuple[str, ...]]) -> list[str]:
 
 
 async def fill(store: Store) -> None:
-    """Accounts that the config has no more: one with a delivery, one with a request in quarantine, one whose route is
-    open."""
+    """Store rows of three removed accounts: a delivery, a quarantined request and an open route."""
     await store.accept(make_signal(account="posters", order="1"), [Target("mail", None)], [], False)
     await store.quarantine(Refused("mugs", 1.0, "{}", {"type": "required"}))
     await store.save_route_state(RouteState("cards", "mail", failures=5, opened=1, reason="answered 500"))
 
 
 @pytest.mark.parametrize("command", BY_ACCOUNT, ids=ids(BY_ACCOUNT))
-def test_an_account_that_nobody_knows_is_told_with_the_right_one(folder: Folder, command: tuple[str, ...]) -> None:
+def test_an_unknown_account_is_an_error_that_suggests_a_known_one(folder: Folder, command: tuple[str, ...]) -> None:
     folder.fill(fill)
     result = folder.run(*command, "--account", "bokshop", code=1)
     assert (result.stdout, result.stderr) == ("", "there is no account 'bokshop'; did you mean 'bookshop'?\n")
@@ -44,7 +43,7 @@ def test_an_account_that_nobody_knows_is_told_with_the_right_one(folder: Folder,
 
 
 @pytest.mark.parametrize("command", BY_ROUTE, ids=ids(BY_ROUTE))
-def test_a_route_that_nobody_knows_is_told_with_the_right_one(folder: Folder, command: tuple[str, ...]) -> None:
+def test_an_unknown_route_is_an_error_that_suggests_a_known_one(folder: Folder, command: tuple[str, ...]) -> None:
     folder.fill(fill)
     assert folder.run(*command, "--route", "exprt", code=1).stderr == (
         "there is no route 'exprt'; did you mean 'export'?\n"
@@ -76,7 +75,7 @@ def test_a_route_of_the_config_or_the_store_is_known(
     folder.run(*command, *words)
 
 
-def test_a_route_of_which_only_history_is_left_can_be_paused(folder: Folder) -> None:
+def test_a_route_known_only_from_ended_deliveries_can_be_paused(folder: Folder) -> None:
     async def fill(store: Store) -> None:
         await store.accept(make_signal(account="bookshop"), [Target("gone", None)], [], False)
         claim = await store.claim([ClaimRequest("bookshop", "gone", 1)], NOW, NOW + 60)

@@ -1,4 +1,4 @@
-"""The command that removes what is old."""
+"""The command purge."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.filled import fill_with_old
 from tests.support.folder import Folder
 
 
-def test_a_dry_run_says_what_would_go(folder: Folder) -> None:
+def test_a_dry_run_counts_and_removes_nothing(folder: Folder) -> None:
     folder.fill(fill_with_old)
     says = "would be removed; nothing was changed.\n"
     assert folder.run("purge", "--dry-run").output == f"1 signal and 0 quarantined requests {says}"
@@ -21,7 +21,7 @@ def test_a_dry_run_says_what_would_go(folder: Folder) -> None:
     assert len(folder.run("signals", "--json").output.splitlines()) == 3
 
 
-def test_what_is_old_goes_and_the_history_knows(folder: Folder) -> None:
+def test_old_signals_are_removed_and_the_action_is_recorded(folder: Folder) -> None:
     folder.fill(fill_with_old)
     assert "1 signal with 1 delivery, and 0 quarantined requests removed." in folder.run("purge").output
     removed = json.loads(folder.run("purge", "--dead", "--quarantine", "--json").output)
@@ -33,7 +33,7 @@ def test_what_is_old_goes_and_the_history_knows(folder: Folder) -> None:
     assert [(event.detail["signals"], event.detail["quarantined"]) for event in events] == [(1, 1), (1, 0)]
 
 
-def test_the_age_is_the_retention_where_none_is_given(folder: Folder) -> None:
+def test_the_default_age_is_the_retention(folder: Folder) -> None:
     folder.fill(fill_with_old)
     config = folder.path / "gateway.yaml"
     config.write_text(config.read_text().replace('gateway.db"}', 'gateway.db", retention: 101d}'))

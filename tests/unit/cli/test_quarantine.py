@@ -1,4 +1,4 @@
-"""Quarantine: what is in it, and how it gets out after the configuration was mended."""
+"""The commands quarantine and quarantine replay."""
 
 import json
 import os
@@ -23,7 +23,7 @@ TAKES_ALL = CONFIG.replace(EXPORT, "{sink: csv, signals: ['*'], options: {direct
 
 @pytest.fixture
 def refused(folder: Folder) -> Folder:
-    """Two requests of types that were not taken, one without an order, one of an account that is gone."""
+    """Store two requests of refused types, one without an order, and one of a removed account."""
 
     async def fill(store: Store) -> None:
         for number in ("1", "2"):
@@ -53,7 +53,7 @@ def listed(folder: Folder) -> Sequence[int]:
     return sorted(row["id"] for row in lines(folder.run("quarantine", "--json").output))
 
 
-def test_what_the_config_still_refuses_stays_with_what_is_wrong_now(refused: Folder) -> None:
+def test_requests_that_are_still_refused_stay_with_their_present_errors(refused: Folder) -> None:
     rows = lines(refused.run("quarantine", "replay", "--all", "--json", code=1).output)
     assert [(row["id"], row["result"]) for row in rows] == [(n, "refused") for n in (1, 2, 3, 4)]
     assert [row["errors"] for row in rows] == [
@@ -65,7 +65,7 @@ def test_what_the_config_still_refuses_stays_with_what_is_wrong_now(refused: Fol
     assert listed(refused) == [1, 2, 3, 4]
 
 
-def test_a_dry_run_says_what_would_be_and_changes_nothing(refused: Folder) -> None:
+def test_a_dry_run_prints_verdicts_and_changes_nothing(refused: Folder) -> None:
     accept_unknown(refused)
     output = refused.run("quarantine", "replay", "1", "2", "--dry-run").stdout
     assert "0 there already, 0 refused, 2 would be accepted; nothing was changed." in output
@@ -74,7 +74,7 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(refused: Folder) -> No
     assert refused.run("signals").output == "No signals.\n"
 
 
-def test_what_is_accepted_now_leaves_the_list_and_is_a_signal_as_any(refused: Folder) -> None:
+def test_an_accepted_request_leaves_quarantine_and_is_a_signal_like_others(refused: Folder) -> None:
     accept_unknown(refused)
     result = refused.run("quarantine", "replay", "--account", "bookshop", code=1)
     assert "0 there already, 1 refused, 2 accepted." in result.stdout
@@ -87,7 +87,9 @@ def test_what_is_accepted_now_leaves_the_list_and_is_a_signal_as_any(refused: Fo
     assert "each is accounted for" in refused.run("audit").stdout
 
 
-def test_the_request_is_kept_marked_and_the_history_tells(refused: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_accepted_request_is_kept_with_its_signal_and_the_action_is_recorded(
+    refused: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("LOGNAME", "ada")
     accept_unknown(refused)
     refused.run("quarantine", "replay", "2")
@@ -99,7 +101,7 @@ def test_the_request_is_kept_marked_and_the_history_tells(refused: Folder, monke
     ]
 
 
-def test_what_the_sender_has_sent_again_meanwhile_is_no_second_signal(refused: Folder) -> None:
+def test_a_request_that_the_sender_has_repeated_is_a_duplicate(refused: Folder) -> None:
     accept_unknown(refused)
     refused.run("quarantine", "replay", "1")
     refused.fill(lambda store: store.quarantine(Refused("bookshop", NOW, spaced(refused), {"type": "is not known"})))
@@ -110,7 +112,7 @@ def test_what_the_sender_has_sent_again_meanwhile_is_no_second_signal(refused: F
 
 
 def spaced(folder: Folder) -> str:
-    """The first request's payload, written differently."""
+    """Return the first request's payload with other white space."""
     ((body,),) = folder.rows("SELECT body FROM quarantine WHERE id = 1")
     return json.dumps(json.loads(body), indent=1)
 
@@ -121,7 +123,7 @@ def test_a_signal_of_an_unknown_order_is_held(refused: Folder) -> None:
     assert lines(refused.run("deliveries", "--json").output)[0]["held"]
 
 
-def test_only_what_the_filters_ask_for(refused: Folder) -> None:
+def test_filters_select_requests(refused: Folder) -> None:
     accept_unknown(refused)
     for words in (["--until", "2027-01-15T08:00Z"], ["--since", "2027-01-15T08:02Z"]):
         assert "Nothing in quarantine matches." in refused.run("quarantine", "replay", *words).stdout
@@ -129,7 +131,7 @@ def test_only_what_the_filters_ask_for(refused: Folder) -> None:
     assert [row["id"] for row in rows] == [3]
 
 
-def test_what_is_not_there_is_said(refused: Folder) -> None:
+def test_an_id_that_is_not_in_quarantine_is_an_error(refused: Folder) -> None:
     accept_unknown(refused)
     refused.run("quarantine", "replay", "1")
     result = refused.run("quarantine", "replay", "1", "2", "99", code=1)
@@ -137,12 +139,12 @@ def test_what_is_not_there_is_said(refused: Folder) -> None:
     assert listed(refused) == [3, 4]
 
 
-def test_what_is_wrong_to_ask_is_said(refused: Folder) -> None:
+def test_wrong_usage_of_quarantine_replay_is_an_error(refused: Folder) -> None:
     assert "name the requests to replay" in refused.run("quarantine", "replay", code=2).output
     assert "options behind the command" in refused.run("quarantine", "--account", "x", "replay", "1", code=2).output
 
 
-def test_what_is_no_json_object_is_still_none(folder: Folder) -> None:
+def test_bodies_that_are_not_json_objects_stay_refused(folder: Folder) -> None:
     bodies = ["", "[1]", "{", '{"a":' * 300 + "1" + "}" * 300, "\udcff", "\\x00"]
 
     async def fill(store: Store) -> None:
@@ -170,7 +172,7 @@ def test_ctrl_c_ends_it_between_pages(refused: Folder, monkeypatch: pytest.Monke
     assert listed(refused) == [2, 3, 4]
 
 
-def test_quarantine_says_what_was_wrong(folder: Folder) -> None:
+def test_quarantine_prints_the_errors_of_each_request(folder: Folder) -> None:
     folder.fill(lambda store: store.quarantine(Refused("bookshop", NOW, '{"type":"Item"}', {"order": "required"})))
     assert "order: required" in folder.run("quarantine").output
     (row,) = lines(folder.run("quarantine", "--json", "--account", "bookshop").output)

@@ -1,4 +1,4 @@
-"""Replays of many deliveries: page by page, interrupted in order, and gone on with."""
+"""The command replay: page by page, interrupted, and continued."""
 
 import os
 import signal
@@ -19,7 +19,7 @@ NOW = 1_800_000_000.0
 
 
 async def bury(store: Store) -> None:
-    """Ten dead letters on two routes each."""
+    """Store ten dead letters on each of two routes."""
     for order in range(10):
         sent = make_signal("ItemError", account="bookshop", order=str(order))
         await store.accept(sent, [Target("export", sent.order), Target("alerts", None)], [], False)
@@ -38,7 +38,7 @@ def buried(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Folder:
 
 @pytest.fixture
 def impatient() -> Iterator[pytest.MonkeyPatch]:
-    """Someone who presses Ctrl-C after the first page, until undone."""
+    """Press Ctrl-C after each page, until undone."""
     show = progress.Bar.show
 
     def press(bar: progress.Bar, done: int, total: int | None) -> None:
@@ -61,7 +61,7 @@ def test_all_pages_are_replayed_and_counted_per_route(buried: Folder) -> None:
     assert pending(buried) == 20
 
 
-def test_the_history_tells_of_a_replay_and_of_no_dry_run(buried: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_is_recorded_and_a_dry_run_is_not(buried: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "ada")
     for words in (["--dry-run"], [], []):
         buried.run("replay", "--dead", "--route", "alerts", *words)
@@ -70,14 +70,16 @@ def test_the_history_tells_of_a_replay_and_of_no_dry_run(buried: Folder, monkeyp
     ]
 
 
-def test_a_dry_run_tells_the_routes(buried: Folder) -> None:
+def test_a_dry_run_counts_per_route(buried: Folder) -> None:
     output = buried.run("replay", "--type", "ItemError", "--route", "alerts", "--dry-run").output
     assert "10 would be replayed; nothing was changed." in output
     assert "export" not in output
     assert pending(buried) == 0
 
 
-def test_ctrl_c_ends_it_between_pages_and_says_how_to_go_on(buried: Folder, impatient: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_a_replay_between_pages_and_prints_how_to_continue(
+    buried: Folder, impatient: pytest.MonkeyPatch
+) -> None:
     before = signal.getsignal(signal.SIGINT)
     output = buried.run("replay", "--dead", code=130).output
     assert "6 to be delivered again" in output
@@ -103,11 +105,11 @@ def test_a_dry_run_changes_nothing_and_a_replay_is_not_doubled(folder: Folder) -
     assert folder.run("replay", "--dead").stdout == "Nothing matches.\n"
 
 
-def test_replay_by_id_takes_what_was_delivered_too(folder: Folder) -> None:
+def test_a_replay_by_id_includes_delivered_ones(folder: Folder) -> None:
     ids = folder.fill(fill_with_states)
     rows = lines(folder.run("replay", str(ids[0]), "--json").output)
     assert rows == [{"account": "bookshop", "route": "export", "deliveries": 1, "replayed": True}]
 
 
-def test_replay_wants_to_know_what(folder: Folder) -> None:
+def test_replay_without_a_filter_is_wrong_usage(folder: Folder) -> None:
     assert "name the deliveries to replay" in folder.run("replay", code=2).output

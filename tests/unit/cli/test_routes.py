@@ -1,4 +1,4 @@
-"""Commands that look after routes."""
+"""The commands routes, pause and resume."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ PROBE = AT.timestamp() + 60
 
 
 async def fill(store: Store) -> None:
-    """Two of one order wait on export, one on alerts; one of a third route that no config has."""
+    """Store two deliveries of one order on export, one on alerts, and one on a route that is not configured."""
     for item in ("1", "2"):
         signal = make_signal("ItemError", account="bookshop", order="1", item=item)
         routes = ["export", *(["alerts", "gone"] if item == "1" else [])]
@@ -40,7 +40,7 @@ def test_routes_without_anything_pending_run(folder: Folder) -> None:
     assert (rows["export"]["oldest_at"], rows["export"]["oldest_seconds"]) == (None, None)
 
 
-def test_what_is_pending_is_counted_and_aged(folder: Folder) -> None:
+def test_the_backlog_is_counted_and_its_age_is_shown(folder: Folder) -> None:
     folder.fill(fill)
     rows = listed(folder)
     assert {name: (row["pending"], row["due"]) for name, row in rows.items()} == {
@@ -61,7 +61,7 @@ def test_the_list_can_be_of_one_account(folder: Folder) -> None:
     assert list(listed(folder, "--account", "posters")) == ["mail"]
 
 
-def test_a_route_that_is_off_is_said_so(folder: Folder) -> None:
+def test_a_disabled_route_is_off(folder: Folder) -> None:
     (folder.path / "gateway.yaml").write_text(
         CONFIG.replace("{sink: csv, signals", "{sink: csv, enabled: false, signals")
     )
@@ -79,7 +79,7 @@ def test_a_breakers_state_is_shown_with_its_reason_and_probe(folder: Folder, fai
         assert words in table
 
 
-def test_a_pause_holds_until_it_is_resumed_and_is_said_before_a_breaker(folder: Folder) -> None:
+def test_a_pause_lasts_until_resumed_and_is_shown_before_an_open_breaker(folder: Folder) -> None:
     folder.fill(fill)
     save(folder, failures=5, opened=1, probe_at=PROBE, reason="answered 500")
     said = folder.run("pause", "bookshop", "export", "--why", "new ERP").output
@@ -110,12 +110,14 @@ def test_a_route_that_left_the_config_can_be_resumed(folder: Folder) -> None:
     ],
 )
 @pytest.mark.parametrize("command", ["pause", "resume"])
-def test_a_wrong_name_is_told_with_the_right_one(folder: Folder, command: str, words: list[str], said: str) -> None:
+def test_pausing_an_unknown_route_is_an_error_that_suggests_a_known_one(
+    folder: Folder, command: str, words: list[str], said: str
+) -> None:
     assert folder.run(command, *words, code=1).output == f"{said}\n"
     assert listed(folder)["export"]["state"] == "running"
 
 
-def test_the_history_names_who_paused(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pause_is_recorded_under_the_operators_name(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "ada")
     folder.run("pause", "bookshop", "export", "--why", "new ERP")
     assert folder.rows("SELECT actor, action, detail FROM actions") == [
@@ -126,5 +128,5 @@ def test_the_history_names_who_paused(folder: Folder, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("seconds", "text"), [(-3, "0 s"), (0, "0 s"), (59.4, "59 s"), (60, "1 min"), (7200, "2 h"), (86400 * 3, "3 d")]
 )
-def test_an_age_is_told_in_its_largest_unit(seconds: float, text: str) -> None:
+def test_an_age_is_shown_in_its_largest_unit(seconds: float, text: str) -> None:
     assert render.age(seconds) == text

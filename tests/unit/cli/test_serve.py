@@ -1,4 +1,4 @@
-"""What `serve` does around the service itself."""
+"""The command serve, as far as it goes beyond the service."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gateway.logs import Redactor
 
 
 class ServiceStub:
-    """Ends at once; `frozen` is how many objects the garbage collector left out while it served."""
+    """A service that ends at once. `frozen` counts the objects that garbage collection left out while it served."""
 
     frozen = 0
 
@@ -39,9 +39,7 @@ def unfrozen() -> Iterator[None]:
     gc.unfreeze()
 
 
-def test_the_garbage_collector_leaves_out_what_is_there_to_stay(
-    monkeypatch: pytest.MonkeyPatch, unfrozen: None
-) -> None:
+def test_loaded_modules_are_exempt_from_garbage_collection(monkeypatch: pytest.MonkeyPatch, unfrozen: None) -> None:
     monkeypatch.setattr(serve, "Service", ServiceStub)
     config: Any = SimpleNamespace(log=SimpleNamespace(format="json"))
     asyncio.run(serve.run_service(config, Redactor(())))

@@ -10,7 +10,7 @@ from tests.support.folder import Folder, lines
 NOW = 1_800_000_000.0
 
 
-def test_nothing_yet_is_said_so(folder: Folder) -> None:
+def test_an_empty_store_prints_a_sentence_for_each_command(folder: Folder) -> None:
     assert folder.run("signals").output == "No signals.\n"
     assert folder.run("deliveries").output == "No deliveries.\n"
     assert folder.run("dead").output == "No dead letters.\n"
@@ -18,8 +18,8 @@ def test_nothing_yet_is_said_so(folder: Folder) -> None:
     assert folder.run("replay", "--dead").stdout == "Nothing matches.\n"
 
 
-def test_a_store_that_was_not_there_is_told(folder: Folder) -> None:
-    """As it is where a command runs in another folder than the gateway."""
+def test_a_note_says_that_a_store_was_made(folder: Folder) -> None:
+    """A command that runs in another folder than the gateway would find an empty store."""
     config = folder.path / "gateway.yaml"
     config.write_text(config.read_text().replace("gateway.db", "data/gateway.db"))
     first = folder.run("dead")
@@ -40,7 +40,7 @@ def test_signals_are_listed_newest_first_and_filtered(folder: Folder) -> None:
     assert "PO-1001" in table
 
 
-def test_times_are_iso_or_so_long_ago(folder: Folder) -> None:
+def test_times_are_iso_or_ages(folder: Folder) -> None:
     folder.fill(fill_with_states)
     assert lines(folder.run("signals", "--json", "--since", "1s").output) == []
     assert len(lines(folder.run("signals", "--json", "--since", "2026-11-20T00:00Z").output)) == 3
@@ -48,7 +48,7 @@ def test_times_are_iso_or_so_long_ago(folder: Folder) -> None:
     assert "expected a time" in folder.run("signals", "--since", "yesterday", code=2).output
 
 
-def test_show_tells_what_became_of_a_signal(folder: Folder) -> None:
+def test_show_prints_payload_deliveries_and_failed_attempts(folder: Folder) -> None:
     _, ids_error, _ = folder.fill(fill_with_states)
     text = folder.run("show", str(ids_error)).output
     for words in (
@@ -72,7 +72,7 @@ def test_a_signal_that_is_not_there_is_an_error(folder: Folder) -> None:
     assert "there is no signal 99" in folder.run("show", "99", code=1).output
 
 
-def test_what_the_sender_wrote_does_nothing_to_the_terminal(folder: Folder) -> None:
+def test_control_characters_of_the_sender_are_escaped(folder: Folder) -> None:
     async def fill(store: Store) -> int:
         signal = make_signal(account="bookshop")
         signal = replace(signal, payload={**signal.payload, "note\x1b[2J": "a\x1b]0;title\x07\nb é"})
@@ -83,7 +83,7 @@ def test_what_the_sender_wrote_does_nothing_to_the_terminal(folder: Folder) -> N
     assert "a\\x1b]0;title\\x07\\nb é" in output
 
 
-def test_what_the_sender_wrote_is_no_markup(folder: Folder) -> None:
+def test_markup_of_the_sender_is_printed_as_text(folder: Folder) -> None:
     async def fill(store: Store) -> None:
         signal = replace(make_signal(account="bookshop"), type="[bold]Odd[/bold]")
         await store.accept(signal, [], [], False)

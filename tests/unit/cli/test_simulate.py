@@ -5,13 +5,13 @@ from tests.support.scene import serving
 from tests.support.stub import Answer, Stub
 
 
-def test_what_is_no_url_is_wrong_usage(folder: Folder) -> None:
+def test_an_argument_that_is_not_a_url_is_wrong_usage(folder: Folder) -> None:
     output = folder.run("simulate", "gateway.example/signals/bookshop", "--key", "k", code=2).output
     assert "expected an endpoint's URL" in output
     assert "sending" not in output
 
 
-def test_a_sender_with_a_wrong_key_is_told_at_once(folder: Folder) -> None:
+def test_a_wrong_key_is_reported_once(folder: Folder) -> None:
     stub = Stub()
     stub.answer = lambda request: Answer(401)  # type: ignore[method-assign]
     with serving(stub):

@@ -1,4 +1,4 @@
-"""Routes are checked against their targets; nothing that a sink raises or tells gives a secret away."""
+"""Checks of routes against their targets. The answers hold no secret."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.gen_test
 
 
 class Probed(Sink):
-    """A sink whose check answers as its route is named."""
+    """A sink that answers a check by the name of its route."""
 
     name = "probed"
     summary = "for this test"

@@ -1,4 +1,4 @@
-"""Why a signal did or did not reach a route, in each way that there is."""
+"""Explanations of a signal on a route, one for each state of delivery and route."""
 
 from dataclasses import replace
 from typing import Any
@@ -30,7 +30,7 @@ def one(
     state: dict[str, Any] | None = None,
     **route: Any,
 ) -> Explanation:
-    """What is said of the one route of an account."""
+    """Return the explanation for an account's only route."""
     account = make_account(routes={"erp": make_route("erp", **route)})
     return the_one(account, delivery, head, unrouted, state)
 
@@ -83,7 +83,7 @@ def test_a_delivery_is_explained_by_its_state(row: DeliveryRow, why: str, text: 
     assert (found.why, found.text, found.behind, found.sink) == (why, text, None, "fake")
 
 
-def test_what_waits_for_another_names_it_and_what_that_one_waits_for() -> None:
+def test_a_delivery_behind_another_names_it_and_explains_its_wait() -> None:
     found = one(WAITS, head=HEAD)
     assert (found.why, found.behind) == ("behind", 7)
     assert found.text == (
@@ -109,7 +109,7 @@ def test_what_waits_for_another_names_it_and_what_that_one_waits_for() -> None:
         ),
     ],
 )
-def test_a_route_that_delivers_nothing_is_said(state: dict[str, Any], why: str, text: str) -> None:
+def test_a_route_that_delivers_nothing_is_explained(state: dict[str, Any], why: str, text: str) -> None:
     found = one(PENDING, state=state)
     assert (found.why, found.text) == (why, f"is due since {SHOWN}; {text}")
     assert one(WAITS, head=HEAD, state=state).why == why
@@ -119,7 +119,7 @@ def test_a_route_that_delivers_nothing_is_said(state: dict[str, Any], why: str, 
     assert one(ENDED, state=state).text == f"delivered at {SHOWN}, by attempt 1"
 
 
-def test_what_waits_for_a_route_that_is_off_or_gone_is_said() -> None:
+def test_a_delivery_on_a_disabled_or_removed_route_is_explained() -> None:
     off = one(PENDING, enabled=False)
     assert (off.why, off.text.partition("; ")[2]) == (
         "off",
@@ -157,7 +157,7 @@ def test_what_waits_for_a_route_that_is_off_or_gone_is_said() -> None:
         ),
     ],
 )
-def test_why_there_is_no_delivery(route: dict[str, Any], unrouted: tuple[str, ...], why: str, text: str) -> None:
+def test_a_missing_delivery_is_explained(route: dict[str, Any], unrouted: tuple[str, ...], why: str, text: str) -> None:
     found = one(None, unrouted=unrouted, **route)
     assert (found.why, found.text) == (why, text)
 

@@ -1,4 +1,4 @@
-"""Old signals are removed while the gateway serves, and no fault of it ends what serves."""
+"""Housekeeping removes old signals while the gateway serves, and none of its errors ends the gateway."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ accounts: {bookshop: {keys: [a-key-for-the-test]}}
 
 
 class Purges:
-    """A store that has so many pages of old signals, and may fail."""
+    """A store with some pages of old signals, which may fail."""
 
     def __init__(self, pages: int, *errors: Exception) -> None:
         self.pages = pages
@@ -62,7 +62,7 @@ class Purges:
         return Purged(2, 3, after + 1)
 
 
-async def test_it_goes_on_until_nothing_old_is_left() -> None:
+async def test_a_round_goes_on_until_no_old_signal_is_left() -> None:
     store = Purges(3)
     with capture_logs() as logs:
         await housekeeping.clean_up(store, NOW)  # type: ignore[arg-type]
@@ -70,7 +70,7 @@ async def test_it_goes_on_until_nothing_old_is_left() -> None:
     assert [(line["event"], line["signals"], line["deliveries"]) for line in logs] == [("store.purged", 6, 9)]
 
 
-async def test_of_parts_it_is_said_what_became_of_them_and_the_rest_goes_whatever_becomes_of_them() -> None:
+async def test_each_dropped_partition_is_logged_and_a_failure_does_not_stop_the_round() -> None:
     store = Purges(1)
     store.parts += [
         DroppedPartition(NOW - 86400, NOW, 5, 7, 1),
@@ -93,7 +93,7 @@ async def test_of_parts_it_is_said_what_became_of_them_and_the_rest_goes_whateve
     assert (failed["event"], failed["reason"], purged["signals"]) == ("store.partitions_failed", "busy", 2)
 
 
-async def test_nothing_to_do_is_nothing_to_say() -> None:
+async def test_a_round_without_old_signals_logs_nothing() -> None:
     with capture_logs() as logs:
         await housekeeping.clean_up(Purges(0), NOW)  # type: ignore[arg-type]
     assert logs == []
@@ -113,10 +113,10 @@ async def test_a_round_that_fails_is_followed_by_another(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(("ahead", "kept"), [(0.0, 1), (86400 * 365.0, 1), (-86400 * 5.0, 2)])
-async def test_a_gateway_keeps_house_by_the_clock_that_is_behind(
+async def test_housekeeping_uses_the_earlier_of_two_clocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, kept: int
 ) -> None:
-    """By a clock that was set a year ahead nothing would be left, and by one set back the second signal is not old."""
+    """A clock set a year ahead would remove all signals; by one set back, the second signal is not old yet."""
     (tmp_path / "gateway.yaml").write_text(CONFIG.replace("PATH", str(tmp_path)))
     await with_store(tmp_path, lambda store: take(store, 12, 5))
     monkeypatch.setattr(housekeeping, "FIRST_ROUND_AFTER", 0)

@@ -17,7 +17,7 @@ PROCESS = 4711
 
 
 class FakeStore:
-    """A store in which, once the signal was sent, these actions are found, one more at each look."""
+    """A store that finds one more of these actions at each look."""
 
     def __init__(self, *answers: Action) -> None:
         self.actions = [answer(1, PROCESS, "of the last reload")]

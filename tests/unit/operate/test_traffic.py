@@ -41,7 +41,7 @@ async def test_each_page_is_followed_by_a_rest_as_long_as_it_took(
     assert work.rests == rests
 
 
-async def test_the_readers_own_time_is_not_rested_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_time_that_the_reader_takes_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     work = Work(monkeypatch)
     async for _ in yield_to_traffic(work.pages()):
         work.now += 50
