@@ -42,14 +42,14 @@ class Dispatcher:
         self._tuning = tuning
         self._woken = asyncio.Event()
         self._stopped = asyncio.Event()
-        self._admission = Admission(throttle, self._set_timer, self._woken.set, tuning)
+        self.admission = Admission(throttle, self._set_timer, self._woken.set, tuning)
         self._timers: list[tuple[float, int, LiveRouteState]] = []
         self._timer_of: dict[LiveRouteState, float] = {}
         self._number = itertools.count()
         self._removals: list[tuple[frozenset[RouteKey], asyncio.Future[list[Runner]]]] = []
         self._additions: list[Runner] = []
         self._retired: set[Runner] = set()
-        self._heartbeat = Heartbeat(store, self.runners, self._retired, self._admission.mark_due, now, tuning)
+        self._heartbeat = Heartbeat(store, self.runners, self._retired, self.admission.mark_due, now, tuning)
         self._loop: asyncio.Task[None] | None = None
         self._polled_at = LONG_AGO
 
@@ -68,7 +68,7 @@ class Dispatcher:
         for name in routes:
             runner = self.runners.get((account, name))
             if runner is not None:
-                self._admission.mark_due(runner.state)
+                self.admission.mark_due(runner.state)
 
     def on_notification(self, routes: Sequence[RouteKey]) -> None:
         """Look for deliveries that another process committed for these routes; if none is named, for any."""
@@ -123,7 +123,7 @@ class Dispatcher:
                 await self._poll()
                 await self._throttle.give_way()
                 self._ring_timers(self._now())
-                claim_requests = self._admission.choose(self._now())
+                claim_requests = self.admission.choose(self._now())
                 if claim_requests:
                     await self._claim(claim_requests)
                 else:
@@ -170,7 +170,7 @@ class Dispatcher:
         if at is None:
             return
         if at <= now:
-            self._admission.add(route)
+            self.admission.add(route)
         else:
             self._set_timer(at, route)
 
@@ -183,14 +183,14 @@ class Dispatcher:
             claim = await self._store.claim(claim_requests, now, self._lease_until(runners, now))
         except StoreError:
             for runner, request in zip(runners, claim_requests, strict=True):
-                self._admission.settle(runner.state, request.limit, 0)
-                self._admission.mark_due(runner.state)
+                self.admission.settle(runner.state, request.limit, 0)
+                self.admission.mark_due(runner.state)
             raise
         claimed = group_by_route(claim.deliveries)
         for runner, request in zip(runners, claim_requests, strict=True):
             deliveries = claimed.get(runner.key, ())
-            self._admission.settle(runner.state, request.limit, len(deliveries))
-            runner.start(deliveries, self._admission)
+            self.admission.settle(runner.state, request.limit, len(deliveries))
+            runner.start(deliveries, self.admission)
             if runner.state.due is None:
                 self._expect(runner.state, claim.next_due.get(runner.key), now)
 
@@ -216,7 +216,7 @@ class Dispatcher:
             at, _, route = heapq.heappop(self._timers)
             if self._timer_of.get(route) == at:
                 del self._timer_of[route]
-            self._admission.add(route)
+            self.admission.add(route)
 
     # -- waits
 
@@ -227,10 +227,10 @@ class Dispatcher:
         if self._timers:
             until = min(until, self._timers[0][0])
         seconds = max(0.0, until - now)
-        if not self._admission.waiting:
+        if not self.admission.waiting:
             await self._sleep_until_woken(seconds)
             return
-        seconds = min(seconds, self._admission.delay(now))
+        seconds = min(seconds, self.admission.delay(now))
         if self._throttle.traffic.rush:
             await self._sleep_until_stopped(seconds)  # each signal of the rush would wake it in vain
         else:

@@ -260,7 +260,7 @@ async def test_a_sink_that_raises_a_base_exception_leaves_no_call_or_slot_in_use
     sink = make_sink()
     sink.script.append(fail)
     async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
-        admission = gateway.dispatcher._admission
+        admission = gateway.dispatcher.admission
         await gateway.accept(order="1")
         await until(lambda: asyncio.sleep(0, bool(sink.arrived)))
         await gateway.turn()

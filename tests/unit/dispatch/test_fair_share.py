@@ -69,26 +69,26 @@ class Core:
 
     def _claim(self) -> None:
         """Claim as gateway.dispatch.admission does."""
-        lot: list[str] = []
+        claim: list[str] = []
         left = TUNING.claim_budget
         while left > 0 and (waiting := [name for name in self.free if self.free[name] and self._has_begun(name)]):
             name = min(waiting, key=self.shares.charged)
-            if (lot and self.price(name) > left) or not self.shares.may_start(name, self.now):
+            if (claim and self.price(name) > left) or not self.shares.may_start(name, self.now):
                 break
             self.shares.charge(name, 1, self.price(name), self.now)
             self.free[name] -= 1
             left -= self.price(name)
-            lot.append(name)
-        if lot:
+            claim.append(name)
+        if claim:
             self.claiming = True
-            self.queue.append((sum(map(self.price, lot)) / 2, partial(self._call, lot)))
+            self.queue.append((sum(map(self.price, claim)) / 2, partial(self._call, claim)))
 
     def _has_begun(self, name: str) -> bool:
         return self.tenants[name].begins <= self.now
 
-    def _call(self, lot: Sequence[str]) -> None:
+    def _call(self, claim: Sequence[str]) -> None:
         self.claiming = False
-        for name in lot:
+        for name in claim:
             call = self.shares.at_target(name)
             call.__enter__()
             heapq.heappush(self.targets, (self.now + self.tenants[name].think, next(self._number), name, call))

@@ -30,7 +30,7 @@ async def bury(tmp_path: Path, orders: Sequence[str] = BURIED) -> None:
             pass
 
 
-def hold(sink: type[ScriptedSink], deliveries: int) -> asyncio.Event:
+def block(sink: type[ScriptedSink], deliveries: int) -> asyncio.Event:
     """Make the sink wait with the next deliveries until the event is set."""
     gate = asyncio.Event()
 
@@ -56,7 +56,7 @@ async def test_live_ones_come_first(tmp_path: Path) -> None:
 async def test_replays_get_a_quarter_of_a_route_and_leave_the_rest_free(tmp_path: Path) -> None:
     await bury(tmp_path)
     sink = make_sink()
-    gate = hold(sink, 8)
+    gate = block(sink, 8)
     async with dispatching(tmp_path, [(make_route(concurrency=8), sink)]) as gateway:
         runner = gateway.dispatcher.runners["shop", "erp"]
         await until(lambda: asyncio.sleep(0, runner.state.replaying == 2))
@@ -73,7 +73,7 @@ async def test_replays_get_a_quarter_of_a_route_and_leave_the_rest_free(tmp_path
 async def test_what_comes_in_passes_the_replays_that_wait(tmp_path: Path) -> None:
     await bury(tmp_path)
     sink = make_sink()
-    gate = hold(sink, 1)
+    gate = block(sink, 1)
     async with dispatching(tmp_path, [(make_route(concurrency=1), sink)]) as gateway:
         await until(lambda: asyncio.sleep(0, len(sink.arrived) == 1))
         live = await gateway.accept(order="1")

@@ -11,22 +11,22 @@ class Item:
     name: str
 
 
-def take(turns: RoundRobin[Item], **ranks: float) -> str | None:
-    item = turns.take(lambda tenant: ranks.get(tenant, 0.0), lambda tenant: True)
+def take(waiting: RoundRobin[Item], **ranks: float) -> str | None:
+    item = waiting.take(lambda tenant: ranks.get(tenant, 0.0), lambda tenant: True)
     return item and item.name
 
 
 def queue(*names: str) -> RoundRobin[Item]:
     """Queue items by name. The first letter is the tenant."""
-    turns: RoundRobin[Item] = RoundRobin()
+    waiting: RoundRobin[Item] = RoundRobin()
     for name in names:
-        turns.add(Item(name[0], name))
-    return turns
+        waiting.add(Item(name[0], name))
+    return waiting
 
 
-def drain(turns: RoundRobin[Item]) -> list[str]:
+def drain(waiting: RoundRobin[Item]) -> list[str]:
     names = []
-    while (name := take(turns)) is not None:
+    while (name := take(waiting)) is not None:
         names.append(name)
     return names
 
@@ -40,26 +40,26 @@ def test_an_item_that_waits_keeps_its_place() -> None:
 
 
 def test_an_item_that_had_a_turn_queues_behind_the_others() -> None:
-    turns = queue("a1", "b1")
-    assert take(turns) == "a1"
-    turns.add(Item("a", "a1"))
-    assert drain(turns) == ["b1", "a1"]
-    assert not turns
+    waiting = queue("a1", "b1")
+    assert take(waiting) == "a1"
+    waiting.add(Item("a", "a1"))
+    assert drain(waiting) == ["b1", "a1"]
+    assert not waiting
 
 
 def test_the_tenant_with_the_lowest_rank_comes_first() -> None:
-    turns = queue("a1", "b1", "c1", "b2")
-    assert [take(turns, a=3, b=1, c=2) for _ in range(4)] == ["b1", "b2", "c1", "a1"]
+    waiting = queue("a1", "b1", "c1", "b2")
+    assert [take(waiting, a=3, b=1, c=2) for _ in range(4)] == ["b1", "b2", "c1", "a1"]
 
 
 def test_an_item_that_may_not_have_its_turn_keeps_it() -> None:
-    turns = queue("a1", "b1")
-    assert turns.take(lambda tenant: 0.0, lambda tenant: tenant != "a") is None
-    assert drain(turns) == ["a1", "b1"]
+    waiting = queue("a1", "b1")
+    assert waiting.take(lambda tenant: 0.0, lambda tenant: tenant != "a") is None
+    assert drain(waiting) == ["a1", "b1"]
 
 
 def test_an_item_that_is_put_back_is_the_next() -> None:
-    turns = queue("a1", "a2", "b1")
-    assert take(turns) == "a1"
-    turns.put_back(Item("a", "a1"))
-    assert drain(turns) == ["a1", "b1", "a2"]
+    waiting = queue("a1", "a2", "b1")
+    assert take(waiting) == "a1"
+    waiting.put_back(Item("a", "a1"))
+    assert drain(waiting) == ["a1", "b1", "a2"]
