@@ -1,13 +1,10 @@
-"""The apprise sink: messages, failures, the secrecy of URLs, and a gateway without the library."""
+"""The apprise sink: messages, failures and the secrecy of URLs."""
 
 from __future__ import annotations
 
 import io
-import json
 import logging
 import re
-import subprocess
-import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -210,38 +207,3 @@ def test_the_page_has_the_table_of_options_and_the_placeholders():
 
     assert option_table(AppriseSink.options).replace(f"`{BODY}`", "the text below") in PAGE
     assert all(f"`{{{name}}}`" in PAGE for name in NAMES)
-
-
-# -- without the library
-
-
-async def test_without_the_library_the_plugin_is_broken_and_says_so(tmp_path):
-    (tmp_path / "gateway.yaml").write_text(
-        "plugins: [csv, apprise]\n"
-        "accounts:\n  shop:\n    keys: [some-key-of-the-shop]\n    routes:\n"
-        "      people: {sink: apprise, options: {urls: 'json://127.0.0.1'}}\n"
-        "      export: {sink: csv, options: {directory: exports}}\n"
-    )
-    listed = run_without_apprise(tmp_path, "plugins", "--json")
-    rows = {row["name"]: row for row in map(json.loads, listed.stdout.splitlines())}
-    assert (rows["csv"]["state"], rows["apprise"]["state"]) == ("enabled", "broken")
-    assert "pip install 'cloudsignal-gateway[apprise]'" in rows["apprise"]["about"]
-    checked = run_without_apprise(tmp_path, "check")
-    assert checked.returncode == 1
-    (line,) = [line for line in checked.stderr.splitlines() if "gateway.yaml:" in line]
-    assert "gateway.yaml:6: accounts.shop.routes.people.sink: the plugin apprise could not be loaded" in line
-    assert "pip install" in line
-
-
-def run_without_apprise(folder, *words):
-    """Run the command in an interpreter that can't import the library."""
-    code = "import sys; sys.modules['apprise'] = None; from gateway.cli import main; main(prog_name='cloudsignal')"
-    return subprocess.run(
-        [sys.executable, "-c", code, *words, "--config", "gateway.yaml"],
-        cwd=folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import importlib
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -64,22 +62,6 @@ def test_the_pages_sink_has_at_most_30_lines(desk: Any) -> None:
     assert len(code) <= 30
 
 
-def test_the_kit_needs_only_pytest(tmp_path: Path) -> None:
-    example.write_plugin(tmp_path / "desk")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:tornado", "test_desk.py"],
-        cwd=tmp_path / "desk",
-        env={"PYTHONPATH": f"{example.PAGE.parents[1]}:{tmp_path / 'desk'}"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    passed, skipped = map(int, re.findall(r"(\d+) passed, (\d+) skipped", done.stdout)[0])
-    assert (done.returncode, skipped) == (0, 1), done.stdout
-    assert passed == len(rules_of(HttpSinkContract)) - 1
-
-
 @pytest.mark.parametrize(
     "known", [Sink, HttpSink, Target, HttpTarget, ContractBase, HttpSinkContract], ids=lambda c: c.__name__
 )
@@ -89,18 +71,6 @@ def test_the_page_names_the_whole_interface(known: type) -> None:
     for name in vars(known):
         if not name.startswith(("_", "test_", "expect_", "cancelled_")) and name not in inner:
             assert re.search(rf"\b{name}\b", page), f"{known.__name__}.{name} is not in {example.PAGE.name}"
-
-
-def test_the_gateway_does_not_import_pytest() -> None:
-    code = "import sys, gateway.service, gateway.cli; assert 'pytest' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], cwd=example.PAGE.parents[1], check=True, timeout=60)
-
-
-@pytest.mark.parametrize("module", ["fake_odoo", "fake_receiver", "fake_slack", "fake_tryton"])
-def test_a_stub_server_does_not_import_pytest(module: str) -> None:
-    """The README's tour starts them where only the gateway is installed."""
-    code = f"import sys; sys.modules['pytest'] = None; import gateway.testing, tests.support.{module}"
-    subprocess.run([sys.executable, "-c", code], cwd=example.PAGE.parents[1], check=True, timeout=60)
 
 
 # -- sinks that break a rule
