@@ -183,7 +183,7 @@ async def test_a_cancel_after_shipping_leaves_the_shipment_alone(tryton, transpo
 # -- stock
 
 
-async def test_what_is_not_in_stock_is_parked_whole_and_shipped_once_it_is(tryton, transport):
+async def test_what_is_not_in_stock_becomes_a_dead_letter_whole_and_shipped_once_it_is(tryton, transport):
     async with Case(tryton, transport, mark_delivered="line") as case:
         reference = new_reference()
         order = tryton.sell(reference, ("STOCKED", 3), ("BOOK", 2))
@@ -219,7 +219,7 @@ async def test_force_quantity_ships_what_is_not_in_stock_if_the_user_may(tryton,
 
 
 @pytest.mark.parametrize("until", ["", "quote"])
-async def test_a_quotation_is_parked(tryton, transport, until):
+async def test_a_quotation_becomes_a_dead_letter(tryton, transport, until):
     async with Case(tryton, transport) as case:
         reference = new_reference()
         order = tryton.sell(reference, ("BOOK", 1), until=until)
@@ -228,7 +228,7 @@ async def test_a_quotation_is_parked(tryton, transport, until):
         assert tryton.notes(order) == []
 
 
-async def test_a_cancelled_order_is_parked_when_shipped_and_noted_otherwise(tryton, transport):
+async def test_a_cancelled_order_becomes_a_dead_letter_when_shipped_and_noted_otherwise(tryton, transport):
     async with Case(tryton, transport) as case:
         reference = new_reference()
         order = tryton.sell(reference, ("BOOK", 1), until="")
@@ -239,7 +239,7 @@ async def test_a_cancelled_order_is_parked_when_shipped_and_noted_otherwise(tryt
         assert len(tryton.notes(order)) == 1
 
 
-async def test_two_orders_with_one_reference_are_parked_and_none_is_waited_for(tryton, transport):
+async def test_two_orders_with_one_reference_become_dead_letters_and_none_is_waited_for(tryton, transport):
     async with Case(tryton, transport) as case:
         reference = new_reference()
         with pytest.raises(RetryLater, match="as reference or number yet") as caught:
@@ -259,7 +259,7 @@ async def test_the_order_is_found_by_its_number_and_its_line_by_the_products_cod
         assert done == [{"POSTER": 1.0}]
 
 
-async def test_an_item_that_is_no_line_is_parked_only_where_it_matters(tryton, transport):
+async def test_an_item_that_is_no_line_becomes_a_dead_letter_only_where_it_matters(tryton, transport):
     reference = new_reference()
     order = tryton.sell(reference, ("BOOK", 1))
     async with Case(tryton, transport, mark_delivered="line") as case:
@@ -338,7 +338,7 @@ async def test_a_key_is_refused_until_its_user_validates_it(tryton):
     async with Case(tryton, "rest", application_key=key) as case:
         check = await case.sink.check()
         assert not check.ok
-        assert "401: Tryton does not know this key or login, or the key is not validated" in check.details[-1]
+        assert "401: Tryton does not accept this key or login, or the key is not validated" in check.details[-1]
         [application] = tryton.search("res.user.application", [["key", "=", key]])
         tryton.press("res.user.application", [application["id"]], "validate_")
         assert (await case.sink.check()).ok

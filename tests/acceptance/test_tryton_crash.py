@@ -93,10 +93,10 @@ def life(reference, first, second):
 def settled(picture):
     """Without the remarks, which tell of the moment."""
     state, sent, shipments, notes = picture
-    return state, sent, shipments, sorted(note.replace(HELD, "") for note in notes)
+    return state, sent, shipments, sorted(note.replace(LINE_WAITS, "") for note in notes)
 
 
-HELD = " Not marked as shipped yet: other lines of the shipment have not been shipped."
+LINE_WAITS = " Not marked as shipped yet: other lines of the shipment have not been shipped."
 NOTES = [signal_types.ORDER_VALIDATED, signal_types.ITEM_PRODUCED, signal_types.ITEM_DELIVERY_COMPLETED]
 
 

@@ -9,20 +9,17 @@ import argparse
 from typing import Any
 
 import orjson
-from tornado import web
 
 from tests.support.odoo_model import OF_THE_MODEL, OdooModel
 from tests.support.odoo_records import OdooError, Row
-from tests.support.stub import Answer, Fault, Request, Stub, run_until_interrupted
+from tests.support.stub import LOST, Answer, InterruptibleStub, Request, run_until_interrupted
 
 DATABASE = "demo"
 LOGIN = "gateway"
 KEY = "odoo-key-8f14e45fceea167a"
-LOST = Answer(299)
-"""Stands for an answer that is lost on its way: the work has been done."""
 
 
-class FakeOdoo(Stub):
+class FakeOdoo(InterruptibleStub):
     """`odoo` holds the records, `keys` maps API keys to users. The user of KEY has Inventory/User unless `groups` says
     otherwise.
 
@@ -47,19 +44,6 @@ class FakeOdoo(Stub):
 
     # -- faults for a test to line up
 
-    def cut_at(self, call: int, after: bool = False) -> None:
-        """Cut the connection at the call-th request from now (from 0): before its work, or after it."""
-        self.faults.extend([self.serve] * call)
-        self.faults.append(self.lose if after else Fault.CLOSE)
-
-    async def serve(self, request: Request) -> Answer:
-        return self.answer(request)
-
-    async def lose(self, request: Request) -> Answer:
-        """Do the work, lose the answer."""
-        self.answer(request)
-        return LOST
-
     async def delay(self, request: Request) -> Answer:
         """Lose the answer now, do the work at `commit_late`."""
         self.late.append(request)
@@ -68,12 +52,6 @@ class FakeOdoo(Stub):
     def commit_late(self) -> None:
         while self.late:
             self.answer(self.late.pop(0))
-
-    def _write(self, handler: web.RequestHandler, answer: Answer) -> None:
-        if answer is LOST:
-            self._cut(handler, half=True)
-        else:
-            super()._write(handler, answer)
 
     # -- serving
 

@@ -7,47 +7,23 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import orjson
-from tornado import web
 
-from tests.support.stub import Answer, Fault, Request, Stub
+from tests.support.stub import Answer, InterruptibleStub, Request
 from tests.support.tryton_model import Row, TrytonError, TrytonModel
 
 DATABASE, USER = "demo", "gateway"
 KEY = "tryton-key-45c48cce2e2d7fbd"
 PASSWORD = "tryton-password-6f4922f45568161a"
-LOST = Answer(299)
-"""Stands for an answer that is lost on its way: the work has been done."""
 PAGE = "<!doctype html>\n<html lang=en>\n<title>{0} {1}</title>\n<h1>{1}</h1>\n<p>{2}</p>\n"
 NO_METHOD = "Unable to get RPC method"
 
 
-class FakeTryton(Stub):
+class FakeTryton(InterruptibleStub):
     """`tryton` holds the records."""
 
     def __init__(self, series: str = "8.0", rights: bool = True) -> None:
         super().__init__()
         self.tryton = TrytonModel(series, rights)
-
-    # -- faults for a test to line up
-
-    def cut_at(self, call: int, after: bool = False) -> None:
-        """Cut the connection at the call-th request from now (from 0): before its work, or after it."""
-        self.faults.extend([self.serve] * call)
-        self.faults.append(self.lose if after else Fault.CLOSE)
-
-    async def serve(self, request: Request) -> Answer:
-        return self.answer(request)
-
-    async def lose(self, request: Request) -> Answer:
-        """Do the work, lose the answer."""
-        self.answer(request)
-        return LOST
-
-    def _write(self, handler: web.RequestHandler, answer: Answer) -> None:
-        if answer is LOST:
-            self._cut(handler, half=True)
-        else:
-            super()._write(handler, answer)
 
     # -- serving
 

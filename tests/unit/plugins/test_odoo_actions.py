@@ -137,7 +137,7 @@ async def test_the_same_delivery_again_changes_nothing(version, type, options):
 # -- orders that can't be acted on
 
 
-async def test_an_unknown_order_is_waited_for_then_parked():
+async def test_an_unknown_order_is_waited_for_then_becomes_a_dead_letter():
     async with Case(unknown_order_retry_for="2h") as case:
         with pytest.raises(RetryLater, match="client_order_ref or name yet"):
             await case.deliver(signal_types.ITEM_SHIPPED)
@@ -157,7 +157,7 @@ async def test_an_unknown_order_is_waited_for_then_parked():
         ([{"state": "cancel"}], "shipped, but order S00001 is cancelled in Odoo"),
     ],
 )
-async def test_orders_that_are_parked_are_left_alone(orders, reason):
+async def test_orders_that_become_dead_letters_are_left_alone(orders, reason):
     async with Case() as case:
         for order in orders:
             case.odoo.add_order("PO-1001", **order)
@@ -167,7 +167,7 @@ async def test_orders_that_are_parked_are_left_alone(orders, reason):
         assert case.odoo.snapshot() == before
 
 
-async def test_a_signal_without_a_reference_is_parked():
+async def test_a_signal_without_a_reference_becomes_a_dead_letter():
     async with Case() as case:
         with pytest.raises(Permanent, match="no order_reference"):
             await case.deliver(signal_types.ITEM_SHIPPED, order_reference="")
@@ -218,7 +218,7 @@ async def test_an_items_cancellation_never_cancels_the_order():
         assert case.odoo.row("sale.order", order)["state"] == "sale"
 
 
-async def test_a_cancellation_that_odoo_only_says_it_made_is_parked(monkeypatch):
+async def test_a_cancellation_that_odoo_only_says_it_made_becomes_a_dead_letter(monkeypatch):
     async with Case(on_cancel="cancel") as case:
         order = case.odoo.add_order("PO-1001")
         monkeypatch.setattr(case.odoo, "do_action_cancel", lambda *_: {"res_model": "sale.order.cancel"})

@@ -7,7 +7,7 @@ import pytest
 
 from gateway import signal_types
 from gateway.sink import RetryLater
-from tests.support.fake_odoo import LOST
+from tests.support.stub import LOST
 from tests.unit.plugins.odoo_case import BOTH, Case
 
 pytestmark = pytest.mark.gen_test

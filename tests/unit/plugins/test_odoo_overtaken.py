@@ -133,7 +133,7 @@ async def test_late_and_repeated_news_of_a_delivered_order_change_no_state(versi
         ("sale", signal_types.ITEM_CANCELED, "shipped, but the printer had cancelled the item"),
     ],
 )
-async def test_shipped_though_cancelled_is_parked_and_told(version, replayed, state, furthest, reason):
+async def test_shipped_after_a_cancellation_is_a_dead_letter_and_is_logged(version, replayed, state, furthest, reason):
     async with Case(version, mark_delivered="line") as case:
         case.odoo.add_order("PO-1001", state=state)
         before = case.odoo.snapshot()
@@ -145,7 +145,7 @@ async def test_shipped_though_cancelled_is_parked_and_told(version, replayed, st
         assert (event["reason"], event["order"]) == (str(caught.value), make_signal().order)
 
 
-async def test_shipped_after_an_automatic_cancellation_is_parked():
+async def test_shipped_after_an_automatic_cancellation_becomes_a_dead_letter():
     async with Case(groups=CANCELLING, on_cancel="cancel") as case:
         order = case.odoo.add_order("PO-1001")
         await case.deliver(signal_types.ORDER_CANCELED)

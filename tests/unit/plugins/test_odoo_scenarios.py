@@ -25,7 +25,8 @@ from gateway.sink import Context, Permanent, Response, RetryLater
 from tests.support.factory import AT, make_delivery, make_signal
 from tests.support.fake_odoo import DATABASE, KEY, LOGIN, FakeOdoo
 from tests.support.stub import Request
-from tests.unit.plugins.odoo_case import BOTH, CANCELLING, NOW
+from tests.unit.plugins.erp_case import NOW
+from tests.unit.plugins.odoo_case import BOTH, CANCELLING
 
 SHIPPED, COMPLETED = signal_types.ITEM_SHIPPED, signal_types.ITEM_DELIVERY_COMPLETED
 
@@ -140,7 +141,7 @@ class World:
         self.options = vol.Schema(dict(OdooSink.options))(given)
         self.cuts = cuts
         self.calls = 0
-        self.parked: list[str] = []
+        self.dead: list[str] = []
         self.sink = self.make_sink()
 
     def make_sink(self) -> OdooSink:
@@ -178,7 +179,7 @@ class World:
             if not attempt.cancelled() and error is None:
                 return
             if isinstance(error, Permanent):
-                self.parked.append(delivery.signal.type)
+                self.dead.append(delivery.signal.type)
                 return
             assert attempt.cancelled() or isinstance(error, RetryLater), error
             self.sink = self.make_sink()
@@ -230,7 +231,7 @@ def assert_same(found: World, expected: World, deliveries: Sequence[Delivery]) -
     assert found.activities() == Counter(
         {key: count for key, count in expected.activities().items() if key[0] not in overcome}
     )
-    assert set(found.parked) == set(expected.parked)
+    assert set(found.dead) == set(expected.dead)
 
 
 # -- tests
@@ -242,7 +243,7 @@ def test_in_order_each_life_comes_to_what_it_should(name, version):
     scenario = LIVES[name]
     world = run(scenario, version, scenario.happen())
     state = world.state()
-    assert world.parked == []
+    assert world.dead == []
     assert set(state["notes"].values()) == {1}
     assert len(state["notes"]) == len(scenario.signals)
     assert state["order"] == ("cancel" if name == "cancelled" else "sale")
@@ -287,5 +288,5 @@ def test_a_contradiction_sent_twice_ends_the_same(name, version):
     deliveries = accept([*signals, *signals])
     expected = run(scenario, version, scenario.happen())
     assert_same(run(scenario, version, deliveries), expected, deliveries)
-    assert expected.parked == ([SHIPPED] if name.endswith("then shipped") else [])
+    assert expected.dead == ([SHIPPED] if name.endswith("then shipped") else [])
     assert expected.state()["order"] == ("cancel" if name == "cancelled, then shipped" else "sale")

@@ -112,7 +112,7 @@ async def test_lines_are_matched_by_product_code():
         (["BOOK-A", "BOOK-B"], "BOOK-C", r"no line of order S00001 matches the signal's item \(by default_code\)"),
     ],
 )
-async def test_a_code_of_two_lines_or_none_is_parked(codes, reference, reason):
+async def test_a_code_of_two_lines_or_none_becomes_a_dead_letter(codes, reference, reason):
     async with Case(mark_delivered="line", line_match="default_code") as case:
         case.odoo.add_order("PO-1001", [1, 1], codes=codes)
         before = case.odoo.snapshot()
@@ -122,7 +122,7 @@ async def test_a_code_of_two_lines_or_none_is_parked(codes, reference, reason):
 
 
 @pytest.mark.parametrize("reference", ["7", "-1", "one", "٣", None])
-async def test_an_item_that_is_no_line_of_the_order_is_parked_only_where_it_matters(reference):
+async def test_an_item_that_is_no_line_of_the_order_becomes_a_dead_letter_only_where_it_matters(reference):
     async with Case(mark_delivered="line") as case:
         case.odoo.add_order("PO-1001", [1])
         with pytest.raises(Permanent, match=r"no line of order S00001 matches the signal's item \(by id\)"):
@@ -154,7 +154,7 @@ async def test_an_order_of_services_can_t_be_marked_delivered():
 
 
 @pytest.mark.parametrize("version", BOTH)
-async def test_a_refusal_is_parked_with_odoos_words(version, monkeypatch):
+async def test_a_refusal_becomes_a_dead_letter_with_odoos_words(version, monkeypatch):
     async with Case(version, mark_delivered="line", force_quantity=True) as case:
         case.odoo.add_order("PO-1001", [0])
         with pytest.raises(Permanent, match="button_validate: Nothing is reserved"):

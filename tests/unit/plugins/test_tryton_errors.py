@@ -64,9 +64,9 @@ async def test_rest_tells_by_status_and_message(answer, kind):
     assert "More" not in str(error)
 
 
-@pytest.mark.parametrize(("told", "kind"), [row for row in RPC if row[1]])
-async def test_jsonrpc_tells_by_name(told, kind):
-    error = await first_call_answered("7.0", Answer(200, {"id": 1, "error": told}))
+@pytest.mark.parametrize(("answer", "kind"), [row for row in RPC if row[1]])
+async def test_jsonrpc_tells_by_name(answer, kind):
+    error = await first_call_answered("7.0", Answer(200, {"id": 1, "error": answer}))
     assert type(error) is kind
     assert str(error).startswith("sale.sale/search_read: ")
     assert "More" not in str(error)
@@ -232,11 +232,12 @@ async def test_a_key_alone_does_not_do_for_7():
 
 
 @pytest.mark.parametrize(
-    ("told", "words"), [({"id": 0, "result": "6.0.1"}, r"7\.0 or later is needed; this is 6\.0\.1"), ([], "not Tryton")]
+    ("answer", "words"),
+    [({"id": 0, "result": "6.0.1"}, r"7\.0 or later is needed; this is 6\.0\.1"), ([], "not Tryton")],
 )
-async def test_what_is_too_old_or_no_tryton_is_named(told, words):
+async def test_what_is_too_old_or_no_tryton_is_named(answer, words):
     async with Case() as case:
-        case.fake.faults.append(Answer(200, told))
+        case.fake.faults.append(Answer(200, answer))
         with pytest.raises(Misconfigured, match=words):
             await case.deliver(signal_types.ITEM_SHIPPED)
 
@@ -254,7 +255,7 @@ async def test_warnings_are_skipped(series):
         assert case.fake.calls().count("res.user.warning/skip") == (series < "8")
 
 
-async def test_endless_warnings_are_parked(monkeypatch):
+async def test_endless_warnings_become_dead_letters(monkeypatch):
     async with Case("7.0", mark_delivered="order") as case:
         case.tryton.sell("PO-1001", ("BOOK", 1))
         monkeypatch.setattr(case.tryton, "skipped", frozenset())
@@ -281,8 +282,8 @@ def skipping_nothing(serve):
 async def test_no_error_log_or_repr_tells_a_secret(series, caplog):
     caplog.set_level(logging.DEBUG)
     words = f"your key {KEY} or {PASSWORD} is not {'x' * 400}\nSECOND-LINE"
-    told = {"status": 400, "message": words} if series >= "8" else {"id": 1, "error": ["UserError", [words, "", None]]}
-    error = await first_call_answered(series, Answer(400 if series >= "8" else 200, told))
+    body = {"status": 400, "message": words} if series >= "8" else {"id": 1, "error": ["UserError", [words, "", None]]}
+    error = await first_call_answered(series, Answer(400 if series >= "8" else 200, body))
     assert "your key *** or *** is not xxx" in str(error)
     assert len(str(error)) <= len("sale.sale/search_read: ") + text.MAX_MESSAGE_LENGTH
     async with Case(series) as case:
