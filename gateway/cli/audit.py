@@ -33,9 +33,7 @@ def audit(config_path: Path, after: int, as_json: bool) -> None:
         render.print_json([views.findings_json(findings)])
     else:
         print_findings(findings)
-    if findings.stopped_at is not None:
-        click.echo(f"Interrupted after signal {findings.stopped_at}; to go on: --after {findings.stopped_at}", err=True)
-        sys.exit(progress.INTERRUPTED)
+    progress.exit_if_stopped(findings.stopped_at)
     if not findings.ok:
         sys.exit(1)
 

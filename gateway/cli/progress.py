@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Iterator
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -53,3 +55,10 @@ def interruptible() -> Iterator[asyncio.Event]:
         yield asked
     finally:
         loop.remove_signal_handler(signal.SIGINT)
+
+
+def exit_if_stopped(stopped_at: int | None) -> None:
+    """Exit with INTERRUPTED if the work stopped after a signal, and print how to continue."""
+    if stopped_at is not None:
+        click.echo(f"Interrupted after signal {stopped_at}; to go on: --after {stopped_at}", err=True)
+        sys.exit(INTERRUPTED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -43,9 +42,7 @@ def replay(
         render.print_json(views.replayed_json(done, dry_run))
     else:
         print_replayed(done, dry_run)
-    if done.stopped_at is not None:
-        click.echo(f"Interrupted after signal {done.stopped_at}; to go on: --after {done.stopped_at}", err=True)
-        sys.exit(progress.INTERRUPTED)
+    progress.exit_if_stopped(done.stopped_at)
 
 
 async def run_replay(store: Store, which: Filter, dry_run: bool, hidden: bool) -> Replayed:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.model import RouteKey
-from gateway.operate.traffic import yield_to_traffic
+from gateway.operate.traffic import Progress, progress_of, yield_to_traffic
 from gateway.store.contract import Store
 from gateway.store.values import STATES, CustodyPage, Violation
 
@@ -18,20 +18,17 @@ Ledger = Mapping[RouteKey, Mapping[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class Findings(Progress):
     """The findings of an audit so far.
 
     `wrong` counts the errors found, `latest` has those of the last page. `ledger` counts the deliveries of each route:
-    `accepted` and each state. `done` and `total` count signal ids; `reached` is the last id that is done.
+    `accepted` and each state.
     """
 
     signals: int = 0
     wrong: int = 0
     latest: Sequence[Violation] = ()
     ledger: Ledger = field(default_factory=dict)
-    reached: int = 0
-    done: int = 0
-    total: int = 0
 
     @property
     def unbalanced(self) -> list[RouteKey]:
@@ -43,21 +40,14 @@ class Findings:
         """Return True if nothing wrong was found."""
         return not self.wrong and not self.unbalanced
 
-    @property
-    def stopped_at(self) -> int | None:
-        """Return the signal after which an unfinished audit can be continued, None if it is finished."""
-        return self.reached if self.done < self.total else None
-
     def add(self, page: CustodyPage) -> Findings:
         """Return the findings after one more page."""
         return Findings(
+            *progress_of(page),
             self.signals + page.signals,
             self.wrong + len(page.violations),
             page.violations,
             add_ledgers(self.ledger, page.ledger),
-            page.reached,
-            page.reached - page.first + 1,
-            page.last - page.first + 1,
         )
 
 

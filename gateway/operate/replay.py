@@ -9,37 +9,25 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.model import RouteKey
-from gateway.operate.traffic import yield_to_traffic
+from gateway.operate.traffic import Progress, progress_of, yield_to_traffic
 from gateway.store.contract import Store
 from gateway.store.values import Filter, Page
 
 
 @dataclass(frozen=True, slots=True)
-class Replayed:
-    """The progress of a replay: `found` counts the deliveries replayed so far on each route.
-
-    `done` and `total` count signal ids; `reached` is the last id that is done.
-    """
+class Replayed(Progress):
+    """The progress of a replay: `found` counts the deliveries replayed so far on each route."""
 
     found: Mapping[RouteKey, int] = field(default_factory=dict)
-    reached: int = 0
-    done: int = 0
-    total: int = 0
 
     @property
     def deliveries(self) -> int:
         """Return the number of deliveries replayed so far."""
         return sum(self.found.values())
 
-    @property
-    def stopped_at(self) -> int | None:
-        """Return the signal after which an unfinished replay can be continued, None if it is finished."""
-        return self.reached if self.done < self.total else None
-
     def add(self, page: Page) -> Replayed:
         """Return the progress after one more page."""
-        found = Counter(self.found) + Counter(page.found)
-        return Replayed(found, page.reached, page.reached - page.first + 1, page.last - page.first + 1)
+        return Replayed(*progress_of(page), Counter(self.found) + Counter(page.found))
 
 
 async def replay(store: Store, which: Filter, now: float, stop: asyncio.Event) -> AsyncIterator[Replayed]:

@@ -5,9 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import TypeVar
 
+from gateway.store.values import Page
+
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The progress of a long work over signals. `done` and `total` count ids; `reached` is the last id that is done."""
+
+    reached: int = 0
+    done: int = 0
+    total: int = 0
+
+    @property
+    def stopped_at(self) -> int | None:
+        """Return the signal after which unfinished work can be continued, None if it is finished."""
+        return self.reached if self.done < self.total else None
+
+
+def progress_of(page: Page) -> tuple[int, int, int]:
+    """Return the fields of Progress after a page of the store."""
+    return page.reached, page.reached - page.first + 1, page.last - page.first + 1
 
 
 async def yield_to_traffic(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
 
 from gateway.errors import StoreError
-from gateway.operate import traffic
 from gateway.operate.purge import PurgeRequest, Removed, count_purgeable, purge
 from gateway.store.values import DroppedPartition, Purged
 
-pytestmark = pytest.mark.gen_test
+pytestmark = [pytest.mark.gen_test, pytest.mark.usefixtures("restless")]
 NOW = 1_800_000_000.0
 ALL = PurgeRequest(NOW - 86400.0, dead=True, quarantine=True)
 
@@ -48,14 +46,6 @@ class FakeStore:
 
     async def record_action(self, action: str, detail: Mapping[str, Any], now: float) -> None:
         self.actions.append((action, detail, now))
-
-
-@pytest.fixture(autouse=True)
-def restless(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def wait(stop: asyncio.Event, seconds: float) -> None:
-        pass
-
-    monkeypatch.setattr(traffic, "wait", wait)
 
 
 async def run(store: FakeStore, request: PurgeRequest) -> list[Removed]:

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from gateway.model import RouteKey
-from gateway.operate import traffic
 from gateway.operate.replay import Replayed, count_replay, replay
 from gateway.store.values import Filter, Page
 
-pytestmark = pytest.mark.gen_test
+pytestmark = [pytest.mark.gen_test, pytest.mark.usefixtures("restless")]
 NOW = 1_800_000_000.0
 ERP, ALERTS = ("bookshop", "erp"), ("bookshop", "alerts")
 PAGES = [Page(11, 13, 20, {ERP: 2}), Page(11, 17, 20, {}), Page(11, 20, 20, {ERP: 1, ALERTS: 4})]
@@ -38,14 +37,6 @@ class FakeStore:
         self.actions.append((action, detail, now))
 
 
-@pytest.fixture(autouse=True)
-def restless(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def wait(stop: asyncio.Event, seconds: float) -> None:
-        pass
-
-    monkeypatch.setattr(traffic, "wait", wait)
-
-
 async def run(store: FakeStore, stop_after: int = 99, counting: bool = False) -> list[Replayed]:
     """Return each progress of a replay of the ERP's dead letters, stopped after so many pages."""
     stop, seen = asyncio.Event(), []
@@ -60,7 +51,7 @@ async def run(store: FakeStore, stop_after: int = 99, counting: bool = False) ->
 
 def expect(done: int, reached: int, **found: Any) -> Replayed:
     counts: dict[RouteKey, int] = {("bookshop", name): number for name, number in found.items()}
-    return Replayed(counts, reached, done, 10)
+    return Replayed(reached, done, 10, counts)
 
 
 @pytest.mark.parametrize("counting", [False, True])

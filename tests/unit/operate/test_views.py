@@ -45,7 +45,7 @@ VIEWS: list[Any] = [
     views.route_json(ROUTE, NOW),
     views.quarantine_json(QuarantineRow(1, "bookshop", NOW, "{}", {"type": "required"})),
     views.verdict_json(Verdict(1, "bookshop", "accepted", 2, False, ["erp"])),
-    views.replayed_json(Replayed({KEY: 2}, 9, 9, 9), dry_run=False),
+    views.replayed_json(Replayed(found={KEY: 2}), dry_run=False),
     views.removed_json(Removed(1, 2, 3), dry_run=False),
     views.violation_json(Violation(1, "bookshop", None, "has no delivery")),
     views.findings_json(Findings(signals=1, ledger=LEDGER)),
@@ -86,6 +86,6 @@ def test_times_are_iso_and_durations_are_seconds() -> None:
 
 def test_a_dry_run_counts_no_deliveries_and_removes_nothing() -> None:
     assert views.removed_json(Removed(1, 0, 3), dry_run=True) == {"signals": 1, "quarantined": 3, "removed": False}
-    assert views.replayed_json(Replayed({KEY: 2}, 9, 9, 9), dry_run=True) == [
+    assert views.replayed_json(Replayed(found={KEY: 2}), dry_run=True) == [
         {"account": "bookshop", "route": "erp", "deliveries": 2, "replayed": False}
     ]
