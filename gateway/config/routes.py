@@ -82,7 +82,7 @@ def read_route(document: Document, raw: Any, place: Place, plugins: Plugins) -> 
 
 
 def find_sink(document: Document, raw: dict[str, Any], place: Place, plugins: Plugins) -> type[Sink] | None:
-    """Return the class of the sink that a route names. Values that are not names are left to the route's schema."""
+    """Return the class of a route's sink. Values that are not names are left to the route's schema."""
     name = raw.get("sink", BROKEN)
     if not isinstance(name, str) or not name.strip():
         return None

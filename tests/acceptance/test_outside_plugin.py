@@ -1,4 +1,4 @@
-"""A plugin that a stranger wrote and installed: found, enabled, delivering; and broken ones, named and harmless."""
+"""A plugin of an outside author is found, enabled and delivers. Broken plugins are named and do no harm."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Desk(Stub):
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The interpreter of an environment that has the gateway, the page's plugin and broken ones, by pip."""
+    """Return the Python of an environment with the gateway, the plugin of plugins/README.md and broken plugins."""
     folder = tmp_path_factory.mktemp("outside")
     example.write_plugin(folder / "desk")
     write_broken(folder / "broken")
@@ -73,7 +73,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def write_broken(folder: Path) -> None:
-    """A package with plugins that can't be loaded, each in its way."""
+    """Write a package with plugins that can't be loaded, each for another reason."""
     folder.mkdir()
     for name, (code, _) in BROKEN.items():
         (folder / f"broken_{name}.py").write_text(code)
@@ -103,7 +103,7 @@ def test_the_plugins_are_listed_the_broken_ones_with_the_reason(python: str, tmp
         assert words in found[name]["about"]
 
 
-def test_a_route_of_a_broken_plugin_is_an_error_and_no_other_is(python: str, tmp_path: Path) -> None:
+def test_only_routes_of_broken_plugins_are_errors(python: str, tmp_path: Path) -> None:
     routes = "".join(f"      {name}: {{sink: {name}}}\n" for name in BROKEN)
     configure(tmp_path, "http://127.0.0.1:1", routes)
     lines = (tmp_path / "gateway.yaml").read_text().splitlines()
@@ -120,7 +120,7 @@ def test_a_route_of_a_broken_plugin_is_an_error_and_no_other_is(python: str, tmp
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_the_strangers_plugin_delivers_beside_broken_ones(python: str, tmp_path: Path) -> None:
+async def test_an_outside_plugin_delivers_beside_broken_ones(python: str, tmp_path: Path) -> None:
     desk = Desk()
     configure(tmp_path, desk.start())
     env = {"DESK_TOKEN": TOKEN}

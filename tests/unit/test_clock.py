@@ -1,4 +1,4 @@
-"""The gateway's clock: the wall's time, without its jumps."""
+"""The gateway's clock: the wall clock without jumps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ START = 1_800_000_000.0
 
 
 class Computer:
-    """A computer's two clocks: one that anyone may set, one that only goes on."""
+    """The two clocks of a computer: one that people may set, and one that only advances."""
 
     def __init__(self) -> None:
         self.wall = START

@@ -1,4 +1,4 @@
-"""Logs: one line an event, and no secret in any of them."""
+"""Logs: one line per event, and no secret in any line."""
 
 import io
 import json
@@ -45,7 +45,7 @@ def test_console_lines_begin_with_the_time() -> None:
 
 
 @pytest.mark.parametrize("format", ["json", "console"])
-def test_what_a_stranger_sends_forges_no_line(format: str) -> None:
+def test_a_senders_text_forges_no_line(format: str) -> None:
     stream = written(format)
     structlog.get_logger().info("signal.refused", account="x\x1b[2J\nforged\x00", error="é")
     (line,) = stream.getvalue().splitlines()
@@ -102,7 +102,7 @@ def test_many_secrets_are_masked_as_few_are() -> None:
         assert redact(text) == text
 
 
-def test_what_is_learnt_later_is_masked_too() -> None:
+def test_secrets_learnt_later_are_masked_too() -> None:
     redact = logs.Redactor(["first-secret"])
     stream = io.StringIO()
     logs.set_up_logs("json", "info", redact, stream)

@@ -40,7 +40,7 @@ def test_the_base_does_nothing(event: str) -> None:
     assert observer.exposition() == b""
 
 
-def test_what_is_told_is_counted() -> None:
+def test_events_are_counted() -> None:
     observer = PrometheusObserver()
     observer.route_state("bookshop", "gone", "odoo", 0)
     for event, values in TOLD.items():

@@ -11,7 +11,7 @@ from tests.unit.config.folder import SINKS, Folder, load_plugin
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    """A folder whose configuration finds the sinks of `tests.unit.config.folder` installed."""
+    """A folder for whose configuration the sinks of `tests.unit.config.folder` are installed."""
     entries = {name: importlib.metadata.EntryPoint(name, "nowhere:Sink", registry.ENTRY_POINT_GROUP) for name in SINKS}
     monkeypatch.setattr(registry, "installed_plugins", lambda: entries)
     monkeypatch.setattr(registry, "load_plugin", load_plugin)

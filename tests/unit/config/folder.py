@@ -1,4 +1,4 @@
-"""A folder of configuration files, and the sinks they may use."""
+"""A folder of configuration files, and sinks for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Fake(Sink):
     summary = "a sink for tests"
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Takes everything."""
+        """A sink that takes all deliveries."""
 
 
 class Table(Fake):
@@ -53,7 +53,7 @@ def fail(value: Any) -> Any:
 
 
 class Leaky(Fake):
-    """Its author put values in messages, and forgot that a value may be of any type."""
+    """A sink whose validators put values into messages, and fail for values of unexpected types."""
 
     name = "leaky"
     options = {vol.Optional("token"): leak, vol.Optional("inner"): {"token": leak}, vol.Optional("size"): fail}
@@ -75,7 +75,7 @@ def load_plugin(entry: importlib.metadata.EntryPoint) -> registry.Plugin:
 
 
 class Folder:
-    """Files below `path`; `gateway.yaml` is the main one."""
+    """Files below `path`; `gateway.yaml` is the main file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -95,7 +95,7 @@ class Folder:
     def errors(
         self, main: str | bytes, files: Mapping[str, str | bytes] | None = None, env: Mapping[str, str] | None = None
     ) -> list[str]:
-        """What loading finds wrong, a line each."""
+        """Load the configuration and return its errors, one per line."""
         with pytest.raises(ConfigError) as caught:
             self.load(main, files, env)
         assert str(caught.value).splitlines() == [str(problem) for problem in caught.value.problems]

@@ -1,4 +1,4 @@
-"""What a reload has to change, and what it can't."""
+"""Changes by a reload: routes to start and stop, and settings that need a restart."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_listeners_store_and_log_take_a_restart(folder: Folder, old: str, new: s
     assert needs_restart(load(folder), load(folder, MAIN.replace(old, new))) == settings
 
 
-def test_what_is_the_same_is_left_alone(folder: Folder) -> None:
+def test_an_unchanged_route_is_not_restarted(folder: Folder) -> None:
     assert changed_routes(load(folder), load(folder)) == ([], [])
     assert changed_routes(load(folder), load(folder, MAIN.replace("a-key", "c-key"))) == ([], [])
 

@@ -1,4 +1,4 @@
-"""YAML as plain data with places: values, tags, anchors, and what is wrong with a file."""
+"""YAML as plain data with places: values, tags, anchors, and errors of a file."""
 
 from __future__ import annotations
 
@@ -169,11 +169,11 @@ def test_an_anchor_may_be_used_again(tmp_path: Path) -> None:
     ],
     ids=["in itself", "deep", "grows"],
 )
-def test_what_would_never_end_is_refused(tmp_path: Path, text: str) -> None:
+def test_endless_aliases_are_refused(tmp_path: Path, text: str) -> None:
     assert problems(read(tmp_path, text)) == ["some.yaml:1: nested too deeply, or too large"]
 
 
-# -- what is wrong with a file
+# -- errors of a file
 
 
 @pytest.mark.parametrize(
@@ -208,12 +208,12 @@ def test_what_would_never_end_is_refused(tmp_path: Path, text: str) -> None:
         ("a:\n  <<: 5\n", "some.yaml:2: a: << expects a mapping"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str | bytes, problem: str) -> None:
+def test_an_error_has_its_line(tmp_path: Path, text: str | bytes, problem: str) -> None:
     assert problems(read(tmp_path, text)) == [problem]
 
 
 @pytest.mark.parametrize("text", ["a: [*{}]", "a: [!{} x]", "a: !{}", "a: &{} 1\nb: &{} [", "{}: [", "a: '{}"])
-def test_what_is_wrong_is_told_without_the_text(tmp_path: Path, text: str) -> None:
+def test_an_error_does_not_quote_the_file(tmp_path: Path, text: str) -> None:
     secret = "hunter2hunter2"
     found = problems(read(tmp_path, text.replace("{}", secret)))
     assert found

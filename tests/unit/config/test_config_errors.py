@@ -1,4 +1,4 @@
-"""What is wrong with a configuration: every error, all at once, each with file, line and path."""
+"""Errors of a configuration: all are reported at once, each with file, line and path."""
 
 from __future__ import annotations
 
@@ -236,10 +236,10 @@ def test_switching_off_names_the_nearest_route(folder: Folder) -> None:
     ]
 
 
-# -- names that stand twice, files that are wrong as a whole
+# -- names that are defined twice, files that are wrong as a whole
 
 
-def test_a_name_stands_once(folder: Folder) -> None:
+def test_names_must_be_unique(folder: Folder) -> None:
     files = {
         "a.yaml": "tenant: acme\naccounts:\n  shop: {keys: [x]}\n",
         "b.yaml": "accounts:\n  shop: {keys: [y]}\n  other: {keys: [z]}\ntenant: acme\n",

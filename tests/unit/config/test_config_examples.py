@@ -1,4 +1,4 @@
-"""The files that ship: the example configuration, the starter, and the table of settings."""
+"""The example configuration, the starter and the table of settings."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ VARIABLES = {
 
 
 def use_examples(directory: Path) -> None:
-    """Take away each `#` that no space follows: it holds an example setting back."""
+    """Remove each `#` before an example setting: no space follows it."""
     for path in directory.rglob("*.yaml"):
         path.write_text(re.sub(r"^( *)#(?=[^\s#])", r"\1", path.read_text(), flags=re.MULTILINE))
 
@@ -59,7 +59,7 @@ def check_examples(directory: Path, account: str) -> Config:
 
 
 def ships(entry: EntryPoint) -> bool:
-    """Whether a plugin is one of this folder's, and not of some other package that is installed."""
+    """Return True if a plugin is in this project's plugins folder, not in another installed package."""
     return (
         entry.value.startswith("cloudsignal_") and entry.dist is not None and entry.dist.name == "cloudsignal-gateway"
     )
@@ -154,7 +154,7 @@ def test_the_table_has_every_setting_of_the_examples() -> None:
 
 
 def shape(data: object, path: str = "") -> list[str]:
-    """The settings that a file uses, as the table names them; a sink's own options are not the table's."""
+    """Return the settings that a file uses, by their names in the table. Options of sinks are left out."""
     data = data if isinstance(data, dict) else {}
     found = []
     for name, value in data.items():

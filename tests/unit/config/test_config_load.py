@@ -1,4 +1,4 @@
-"""What a good configuration becomes: defaults, included files, keys, and how routes go together."""
+"""Loading a valid configuration: defaults, included files, keys, and merged routes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.unit.config.folder import Folder, Table
 ACCOUNT = "accounts: {shop: {keys: [a-key]}}\n"
 
 
-def test_what_is_left_out_has_its_default(folder: Folder) -> None:
+def test_a_setting_left_out_has_its_default(folder: Folder) -> None:
     config = folder.load(ACCOUNT)
     assert config.path == folder.path / "gateway.yaml"
     assert config.server == Server(("127.0.0.1", 8080), None, (), 65536, 60, 10.0)
@@ -216,7 +216,7 @@ def test_a_tenants_routes_are_each_accounts(config: Config) -> None:
     assert {(route.account, route.tenant) for route in routes.values()} == {("plain", "acme")}
 
 
-def test_what_a_route_does_not_say_is_the_sinks(config: Config) -> None:
+def test_settings_that_a_route_leaves_out_are_the_sinks(config: Config) -> None:
     assert config.accounts["plain"].routes["alerts"] == Route(
         account="plain",
         tenant="acme",

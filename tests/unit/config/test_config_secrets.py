@@ -1,4 +1,4 @@
-"""No secret is in an error or a repr, wherever in the configuration it stands; and the log's redactor knows each."""
+"""Secrets anywhere in a configuration appear in no error or repr, and the log's redactor masks each of them."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_a_value_in_a_plugins_message_is_taken_out(folder: Folder) -> None:
         ("", ["x"], ["y"], ""),
     ],
 )
-def test_what_is_taken_out_of_a_message(message: str, values: list[object], secrets: list[str], result: str) -> None:
+def test_values_are_masked_in_messages(message: str, values: list[object], secrets: list[str], result: str) -> None:
     assert without_values(message, values, secrets) == result
 
 

@@ -1,4 +1,4 @@
-"""Validators of single settings: what they take, and that they never say what they were given."""
+"""Validators of single settings: the values that they accept, and messages without the value."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ GOOD: list[tuple[Callable[[Any], Any], Any, Any]] = [
 
 
 @pytest.mark.parametrize(("check", "value", "result"), GOOD)
-def test_what_is_taken(check: Callable[[Any], Any], value: Any, result: Any) -> None:
+def test_valid_values(check: Callable[[Any], Any], value: Any, result: Any) -> None:
     assert check(value) == result
     assert type(check(value)) is type(result)
 
@@ -139,7 +139,7 @@ BAD: list[tuple[Callable[[Any], Any], str, list[Any]]] = [
 @pytest.mark.parametrize(
     ("check", "message", "value"), [(check, message, value) for check, message, bad in BAD for value in bad]
 )
-def test_what_is_refused(check: Callable[[Any], Any], message: str, value: Any) -> None:
+def test_invalid_values(check: Callable[[Any], Any], message: str, value: Any) -> None:
     with pytest.raises(vol.Invalid) as caught:
         check(value)
     assert caught.value.msg == message

@@ -58,7 +58,7 @@ async def test_a_batch_goes_one_by_one_unless_the_sink_says_otherwise() -> None:
         await sink.deliver_batch([make_delivery(route="bad")])
 
 
-def test_what_is_shared_is_made_once() -> None:
+def test_a_shared_object_is_made_once() -> None:
     shared = Shared()
     first = shared.get(("host", "team"), list)
     assert shared.get(("host", "team"), list) is first

@@ -1,4 +1,4 @@
-"""Attempts that write to one target neither meet there nor overtake each other."""
+"""Attempts that write to one target neither overlap nor overtake each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HttpSink: transport faults become outcomes, and what the target says is read whole and no further."""
+"""HttpSink: transport errors become outcomes, and an answer is read to its end, up to a limit."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_a_redirect_is_not_followed() -> None:
 
 
 async def test_no_attempt_waits_for_another() -> None:
-    """A route's `concurrency` may be any number."""
+    """A route may have any `concurrency`."""
     concurrency = 40
     async with target() as (sink, stub):
         arrived: list[Request] = []

@@ -1,4 +1,4 @@
-"""Options: what passes, and that no message holds the value."""
+"""Options: the values that validators accept, messages without the value, and tables of options."""
 
 from dataclasses import dataclass
 
@@ -37,7 +37,7 @@ def test_urls(url: str, clean: str) -> None:
     "value",
     ["", "erp.example", "ftp://erp.example", "http://", "http://host:99999", "http://[::1", "http://a b", 7, None],
 )
-def test_what_is_no_url(value: object) -> None:
+def test_invalid_urls(value: object) -> None:
     with pytest.raises(vol.Invalid) as raised:
         Url()(value)
     assert str(raised.value) == "expected a URL"
@@ -56,7 +56,7 @@ def test_a_secret_is_wrapped_once() -> None:
 
 
 @pytest.mark.parametrize("value", ["", None, 5, ["s3cret"]])
-def test_what_is_no_secret(value: object) -> None:
+def test_invalid_secrets(value: object) -> None:
     with pytest.raises(vol.Invalid, match="expected a secret") as raised:
         Secret()(value)
     assert "s3cret" not in str(raised.value)
@@ -77,7 +77,7 @@ def test_a_duration_is_seconds(given: object, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("given", [True, -1, float("inf"), "", "90x", "7 d", "7w", None])
-def test_what_is_no_duration_is_refused(given: object) -> None:
+def test_invalid_durations(given: object) -> None:
     with pytest.raises(vol.Invalid, match="expected a duration such as 30s, 15m, 48h or 7d"):
         duration(given)
 
@@ -89,7 +89,7 @@ def test_an_address_has_no_path() -> None:
             server_url(url)
 
 
-def test_what_stands_in_a_header_is_one_word() -> None:
+def test_a_header_value_is_one_word() -> None:
     assert Secret(header_value("a key"))(" abc!~ ").reveal() == "abc!~"
     for value in ("two words", "two\nlines", "ä", "", 7):
         with pytest.raises(vol.Invalid, match="expected a key: one line, no spaces"):

@@ -1,4 +1,4 @@
-"""The registry: what is enabled is loaded, what is not is not imported, what is broken is named."""
+"""The registry: enabled plugins are loaded, others are not imported, and broken ones are named."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MODULES = {
 
 @pytest.fixture
 def _installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Packages with sinks, as pip would have put them."""
+    """Packages with sinks, as pip would install them."""
     info = tmp_path / "outside-2.1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside\nVersion: 2.1\n")
@@ -51,7 +51,7 @@ def test_an_outside_plugin_is_found_without_being_imported() -> None:
 
 
 @pytest.mark.usefixtures("_installed")
-def test_what_is_enabled_is_loaded_and_nothing_else() -> None:
+def test_only_enabled_plugins_are_loaded() -> None:
     plugins = load_plugins(["fine", "not-installed"])
     assert list(plugins) == ["fine"]
     assert plugins["fine"].sink is not None

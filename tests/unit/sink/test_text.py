@@ -1,4 +1,4 @@
-"""What people read of a signal, and of what a target says."""
+"""Texts for people about signals, and a target's messages in errors."""
 
 import pytest
 
@@ -33,7 +33,7 @@ def test_a_note_begins_as_its_type_says_and_ends_with_the_marks() -> None:
     assert note.endswith(". One remark. another. Print order ?. [a] [b]")
 
 
-def test_what_the_sender_filled_freely_is_one_line_and_not_endless() -> None:
+def test_free_text_of_the_sender_is_one_short_line() -> None:
     assert one_line("a\r\n\x00\x85b\ud800c ") == "a b c"
     assert one_line("x" * 1000) == "x" * 1000
     assert one_line("x" * 1001) == "x" * 999 + "…"
