@@ -1,4 +1,4 @@
-"""The fields that commands print with --json are those of the tables in config/README.md."""
+"""Fields that commands print with --json: exactly the tables of config/README.md."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.pages import ROOT, names, section
 PAGE = (ROOT / "config" / "README.md").read_text()
 HEADINGS = [line for line in PAGE.splitlines() if line.startswith("### ")]
 OPEN = {"payload", "errors", "codes", "accounts"}
-"""Fields whose names within are the sender's, or the configuration's."""
+"""Fields that hold the sender's own names, or the configuration's."""
 
 
 def documented(command: str) -> set[str]:
@@ -36,7 +36,7 @@ def documented(command: str) -> set[str]:
 
 
 def fields(rows: Iterable[Mapping[str, Any]]) -> set[str]:
-    """Return the names of all fields of some rows, those within others as `outer[].inner`."""
+    """Return the names of all fields of some rows; inner fields as `outer[].inner`."""
     return {name for row in rows for name in names_in(row)}
 
 
