@@ -11,7 +11,8 @@ import pytest
 
 from gateway.cli import main
 from gateway.sink.registry import installed_plugins, load_plugin
-from tests.support.pages import ROOT, anchors, links, names, paths
+from tests.support.pages import ROOT, anchors, links, names, paths, rows
+from tests.unit.test_layers import RANKS
 
 PAGES = sorted(
     path
@@ -103,3 +104,10 @@ def test_every_bench_is_listed() -> None:
 def test_tests_that_are_named_exist(page: Path) -> None:
     for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text()):
         assert f"def {name}(" in (ROOT / path).read_text(), name
+
+
+def test_the_architecture_names_every_part_of_the_gateway() -> None:
+    page = (ROOT / "gateway" / "README.md").read_text()
+    cells = ", ".join(row[0] for row in rows(page, "layer"))
+    named = {name.removesuffix("/").removesuffix(".py") for name in re.findall(r"`([^`]+)`", cells)}
+    assert named == set().union(*RANKS)
