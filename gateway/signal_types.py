@@ -27,9 +27,9 @@ class SignalType:
     `stage` orders the types along an order's life; an unknown type has 0. The store keeps stages: a new type gets a
     free number, and no number ever changes.
     `title` is the event as a headline; `words` is the event within a sentence, made of the title if empty.
-    `required` and `optional` name the parameters beside `apikey` and `type`; gateway.protocol checks their values.
+    `required` and `optional` name the parameters apart from `apikey` and `type`; gateway.protocol checks their values.
     `alert` is True for the types that sinks for people get by default.
-    `example` gives values of parameters beside the ids and the time; samples for tests are made of it.
+    `example` gives values of the other parameters than ids and time; samples for tests are made of it.
     """
 
     name: str

@@ -37,7 +37,7 @@ def filename(value: object) -> str:
 
 def check_placeholders(value: str) -> str:
     if re.search(r"[{}]", PLACEHOLDERS.sub("", value)):
-        raise vol.Invalid("expected no braces but those of {account}, {tenant} and {route}")
+        raise vol.Invalid("expected no braces except in {account}, {tenant} and {route}")
     return value
 
 

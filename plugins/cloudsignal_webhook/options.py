@@ -51,7 +51,7 @@ def signing_secrets(value: object) -> tuple[SecretValue, ...]:
 
 
 def private_networks(value: object) -> tuple[Network, ...]:
-    """Return the networks that are allowed beside the internet: all for true, none for false."""
+    """Return the networks that are allowed in addition to the internet: all for true, none for false."""
     if isinstance(value, bool):
         return (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")) if value else ()
     if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):
@@ -76,6 +76,6 @@ class Settings:
     )
     allow_private: tuple[Network, ...] = option(
         private_networks,
-        "Networks that may be posted to beside the internet: a list such as `[10.1.0.0/16]`, or `true` for all.",
+        "Networks that are allowed in addition to the internet: a list such as `[10.1.0.0/16]`, or `true` for all.",
         default=False,
     )

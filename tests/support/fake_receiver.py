@@ -1,4 +1,4 @@
-"""A receiver of Standard Webhooks, which verifies each signature. By hand, to see the requests:
+"""A receiver of Standard Webhooks, which verifies each signature. To see requests, run:
 
 python -m tests.support.fake_receiver --port 8092
 """
@@ -19,7 +19,7 @@ SECRET = "whsec_" + "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 class FakeReceiver(Stub):
-    """Keeps each event once: `events` holds the bodies by id. It knows one secret, and takes POST only."""
+    """A receiver that keeps each event once, in `events` by id. It knows one secret and accepts POST only."""
 
     def __init__(self, secret: str = SECRET) -> None:
         super().__init__()
@@ -44,7 +44,7 @@ class FakeReceiver(Stub):
         return Answer(202)
 
     def is_signed(self, request: Request) -> bool:
-        """As the library would have signed it. Its `verify` also looks at the clock, which tests let stand still."""
+        """Return True if the library signs the same. Its `verify` reads the real clock, so tests can't use it."""
         at = datetime.fromtimestamp(int(request.headers["webhook-timestamp"]), UTC)
         expected = Webhook(self.secret).sign(request.headers["webhook-id"], at, request.body.decode())
         return expected in request.headers["webhook-signature"].split(" ")

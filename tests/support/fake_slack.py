@@ -1,4 +1,4 @@
-"""A fake of Slack's incoming webhooks and Web API, with its documented limits and errors. By hand, to see the messages:
+"""A fake of Slack's incoming webhooks and Web API, with the documented limits and errors. To see messages, run:
 
 python -m tests.support.fake_slack --port 8090
 """
@@ -44,7 +44,7 @@ class Channel:
     deleted: set[str] = field(default_factory=set)
 
     def delete(self, ts: str) -> None:
-        """A message with replies leaves its place to them; another one is gone."""
+        """Delete a message. If it has replies, a trace of it stays."""
         self.deleted.add(ts)
         if not any(post.get("thread_ts") == ts for post in self.posts.values()):
             del self.posts[ts]
@@ -81,7 +81,7 @@ class FakeSlack(Stub):
         return f"{self.url}/api"
 
     def refuse(self, status: int, code: str) -> None:
-        """Answer each message to the webhook with an error, until it is taken out of `refusals`."""
+        """Answer each message to the webhook with an error, until the error is removed from `refusals`."""
         self.refusals[PATH] = Answer(status, code)
 
     def refuse_call(self, method: str, code: str) -> None:
@@ -102,7 +102,7 @@ class FakeSlack(Stub):
         return refused or self.post(message)
 
     def throttle(self, channel: str, refusal: Answer) -> Answer | None:
-        """429 with the seconds to wait, where the channel's last message is too close."""
+        """Return a 429 with the seconds to wait if the channel's last message is too recent."""
         if not self.rate_limited:
             return None
         now = self.clock()
@@ -157,7 +157,7 @@ class FakeSlack(Stub):
         return Answer(200, {"ok": True, "channel": id, "ts": ts, "message": message})
 
     def update(self, message: Message) -> Answer:
-        """The id of a channel is wanted here: a name will not do."""
+        """Update a message. The channel must be given by its id; a name is refused."""
         channel = self.channels.get(str(message.get("channel")))
         if code := self.fault_of_call(channel, message):
             return failure(code)
@@ -186,7 +186,7 @@ class FakeSlack(Stub):
 
 
 def failure(code: str) -> Answer:
-    """An error of the Web API, which has status 200."""
+    """Return an error of the Web API. Its status is 200."""
     return Answer(200, {"ok": False, "error": code})
 
 
@@ -201,7 +201,7 @@ def parsed(request: Request) -> Any:
 
 
 def fault_of(message: Any) -> str:
-    """The code that Slack refuses a message with, "" for a good one."""
+    """Return Slack's error code for a message, "" for a valid one."""
     if not isinstance(message, dict):
         return "invalid_payload"
     blocks, text = message.get("blocks", []), message.get("text", "")
@@ -235,7 +235,7 @@ def is_context(block: Block) -> bool:
 
 
 def is_text(value: Any, limit: int = MAX_SECTION, only: str = "") -> bool:
-    """A text object of 1 to `limit` characters."""
+    """Return True for a text object of 1 to `limit` characters."""
     if not isinstance(value, dict) or value.get("type") not in ({only} if only else {"plain_text", "mrkdwn"}):
         return False
     if value["type"] == "plain_text" and "verbatim" in value:
@@ -263,7 +263,7 @@ CHECKS: dict[str, Callable[[Block], bool]] = {
 
 
 def texts(message: dict[str, Any]) -> Iterator[str]:
-    """Every text of a message, in order, as sent."""
+    """Yield all texts of a message, in order, as sent."""
     yield message.get("text", "")
     for block in message.get("blocks", []):
         parts = [block.get("text"), *block.get("fields", []), *block.get("elements", [])]
@@ -271,12 +271,12 @@ def texts(message: dict[str, Any]) -> Iterator[str]:
 
 
 def pings(message: dict[str, Any]) -> list[str]:
-    """Whom the message mentions."""
+    """Return the mentions in a message."""
     return [name for text in texts(message) for name in re.findall(r"<([@!](?!date\^)[^>|]*)", text)]
 
 
 def read(text: str) -> str:
-    """A text as it is read: without markup, entities resolved."""
+    """Return a text as a reader sees it: without markup, with entities resolved."""
     text = re.sub(r"<!date\^[^|>]*\|([^>]*)>", r"\1", text)
     text = re.sub(r"<https?://[^>|]*\|([^>]*)>", r"\1", text)
     text = re.sub(r"<(?:[@!#](?:subteam\^)?)([^>|]*)(?:\|[^>]*)?>", r"@\1", text)
@@ -284,7 +284,7 @@ def read(text: str) -> str:
 
 
 def render(message: dict[str, Any]) -> str:
-    """The message in plain text, a line a text."""
+    """Return the message in plain text, with one line per text."""
     blocks = message.get("blocks", [])
     lines = list(texts(message))[1 if blocks else 0 :]
     place = f" in the thread of {message['thread_ts']}" if "thread_ts" in message else ""

@@ -82,7 +82,7 @@ class Scene:
 
     @contextmanager
     def running(self) -> Iterator[Gateway]:
-        """The gateway runs; stopped as operators do, which must go well, unless the test has ended it before."""
+        """Run the gateway, and stop it as operators do, unless the test has ended it. It must exit with 0."""
         with self.gateway as gateway:
             yield gateway
             if gateway.running:
@@ -112,7 +112,7 @@ class Scene:
         return answer
 
     def send_until(self, code: int, numbers: Iterator[int], most: int = 200) -> int:
-        """Post one signal after the other until an answer has the code; that signal's number."""
+        """Post one signal after the other until an answer has the code. Return that signal's number."""
         for _ in range(most):
             number = next(numbers)
             if self.send(number).code == code:
@@ -133,7 +133,7 @@ class Scene:
         return result.stdout + result.stderr
 
     def cli_json(self, *words: str) -> list[dict[str, Any]]:
-        """The objects that a command prints."""
+        """Return the JSON objects that a command prints."""
         return [json.loads(line) for line in self.cli(*words, "--json").splitlines()]
 
     def ready(self) -> tuple[int, dict[str, str]]:
@@ -142,14 +142,14 @@ class Scene:
         return answer.code, checks
 
     def metric(self, name: str, **labels: str) -> float:
-        """The sum of a metric's samples that have these labels."""
+        """Return the sum of a metric's samples that have these labels."""
         with urllib.request.urlopen(f"{self.gateway.admin_url}/metrics", timeout=10) as answer:
             families = list(text_string_to_metric_families(answer.read().decode()))
         samples = [sample for family in families for sample in family.samples if sample.name == name]
         return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
     def logged(self, event: str, **fields: Any) -> list[dict[str, Any]]:
-        """The log's lines of an event that have these fields."""
+        """Return the log's lines of an event that have these fields."""
         lines = [json.loads(line) for line in self.gateway.log.read_text().splitlines() if line.startswith("{")]
         return [line for line in lines if line.get("event") == event and fields.items() <= line.items()]
 
@@ -174,13 +174,13 @@ class Scene:
         wait_until(lambda: not self.states()["pending"], within, "all to be delivered")
 
     def check_custody_of_signals(self) -> None:
-        """All that was answered 200 is in the store once."""
+        """Check that each signal answered 200 is in the store once."""
         kept = Counter(f"{account} {item}" for account, item in self.rows("SELECT account, item FROM signals"))
         assert self.owed <= set(kept)
         assert set(kept.values()) == {1}
 
     def check_custody(self, within: float = 15.0) -> None:
-        """All that was answered 200 is in the store once, and delivered; nothing is dead."""
+        """Check that each signal answered 200 is in the store once and delivered, and that none is dead."""
         self.wait_for_delivery(within)
         self.check_custody_of_signals()
         assert set(self.states()) == {"delivered"}
@@ -189,7 +189,7 @@ class Scene:
 
 
 def fetch(url: str, body: bytes | None = None) -> Answer:
-    """GET, or POST a body."""
+    """Send a GET, or a POST with a body."""
     try:
         with urllib.request.urlopen(urllib.request.Request(url, body), timeout=30) as answer:
             return make_answer(answer.status, answer.headers, answer.read())
@@ -203,7 +203,7 @@ def make_answer(code: int, headers: Any, body: bytes) -> Answer:
 
 
 def wait_until(condition: Callable[[], object], within: float, what: str) -> None:
-    """Look until it holds; AssertionError where it does not in time (seconds)."""
+    """Wait until the condition holds. Raises AssertionError after `within` seconds."""
     deadline = time.monotonic() + within
     while not condition():
         assert time.monotonic() < deadline, f"waited {within:g} s in vain for {what}"
@@ -212,7 +212,7 @@ def wait_until(condition: Callable[[], object], within: float, what: str) -> Non
 
 @contextmanager
 def serving(*stubs: Stub) -> Iterator[None]:
-    """The stubs listen, in a thread with a loop of its own."""
+    """Let the stubs listen, in a thread with an event loop of its own."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

@@ -27,7 +27,7 @@ class World:
         return json.loads(self._path.read_text()).get(name, default) if self._path.exists() else default
 
     def set(self, **values: Any) -> None:
-        """For the test: at once, as a reader must not see half of it."""
+        """Change the world from a test. The file is replaced, so that no reader sees half of it."""
         new = self._path.with_suffix(".new")
         new.write_text(json.dumps(values))
         new.replace(self._path)
