@@ -81,7 +81,7 @@ class Service:
             self.store = open_store(self.config.store, exclusive=True)
             stack.push_async_callback(self.store.close)
             self.store.on_failure(self.observer.store_failed)
-            released, pulled = await self._recover()
+            released, reset = await self._recover()
             await make_partitions(self.store, self._earliest_now(), self.config.retention)
             in_flight = InFlightRequests()
             self._throttle = Throttle(in_flight, self._tuning)
@@ -102,8 +102,8 @@ class Service:
             self._started = True
         self.observer.config_loaded(True)
         log.info("gateway.started", url=self.url, admin=self.admin_url, accounts=len(self.config.accounts))
-        if released or pulled:
-            log.warning("gateway.recovered", released=released, pulled=pulled)
+        if released or reset:
+            log.warning("gateway.recovered", released=released, reset=reset)
 
     async def serve(self, asked_to_stop: asyncio.Event) -> None:
         """Run until asked to stop. Raises StoreCorrupt if the store turns out to be damaged."""
@@ -192,8 +192,8 @@ class Service:
         now = self._now()
         longest = max((r.retry.cap for a in self.config.accounts.values() for r in a.routes.values()), default=0.0)
         released = 0 if self.store.shared else await self.store.release_leases(now)
-        pulled = await self.store.reset_due_times(now, now + max(longest, policy.MISCONFIGURED_PROBE))
-        return released, pulled
+        reset = await self.store.reset_due_times(now, now + max(longest, policy.MISCONFIGURED_PROBE))
+        return released, reset
 
     def _earliest_now(self) -> float:
         """Return the earlier of both clocks' times, so that a clock set ahead removes nothing too early."""

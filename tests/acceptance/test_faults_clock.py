@@ -83,7 +83,7 @@ def test_what_a_run_with_a_clock_ahead_has_left_is_delivered_by_the_next(tmp_pat
             scene.send(4)
             scene.check_custody()
         (recovered,) = scene.logged("gateway.recovered")
-        assert recovered["pulled"] == 1
+        assert recovered["reset"] == 1
         assert [request.json["id"] for request in target.requests][-4:] == [1, 2, 3, 4]
 
 

@@ -97,7 +97,9 @@ class Connection(asyncio.Protocol):
         reader = self._reader
         reader.feed(data)
         if reader.incoming:
-            self._bound(reader.incoming)  # may abort; connection_lost then comes in a later iteration of the loop
+            self._enforce_limits(
+                reader.incoming
+            )  # if it aborts, connection_lost comes in a later loop iteration
         if self._final:
             self._close_unless_draining(self._final)
         elif reader.ready:
@@ -177,7 +179,7 @@ class Connection(asyncio.Protocol):
 
     # -- bounds on incomplete requests
 
-    def _bound(self, exchange: Exchange) -> None:
+    def _enforce_limits(self, exchange: Exchange) -> None:
         """Bound an incomplete request: abort if it is oversized, limit the time for its body."""
         if exchange.is_oversized(self._limits):
             self._transport.abort()
