@@ -113,7 +113,7 @@ class StoreInUse(GatewayError):
     """Another gateway is using this store."""
 
 
-# -- outcomes that a sink may raise (see plugins/README.md) ----- -----------------------------------
+# -- outcomes that a sink may raise (see plugins/README.md) -----------------------------------------
 
 
 class SinkError(GatewayError):
