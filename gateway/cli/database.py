@@ -11,7 +11,8 @@ import voluptuous as vol
 from gateway.cli import render
 from gateway.cli.options import config_option, json_option
 from gateway.cli.progress import progress_bar
-from gateway.config import load_config, values
+from gateway.config import load_config
+from gateway.config.setting_values import store_url
 from gateway.operate import views
 from gateway.operate.database import move_database, require_movable
 from gateway.store import migrate_store
@@ -35,7 +36,7 @@ def migrate(config_path: Path, contract: bool, as_json: bool) -> None:
 def postgres_url(ctx: click.Context, param: click.Parameter, text: str) -> str:
     """Return the URL. Raises click.BadParameter if it is not PostgreSQL's."""
     try:
-        if values.store_url(text).startswith("postgresql://"):
+        if store_url(text).startswith("postgresql://"):
             return text
     except vol.Invalid:
         pass

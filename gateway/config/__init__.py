@@ -1,7 +1,7 @@
 """The configuration: YAML with `!env`, `!file` and `include` becomes a frozen Config, or a list of all errors.
 
-`document` reads YAML with line numbers. `schema` is the table of settings. `check` converts schema errors to problems.
-`routes` and `load` assemble the values that `settings` declares.
+`document` reads YAML with line numbers. `schema` is the table of settings, with validators from `setting_values`.
+`validation` converts schema errors to problems. `route_settings` and `load` assemble the values declared in `settings`.
 """
 
 from gateway.config.changes import changed_routes, enabled_routes, needs_restart

@@ -11,12 +11,12 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from gateway.config.check import pick, validate
 from gateway.config.document import BROKEN, Document, Place, read_document
-from gateway.config.routes import Plugins, Routes, merge_routes, named, read_routes, secrets_of
+from gateway.config.route_settings import Plugins, Routes, merge_routes, named, read_routes, secrets_of
 from gateway.config.schema import ACCOUNT_SCHEMA, MAIN_ONLY, MAIN_SCHEMA, TENANT_SCHEMA
+from gateway.config.setting_values import did_you_mean
 from gateway.config.settings import Admin, Config, Log, Server, Tls
-from gateway.config.values import did_you_mean
+from gateway.config.validation import pick, validate
 from gateway.errors import ConfigError
 from gateway.keys import hash_key
 from gateway.model import Account, Key

@@ -11,7 +11,7 @@ from typing import Any
 
 import voluptuous as vol
 
-from gateway.config import values
+from gateway.config import setting_values as values
 from gateway.validators import ListOf, duration, flag, one_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gateway.config import Config
-from gateway.config.values import did_you_mean
+from gateway.config.setting_values import did_you_mean
 from gateway.errors import GatewayError
 from gateway.store.contract import Store
 from gateway.store.values import Filter

@@ -21,7 +21,7 @@ TABLE = (
 
 SCRIPT = """
 from gateway import protocol
-from gateway.config import values
+from gateway.config import setting_values as values
 from gateway.errors import InvalidSignal
 from gateway.model import Delivery
 from gateway.sink import ALERTS, describe_signal

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import load_config
-from gateway.config.values import NAME_EXPECTED, SIGNAL_TYPES
+from gateway.config.setting_values import NAME_EXPECTED, SIGNAL_TYPES
 from gateway.errors import ConfigError
 from tests.unit.config.folder import Folder
 

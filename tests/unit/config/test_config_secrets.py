@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.config.check import without_values
+from gateway.config.validation import without_values
 from gateway.errors import ConfigError
 from gateway.keys import hash_key
 from tests.unit.config.folder import Folder

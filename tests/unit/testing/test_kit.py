@@ -16,7 +16,7 @@ import voluptuous as vol
 
 from gateway.sink import Check, HttpSink, Misconfigured, Permanent, RetryLater, Secret, Sink, SinkError, Url
 from gateway.testing import HttpSinkContract, HttpTarget, SinkContract, Target, rig
-from gateway.testing.base import ContractBase
+from gateway.testing.hooks import ContractBase
 from tests.support import example
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-from gateway.config.check import validate
 from gateway.config.document import BROKEN, Document, Place, leaves
 from gateway.config.schema import ROUTE_SCHEMA
-from gateway.config.values import NAME, NAME_EXPECTED, did_you_mean
+from gateway.config.setting_values import NAME, NAME_EXPECTED, did_you_mean
+from gateway.config.validation import validate
 from gateway.model import Retry, Route, SecretValue
 from gateway.sink import Sink, registry
 

@@ -12,8 +12,8 @@ from gateway.logs import MIN_SECRET_LENGTH, spellings
 from gateway.model import Delivery, Kind, Outcome, SecretValue
 from gateway.sink import Check, Sink
 from gateway.testing import samples
-from gateway.testing.base import SUCCESSES, as_text, next_attempt
-from gateway.testing.options import OptionsContract
+from gateway.testing.hooks import SUCCESSES, as_text, next_attempt
+from gateway.testing.options_contract import OptionsContract
 from gateway.testing.rig import Rig
 from gateway.testing.target import DoesNotApply, Target
 from gateway.testing.verdict import expect

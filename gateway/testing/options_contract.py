@@ -11,7 +11,7 @@ import voluptuous as vol
 from gateway.model import EVERY, SecretValue
 from gateway.signal_types import STAGES
 from gateway.sink.registry import check_sink_class
-from gateway.testing.base import ContractBase
+from gateway.testing.hooks import ContractBase
 from gateway.testing.verdict import expect
 
 WRONG_MARK = "wr0ng"

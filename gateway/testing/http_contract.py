@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from gateway.model import Kind
 from gateway.testing import samples
-from gateway.testing.base import as_text, next_attempt
-from gateway.testing.contract import REQUESTED_WAIT, SinkContract, expect_hidden, run_check
+from gateway.testing.hooks import as_text, next_attempt
+from gateway.testing.sink_contract import REQUESTED_WAIT, SinkContract, expect_hidden, run_check
 from gateway.testing.stub import Answer, Fault, Request, ScriptedAnswer, Stub
 from gateway.testing.target import HttpTarget
 from gateway.testing.verdict import expect

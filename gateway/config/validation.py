@@ -10,7 +10,7 @@ import voluptuous as vol
 
 from gateway.config.document import Document, Place, leaves
 from gateway.config.schema import KeyEntry
-from gateway.config.values import did_you_mean
+from gateway.config.setting_values import did_you_mean
 from gateway.validators import ListOf
 
 WORDS = {

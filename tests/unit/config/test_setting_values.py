@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import validators
-from gateway.config import values
+from gateway.config import setting_values as values
 from gateway.config.schema import KeyEntry
 
 KEY_ENTRY = KeyEntry()
