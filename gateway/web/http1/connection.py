@@ -97,9 +97,8 @@ class Connection(asyncio.Protocol):
         reader = self._reader
         reader.feed(data)
         if reader.incoming:
-            self._enforce_limits(
-                reader.incoming
-            )  # if it aborts, connection_lost comes in a later loop iteration
+            # An abort calls connection_lost in a later iteration of the loop, so requests may still be ready below.
+            self._enforce_limits(reader.incoming)
         if self._final:
             self._close_unless_draining(self._final)
         elif reader.ready:
@@ -177,10 +176,10 @@ class Connection(asyncio.Protocol):
         if self._writable:
             await self._writable
 
-    # -- bounds on incomplete requests
+    # -- incomplete requests
 
     def _enforce_limits(self, exchange: Exchange) -> None:
-        """Bound an incomplete request: abort if it is oversized, limit the time for its body."""
+        """Abort if an incomplete request is oversized. Limit the time for its body."""
         if exchange.is_oversized(self._limits):
             self._transport.abort()
         elif exchange.resource and not exchange.awaits_body:
