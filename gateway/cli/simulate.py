@@ -13,7 +13,7 @@ import click
 
 from gateway.cli import render
 from gateway.cli.options import json_option
-from gateway.cli.progress import progress_bar
+from gateway.cli.progress import Bar, progress_bar
 from gateway.errors import GatewayError
 from gateway.model import SecretValue
 from gateway.simulate import Answer, RetrySchedule, Sender, Target, disturb, simulate_orders
@@ -61,24 +61,11 @@ def simulate(
         hour=0, minute=0, second=0, microsecond=0, tzinfo=UTC
     )
     events = list(disturb(simulate_orders(rng, day, timedelta(days=1), orders), rng, late, duplicates))
+    schedule = RetrySchedule(attempts=attempts)
     with progress_bar("sending", len(events), hidden=as_json) as bar:
-        refused: set[str] = set()
-
-        def on_answer(answer: Answer) -> None:
-            if answer.code == 401 and answer.url not in refused:
-                refused.add(answer.url)
-                hint = "no such account, or not its key; the sender retries, as the vendor does"
-                click.echo(f"{answer.url} answers 401: {hint}", err=True)
-            if answer.last:
-                bar.advance()
-
+        on_answer = Reporter(bar)
         sender = Sender(
-            targets,
-            connections=connections,
-            rate=rate,
-            schedule=RetrySchedule(attempts=attempts),
-            ca_file=ca_file,
-            on_answer=on_answer,
+            targets, connections=connections, rate=rate, schedule=schedule, ca_file=ca_file, on_answer=on_answer
         )
         # An interrupt ends the sending, but the summary is still printed.
         with contextlib.suppress(KeyboardInterrupt):
@@ -92,7 +79,24 @@ def simulate(
         sys.exit(1)
 
 
+class Reporter:
+    """Shows the answers on the bar, and reports the first 401 of each URL."""
+
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
+        self._refused: set[str] = set()
+
+    def __call__(self, answer: Answer) -> None:
+        if answer.code == 401 and answer.url not in self._refused:
+            self._refused.add(answer.url)
+            hint = "no such account, or not its key; the sender retries, as the vendor does"
+            click.echo(f"{answer.url} answers 401: {hint}", err=True)
+        if answer.last:
+            self._bar.advance()
+
+
 def make_target(url: str, key: str) -> Target:
+    """Return the target of an endpoint's URL. Raises click.BadParameter if it is not a URL."""
     try:
         return Target(url, SecretValue(key))
     except GatewayError as error:
