@@ -82,6 +82,8 @@ class HttpSink(Sink):
     def session(self) -> aiohttp.ClientSession:
         """The connection pool. It is made at first use, so that `check` works without `open`."""
         if self._session is None:
+            # No limits but the silences: the route's concurrency bounds the connections, and the dispatcher the time of
+            # an attempt. No cookies: a session that a target keeps must not tie one delivery to another.
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(limit=0, resolver=ThreadResolver(self.permits)),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self.read_timeout),
@@ -117,7 +119,7 @@ class HttpSink(Sink):
             raise Unanswered("the target did not answer in time") from error
         except aiohttp.InvalidURL as error:
             raise RetryLater("the target's URL is not valid") from error
-        except aiohttp.ClientConnectorDNSError as error:
+        except aiohttp.ClientConnectorDNSError as error:  # before its base class below
             raise Unanswered("the target's name can't be resolved") from error
         except aiohttp.ClientConnectorError as error:
             raise Unanswered(f"can't connect: {error.os_error.strerror or 'refused'}") from error
@@ -126,6 +128,7 @@ class HttpSink(Sink):
 
     def write_guard(self) -> WriteGuard:
         """Return the guard for the writes of an attempt that begins now."""
+        # A write that begins later could still be without an answer when the attempt's time ends.
         return WriteGuard(self.context.now, self.context.now() + self.timeout - self.read_timeout)
 
     async def close(self) -> None:

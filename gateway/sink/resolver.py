@@ -45,6 +45,7 @@ class ThreadResolver(AbstractResolver):
             with contextlib.suppress(RuntimeError):  # the event loop was closed meanwhile
                 loop.call_soon_threadsafe(settle, found, answer)
 
+        # A daemon: the process may end while a name server does not answer.
         threading.Thread(target=ask, name="resolver", daemon=True).start()
         results = [make_result(host, *info) for info in await found]
         for result in results:
