@@ -13,8 +13,7 @@ from gateway.cli.options import config_option, duration, json_option
 from gateway.cli.progress import progress_bar
 from gateway.config import load_config
 from gateway.operate import views
-from gateway.operate.purge import PurgeRequest, Removed, count_purgeable
-from gateway.operate.purge import purge as purge_store
+from gateway.operate.purge import PurgeRequest, Removed, count_purgeable, purge_store
 from gateway.store import Store
 
 

@@ -13,8 +13,7 @@ from gateway.cli.opening import with_store
 from gateway.cli.options import config_option, filter_options, json_option, make_filter
 from gateway.operate import views
 from gateway.operate.lookups import Filter
-from gateway.operate.replay import Replayed, count_replay
-from gateway.operate.replay import replay as replay_deliveries
+from gateway.operate.replay import Replayed, count_replay, replay_deliveries
 from gateway.store import Store
 
 

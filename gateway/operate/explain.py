@@ -57,7 +57,7 @@ async def explain_signal(store: Store, config: Config, signal_id: int, now: floa
     """Explain a signal on every route of its account. Raises GatewayError if there is no such signal."""
     facts = await read_facts(store, signal_id)
     account = config.accounts.get(facts.signal.signal.account)
-    return ExplainedSignal(facts.signal, account is not None, explain(facts, account, now))
+    return ExplainedSignal(facts.signal, account is not None, explain_routes(facts, account, now))
 
 
 async def read_facts(store: Store, signal_id: int) -> Facts:
@@ -72,7 +72,7 @@ async def read_facts(store: Store, signal_id: int) -> Facts:
     return Facts(row, deliveries, await store.read_heads(signal_id), states)
 
 
-def explain(facts: Facts, account: Account | None, now: float) -> list[Explanation]:
+def explain_routes(facts: Facts, account: Account | None, now: float) -> list[Explanation]:
     """Return one explanation for each route: configured ones in their order, then routes that no longer are."""
     routes = account.routes if account else {}
     names = dict.fromkeys([*routes, *sorted(facts.deliveries), *facts.signal.unrouted])

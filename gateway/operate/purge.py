@@ -46,7 +46,7 @@ async def count_purgeable(store: Store, request: PurgeRequest) -> Removed:
     return Removed(await store.count_purge(request.before, request.dead), 0, quarantined)
 
 
-async def purge(store: Store, request: PurgeRequest, now: float) -> AsyncIterator[Removed]:
+async def purge_store(store: Store, request: PurgeRequest, now: float) -> AsyncIterator[Removed]:
     """Remove old rows and record the action; yield the numbers removed so far.
 
     Whole partitions go first, if the store has them, then single rows in small batches.

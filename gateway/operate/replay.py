@@ -30,7 +30,7 @@ class Replayed(Progress):
         return Replayed(*progress_of(page), Counter(self.found) + Counter(page.found))
 
 
-async def replay(store: Store, which: Filter, now: float, stop: asyncio.Event) -> AsyncIterator[Replayed]:
+async def replay_deliveries(store: Store, which: Filter, now: float, stop: asyncio.Event) -> AsyncIterator[Replayed]:
     """Make matching deliveries that have ended pending again, and record the action; yield the progress.
 
     It leaves half of the time to live traffic. `stop` ends it between two pages.
@@ -45,7 +45,7 @@ async def replay(store: Store, which: Filter, now: float, stop: asyncio.Event) -
 
 
 async def count_replay(store: Store, which: Filter, stop: asyncio.Event) -> AsyncIterator[Replayed]:
-    """Count the deliveries that `replay` would take, and change nothing; yield the progress."""
+    """Count the deliveries that `replay_deliveries` would take, and change nothing; yield the progress."""
     done = Replayed()
     async for page in yield_to_traffic(store.count_replay(which), stop, rest=0):
         done = done.add(page)

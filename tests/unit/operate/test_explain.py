@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.model import Account
-from gateway.operate.explain import Explanation, Facts, explain
+from gateway.operate.explain import Explanation, Facts, explain_routes
 from gateway.store.values import DeliveryRow, RouteState, SignalRow
 from tests.support.accounts import make_account, make_route
 from tests.support.factory import AT, make_signal
@@ -48,7 +48,7 @@ def the_one(
         {"erp": head} if head else {},
         {"erp": RouteState("bookshop", "erp", **state)} if state else {},
     )
-    (found,) = explain(facts, account, NOW)
+    (found,) = explain_routes(facts, account, NOW)
     assert (found.route, found.delivery) == ("erp", delivery)
     return found
 
@@ -165,7 +165,7 @@ def test_a_missing_delivery_is_explained(route: dict[str, Any], unrouted: tuple[
 def test_routes_come_in_the_configs_order_then_those_that_are_gone() -> None:
     deliveries = {name: replace(ENDED, route=name) for name in ("zebra", "ant", "erp")}
     facts = Facts(SignalRow(make_signal(id=12), 3, ("alerts", "lost")), deliveries, {}, {})
-    found = {explanation.route: explanation.why for explanation in explain(facts, make_account(), NOW)}
+    found = {explanation.route: explanation.why for explanation in explain_routes(facts, make_account(), NOW)}
     assert list(found.items()) == [
         ("erp", "delivered"),
         ("alerts", "unrouted"),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import StoreError
-from gateway.operate.purge import PurgeRequest, Removed, count_purgeable, purge
+from gateway.operate.purge import PurgeRequest, Removed, count_purgeable, purge_store
 from gateway.store.values import DroppedPartition, Purged
 
 pytestmark = [pytest.mark.gen_test, pytest.mark.usefixtures("restless")]
@@ -49,7 +49,7 @@ class FakeStore:
 
 
 async def run(store: FakeStore, request: PurgeRequest) -> list[Removed]:
-    return [removed async for removed in purge(store, request, NOW)]  # type: ignore[arg-type]
+    return [removed async for removed in purge_store(store, request, NOW)]  # type: ignore[arg-type]
 
 
 async def test_each_progress_has_all_that_was_removed_so_far() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.model import RouteKey
-from gateway.operate.replay import Replayed, count_replay, replay
+from gateway.operate.replay import Replayed, count_replay, replay_deliveries
 from gateway.store.values import Filter, Page
 
 pytestmark = [pytest.mark.gen_test, pytest.mark.usefixtures("restless")]
@@ -41,7 +41,7 @@ async def run(store: FakeStore, stop_after: int = 99, counting: bool = False) ->
     """Return each progress of a replay of the ERP's dead letters, stopped after so many pages."""
     stop, seen = asyncio.Event(), []
     which = Filter(route="erp", state="dead")
-    steps = count_replay(store, which, stop) if counting else replay(store, which, NOW, stop)  # type: ignore[arg-type]
+    steps = count_replay(store, which, stop) if counting else replay_deliveries(store, which, NOW, stop)  # type: ignore[arg-type]
     async for done in steps:
         seen.append(done)
         if len(seen) == stop_after:
