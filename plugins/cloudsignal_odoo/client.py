@@ -164,7 +164,7 @@ class Client:
 
 
 class AttemptClient:
-    """The client within one attempt: it begins no write whose answer the attempt could not wait for."""
+    """The client within one attempt: it begins no write that the attempt could not wait for."""
 
     def __init__(self, client: Client, guard: WriteGuard) -> None:
         self.client = client

@@ -1,4 +1,4 @@
-"""Rules for a signal whose order is already known to be further along. Pure: nothing here asks Odoo."""
+"""Rules for a signal that comes when its order is already further along. Pure: nothing here asks Odoo."""
 
 from __future__ import annotations
 

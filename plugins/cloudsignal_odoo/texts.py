@@ -1,4 +1,4 @@
-"""The texts that people read in Odoo: a note in plain text, an activity's summary, and an activity in HTML."""
+"""The texts in Odoo: a note in plain text, an activity's summary, and an activity in HTML."""
 
 from __future__ import annotations
 

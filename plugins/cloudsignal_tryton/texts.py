@@ -1,4 +1,4 @@
-"""The texts that people read in Tryton: a note in plain text."""
+"""The texts in Tryton: a note in plain text."""
 
 from __future__ import annotations
 

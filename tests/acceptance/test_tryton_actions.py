@@ -1,4 +1,4 @@
-"""Each signal acts in a real Tryton, by both transports, once and again."""
+"""The effect of each signal on a real Tryton, over both transports, delivered once and twice."""
 
 import pytest
 
@@ -11,7 +11,7 @@ pytestmark = pytest.mark.gen_test(timeout=60)
 
 @pytest.fixture
 def transport(tryton):
-    """The better one that the server has."""
+    """Return the best transport that the server has."""
     return "rest" if tryton.series >= "8" else "jsonrpc"
 
 
@@ -23,7 +23,7 @@ def each_transport(request, tryton):
 
 
 async def twice(case, *signal, **fields):
-    """Deliver, deliver again, and see that nothing changed; how the order stands then."""
+    """Deliver twice, check that the second time changes nothing, and return the order's state."""
     await case.deliver(*signal, **fields)
     (order,) = case.tryton.search("sale.sale", [["reference", "=", signal[1]]])
     once = case.tryton.picture(order["id"])
@@ -212,10 +212,10 @@ async def test_force_quantity_ships_what_is_not_in_stock_if_the_user_may(tryton,
     async with Case(tryton, transport, user="forcer", mark_delivered="line", force_quantity=True) as case:
         _, _, shipments, _ = await twice(case, SHIPPED, reference, line)
         assert [state for state, _, _ in shipments] == ["done"]
-    tryton.receive("STOCKED", 1)  # what other tests find is neither in stock nor lacking
+    tryton.receive("STOCKED", 1)  # Restore the stock, which other tests share.
 
 
-# -- orders that can't be acted on
+# -- orders that the sink must not change
 
 
 @pytest.mark.parametrize("until", ["", "quote"])
@@ -321,7 +321,7 @@ async def test_a_user_without_rights_stops_the_route(tryton, each_transport):
             await case.deliver(SHIPPED, new_reference())
 
 
-async def test_an_unknown_field_is_an_error_of_the_servers_own(tryton, each_transport):
+async def test_an_unknown_field_is_a_server_error(tryton, each_transport):
     async with Case(tryton, each_transport, order_match="x_print_order") as case:
         with pytest.raises(RetryLater, match="x_print_order"):
             await case.deliver(SHIPPED, "PO-0")
@@ -331,7 +331,7 @@ async def test_an_unknown_field_is_an_error_of_the_servers_own(tryton, each_tran
 
 
 async def test_a_key_is_refused_until_its_user_validates_it(tryton):
-    """As the sink's page has it, from the request for a key on."""
+    """The steps of the README work, from the request for a key on."""
     if tryton.series < "8":
         pytest.skip("REST is there from 8.0 on")
     key = tryton.ask_for_key("gateway")

@@ -1,4 +1,4 @@
-"""On a real Tryton: cut anywhere, sent twice or in another order, an order ends as if sent once in order."""
+"""Attempts cut short, repeated or reordered on a real Tryton end as if each signal came once and in order."""
 
 import random
 from datetime import timedelta
@@ -23,11 +23,11 @@ SCENARIOS = {
 
 
 def sell(tryton, codes, count):
-    """That many orders alike: references, ids and first lines."""
+    """Make that many equal orders. Return their references, ids and first lines."""
     references = [new_reference() for _ in range(count)]
     lines = [(code, 2) for code in codes]
     if "DROPPED" in codes:
-        # Bought together, they would be dropped together.
+        # Orders that are bought together would share one drop shipment.
         orders = [order for each in references for order in (tryton.sell(each, *lines), tryton.purchase()) if order]
     else:
         orders = tryton.sell_many(references, lines)
@@ -35,7 +35,7 @@ def sell(tryton, codes, count):
 
 
 async def undisturbed(case, type, codes):
-    """An attempt's writes (as numbers of calls), the number of its calls, and the order's state at the end."""
+    """Run an attempt. Return the numbers of its writing calls, its number of calls, and the order's end state."""
     [(reference, order, line)] = sell(case.tryton, codes, 1)
     case.calls, case.writes = 0, []
     await case.deliver(type, reference, line)
@@ -56,7 +56,7 @@ async def test_an_attempt_that_ends_after_any_write_is_repeated_and_leaves_no_tr
 
 
 async def test_attempts_that_end_after_each_call_in_turn_come_to_the_same_end(tryton):
-    """One is cut, the next is cancelled, each a call later than the one before it."""
+    """Attempts are cut and cancelled in turn, each one call later than the one before."""
     type, options, codes = SCENARIOS["line"]
     async with Case(tryton, **options) as case:
         _, calls, expected = await undisturbed(case, type, codes)
@@ -73,7 +73,7 @@ async def test_attempts_that_end_after_each_call_in_turn_come_to_the_same_end(tr
 
 
 def life(reference, first, second):
-    """All that is told of an order of two lines, in the order in which it happened."""
+    """Return the signals of an order of two lines, in the order of the events."""
     told = [
         (signal_types.ORDER_VALIDATED, None, {}),
         (signal_types.ITEM_PRODUCED, first, {}),
@@ -91,7 +91,7 @@ def life(reference, first, second):
 
 
 def settled(picture):
-    """Without the remarks, which tell of the moment."""
+    """Return the state without remarks, which depend on the moment."""
     state, sent, shipments, notes = picture
     return state, sent, shipments, sorted(note.replace(LINE_WAITS, "") for note in notes)
 
@@ -142,7 +142,7 @@ async def test_a_late_shipped_after_delivered_moves_nothing_back(tryton):
 
 
 async def test_cancelled_and_shipped_contradict_each_other_and_nothing_goes_backwards(tryton):
-    """A cancel after shipping leaves the shipment; shipped after a cancel is parked, and stays cancelled."""
+    """A cancellation after shipping leaves the shipment; shipping after a cancellation is a dead letter."""
     async with Case(tryton, mark_delivered="line", on_cancel="cancel") as case:
         for types in ((SHIPPED, signal_types.ORDER_CANCELED), (signal_types.ORDER_CANCELED, SHIPPED)):
             reference = new_reference()

@@ -1,4 +1,4 @@
-"""The Tryton sink on a real server, with a clock that stands still and a cut after any call."""
+"""The Tryton sink on a real server, with a clock that stands still. An attempt can be cut after any call."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ _numbers = itertools.count(1)
 
 
 class Cut(Exception):
-    """Ends an attempt where a test wants it."""
+    """Ends an attempt at the call that a test chose."""
 
 
 def new_reference() -> str:
-    """One that no other order has."""
+    """Return a reference that no other order has."""
     return f"PO-{next(_numbers)}"
 
 
 class Case:
-    """`async with Case(tryton, **options) as case`. `calls` counts the requests, `writes` lists the writing ones."""
+    """`async with Case(tryton, **options) as case`. `calls` counts requests, `writes` has the writing ones."""
 
     def __init__(self, tryton: Tryton, transport: str = "", user: str = "gateway", **options: Any) -> None:
         self.tryton = tryton
@@ -69,7 +69,7 @@ class Case:
         await self.sink.close()
 
     async def send(self, method: str, url: str, **given: Any) -> Response:
-        """As the sink sends, but for the cut: the server has done its work then, and its answer is lost."""
+        """Send as the sink does. At the cut the server has done its work, and its answer is lost."""
         answer = await self._send(method, url, **given)
         if writes(method, url, given.get("json")):
             self.writes.append(self.calls)
@@ -86,7 +86,7 @@ class Case:
         await self.sink.deliver(delivery_of(type, reference, line, **fields))
 
     async def cut(self, delivery: Delivery, after: int, cancelling: bool = False) -> None:
-        """Deliver, and end the attempt after that call (from 0)."""
+        """Deliver, and end the attempt after a call, counted from 0."""
         self.calls, self.cut_after, self.cancelling = 0, after, cancelling
         try:
             await self.sink.deliver(delivery)

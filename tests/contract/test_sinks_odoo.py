@@ -1,4 +1,4 @@
-"""The Odoo sink, held to the contract by either transport."""
+"""The Odoo sink passes the conformance kit over each transport."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Tryton sink, held to the contract by either transport."""
+"""The Tryton sink passes the conformance kit over each transport."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A fake Odoo: JSON-2 on 19, JSON-RPC on all, over records in memory. By hand, to watch the sink:
+"""A fake Odoo with records in memory. It speaks JSON-2 (19) and JSON-RPC (all versions). To watch the sink by hand:
 
 python -m tests.support.fake_odoo --port 8069 --any-order
 """
@@ -20,8 +20,7 @@ KEY = "odoo-key-8f14e45fceea167a"
 
 
 class FakeOdoo(InterruptibleStub):
-    """`odoo` holds the records, `keys` maps API keys to users. The user of KEY has Inventory/User unless `groups` says
-    otherwise.
+    """`odoo` holds the records; `keys` maps API keys to users. The user of KEY is in `groups`.
 
     `database_down` answers as Odoo does while PostgreSQL is away. `late` keeps requests that `commit_late` commits
     after their client has given up.
@@ -38,7 +37,7 @@ class FakeOdoo(InterruptibleStub):
         self.late: list[Request] = []
 
     def add_key(self, user: int, key: str, expires: str | bool = False) -> None:
-        """`expires` is the key's end, `YYYY-MM-DD HH:MM:SS`."""
+        """Add an API key; `expires` is a time as `YYYY-MM-DD HH:MM:SS`."""
         self.odoo.add("res.users.apikeys", user_id=user, name="gateway", expiration_date=expires)
         self.keys[key] = user
 
@@ -56,7 +55,7 @@ class FakeOdoo(InterruptibleStub):
     # -- serving
 
     def calls(self) -> list[str]:
-        """`model/method` of each call that came, by either transport."""
+        """Return `model/method` of each call received, over either transport."""
         return [f"{model}/{method}" for model, method in filter(None, map(named, self.requests))]
 
     def answer(self, request: Request) -> Answer:
@@ -73,7 +72,7 @@ class FakeOdoo(InterruptibleStub):
         return f"{self.odoo.version}.0"
 
     def answer_json2(self, request: Request) -> Answer:
-        """The model named in the path; the database may be left out where there is only one."""
+        """Answer `/json/2/<model>/<method>`. As in Odoo, the database may be left out if there is only one."""
         if self.database_down or request.headers.get("X-Odoo-Database", DATABASE) != DATABASE:
             return page(404, "No database is selected.")
         try:
@@ -88,7 +87,7 @@ class FakeOdoo(InterruptibleStub):
             return Answer(error.status, account(error))
 
     def answer_rpc(self, body: Row) -> Answer:
-        """Status 200 whatever happens."""
+        """Answer with status 200, also for an error."""
         params = body["params"]
         try:
             result = self.serve_rpc(params["service"], params["method"], params["args"])
@@ -117,7 +116,7 @@ class FakeOdoo(InterruptibleStub):
 
 
 def named(request: Request) -> tuple[str, str] | None:
-    """The model and method that a request calls; None where it calls none."""
+    """Return the model and method that a request calls, None if it calls no model."""
     if request.path.startswith("/json/2/"):
         model, method = request.path.split("/")[3:5]
         return model, method
@@ -134,7 +133,7 @@ def parse(body: bytes) -> Row:
 
 
 def account(error: OdooError) -> Row:
-    """An error as Odoo tells it, with the traceback that nobody should keep."""
+    """Return an error in Odoo's form, with a traceback that must never be kept."""
     traceback = f"Traceback (most recent call last):\n  ... SECRET-OF-DEBUG\n{error.name}: {error}"
     arguments = [str(error), error.status] if error.name.startswith("werkzeug.") else [str(error)]
     return {"name": error.name, "message": str(error), "arguments": arguments, "context": {}, "debug": traceback}

@@ -1,4 +1,4 @@
-"""A fake Tryton: REST on 8.0, JSON-RPC on all, over records in memory."""
+"""A fake Tryton with records in memory. It speaks REST (8.0) and JSON-RPC (all versions)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_METHOD = "Unable to get RPC method"
 
 
 class FakeTryton(InterruptibleStub):
-    """`tryton` holds the records."""
+    """A server whose `tryton` holds the records."""
 
     def __init__(self, series: str = "8.0", rights: bool = True) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class FakeTryton(InterruptibleStub):
     # -- serving
 
     def calls(self) -> list[str]:
-        """`model/method` of each call that came, by either transport."""
+        """Return `model/method` of each call received, over either transport."""
         return [named(request) for request in self.requests]
 
     def answer(self, request: Request) -> Answer:
@@ -59,7 +59,7 @@ class FakeTryton(InterruptibleStub):
         except TrytonError as error:
             if error.name:
                 return Answer(400, {"status": 400, "message": error.told[-1], "description": ""})
-            # With a body of JSON, the error of its own has Tryton look for a method's name in it.
+            # After a server error Tryton looks for a method's name in the JSON body, and fails again.
             return page(400, NO_METHOD) if request.body else page(500, error.told[0])
 
     def serve_rest(self, request: Request) -> Any:
@@ -84,7 +84,7 @@ class FakeTryton(InterruptibleStub):
     # -- JSON-RPC
 
     def answer_rpc(self, request: Request) -> Answer:
-        """Status 200 whatever happens, once the password is right."""
+        """Answer with status 200, also for an error, if the password is right."""
         credentials = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if request.headers.get("Authorization") != f"Basic {credentials}":
             return Answer(401, "")
@@ -120,7 +120,7 @@ class FakeTryton(InterruptibleStub):
 
 
 def dotted(row: Row) -> Row:
-    """As JSON-RPC has it: `{"product": {"code": …}}` of `product.code` is `{"product": 1, "product.": {…}}`."""
+    """Convert a row to the form of JSON-RPC: `product.code` becomes `{"product": 1, "product.": {"code": …}}`."""
     fields: Row = {}
     for name, value in row.items():
         base, _, inner = name.partition(".")
@@ -129,7 +129,7 @@ def dotted(row: Row) -> Row:
 
 
 def nested(row: Row) -> Row:
-    """As REST has it."""
+    """Convert a row to the form of REST."""
     return {name.rstrip("."): value for name, value in dotted(row).items()}
 
 
@@ -147,5 +147,5 @@ def named(request: Request) -> str:
 
 
 def page(status: int, text: str) -> Answer:
-    """As werkzeug writes it."""
+    """Return an error page as werkzeug writes it."""
     return Answer(status, PAGE.format(status, "Error", text))

@@ -1,5 +1,8 @@
-"""The fake Odoo's methods, behaving as measured on 17 and 19: wizards answered with success, cancelling a delivered
-order, second validations, Message-Ids that are not unique, searches newest first. test_odoo_fake holds them to it."""
+"""The methods of the fake Odoo, which behave as measured on 17 and 19. test_odoo_fake compares them with recordings.
+
+Among the measured quirks: wizards answered with success, cancelling a delivered order, second validations,
+Message-Ids that are not unique, and searches that return the newest record first.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ GROUPS = {
     "stock.move": ANYONE_OF_BOTH,
     "ir.model": {"settings"},
 }
-"""Which groups may read and write a model; models not named are open to every user."""
+"""Groups that may read and write a model. Models not named are open to every user."""
 
 XML_IDS = {"sales_team.group_sale_salesman_all_leads": "sales", "stock.group_stock_user": "inventory"}
 
@@ -46,10 +49,10 @@ def access_error(message: str) -> OdooError:
 
 
 class OdooModel(Records):
-    """`say` is told each write in plain words. `any_order` makes an order that is looked for and not there.
+    """The methods over the records. `say` gets each write in words. `any_order` creates an order that is searched for.
 
-    `wizard_after` makes a validation do its work and still answer with a wizard, `wizard_instead` only answer with
-    one. `forced` lists the moves that were given more than was reserved.
+    `wizard_after`: a validation does its work and still answers with a wizard. `wizard_instead`: it only answers with
+    one. `forced` lists the moves that got more than was reserved.
     """
 
     def __init__(self, version: int = 19) -> None:
@@ -63,7 +66,7 @@ class OdooModel(Records):
     # -- calling
 
     def call(self, uid: int, model: str, method: str, ids: list[int] | None, params: Row) -> Any:
-        """Call a method as the user may. OdooError as Odoo raises it."""
+        """Call a method with the user's rights. Raises OdooError as Odoo does."""
         if method.startswith("_"):
             raise access_error(f"Methods that are private (such as '{model}.{method}') can't be called from afar.")
         if model not in FIELDS:
@@ -232,7 +235,7 @@ class OdooModel(Records):
                 raise user_error("A locked order can't be cancelled. Unlock it first.")
             if self.version < 18 and not context.get("disable_cancel_warning"):
                 return wizard("sale.order.cancel", "Cancel the order?")
-            order["state"] = "cancel"  # also where it is delivered: Odoo does not mind
+            order["state"] = "cancel"  # Odoo cancels a delivered order too.
             self.cancel_transfers(number)
             self.say(f"cancelled {self.order_of(number)}")
         return True
@@ -258,7 +261,7 @@ class OdooModel(Records):
         return wizard("ir.actions.report", "Delivery slip") if self.wizard_after else True
 
     def ship(self, transfer: Row, shipped: list[Row], rest: list[Row]) -> None:
-        """Finish moves, and make a backorder of the rest."""
+        """Finish the moves and create a backorder of the rest."""
         left = [dict(m, quantity=0.0) for m in shipped if m["quantity"] < m["product_uom_qty"]]
         if rest or left:
             back = self.add_transfer(transfer["sale_id"], transfer["picking_type_code"], transfer["id"])
@@ -288,7 +291,7 @@ def check_date(text: str, form: str) -> None:
 
 
 def refuse_nul(value: Any) -> None:
-    """PostgreSQL takes no NUL in text."""
+    """Raise as PostgreSQL does for a NUL in text."""
     if isinstance(value, str) and "\0" in value:
         raise value_error("A string literal cannot contain NUL (0x00) characters.")
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():

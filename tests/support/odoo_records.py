@@ -1,4 +1,4 @@
-"""Odoo's records in memory: tables, orders made for a test, domains, and the fields that are read of a row."""
+"""Odoo's records in memory: tables, orders for tests, search domains and the fields of a row."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def value_error(message: str) -> OdooError:
 
 
 class Records:
-    """`tables` maps a model to its rows by id. `delivery_module` False takes the tracking field away."""
+    """The records. `tables` maps a model to its rows by id. Without `delivery_module` there is no tracking field."""
 
     def __init__(self, version: int) -> None:
         self.version = version
@@ -103,13 +103,13 @@ class Records:
     # -- making records
 
     def add(self, model: str, /, **values: Any) -> int:
-        """A new record's id; fields not given are false, as in Odoo."""
+        """Add a record and return its id. Fields not given are false, as in Odoo."""
         number = next(self._ids[model])
         self.tables[model][number] = {"id": number, **dict.fromkeys(FIELDS[model], False), **values}
         return number
 
     def add_user(self, login: str, groups: Iterable[str] = ("inventory",), name: str = "") -> int:
-        """A user. Groups are `inventory` (Inventory/User) and `sales` (Sales/User: All Documents)."""
+        """Add a user. Groups are `inventory` (Inventory/User) and `sales` (Sales/User: All Documents)."""
         return self.add("res.users", login=login, name=name or login, groups=list(groups), active=True)
 
     def add_order(
@@ -126,11 +126,11 @@ class Records:
         stocked: bool = True,
         phone: bool = False,
     ) -> int:
-        """An order with a line of each quantity; confirmed, its lines are in one transfer per kind.
+        """Add an order with one line per quantity. If it is confirmed, its lines are in one transfer per kind.
 
-        `codes` are the products' internal references, `kinds` the transfers' (outgoing where not given),
-        `reserved` the quantities set aside (all). Without `stocked` the order is of services: it has no transfer. Where
-        the customer has a `phone`, a validation asks whether to send a text message.
+        `codes` are the products' internal references; `kinds` are the transfers' types, outgoing by default.
+        `reserved` are the quantities set aside, all by default. Without `stocked` the order is of services and has no
+        transfer. If the customer has a `phone`, a validation offers to send a text message.
         """
         seller = self.seller if salesperson is True else salesperson
         order = self.add("sale.order", client_order_ref=reference, state=state, locked=locked, user_id=seller)
@@ -203,7 +203,7 @@ class Records:
         ]
 
     def snapshot(self) -> dict[str, list[Row]]:
-        """Everything, to be compared."""
+        """Return all records, for a comparison."""
         return {model: [dict(row) for row in rows.values()] for model, rows in self.tables.items()}
 
     def cancel_transfers(self, order: int) -> None:
@@ -225,7 +225,7 @@ class Records:
         return name == "id" or name in FIELDS[model]
 
     def present(self, model: str, row: Row, fields: list[str]) -> Row:
-        """A row as answered: many2one as [id, name]."""
+        """Return a row as Odoo answers it: many2one fields as [id, name]."""
         shown: Row = {"id": row["id"]}
         for name in fields:
             if not self.has_field(model, name):
@@ -249,7 +249,7 @@ class Records:
             self.check_path(FIELDS[model][name], rest)
 
     def value(self, model: str, row: Row, path: str) -> Any:
-        """A field's raw value, along a dotted path."""
+        """Return a field's raw value along a dotted path."""
         name, _, rest = path.partition(".")
         if model == "sale.order" and name == "order_line":
             return [line["id"] for line in self.rows("sale.order.line", order_id=row["id"])]

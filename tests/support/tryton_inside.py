@@ -1,4 +1,4 @@
-"""Runs in a trytond's own environment, by its Python: creates its database, seeds it, or serves it.
+"""Creates, seeds or serves a Tryton database. Runs by the Python of trytond's own environment.
 
 python tryton_inside.py create|seed|serve CONFIG DATABASE [MODULE...]
 """
@@ -10,18 +10,18 @@ from decimal import Decimal
 from pathlib import Path
 
 PASSWORD = "-password-123456"
-"""Comes after a user's login, and makes the password."""
+"""The end of each password, after the user's login."""
 USERS = {
     "gateway": ["Sales", "Stock"],
     "forcer": ["Sales", "Stock", "Stock Force Assignment"],
     "nobody": [],
     "office": None,
 }
-"""Their groups, None for all."""
+"""Each user's groups, None for all groups."""
 
 
 def make_hashing_cheap():
-    """By default, each request with a password costs a tenth of a second of hashing."""
+    """Cheap hashing: by default, each request with a password takes a tenth of a second."""
     try:
         from pwdlib.hashers import argon2
     except ImportError:  # 7.0: its configuration says it
@@ -31,7 +31,7 @@ def make_hashing_cheap():
 
 
 def make_writing_cheap():
-    """No test turns off the power, so nothing need be synced to the disk."""
+    """Turn off syncing to disk, which only a power cut would need."""
     connect = sqlite3.connect
 
     def connect_unsynced(*args, **options):
@@ -108,7 +108,7 @@ def seed_products(accounts):
         template.save()
         return template
 
-    # What is consumable needs no stock to be assigned.
+    # A consumable product can be assigned without stock.
     add("BOOK", consumable=True)
     add("POSTER", consumable=True)
     add("STOCKED")
@@ -119,7 +119,7 @@ def seed_products(accounts):
 
 
 def seed_warehouse():
-    """One that ships from where it stores."""
+    """Make a warehouse that ships from its storage location."""
     from proteus import Model
 
     Location = Model.get("stock.location")
@@ -158,7 +158,7 @@ def serve(path, database):
 
 
 def run(script, *words):
-    """One of the commands that came with trytond, in this process."""
+    """Run one of trytond's commands in this process."""
     sys.argv = [script, *words]
     runpy.run_path(str(Path(sys.executable).parent / script), run_name="__main__")
 

@@ -1,4 +1,4 @@
-"""Sales, shipments and notes in memory, with the transitions of a real Tryton as measured (see the acceptance ring)."""
+"""Sales, shipments and notes in memory, with the state transitions that the acceptance tests measure."""
 
 from __future__ import annotations
 
@@ -25,13 +25,12 @@ TRANSITIONS = {
         "cancel": ({"draft", "waiting", "shipped"}, "cancelled"),
     },
 }
-"""By model and button: the states it is there in, and the state it leads to. 7.0 has `done` in place of `do`."""
+"""By model and button: the states in which it may be pressed, and the next state. 7.0 says `done` for `do`."""
 RIGHTS = ("sale.sale", "sale.line", "stock.move", OUT, DROP, "product.product")
 
 
 class TrytonError(Exception):
-    """An error as Tryton tells it. `name` is its exception's, "" for an error of the server's own; `told` is its
-    message."""
+    """An error of Tryton. `name` is the exception's name, "" for a server error; `told` is its message."""
 
     def __init__(self, name: str, *told: str) -> None:
         self.name = name
@@ -40,7 +39,7 @@ class TrytonError(Exception):
 
 
 class TrytonModel:
-    """`tables` holds rows by model and id. `rights` says whether the user is in the groups Sales and Stock."""
+    """The records. `tables` holds rows by model and id. With `rights` the user is in the groups Sales and Stock."""
 
     def __init__(self, series: str = "8.0", rights: bool = True) -> None:
         self.series = series
@@ -100,7 +99,7 @@ class TrytonModel:
 
     def missing(self, line: Row) -> float:
         moves = [move for move in self.rows("stock.move") if move["origin"] == f"sale.line,{line['id']}"]
-        # What is cancelled waits for a person, and is not made again.
+        # A cancelled shipment waits for a person and is not replaced.
         return float(line["quantity"]) - sum(move["quantity"] for move in moves)
 
     def moves(self, model: str, shipment: int) -> list[Row]:
@@ -132,7 +131,7 @@ class TrytonModel:
         return self.rows(model)
 
     def extended(self, row: Row) -> Row:
-        """A move with the sale of its line, by which it can be searched."""
+        """Return a move with the sale of its line, so that it can be searched by it."""
         origin = str(row.get("origin") or "")
         line = int(origin.partition(",")[2]) if origin.startswith("sale.line,") else 0
         return {**row, "origin.sale": self.row("sale.line", line)["sale"]} if line else row
@@ -199,7 +198,7 @@ class TrytonModel:
             self.plan_picking(id)
 
     def after_pick(self, model: str, id: int) -> None:
-        # What has been picked is what is sent, whatever the quantities have become since.
+        # The picked quantities are sent, even if the moves have changed since.
         for move in self.moves(model, id):
             move["quantity"] = self.picks[id].get(move["id"], 0)
 

@@ -1,6 +1,6 @@
-"""A real Tryton: built once from PyPI in an environment of its own, seeded once, restored from a copy in seconds.
+"""A real Tryton, built once from PyPI in its own environment, seeded once, and restored from a copy in seconds.
 
-Tryton is GPL: it is a server for tests here, in a process of its own, and nothing of this project imports it.
+Tryton is GPL. It is only a server for tests, in its own process: nothing in this project imports it.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def digest(*parts: str | bytes) -> str:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Lock a build. Others that build the same wait, and find it built."""
+    """Lock a build. Other processes that need it wait and find it built."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -65,11 +65,11 @@ def locked(path: Path) -> Iterator[None]:
 
 
 class NotInstallable(Exception):
-    """PyPI does not give it, or not for this Python."""
+    """Raised if PyPI has no such Tryton for this Python."""
 
 
 class Build:
-    """The environment and the seeded database of a series such as "8.0", in the cache."""
+    """The cached environment and seeded database of a series such as "8.0"."""
 
     def __init__(self, series: str, cache: Path | None = None) -> None:
         self.requirements = [f"{package}=={series}.*" for package in PACKAGES]
@@ -107,7 +107,7 @@ class Build:
         folder.mkdir()
         config = write_config(folder, port=0)
         (folder / "password").write_text("admin" + PASSWORD)
-        # Tryton takes a database that is not there for one of another kind.
+        # Without the file Tryton would report a database of another kind.
         (folder / f"{DATABASE}.sqlite").touch()
         inside = [self.python, str(INSIDE)]
         environment = {**os.environ, "TRYTONPASSFILE": str(folder / "password")}
@@ -129,11 +129,11 @@ def write_config(folder: Path, port: int) -> Path:
 
 
 class TrytonError(Exception):
-    """The server's answer to a call of the tests' own."""
+    """The server's answer to a call that a test makes itself."""
 
 
 class Tryton:
-    """The server, on a copy of the seed in `folder`. Calls here are the office's work, not the sink's."""
+    """The server on a copy of the seed in `folder`. Its methods do the work of the office, not of the sink."""
 
     def __init__(self, build: Build, series: str, folder: Path) -> None:
         self.series = series
@@ -182,7 +182,7 @@ class Tryton:
         return self.call(f"model.{model}.search_read", domain, 0, None, [["id", "ASC"]], fields, {})
 
     def press(self, model: str, ids: Sequence[int], button: str) -> None:
-        """Press a button, whatever Tryton warns of."""
+        """Press a button and skip the warnings."""
         while True:
             try:
                 self.call(f"model.{model}.{button}", list(ids), {})
@@ -194,7 +194,7 @@ class Tryton:
                 self.call("model.res.user.warning.skip", told[0], False, {})
 
     def ask_for_key(self, login: str) -> str:
-        """A user application's key, not validated yet."""
+        """Request a user application and return its key, which is not validated yet."""
         body, headers = {"user": login, "application": "rest"}, {"Content-Type": "application/json"}
         url = f"{self.url}/{DATABASE}/user/application/"
         with urllib.request.urlopen(urllib.request.Request(url, orjson.dumps(body), headers), timeout=60) as answer:
@@ -203,7 +203,7 @@ class Tryton:
     # -- sales
 
     def facts(self) -> dict[str, Any]:
-        """Ids that each sale needs, read once."""
+        """Return the ids that each sale needs, read once."""
         if not self._facts:
             (party,) = self.search("party.party", [["name", "=", "Customer"]], "addresses", "customer_payment_term")
             (company,) = self.search("company.company", [], "currency")
@@ -284,7 +284,7 @@ class Tryton:
         }
         self.press("stock.move", self.call("model.stock.move.create", [move], {}), "do")
 
-    # -- what came of it
+    # -- results
 
     def notes(self, sale: int) -> list[str]:
         return [row["message"] for row in self.search("ir.note", [["resource", "=", f"sale.sale,{sale}"]], "message")]
@@ -318,10 +318,10 @@ class Tryton:
 
 
 def unnamed(note: str) -> str:
-    """A note without its signal's key, and with # for the ids in it."""
+    """Return a note without its signal's key, and with # for each id."""
     return re.sub(r"\b(line|item|Shipment) \d+", r"\1 #", re.sub(r"\[[0-9a-f]{32}\]", "[key]", note))
 
 
 def decimal(text: str) -> dict[str, str]:
-    """As Tryton's JSON has it."""
+    """Return a date in the form of Tryton's JSON."""
     return {"__class__": "Decimal", "decimal": text}

@@ -12,13 +12,13 @@ from tests.unit.plugins.erp_case import ErpCase
 
 PAGE = read_page("odoo")
 BOTH = (17, 19)
-"""A version of each transport, with the differences between them."""
+"""One version for each transport."""
 CANCELLING = ("inventory", "sales")
-"""The groups that on_cancel: cancel needs on 19."""
+"""The groups that `on_cancel: cancel` needs on 19."""
 
 
 class Case(ErpCase):
-    """A case whose `odoo` holds the records."""
+    """A case; its `odoo` holds the records."""
 
     sink_class = OdooSink
 

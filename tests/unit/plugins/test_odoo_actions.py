@@ -1,4 +1,4 @@
-"""What each signal does to an order, on both transports, once and again."""
+"""The effect of each signal on an order, over both transports, delivered once and twice."""
 
 import pytest
 
@@ -134,7 +134,7 @@ async def test_the_same_delivery_again_changes_nothing(version, type, options):
         assert case.odoo.snapshot() == once
 
 
-# -- orders that can't be acted on
+# -- orders that the sink must not change
 
 
 async def test_an_unknown_order_is_waited_for_then_becomes_a_dead_letter():

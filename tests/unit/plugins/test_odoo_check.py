@@ -1,4 +1,4 @@
-"""The preflight: what it tells where all is well, and that it is not ok where the route could not deliver."""
+"""The preflight: its lines for a healthy route, and its problems for a route that could not deliver."""
 
 from datetime import UTC, datetime
 
@@ -89,7 +89,7 @@ async def test_a_fixed_assignee_must_exist():
         assert (await case.sink.check()).details[-1] == "activity_user: there is no active user 99"
     async with Case(activity_user=2) as case:
         assert (await case.sink.check()).ok
-    async with Case(activity_user=1) as case:  # there, but not active
+    async with Case(activity_user=1) as case:  # exists, but is not active
         assert not (await case.sink.check()).ok
 
 
@@ -169,7 +169,7 @@ async def test_an_end_that_can_t_be_read_is_no_fault():
         healthy = await case.sink.check()
         asked = len(case.fake.requests)
         told = {"name": "odoo.exceptions.AccessError", "message": "no"}
-        # The transport is known by now, so one request less is made; the last is refused.
+        # The transport is known by now, so there is one request fewer. The last one is refused.
         case.fake.faults.extend([*[case.fake.serve] * (asked - 2), Answer(403, told)])
         check = await case.sink.check()
         assert check.ok

@@ -1,4 +1,4 @@
-"""An attempt that ends anywhere is repeated, and ends as if nothing had happened."""
+"""An attempt that is cut short anywhere is repeated and leaves no trace."""
 
 import asyncio
 from contextlib import suppress
@@ -26,7 +26,7 @@ REFERENCE = {"default_code": "POD-1"}
 
 
 async def run(version, type, options, at=None, after=False):
-    """The requests of an undisturbed attempt or, cut at its `at`-th request and repeated, what Odoo holds then."""
+    """Run an attempt, cut it at request `at` (if given) and repeat it. Return its requests and Odoo's records."""
     async with Case(version, groups=("inventory", "sales"), **options) as case:
         case.odoo.add_order("PO-1001", [2, 1])
         fields = (
@@ -73,7 +73,7 @@ async def test_an_attempt_cancelled_at_any_request_is_repeated(type):
 
 
 def hang(reached, over):
-    """A fault that tells that its request has come and then does nothing with it."""
+    """Return a fault that reports its request and never does its work."""
 
     async def wait(request):
         reached.set()

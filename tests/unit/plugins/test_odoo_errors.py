@@ -1,4 +1,4 @@
-"""What each of Odoo's answers means, by either transport, and that no error tells a secret."""
+"""The outcome of each of Odoo's answers, over either transport. No error contains a secret."""
 
 import logging
 
@@ -53,10 +53,10 @@ PAGES = [
 
 
 async def first_call_answered(version, answer):
-    """The error of a delivery whose first call of a model is answered so."""
+    """Return the error of a delivery whose first call of a model gets this answer."""
     async with Case(version) as case:
         case.odoo.add_order("PO-1001")
-        before = 1 if version >= 19 else 3  # the version asked for; on 17 by a second way, then the user's id
+        before = 1 if version >= 19 else 3  # the version; on 17 a second request for it, and the user's id
         case.fake.faults.extend([*[case.fake.serve] * before, answer])
         with pytest.raises((RetryLater, Permanent, Misconfigured)) as caught:
             await case.deliver(signal_types.ITEM_SHIPPED)
@@ -130,7 +130,7 @@ async def test_a_write_that_odoo_itself_refused_is_soon_retried():
         assert caught.value.after is None
 
 
-# -- as the fake answers by itself
+# -- rights, logins and transports
 
 
 @pytest.mark.parametrize("version", BOTH)

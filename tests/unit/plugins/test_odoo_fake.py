@@ -1,4 +1,4 @@
-"""The fake Odoo answers as real ones did, and the sink asks as they were asked: held to recorded exchanges."""
+"""Recorded exchanges with real servers: the fake Odoo answers as they did, and the sink's requests have their form."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KINDS = {"str": str, "int": int, "dict": dict}
 
 
 class Seeded(FakeOdoo):
-    """The fake with the records that the real servers had."""
+    """Return a fake with the same records as the real servers."""
 
     def __init__(self, version: int) -> None:
         super().__init__(version)
@@ -46,7 +46,7 @@ class Seeded(FakeOdoo):
             self.odoo.add_order(reference, lines, salesperson=self.odoo.admin, **how)
 
     def play(self, exchange: dict[str, Any]) -> None:
-        """Send a recorded request; the answer must be like the recorded one."""
+        """Send a recorded request and compare the answer with the recorded one."""
         rpc = "service" in exchange
         request, expected = (rpc_request if rpc else json2_request)(exchange, self.keys.get("<key:cp_both>"))
         answer = self.answer(request)
@@ -83,7 +83,7 @@ def rpc_request(exchange: dict[str, Any], uid: int | None) -> tuple[Request, Any
 
 
 def assert_alike(expected: Any, found: Any, where: str) -> None:
-    """The same in kind and value, but for what the recording leaves open."""
+    """Compare two values, except those that the recording leaves open."""
     if isinstance(expected, dict) and set(expected) == {"any"}:
         assert type(found) is KINDS[expected["any"]], where
     elif isinstance(expected, dict):
@@ -111,7 +111,7 @@ def read(name: str) -> Iterator[dict[str, Any]]:
         (17, ["jsonrpc_17_scenarios"]),
         (19, ["json2_19_scenarios"]),
         (19, ["json2_19_errors"]),
-        (19, ["json2_19_rights", "json2_19_wizards", "jsonrpc_19"]),  # one after the other on one server
+        (19, ["json2_19_rights", "json2_19_wizards", "jsonrpc_19"]),  # one after another on one server
     ],
     ids=str,
 )
@@ -132,7 +132,7 @@ def test_an_answer_of_another_shape_is_noticed():
         assert_alike({"any": "int"}, "1", "answer")
 
 
-# -- what the recordings do not show, as the plugin's page has it
+# -- behaviour that is in the README but not in the recordings
 
 
 def post(fake: Seeded, user: int, order: int) -> None:
@@ -197,7 +197,7 @@ async def test_a_request_whose_client_has_gone_is_committed_later(version):
 
 
 async def cut_late(case: Case) -> FakeOdoo:
-    """Lose the answer to the note, which Odoo has not yet begun to write."""
+    """Lose the answer to the note before Odoo has begun to write it."""
     first = 1 if case.odoo.version >= 19 else 3
     case.fake.faults.extend([*[case.fake.serve] * (first + 6), case.fake.delay])
     with pytest.raises(RetryLater):
@@ -225,7 +225,7 @@ def describe_rpc(arguments: list[Any]) -> tuple[str, Any]:
 
 
 def outline(value: Any) -> Any:
-    """Names and kinds. A domain, a list of fields or of ids is one however long."""
+    """Return the names and types of a request's values. A list counts as one value of any length."""
     if isinstance(value, dict):
         return tuple(sorted((name, outline(one)) for name, one in value.items() if name not in {"vals", "domain"}))
     if isinstance(value, list):

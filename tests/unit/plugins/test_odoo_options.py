@@ -147,7 +147,7 @@ def test_versions_are_read(text, number):
     assert version_number(text) == number
 
 
-# -- the plugin's page
+# -- the README
 
 
 def test_the_pages_table_has_each_option_with_its_default_and_meaning():

@@ -1,4 +1,4 @@
-"""Never backwards: late, repeated and contradicting news, with what the store knows of the order's course."""
+"""Late, repeated and contradicting signals move nothing backwards, given the furthest type that the store knows."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ COMPLETED = signal_types.ITEM_DELIVERY_COMPLETED
 
 
 def known(type: str, furthest: str, *, late: bool = False, replayed: bool = False, **fields: str) -> Delivery:
-    """A delivery as handed out when the order is known to be at `furthest`."""
+    """Return a delivery as the store hands it out when the order is known to be at `furthest`."""
     signal = replace(make_signal(type, **fields), late=late)
     return replace(make_delivery(signal=signal), furthest=furthest, replayed=replayed)
 
 
-# -- what a signal still means
+# -- the rules
 
 
 @pytest.mark.parametrize(
@@ -39,8 +39,8 @@ def known(type: str, furthest: str, *, late: bool = False, replayed: bool = Fals
         (known(signal_types.ITEM_ERROR, signal_types.ITEM_ERROR), ""),
         (known(signal_types.ITEM_ERROR, SHIPPED, late=True), SHIPPED),
         (known(signal_types.ITEM_ERROR, COMPLETED, replayed=True), COMPLETED),
-        (known(signal_types.ITEM_ERROR, SHIPPED), ""),  # it failed after it was shipped
-        (known(signal_types.ITEM_ERROR, signal_types.ITEM_PRODUCED, late=True), ""),  # may still be in the making
+        (known(signal_types.ITEM_ERROR, SHIPPED), ""),  # failed after shipping
+        (known(signal_types.ITEM_ERROR, signal_types.ITEM_PRODUCED, late=True), ""),  # may still be in production
         (known(signal_types.ITEM_DELIVERY_FAILED, COMPLETED, late=True), COMPLETED),
         (known(signal_types.ITEM_DELIVERY_FAILED, signal_types.ITEM_DELIVERY_FAILED, late=True), ""),
         (known(signal_types.ITEM_CANCELED, signal_types.ORDER_CANCELED, late=True), signal_types.ORDER_CANCELED),

@@ -53,7 +53,7 @@ async def test_a_locked_or_delivered_order_is_not_even_asked_to_cancel(version, 
         assert "sale.order/action_cancel" not in case.fake.calls()
 
 
-# -- 4: 404 as a page is the database being down, as JSON it is for good
+# -- 4: 404 with a page means that the database is down, with JSON it is final
 
 
 @pytest.mark.parametrize("version", BOTH)
@@ -72,7 +72,7 @@ async def test_a_database_that_is_down_is_waited_for_and_a_record_that_is_gone_i
 
 
 class GoneOnceFound(dict):
-    """Records that someone deletes between their being named and their being read."""
+    """Records that someone deletes after they are found and before they are read."""
 
     def __init__(self, rows):
         super().__init__(rows)
@@ -83,7 +83,7 @@ class GoneOnceFound(dict):
         return False
 
 
-# -- 5: 500 as JSON is for good where Python itself complains, not where PostgreSQL does
+# -- 5: 500 with JSON is final for an error of Python, not for one of PostgreSQL
 
 
 @pytest.mark.parametrize("version", BOTH)
@@ -110,7 +110,7 @@ async def test_two_transactions_that_met_are_repeated(version):
         assert len(case.odoo.notes(order)) == 2
 
 
-# -- 6: times are text in UTC, without T and offset
+# -- 6: times are in UTC, without T and offset
 
 
 @pytest.mark.parametrize("version", BOTH)
@@ -121,7 +121,7 @@ async def test_times_are_told_in_odoos_form(version):
         assert case.odoo.notes(order)[0]["date"] == "2026-11-19 23:30:00"
 
 
-# -- 7: a note's text is escaped by Odoo, an activity's is not
+# -- 7: Odoo escapes a note's text, and not an activity's
 
 
 @pytest.mark.parametrize("version", BOTH)
@@ -188,7 +188,7 @@ async def test_two_print_orders_of_one_sales_order_keep_both_numbers():
 
 @pytest.mark.parametrize("version", BOTH)
 async def test_a_write_that_is_committed_late_is_not_repeated_before(version):
-    """The client has given up, the server has not: after the wait it asked for, the note is found."""
+    """Odoo commits the note after the client has given up; the next attempt waits and finds it."""
     async with Case(version) as case:
         order = case.odoo.add_order("PO-1001")
         await case.deliver(signal_types.ITEM_ERROR, message="to learn the transport")
@@ -210,7 +210,7 @@ def test_the_client_waits_longer_than_odoo_works():
 @pytest.mark.parametrize("version", BOTH)
 @pytest.mark.parametrize("slow", range(4))
 async def test_no_write_begins_that_could_not_be_waited_for(version, slow):
-    """A read takes so long that the attempt's time is nearly over; the next attempt starts afresh."""
+    """A read uses up nearly all of the attempt's time, so the write is left to the next attempt."""
     async with Case(version) as case:
         order = case.odoo.add_order("PO-1001")
         await case.deliver(signal_types.ITEM_ERROR)
@@ -229,7 +229,7 @@ async def test_no_write_begins_that_could_not_be_waited_for(version, slow):
         assert (case.tracking(order), len(case.odoo.notes(order))) == (["TRK1"], written + 1)
 
 
-# -- 14: 17 is the oldest that is spoken to
+# -- 14: 17 is the oldest supported version
 
 
 async def test_an_odoo_too_old_is_named():

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.gen_test
 SHIPPED = signal_types.ITEM_SHIPPED
 
 
-# -- 1: button_validate answering proves nothing
+# -- 1: the success of button_validate proves nothing
 
 
 @pytest.mark.parametrize("version", BOTH)
@@ -43,8 +43,8 @@ async def test_a_success_without_the_work_becomes_a_dead_letter(monkeypatch):
 
 
 @pytest.mark.parametrize("version", BOTH)
-async def test_the_wizards_that_can_be_told_not_to_come_are(version):
-    """Part of a delivery, for a customer with a phone: asked for neither a backorder nor a text message."""
+async def test_known_wizards_are_skipped(version):
+    """Odoo offers neither a backorder nor a text message for a partial delivery to a customer with a phone."""
     async with Case(version, mark_delivered="line") as case:
         order = case.odoo.add_order("PO-1001", [1, 1], phone=True)
         await case.deliver(SHIPPED)
@@ -65,7 +65,7 @@ async def test_a_transfer_that_someone_else_validates_meanwhile_counts_as_done(v
         assert len(case.odoo.notes(order)) == 1
 
 
-# -- 9: the confirmation mail carries what is written before the validation
+# -- 9: the confirmation mail contains only numbers written before the validation
 
 
 @pytest.mark.parametrize("version", BOTH)

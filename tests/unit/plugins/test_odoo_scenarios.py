@@ -1,4 +1,4 @@
-"""Whole lives of orders: sent twice, shuffled and cut anywhere, they leave in Odoo what they leave once in order."""
+"""Whole lives of orders: sent twice, shuffled or cut anywhere, they end in Odoo as if sent once and in order."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SHIPPED, COMPLETED = signal_types.ITEM_SHIPPED, signal_types.ITEM_DELIVERY_COMPL
 
 @dataclass(frozen=True)
 class Scenario:
-    """`signals` in the order in which they happen, an hour apart: type, line and what else they tell."""
+    """An order's life. `signals` are in the order of the events, an hour apart: type, line and other fields."""
 
     lines: Sequence[float]
     signals: Sequence[tuple[str, str | None, dict[str, str]]]
@@ -41,7 +41,7 @@ class Scenario:
     order: Mapping[str, Any] = field(default_factory=dict)
 
     def happen(self) -> list[Delivery]:
-        """The deliveries as they come where nothing is late."""
+        """Return the deliveries in the order of the events."""
         return accept([self.make(*signal, at) for at, signal in enumerate(self.signals)])
 
     def make(self, type: str, line: str | None, fields: dict[str, str], at: int) -> model.Signal:
@@ -101,8 +101,10 @@ CONTRADICTIONS = {
 
 
 def accept(signals: Sequence[model.Signal]) -> list[Delivery]:
-    """As the store hands them out when they come in this order: what is late, how far the order is. A signal that is
-    there already comes as a replay, with all that is known by then."""
+    """Return the deliveries as the store hands them out if they arrive in this order, with lateness and furthest type.
+
+    A signal that arrives again is a replay, with everything that is known by then.
+    """
     deliveries: list[Delivery] = []
     known: list[model.Signal] = []
     for signal in signals:
@@ -119,7 +121,7 @@ def accept(signals: Sequence[model.Signal]) -> list[Delivery]:
 
 
 class Cut(enum.StrEnum):
-    """What happens at a call: it breaks before or after Odoo's work, or the attempt is cancelled there."""
+    """A cut at a call: it fails before or after Odoo's work, or the attempt is cancelled there."""
 
     BEFORE = "the connection breaks before the work"
     AFTER = "the answer is lost"
@@ -128,11 +130,11 @@ class Cut(enum.StrEnum):
 
 
 CUTS = {17: (Cut.BEFORE, Cut.CANCEL_AFTER), 19: (Cut.AFTER, Cut.CANCEL_BEFORE)}
-"""Every call is cut before and after its work, by a failure and by a cancellation; not all on each version."""
+"""Each call is cut before and after its work, by a failure and by a cancellation; not all on each version."""
 
 
 class World:
-    """An order in a fake Odoo, and a sink on it without a network between; a new one after each cut."""
+    """An order in a fake Odoo and a sink that calls it without a network. Each cut is followed by a new sink."""
 
     def __init__(self, scenario: Scenario, version: int, cuts: Mapping[int, Cut]) -> None:
         self.fake = FakeOdoo(version, groups=CANCELLING)
@@ -171,7 +173,7 @@ class World:
             await asyncio.sleep(0)
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Bring it, however many attempts it takes."""
+        """Deliver, with as many attempts as needed."""
         for _ in range(len(self.cuts) + 1):
             attempt = asyncio.ensure_future(self.sink.deliver(delivery))
             await asyncio.wait({attempt})
@@ -186,7 +188,7 @@ class World:
         raise AssertionError("more attempts than cuts")
 
     def state(self) -> dict[str, Any]:
-        """What there is to see of the order: for each line what is shipped and open, and its numbers."""
+        """Return the order's visible state: shipped and open quantities and tracking numbers of each line."""
         odoo = self.fake.odoo
         lines: dict[int, tuple[float, float, frozenset[str]]] = {}
         for move in odoo.moves(self.order):
@@ -222,7 +224,7 @@ def run(*args: Any) -> World:
 
 
 def assert_same(found: World, expected: World, deliveries: Sequence[Delivery]) -> None:
-    """The same in Odoo, but for the activities of trouble that was known to be overcome when it came."""
+    """Compare two states, except the activities of trouble that was resolved when its signal came."""
     assert found.state() == expected.state()
     trouble = [delivery for delivery in deliveries if delivery.signal.type in signal_types.TROUBLE]
     overcome = {

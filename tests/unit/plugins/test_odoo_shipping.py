@@ -1,4 +1,4 @@
-"""Marking deliveries as done: lines, quantities, backorders, wizards and what forbids it."""
+"""Marking deliveries as done: lines, quantities, backorders, wizards and reasons not to."""
 
 import pytest
 
@@ -150,7 +150,7 @@ async def test_an_order_of_services_can_t_be_marked_delivered():
 # -- stock
 
 
-# -- what Odoo says and what it does
+# -- Odoo's answers and its work
 
 
 @pytest.mark.parametrize("version", BOTH)

@@ -1,4 +1,4 @@
-"""An attempt that is cut short anywhere is repeated and leaves no trace; attempts and people do not meet."""
+"""An attempt that is cut short anywhere is repeated and leaves no trace; attempts of one sale run one after another."""
 
 import asyncio
 from contextlib import suppress
@@ -26,7 +26,7 @@ SCENARIOS = [
 
 
 async def run(series, type, options, sale, at=None, after=False):
-    """The requests of an undisturbed attempt or, cut at its `at`-th request and repeated, what Tryton holds then."""
+    """Run an attempt, cut it at request `at` (if given) and repeat it. Return its requests and Tryton's records."""
     async with Case(series, **options) as case:
         case.tryton.forcing = True
         codes = sale.get("codes", ("BOOK", "POSTER"))
@@ -78,7 +78,7 @@ async def test_two_print_orders_of_one_sale_are_worked_on_one_after_the_other():
 
 
 async def test_a_split_that_another_print_order_left_behind_is_put_right():
-    """One line's attempt was cut after it had emptied the other; the other line's signal comes first."""
+    """An attempt for one line was cut after it had emptied the other line, whose signal comes next."""
     async with Case(mark_delivered="line") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 2), ("POSTER", 3))
         first, second = case.tryton.moves(OUT, 1)

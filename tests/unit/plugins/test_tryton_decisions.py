@@ -13,7 +13,7 @@ from tests.unit.plugins.tryton_case import Case
 
 pytestmark = pytest.mark.gen_test
 
-# -- late, contradicted, out of the ordinary
+# -- late, contradicted or unusual
 
 
 @pytest.mark.parametrize("replayed", [False, True])

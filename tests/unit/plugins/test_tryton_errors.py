@@ -1,4 +1,4 @@
-"""What each of Tryton's answers means, by either transport, and that no error tells a secret."""
+"""The outcome of each of Tryton's answers, over either transport. No error contains a secret."""
 
 import logging
 
@@ -45,10 +45,10 @@ RPC = [
 
 
 async def first_call_answered(series, *answers):
-    """The error of a delivery whose first call of a model is answered so."""
+    """Return the error of a delivery whose first call of a model gets these answers."""
     async with Case(series) as case:
         case.tryton.sell("PO-1001", ("BOOK", 1))
-        before = 1 if series >= "8" else 2  # the version asked for, on 7.0 by a second way
+        before = 1 if series >= "8" else 2  # the version; on 7.0 a second request for it
         case.fake.faults.extend([*[case.fake.serve] * before, *answers])
         with pytest.raises((RetryLater, Permanent, Misconfigured)) as caught:
             await case.deliver(signal_types.ITEM_SHIPPED)
@@ -101,10 +101,10 @@ async def test_fields_that_the_user_may_not_read_stop_the_route():
     assert str(error) == "the user may not read state of sale.sale"
 
 
-# -- errors of the server's own are retried, and not for ever
+# -- server errors are retried for a limited time
 
 
-async def test_an_error_of_the_servers_own_is_retried_for_a_day():
+async def test_a_server_error_is_retried_for_a_day():
     async with Case() as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
         await case.deliver(signal_types.ITEM_ERROR, cause="to learn the transport")
@@ -129,7 +129,7 @@ async def test_an_error_of_the_servers_own_is_retried_for_a_day():
         assert len(case.tryton.notes(order)) == 2
 
 
-async def test_a_success_in_between_begins_patience_anew():
+async def test_a_success_in_between_restarts_the_limit():
     async with Case() as case:
         case.tryton.sell("PO-1001", ("BOOK", 1))
         for _ in range(3):
@@ -141,7 +141,7 @@ async def test_a_success_in_between_begins_patience_anew():
             case.fake.faults.clear()
 
 
-def test_patience_forgets_the_oldest_of_too_many():
+def test_the_limit_forgets_the_oldest_of_too_many_deliveries():
     limit = faults.ServerErrorLimit(lambda: 0.0)
     for number in range(faults.MAX_TRACKED_DELIVERIES + 5):
         limit.check(str(number), faults.ServerError("x"))

@@ -1,4 +1,4 @@
-"""The options' schema, the note's text, and the page that tells of both."""
+"""The options' schema, the text of notes, and the README about both."""
 
 import re
 
@@ -106,7 +106,7 @@ def test_what_the_sender_filled_freely_is_one_line_and_not_endless():
     assert len(note) < 1200
 
 
-# -- the page
+# -- the README
 
 
 def test_the_page_has_each_option_with_its_default_and_meaning():

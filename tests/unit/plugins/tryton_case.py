@@ -10,11 +10,11 @@ from tests.support.fake_tryton import DATABASE, KEY, PASSWORD, USER, FakeTryton
 from tests.unit.plugins.erp_case import ErpCase
 
 BOTH = ("7.0", "8.0")
-"""A series of each transport, with the differences between them."""
+"""One series for each transport."""
 
 
 class Case(ErpCase):
-    """A case whose `tryton` holds the records."""
+    """A case; its `tryton` holds the records."""
 
     sink_class = TrytonSink
 
