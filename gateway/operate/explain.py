@@ -99,7 +99,7 @@ def explain_absence(name: str, route: Route | None, row: SignalRow) -> tuple[str
     kind = row.signal.type
     asks = route is not None and route.wants(kind)
     if name in row.unrouted:
-        since = "; it does by now, for signals still to come" if asks else ""
+        since = "; it does now, for later signals" if asks else ""
         return "unrouted", f"the route did not ask for {kind} when the signal came{since}"
     if route is not None and not route.enabled:
         return "off", "the route is switched off"
@@ -113,7 +113,7 @@ def explain_end(delivery: DeliveryRow) -> str:
     if delivery.state == "delivered":
         return f"delivered at {at}, by attempt {delivery.attempts}{again}"
     if delivery.state == "filtered":
-        return f"the sink had nothing to do for it at {at}{again}: {delivery.reason}"
+        return f"the sink skipped it at {at}{again}: {delivery.reason}"
     return f"given up at {at}{again}: {delivery.reason}"
 
 
@@ -127,7 +127,7 @@ def explain_wait(delivery: DeliveryRow, head: DeliveryRow | None, now: float) ->
     if delivery.due_at is not None:
         return explain_turn(delivery, delivery.due_at, now)
     if head is None or head.due_at is None:
-        return "behind", "waits behind another of its order"
+        return "behind", "waits behind another delivery of its order"
     _, does = explain_turn(head, head.due_at, now)
     return "behind", f"waits behind signal {head.signal_id} of its order, which {does}"
 
@@ -138,7 +138,7 @@ def explain_turn(delivery: DeliveryRow, due_at: float, now: float) -> tuple[str,
         return "running", f"is being delivered, in attempt {delivery.attempts + 1}"
     if due_at > now:
         return "retry", f"is tried again at {moment(due_at)}{failures(delivery)}"
-    return "due", f"is due since {moment(due_at)}{failures(delivery)}"
+    return "due", f"has been due since {moment(due_at)}{failures(delivery)}"
 
 
 def failures(delivery: DeliveryRow) -> str:
@@ -151,16 +151,16 @@ def failures(delivery: DeliveryRow) -> str:
 def explain_block(route: Route | None, state: RouteState) -> tuple[str, str]:
     """Explain why a route delivers nothing now: a word and a sentence, both "" if it does deliver."""
     if route is None:
-        return "unconfigured", "the route is no longer configured, and it waits until it is"
+        return "unconfigured", "the route is no longer configured; the delivery waits until it is"
     if not route.enabled:
-        return "off", "the route is switched off, and it waits until it is on again"
+        return "off", "the route is switched off; the delivery waits until it is on again"
     status = read_status(state)
     if status is policy.Status.PAUSED:
-        return "paused", f"the route is paused since {moment(state.paused_at)}{': ' if state.why else ''}{state.why}"
+        return "paused", f"the route has been paused since {moment(state.paused_at)}{': ' if state.why else ''}{state.why}"
     if status is policy.Status.OPEN:
         return "open", f"the route's target fails, and is probed at {moment(state.probe_at)}: {state.reason}"
     if status is policy.Status.MISCONFIGURED:
-        return "misconfigured", f"the target refuses the route's settings ({state.reason}): mend them"
+        return "misconfigured", f"the target refuses the route's settings ({state.reason}): correct them"
     return "", ""
 
 

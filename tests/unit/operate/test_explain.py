@@ -61,21 +61,21 @@ def the_one(
         (
             replace(ENDED, state="filtered", reason="no such order"),
             "filtered",
-            f"the sink had nothing to do for it at {SHOWN}: no such order",
+            f"the sink skipped it at {SHOWN}: no such order",
         ),
         (replace(ENDED, state="dead", reason="no"), "dead", f"given up at {SHOWN}: no"),
         (replace(ENDED, state="dead", ended_at=None), "dead", "given up at an unknown time: "),
-        (PENDING, "due", f"is due since {SHOWN}"),
+        (PENDING, "due", f"has been due since {SHOWN}"),
         (
             replace(RETRY, due_at=NOW),
             "due",
-            f"is due since {SHOWN}, after 2 failed attempts; the last: answered 500",
+            f"has been due since {SHOWN}, after 2 failed attempts; the last: answered 500",
         ),
         (RETRY, "retry", f"is tried again at {LATER}, after 2 failed attempts; the last: answered 500"),
         (replace(PENDING, leased_until=NOW + 60), "running", "is being delivered, in attempt 1"),
-        (replace(PENDING, leased_until=NOW), "due", f"is due since {SHOWN}"),  # its lease has run out
+        (replace(PENDING, leased_until=NOW), "due", f"has been due since {SHOWN}"),  # its lease has run out
         (replace(WAITS, held=True), "held", "held until its order is known to the account"),
-        (WAITS, "behind", "waits behind another of its order"),
+        (WAITS, "behind", "waits behind another delivery of its order"),
     ],
 )
 def test_a_delivery_is_explained_by_its_state(row: DeliveryRow, why: str, text: str) -> None:
@@ -95,8 +95,8 @@ def test_a_delivery_behind_another_names_it_and_explains_its_wait() -> None:
 @pytest.mark.parametrize(
     ("state", "why", "text"),
     [
-        ({"paused": True, "paused_at": NOW, "why": "new ERP"}, "paused", f"the route is paused since {SHOWN}: new ERP"),
-        ({"paused": True, "paused_at": NOW}, "paused", f"the route is paused since {SHOWN}"),
+        ({"paused": True, "paused_at": NOW, "why": "new ERP"}, "paused", f"the route has been paused since {SHOWN}: new ERP"),
+        ({"paused": True, "paused_at": NOW}, "paused", f"the route has been paused since {SHOWN}"),
         (
             {"failures": 5, "opened": 1, "probe_at": NOW + 60, "reason": "answered 500"},
             "open",
@@ -105,13 +105,13 @@ def test_a_delivery_behind_another_names_it_and_explains_its_wait() -> None:
         (
             {"opened": 1, "probe_at": NOW, "reason": "wrong api_key"},
             "misconfigured",
-            "the target refuses the route's settings (wrong api_key): mend them",
+            "the target refuses the route's settings (wrong api_key): correct them",
         ),
     ],
 )
 def test_a_route_that_delivers_nothing_is_explained(state: dict[str, Any], why: str, text: str) -> None:
     found = one(PENDING, state=state)
-    assert (found.why, found.text) == (why, f"is due since {SHOWN}; {text}")
+    assert (found.why, found.text) == (why, f"has been due since {SHOWN}; {text}")
     assert one(WAITS, head=HEAD, state=state).why == why
     # It goes on, or would not go on, whatever the route does.
     assert one(replace(PENDING, leased_until=NOW + 60), state=state).why == "running"
@@ -123,12 +123,12 @@ def test_a_delivery_on_a_disabled_or_removed_route_is_explained() -> None:
     off = one(PENDING, enabled=False)
     assert (off.why, off.text.partition("; ")[2]) == (
         "off",
-        "the route is switched off, and it waits until it is on again",
+        "the route is switched off; the delivery waits until it is on again",
     )
     for account in (make_account(routes={}), None):
         gone = the_one(account, PENDING)
         assert (gone.why, gone.sink) == ("unconfigured", None)
-        assert gone.text.endswith("the route is no longer configured, and it waits until it is")
+        assert gone.text.endswith("the route is no longer configured; the delivery waits until it is")
         assert the_one(account, ENDED).why == "delivered"
 
 
@@ -145,7 +145,7 @@ def test_a_delivery_on_a_disabled_or_removed_route_is_explained() -> None:
             {},
             ("erp",),
             "unrouted",
-            "the route did not ask for ItemShipped when the signal came; it does by now, for signals still to come",
+            "the route did not ask for ItemShipped when the signal came; it does now, for later signals",
         ),
         ({"enabled": False}, (), "off", "the route is switched off"),
         ({}, (), "later", "the route was added or switched on after the signal was accepted"),
