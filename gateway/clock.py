@@ -10,7 +10,7 @@ import structlog
 
 log = structlog.get_logger()
 
-SLEW = 0.5
+MAX_SLEW = 0.5
 """Most seconds per second by which the gateway's clock runs fast or slow while it follows a jump of the wall clock.
 At 0.5, leases still outlast their attempts: they are some minutes longer."""
 
@@ -34,7 +34,7 @@ class Clock:
         passed = max(0.0, seen - self._seen)
         self._seen = seen
         ahead = self._wall() - self._now - passed
-        self._now += passed + max(-SLEW * passed, min(SLEW * passed, ahead))
+        self._now += passed + max(-MAX_SLEW * passed, min(MAX_SLEW * passed, ahead))
         return self._now
 
     def ahead(self) -> float:
@@ -48,15 +48,15 @@ JUMP_LOGGED_FROM = 30.0
 """Seconds between the wall clock and the gateway's clock from which a jump is logged. Time servers correct less."""
 
 
-async def watch_clock(clock: Clock, tell_ahead: Callable[[float], None]) -> None:
+async def watch_clock(clock: Clock, report_ahead: Callable[[float], None]) -> None:
     """Log when the wall clock jumps, and when both clocks agree again. Never returns.
 
-    `tell_ahead` is told the difference in seconds at each look.
+    `report_ahead` is called with the difference in seconds at each look.
     """
     jumped = False
     while True:
         ahead = clock.ahead()
-        tell_ahead(ahead)
+        report_ahead(ahead)
         if (abs(ahead) > JUMP_LOGGED_FROM) != jumped:
             jumped = not jumped
             write = log.warning if jumped else log.info

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 Event = TypeVar("Event", bound=Callable[..., None])
 
 NO_ACCOUNT = "-"
-"""The label of requests for accounts that are not configured, so that a stranger can't create labels."""
+"""The label of requests for accounts that are not configured, so that requests from outside can't create labels."""
 
 LATENCIES = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper bounds of histogram buckets (s), from the time of an answer to a sink's time limit."""
@@ -54,7 +54,7 @@ def feeds(kind: type, name: str, help: str) -> Callable[[Event], Event]:
 class Observer:
     """The events. Override those of interest; be quick, since they are called on the event loop.
 
-    `seconds` are durations. Accounts that are not configured are told as `NO_ACCOUNT`.
+    `seconds` are durations. The account is `NO_ACCOUNT` if it is not configured.
     """
 
     @feeds(Histogram, "request_seconds", "Requests for signals, by answer")
@@ -125,15 +125,15 @@ def guard(observer: Observer) -> Observer:
     return guarded
 
 
-def log_exceptions(event: str, tell: Callable[..., None]) -> Callable[..., None]:
-    @functools.wraps(tell)
-    def told(*values: Any) -> None:
+def log_exceptions(name: str, event: Callable[..., None]) -> Callable[..., None]:
+    @functools.wraps(event)
+    def guarded(*values: Any) -> None:
         try:
-            tell(*values)
+            event(*values)
         except Exception:
-            log.exception("observer.failed", told=event)
+            log.exception("observer.failed", method=name)
 
-    return told
+    return guarded
 
 
 class PrometheusObserver(Observer):

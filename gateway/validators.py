@@ -1,4 +1,4 @@
-"""Validators that settings and sinks' options share. They raise voluptuous.Invalid; no message holds the value."""
+"""Validators that settings and sinks' options share. They raise voluptuous.Invalid; no message contains the value."""
 
 from __future__ import annotations
 

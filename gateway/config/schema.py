@@ -180,7 +180,7 @@ ACCOUNT = (
     Setting(
         "unknown_orders",
         one_of("accept", "hold"),
-        "`hold`: deliver an unknown order's signals only when the order becomes known",
+        "`hold`: hold signals of unknown orders, and deliver them when the order becomes known",
         "accept",
     ),
 )

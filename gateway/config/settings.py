@@ -57,7 +57,7 @@ class Config:
     path: Path
     server: Server
     admin: Admin | None
-    store: Settings = field(repr=False)  # its URL may hold a password
+    store: Settings = field(repr=False)  # its URL may contain a password
     retention: float
     log: Log
     plugins: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The memory of a sink whose target can't tell that a delivery comes a second time."""
+"""The memory of a sink whose target can't recognise a repeated delivery."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ def describe_signal(signal: Signal) -> str:
 
 def compose_note(delivery: Delivery, remarks: Iterable[str], *marks: str) -> str:
     """Compose a paragraph about a delivery: the signal, the sink's `remarks`, and `marks` to find the note by."""
-    told = [f"{SENDER}: {describe_signal(delivery.signal)}.", *(f"{remark}." for remark in remarks)]
-    return " ".join([*told, f"Print order {one_line(delivery.signal.order) or '?'}.", *marks])
+    sentences = [f"{SENDER}: {describe_signal(delivery.signal)}.", *(f"{remark}." for remark in remarks)]
+    return " ".join([*sentences, f"Print order {one_line(delivery.signal.order) or '?'}.", *marks])
 
 
 def one_line(text: str, limit: int = MAX_FIELD_LENGTH) -> str:

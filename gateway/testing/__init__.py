@@ -1,4 +1,4 @@
-"""The conformance kit: tests that hold a plugin author's sink to the contract, by pytest. See plugins/README.md."""
+"""The conformance kit: pytest tests that check a plugin author's sink against the contract. See plugins/README.md."""
 
 from gateway.testing.http_contract import HttpSinkContract
 from gateway.testing.samples import make_delivery, make_signal

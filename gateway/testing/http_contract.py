@@ -122,7 +122,7 @@ def echo(status: int) -> ScriptedAnswer:
 
     async def answer(request: Request) -> Answer:
         headers = "\n".join(f"{name}: {value}" for name, value in request.headers.get_all())
-        told = f"{request.path}?{request.query}\n{headers}\n{request.body.decode('utf-8', 'replace')}"
-        return Answer(status, {"message": told, "error": told, "name": "Error"})
+        copy = f"{request.path}?{request.query}\n{headers}\n{request.body.decode('utf-8', 'replace')}"
+        return Answer(status, {"message": copy, "error": copy, "name": "Error"})
 
     return answer

@@ -75,9 +75,9 @@ class OptionsContract(ContractBase):
             async with self.rig() as rig:
                 given = dict(rig.target.options())
             for name in names(self.sink.options):
-                told = [refused(self.sink.options, {**given, name: value}) for value in WRONG_VALUES]
-                expect(any(told), f"{name} takes any value: it must refuse values that the sink can't use")
-                for error in (each for errors in told for each in errors):
+                refusals = [refused(self.sink.options, {**given, name: value}) for value in WRONG_VALUES]
+                expect(any(refusals), f"{name} takes any value: it must refuse values that the sink can't use")
+                for error in (each for errors in refusals for each in errors):
                     expect(WRONG_MARK not in error.msg, f"the error of {name} contains the value found: {error.msg}")
                     expect(
                         bool(error.path) and str(error.path[0]) == name, f"the error of {name} must name it: {error}"

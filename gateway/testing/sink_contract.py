@@ -19,7 +19,7 @@ from gateway.testing.target import DoesNotApply, Target
 from gateway.testing.verdict import expect
 
 REQUESTED_WAIT = 37
-"""Wait that a busy target asks for (s); unlike any default wait, so that a match is no coincidence."""
+"""Wait that a busy target asks for (s); unlike any default wait, so that a match proves that the sink read it."""
 
 LAST_DATETIME = "9999-12-31T23:59:59.999999+00:00"
 ODD_NAME = "<!channel> =1+1 ' \" \\ {} %s ../ \U0001f4a5 \u202e"
@@ -220,8 +220,8 @@ class SinkContract(OptionsContract):
                 rig.commit()
             await self.expect_delivered(rig, next_attempt(delivery))
             when = "when it had ended" if late else "when it had begun"
-            told = f"after {delivery.signal.type} was cancelled at its await {at}, {when}, and delivered again,"
-            self.expect_same(rig.target.effects(), once, told)
+            moment = f"after {delivery.signal.type} was cancelled at its await {at}, {when}, and delivered again,"
+            self.expect_same(rig.target.effects(), once, moment)
         return True
 
     # -- check

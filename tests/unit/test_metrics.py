@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 from gateway import metrics
 from gateway.metrics import Observer, PrometheusObserver, guard
 
-TOLD = {
+VALUES = {
     "signal_received": ("bookshop", 200, 0.02),
     "signal_accepted": ("bookshop",),
     "signal_duplicated": ("bookshop",),
@@ -30,20 +30,20 @@ def samples(observer: Observer) -> dict[tuple[str, tuple[tuple[str, str], ...]],
 
 
 def test_all_events_are_known_here() -> None:
-    assert set(metrics.EVENTS) == set(TOLD)
+    assert set(metrics.EVENTS) == set(VALUES)
 
 
 @pytest.mark.parametrize("event", metrics.EVENTS)
 def test_the_base_does_nothing(event: str) -> None:
     observer = Observer()
-    assert getattr(observer, event)(*TOLD[event]) is None
+    assert getattr(observer, event)(*VALUES[event]) is None
     assert observer.exposition() == b""
 
 
 def test_events_are_counted() -> None:
     observer = PrometheusObserver()
     observer.route_state("bookshop", "gone", "odoo", 0)
-    for event, values in TOLD.items():
+    for event, values in VALUES.items():
         getattr(observer, event)(*values)
         getattr(observer, event)(*values)
     found = samples(observer)
@@ -70,10 +70,10 @@ def test_observers_do_not_share_counts() -> None:
 
 class Broken(Observer):
     def __init__(self) -> None:
-        self.told = 0
+        self.calls = 0
 
     def signal_accepted(self, account: str) -> None:
-        self.told += 1
+        self.calls += 1
         raise ZeroDivisionError
 
 
@@ -82,16 +82,16 @@ def test_a_guarded_observer_is_told_everything(event: str) -> None:
     heard = []
     observer = Observer()
     setattr(observer, event, lambda *values: heard.append(values))
-    getattr(guard(observer), event)(*TOLD[event])
-    assert heard == [TOLD[event]]
+    getattr(guard(observer), event)(*VALUES[event])
+    assert heard == [VALUES[event]]
 
 
 def test_a_broken_observer_is_logged_and_goes_no_further() -> None:
     broken = Broken()
     with capture_logs() as logs:
         guard(broken).signal_accepted("bookshop")
-    assert broken.told == 1
-    assert [(line["event"], line["told"]) for line in logs] == [("observer.failed", "signal_accepted")]
+    assert broken.calls == 1
+    assert [(line["event"], line["method"]) for line in logs] == [("observer.failed", "signal_accepted")]
 
 
 def test_a_guarded_observer_still_shows_its_counts() -> None:
