@@ -65,4 +65,4 @@ def print_findings(findings: Findings) -> None:
     if findings.ok:
         click.echo(f"{findings.signals} signals, and each is accounted for.")
     else:
-        click.echo(f"{findings.signals} signals; {findings.wrong} of them or of their deliveries are wrong.")
+        click.echo(f"{findings.signals} signals; {findings.violations} of them or of their deliveries are wrong.")

@@ -21,12 +21,12 @@ Ledger = Mapping[RouteKey, Mapping[str, int]]
 class Findings(Progress):
     """The findings of an audit so far.
 
-    `wrong` counts the errors found, `latest` has those of the last page. `ledger` counts the deliveries of each route:
+    `violations` counts the errors found; `latest` has the errors of the last page. `ledger` counts the deliveries of each route:
     `accepted` and each state.
     """
 
     signals: int = 0
-    wrong: int = 0
+    violations: int = 0
     latest: Sequence[Violation] = ()
     ledger: Ledger = field(default_factory=dict)
 
@@ -38,14 +38,14 @@ class Findings(Progress):
     @property
     def ok(self) -> bool:
         """Return True if nothing wrong was found."""
-        return not self.wrong and not self.unbalanced
+        return not self.violations and not self.unbalanced
 
     def add(self, page: CustodyPage) -> Findings:
         """Return the findings after one more page."""
         return Findings(
             *progress_of(page),
             self.signals + page.signals,
-            self.wrong + len(page.violations),
+            self.violations + len(page.violations),
             page.violations,
             add_ledgers(self.ledger, page.ledger),
         )

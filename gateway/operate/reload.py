@@ -30,7 +30,7 @@ async def request_reload(store: Store, process: int, timeout: float) -> None:
 
     Raises GatewayError with the problems if the gateway refused the configuration, or if it did not answer in time.
     """
-    last = max((event.id for event in await store.list_actions("reload", 1)), default=0)
+    last = max((action.id for action in await store.list_actions("reload", 1)), default=0)
     try:
         os.kill(process, signal.SIGHUP)
     except OSError as error:

@@ -182,7 +182,7 @@ def findings_json(findings: Findings) -> dict[str, Any]:
         "ok": findings.ok,
         "complete": findings.stopped_at is None,
         "signals": findings.signals,
-        "wrong": findings.wrong,
+        "wrong": findings.violations,
         "routes": ledger_json(findings.ledger),
     }
 

@@ -26,7 +26,7 @@ def add(*pages: CustodyPage) -> Findings:
 def test_pages_are_summed_up() -> None:
     findings = add(page(5), page(10))
     assert findings.ledger == {ERP: {name: 2 * number for name, number in SOUND.items()}}
-    assert (findings.signals, findings.wrong, findings.done, findings.total) == (10, 0, 10, 10)
+    assert (findings.signals, findings.violations, findings.done, findings.total) == (10, 0, 10, 10)
     assert findings.ok
     assert findings.stopped_at is None
 
@@ -38,8 +38,8 @@ def test_nothing_accepted_is_sound() -> None:
 
 def test_violations_are_counted_in_all_and_given_once() -> None:
     first, both = add(page(5, LOST)), add(page(5, LOST), page(10))
-    assert (first.wrong, first.latest, first.stopped_at) == (1, (LOST,), 5)
-    assert (both.wrong, both.latest, both.ok) == (1, (), False)
+    assert (first.violations, first.latest, first.stopped_at) == (1, (LOST,), 5)
+    assert (both.violations, both.latest, both.ok) == (1, (), False)
 
 
 @pytest.mark.parametrize("ledger", [{"accepted": 6}, {"dead": 0}])

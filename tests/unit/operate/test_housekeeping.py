@@ -38,7 +38,7 @@ class Purges:
         self.errors = list(errors)
         self.asked: list[tuple[float, int, bool]] = []
         self.made: list[tuple[float, float]] = []
-        self.parts: list[DroppedPartition | StoreError] = []
+        self.partitions: list[DroppedPartition | StoreError] = []
         self.done = asyncio.Event()
 
     async def make_partitions(self, now: float, retention: float) -> int:
@@ -46,13 +46,13 @@ class Purges:
         return 1
 
     async def drop_partitions(self, before: float, dead: bool) -> AsyncIterator[DroppedPartition]:
-        for part in self.parts:
-            if isinstance(part, StoreError):
-                raise part
-            yield part
+        for partition in self.partitions:
+            if isinstance(partition, StoreError):
+                raise partition
+            yield partition
 
     async def purge(self, before: float, after: int, limit: int, dead: bool, unpartitioned: bool) -> Purged:
-        assert unpartitioned, "what is in a part goes with it"
+        assert unpartitioned, "rows of a partition are removed with it"
         self.asked.append((before, after, dead))
         if self.errors:
             raise self.errors.pop()
@@ -72,7 +72,7 @@ async def test_a_round_goes_on_until_no_old_signal_is_left() -> None:
 
 async def test_each_dropped_partition_is_logged_and_a_failure_does_not_stop_the_round() -> None:
     store = Purges(1)
-    store.parts += [
+    store.partitions += [
         DroppedPartition(NOW - 86400, NOW, 5, 7, 1),
         DroppedPartition(NOW, NOW + 86400, 0, 0, None),
         StoreError("busy"),
