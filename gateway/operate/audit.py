@@ -21,8 +21,8 @@ Ledger = Mapping[RouteKey, Mapping[str, int]]
 class Findings(Progress):
     """The findings of an audit so far.
 
-    `violations` counts the errors found; `latest` has the errors of the last page. `ledger` counts the deliveries of each route:
-    `accepted` and each state.
+    `violations` counts the errors found; `latest` has the errors of the last page. `ledger` counts the deliveries of
+    each route: `accepted` and each state.
     """
 
     signals: int = 0
