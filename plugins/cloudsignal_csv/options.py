@@ -12,21 +12,21 @@ import voluptuous as vol
 
 from cloudsignal_csv.file_names import FileNames, Rotation
 from cloudsignal_csv.rows import COLUMNS, DEFAULT_COLUMNS, ENCODINGS, Format
-from gateway.sink import Context, flag, one_of, option, options_of
+from gateway.sink import Context, flag, one_of, option
 
 DELIMITERS = {",": ",", ";": ";", "|": "|", "\t": "\t", "tab": "\t"}
 BYTES_IN = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 PLACEHOLDERS = re.compile(r"\{(account|tenant|route)\}")
 
 
-def directory(value: object) -> str:
+def directory_path(value: object) -> str:
     """Check a path. Each of `{account}`, `{tenant}` and `{route}` becomes a single name in it."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise vol.Invalid("expected the path of a directory")
     return check_placeholders(value)
 
 
-def filename(value: object) -> str:
+def file_name(value: object) -> str:
     """Check a file name, which may contain the same placeholders as the directory."""
     if not isinstance(value, str) or not value.isprintable() or not value.strip() or re.search(r"[/\\]", value):
         raise vol.Invalid("expected a file name without a directory")
@@ -61,13 +61,13 @@ def size_of(value: object) -> int:
     return size
 
 
-def delimiter(value: object) -> str:
+def delimiter_text(value: object) -> str:
     if not isinstance(value, str) or value not in DELIMITERS:
         raise vol.Invalid('expected one of ",", ";", "|" or tab')
     return DELIMITERS[value]
 
 
-def columns(value: object) -> tuple[tuple[str, str], ...]:
+def column_list(value: object) -> tuple[tuple[str, str], ...]:
     """Check a list of columns, each a name or `{name: title}`."""
     entries = value if isinstance(value, (list, tuple)) else ()
     if not entries:
@@ -95,15 +95,15 @@ def time_zone(value: object) -> zoneinfo.ZoneInfo:
         raise vol.Invalid("expected a time zone such as UTC or Europe/Berlin") from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FileSettings:
-    """The options of the files' places and ends, once validated."""
+    """The options of the files' names and ends, once validated."""
 
     directory: str = option(
-        directory, "The directory of the files, relative to the working directory. It is created if it is missing."
+        directory_path, "The directory of the files, relative to the working directory. It is created if it is missing."
     )
     filename: str = option(
-        filename,
+        file_name,
         "The name of the file. With `rotate`, a day and a number come before its ending.",
         default="{account}.{route}.csv",
     )
@@ -116,16 +116,16 @@ class FileSettings:
     gzip: bool = option(flag, "Compress finished files. Needs `rotate`.", default=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class FormatSettings:
     """The options of the files' format, once validated."""
 
     columns: tuple[tuple[str, str], ...] = option(
-        columns,
+        column_list,
         "A list of columns in their order. `order: Order no` in the place of `order` changes the title in the header.",
         default=list(DEFAULT_COLUMNS),
     )
-    delimiter: str = option(delimiter, "The text between values: `,` `;` `\\|` or `tab`.", default=",")
+    delimiter: str = option(delimiter_text, "The text between values: `,` `;` `\\|` or `tab`.", default=",")
     encoding: str = option(
         one_of(*ENCODINGS),
         "`utf-8`, `utf-8-sig` (with the mark by which Excel knows it), `utf-16`, `windows-1252`, `iso-8859-1` or "
@@ -139,27 +139,26 @@ class FormatSettings:
         flag, "Put an apostrophe before a value that a spreadsheet could run as a formula.", default=True
     )
 
+    def make_format(self) -> Format:
+        """Return the format of the files."""
+        return Format(self.columns, self.delimiter, self.encoding, self.timezone, self.formula_safe)
 
-FORMAT = options_of(FormatSettings)
-OPTIONS = {**options_of(FileSettings), **FORMAT}
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(FormatSettings, FileSettings):
+    """All options once validated, in the order of the bases from last to first."""
+
+    def make_names(self, context: Context) -> FileNames:
+        """Return the names of a route's files. No account's name can lead out of the directory."""
+        words = {"account": context.account, "tenant": context.tenant, "route": context.route}
+
+        def fill(template: str) -> str:
+            return PLACEHOLDERS.sub(lambda match: re.sub(r"[^\w.-]|^\.+", "_", words[match[1]]) or "_", template)
+
+        return FileNames(fill(self.directory), fill(self.filename), self.rotate, self.gzip)
 
 
 def check_together(options: Mapping[str, Any]) -> None:
     """Check the options that depend on each other."""
     if options["gzip"] and not options["rotate"]:
         raise vol.Invalid("gzip needs rotate: only finished files are compressed", path=["gzip"])
-
-
-def names_of(options: Mapping[str, Any], context: Context) -> FileNames:
-    """Return the names of a route's files. No account's name can lead out of the directory."""
-    words = {"account": context.account, "tenant": context.tenant, "route": context.route}
-
-    def fill(template: str) -> str:
-        return PLACEHOLDERS.sub(lambda match: re.sub(r"[^\w.-]|^\.+", "_", words[match[1]]) or "_", template)
-
-    return FileNames(fill(options["directory"]), fill(options["filename"]), options["rotate"], options["gzip"])
-
-
-def format_of(options: Mapping[str, Any]) -> Format:
-    """Return the format of the files."""
-    return Format(**{str(name): options[name] for name in FORMAT})

@@ -13,10 +13,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from cloudsignal_csv.options import FORMAT, OPTIONS, check_together, format_of, names_of
+from cloudsignal_csv.options import FormatSettings, Settings, check_together
 from cloudsignal_csv.output import Mark, Output
 from cloudsignal_csv.rows import Format
-from gateway.sink import ALL, Check, Context, Delivery, Misconfigured, RecentDeliveries, RetryLater, Signal, Sink
+from gateway.sink import (
+    ALL,
+    Check,
+    Context,
+    Delivery,
+    Misconfigured,
+    RecentDeliveries,
+    RetryLater,
+    Signal,
+    Sink,
+    options_of,
+)
 
 T = TypeVar("T")
 
@@ -53,16 +64,17 @@ class CsvSink(Sink):
     summary = "one row per signal in CSV files, each exactly once"
     signals = ALL
     order = "lane"
-    options = OPTIONS
-    file_options = FORMAT
+    options = options_of(Settings)
+    file_options = options_of(FormatSettings)
     batch = 250
     concurrency = 1
     single_writer = True
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         super().__init__(options, context)
-        self.format = format_of(options)
-        self.output = Output(names_of(options, context), self.format.header(), self.format.digest(), self.log)
+        self.csv = Settings(**options)
+        self.format = self.csv.make_format()
+        self.output = Output(self.csv.make_names(context), self.format.header(), self.format.digest(), self.log)
         self.sleep = asyncio.sleep
         kept = self.state.get("mark")
         self._mark = Mark(*kept) if kept else None
@@ -81,7 +93,7 @@ class CsvSink(Sink):
     @classmethod
     def file_format(cls, options: Mapping[str, Any]) -> Format:
         """Return the format of the files, for `cloudsignal export`."""
-        return format_of(options)
+        return FormatSettings(**options).make_format()
 
     @classmethod
     def opens_at_start(cls, options: Mapping[str, Any]) -> bool:
@@ -91,7 +103,7 @@ class CsvSink(Sink):
     async def open(self) -> None:
         """Check the files and cut uncommitted rows, or begin the first file."""
         self._mark = await self._in_thread(self.output.find, self._mark)
-        if self.settings["rotate"].daily:
+        if self.csv.rotate.daily:
             self._watch = asyncio.create_task(self._watch_for_midnight())
 
     async def deliver_batch(self, deliveries: Sequence[Delivery]) -> None:

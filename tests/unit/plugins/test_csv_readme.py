@@ -5,7 +5,6 @@ import shlex
 
 from cloudsignal_csv import CsvSink
 from cloudsignal_csv.file_names import FileNames, Rotation
-from cloudsignal_csv.options import FORMAT
 from cloudsignal_csv.rows import COLUMNS, DEFAULT_COLUMNS, ENCODINGS, Format
 from gateway import signal_types
 from gateway.cli import main
@@ -52,4 +51,4 @@ def test_the_pages_commands_are_commands() -> None:
         name, *words = shlex.split(line)
         main.commands[name].make_context(name, words)
         for option in re.findall(r"--set (\w+)", line):
-            assert option in FORMAT
+            assert option in CsvSink.file_options
