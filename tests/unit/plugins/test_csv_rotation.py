@@ -23,6 +23,14 @@ def open_file(number):
     return PART.format(number)
 
 
+async def begin_day(directory, **options):
+    """Return a case with daily files and one committed row."""
+    case = Case(directory, rotate="daily", **options)
+    await case.open()
+    await case.deliver(*deliveries("1"))
+    return case
+
+
 # -- by day
 
 
@@ -43,9 +51,7 @@ async def test_a_day_has_a_file_and_the_open_one_is_no_csv(tmp_path):
 
 
 async def test_a_row_of_the_next_day_finishes_the_file_too(tmp_path):
-    case = Case(tmp_path, rotate="daily")
-    await case.open()
-    await case.deliver(*deliveries("1"))
+    case = await begin_day(tmp_path)
     case.now += DAY
     await case.deliver(*deliveries("2"))
     assert case.files() == {open_file(2): ["2"], FIRST: ["1"]}
@@ -66,9 +72,7 @@ async def test_a_day_without_rows_has_no_file(tmp_path):
 
 
 async def test_a_start_after_midnight_finishes_yesterdays_file(tmp_path):
-    case = Case(tmp_path, rotate="daily")
-    await case.open()
-    await case.deliver(*deliveries("1"))
+    case = await begin_day(tmp_path)
     await case.sink.close()
     case.now += DAY
     await case.open()
@@ -78,9 +82,7 @@ async def test_a_start_after_midnight_finishes_yesterdays_file(tmp_path):
 
 
 async def test_the_day_ends_in_the_routes_zone(tmp_path):
-    case = Case(tmp_path, rotate="daily", timezone="Asia/Tokyo")
-    await case.open()
-    await case.deliver(*deliveries("1"))
+    case = await begin_day(tmp_path, timezone="Asia/Tokyo")
     case.now += 5 * 3600  # 00:11 in Tokyo, 15:11 in UTC
     await case.look()
     assert case.files() == {open_file(2): [], FIRST: ["1"]}
@@ -88,9 +90,7 @@ async def test_the_day_ends_in_the_routes_zone(tmp_path):
 
 
 async def test_a_disk_that_fails_at_midnight_is_tried_again(tmp_path, monkeypatch):
-    case = Case(tmp_path, rotate="daily")
-    await case.open()
-    await case.deliver(*deliveries("1"))
+    case = await begin_day(tmp_path)
     await case.look()
     case.now += DAY
 
@@ -155,9 +155,7 @@ async def test_day_and_size_go_together(tmp_path):
 
 
 async def test_a_file_is_not_finished_before_all_in_it_is_committed(tmp_path):
-    case = Case(tmp_path, rotate="daily")
-    await case.open()
-    await case.deliver(*deliveries("1"))
+    case = await begin_day(tmp_path)
     await case.write(*deliveries("2"))
     case.now += DAY
     await case.look()
@@ -170,9 +168,7 @@ async def test_a_file_is_not_finished_before_all_in_it_is_committed(tmp_path):
 
 
 async def test_what_was_not_committed_is_cut_before_the_file_is_finished(tmp_path):
-    case = Case(tmp_path, rotate="daily")
-    await case.open()
-    await case.deliver(*deliveries("1"))
+    case = await begin_day(tmp_path)
     await case.write(*deliveries("2"))
     await case.sink.close()
     case.now += DAY
@@ -184,9 +180,7 @@ async def test_what_was_not_committed_is_cut_before_the_file_is_finished(tmp_pat
 
 async def test_a_file_taken_before_the_crash_does_not_come_again(tmp_path):
     """All rows are equal here, so only the number shows that the file was finished."""
-    case = Case(tmp_path, rotate="daily", columns=["type"])
-    await case.open()
-    await case.deliver(*deliveries("1"))
+    case = await begin_day(tmp_path, columns=["type"])
     case.now += DAY
     await case.write(*deliveries("2"))
     (tmp_path / FIRST).unlink()
@@ -219,9 +213,7 @@ async def test_finished_files_are_compressed(tmp_path):
 
 
 async def test_a_finished_file_is_never_overwritten(tmp_path):
-    case = Case(tmp_path, rotate="daily")
-    await case.open()
-    await case.deliver(*deliveries("1"))
+    case = await begin_day(tmp_path)
     (tmp_path / FIRST).write_text("order\nmine\n")
     case.now += DAY
     await case.look()
@@ -231,9 +223,7 @@ async def test_a_finished_file_is_never_overwritten(tmp_path):
 
 
 async def test_a_lost_store_begins_after_what_is_there(tmp_path):
-    case = Case(tmp_path, rotate="daily")
-    await case.open()
-    await case.deliver(*deliveries("1"))
+    case = await begin_day(tmp_path)
     case.now += DAY
     await case.deliver(*deliveries("2"))
     await case.sink.close()
@@ -245,9 +235,7 @@ async def test_a_lost_store_begins_after_what_is_there(tmp_path):
 
 
 async def test_an_edited_file_is_kept_aside_and_the_next_begun(tmp_path):
-    case = Case(tmp_path, rotate="daily")
-    await case.open()
-    await case.deliver(*deliveries("1"))
+    case = await begin_day(tmp_path)
     path = tmp_path / open_file(1)
     path.write_bytes(path.read_bytes()[:-9])
     (tmp_path / "bookshop.export.000001.csv.gz.part").write_bytes(b"half")
@@ -258,9 +246,7 @@ async def test_an_edited_file_is_kept_aside_and_the_next_begun(tmp_path):
 
 
 async def test_other_columns_finish_the_file(tmp_path):
-    case = Case(tmp_path, rotate="daily", columns=ORDER)
-    await case.open()
-    await case.deliver(*deliveries("1"))
+    case = await begin_day(tmp_path, columns=ORDER)
     await case.sink.close()
     case.options["delimiter"] = ";"  # which the header does not tell
     await case.open()
@@ -270,9 +256,7 @@ async def test_other_columns_finish_the_file(tmp_path):
 
 
 async def test_other_columns_before_the_first_row_leave_nothing_behind(tmp_path):
-    case = Case(tmp_path, rotate="daily", columns=ORDER)
-    await case.open()
-    await case.deliver(*deliveries("1"))
+    case = await begin_day(tmp_path, columns=ORDER)
     case.now += DAY
     await case.look()
     await case.sink.close()
