@@ -156,7 +156,8 @@ def explain_block(route: Route | None, state: RouteState) -> tuple[str, str]:
         return "off", "the route is switched off; the delivery waits until it is on again"
     status = read_status(state)
     if status is policy.Status.PAUSED:
-        return "paused", f"the route has been paused since {moment(state.paused_at)}{': ' if state.why else ''}{state.why}"
+        why = f": {state.why}" if state.why else ""
+        return "paused", f"the route has been paused since {moment(state.paused_at)}{why}"
     if status is policy.Status.OPEN:
         return "open", f"the route's target fails, and is probed at {moment(state.probe_at)}: {state.reason}"
     if status is policy.Status.MISCONFIGURED:
