@@ -1,25 +1,25 @@
-"""Custody on disk. `contract` says what the rest of the gateway sees; `open_store` gives it."""
+"""Custody on disk. `contract` says what the store promises; `open_store` opens it."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 from urllib.parse import urlsplit
 
 from gateway.errors import GatewayError, StoreError
-from gateway.store import sqlite
 from gateway.store.contract import Settings, Store
-from gateway.store.lock import holder_of
+from gateway.store.sqlite import open as sqlite
+from gateway.store.sqlite.lock import serving_pid
 
-__all__ = ["Settings", "Store", "migrate_store", "missing_file", "open_store", "serving_process"]
+__all__ = ["Settings", "Store", "find_postgres", "migrate_store", "missing_file", "open_store", "serving_process"]
 
 
 def open_store(settings: Settings, *, exclusive: bool = False, loop: asyncio.AbstractEventLoop | None = None) -> Store:
-    """Open the store, with its tables as this version knows them; its awaitables belong to `loop`, or the running one.
+    """Open the store and make its tables if there are none. Its awaitables belong to `loop`, or the running one.
 
-    `exclusive` is for the process that serves, and holds until `close`. Raises StoreInUse where another has it,
-    StoreError where the store can't be opened, GatewayError for a URL or a schema that this version does not know.
+    `exclusive` is for the serving process, until `close`. Raises StoreInUse if another process serves from the store,
+    StoreError if it can't be opened, GatewayError for an unknown URL or schema.
     """
     loop = loop or asyncio.get_running_loop()
     scheme = urlsplit(settings.url).scheme
@@ -32,17 +32,20 @@ def open_store(settings: Settings, *, exclusive: bool = False, loop: asyncio.Abs
 
 
 def migrate_store(settings: Settings, contract: bool) -> list[str]:
-    """Bring the store to this version's schema; the steps applied. A file is brought to it whenever it is opened."""
+    """Bring the store to this version's schema, and return the migrations applied.
+
+    A file is brought to it whenever it is opened.
+    """
     if urlsplit(settings.url).scheme == "sqlite":
         return sqlite.migrate_sqlite(settings, contract)
     steps: list[str] = find_postgres().migrate_postgres(settings, contract)
     return steps
 
 
-def find_postgres() -> Any:
-    """What opens PostgreSQL, where its driver is installed."""
+def find_postgres() -> ModuleType:
+    """Return the module that opens PostgreSQL. Raises GatewayError if the driver is not installed."""
     try:
-        from gateway.store import postgres
+        from gateway.store.postgres import open as postgres
     except ImportError as error:
         raise GatewayError(
             "store.url: PostgreSQL needs its driver: install cloudsignal-gateway with the extra postgres"
@@ -51,7 +54,7 @@ def find_postgres() -> Any:
 
 
 def missing_file(settings: Settings) -> Path | None:
-    """The file that the store is to be in, where it is not there yet; None where it is, or a server keeps the store."""
+    """Return the store's file if it does not exist yet; None if it does, or if a server keeps the store."""
     if urlsplit(settings.url).scheme != "sqlite":
         return None
     path = sqlite.path_of(settings.url)
@@ -59,10 +62,10 @@ def missing_file(settings: Settings) -> Path | None:
 
 
 def serving_process(settings: Settings) -> int | None:
-    """The process id of the gateway that serves from the store; None where none does, or a server keeps the store."""
+    """Return the process id of the gateway that serves from the file; None if none does, or if a server keeps it."""
     if urlsplit(settings.url).scheme != "sqlite":
         return None
     try:
-        return holder_of(sqlite.path_of(settings.url))
+        return serving_pid(sqlite.path_of(settings.url))
     except OSError as error:
-        raise StoreError(f"can't tell whether a gateway is running: {error.strerror}") from error
+        raise StoreError(f"can't tell if a gateway is running: {error.strerror}") from error

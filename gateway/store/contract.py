@@ -1,29 +1,32 @@
-"""What the gateway sees of its store, and what the store promises. One suite, tests/contract, holds each backend to it.
+"""Promises of the store. One suite, tests/contract, holds each database to them.
 
-Atomicity. Each write below is one transaction, wholly on disk (fsync) when its awaitable resolves, or not at all when
-it raises. Writes that wait together share a transaction and an fsync, those that senders wait for apart from the rest;
-one that fails, fails alone. Writes run in the order of the calls that made them, within a kind. Cancelling an awaitable
-does not undo the write.
+Atomicity. Each write below is one transaction: it is on disk (fsync) when its awaitable resolves, or nothing of it is
+when it raises. Writes that wait together share a transaction and an fsync; the writes that senders wait for have
+transactions of their own. A write that fails, fails alone. Writes of one kind run in the order of the calls.
+Cancelling an awaitable does not undo the write.
 
-States. A delivery is in exactly one: `pending` (due, waiting for its lane's head, leased or held), `delivered`,
+States. A delivery is in exactly one state: `pending` (due, waiting for its lane's head, leased or held), `delivered`,
 `dead` or `filtered`.
 
 Lanes. Of the pending deliveries of one (account, route, lane) that are not held, exactly one is the head: it alone has
-`due_at` and can be claimed. When it ends, the first accepted of those that wait becomes the head, live ones before
-replays. A live head stays the head until it ends: what joins the lane with a lower id waits behind it and comes next.
-A replay that is the head gives way to a live delivery, unless it is leased; then it does so when it is to be retried.
+`due_at` and can be claimed. When the head ends, the first accepted of the waiting deliveries becomes the head, live
+ones before replays. A live head stays the head until it ends: a delivery with a lower id that joins the lane waits
+behind it, and comes next. A replay that is the head makes way for a live delivery, unless it is leased; then it makes
+way when it is to be retried.
 
-Leases. What was claimed is leased, and nobody else can claim it before the lease ends. A result is taken only
-from the holder, also after the lease ran out as long as nobody else has claimed it.
+Leases. A claimed delivery is leased, and nobody else can claim it before the lease ends. A result is taken only from
+the lease's owner, also after the lease ran out, as long as nobody else has claimed the delivery.
 
-Times are seconds since the epoch, exact to the microsecond, given by the caller; the store reads no clock.
+Times are seconds since the epoch, exact to the microsecond, given by the caller: the store reads no clock. Every method
+raises StoreError if the work failed or the store is closed. Awaitables belong to the event loop on which the store was
+opened.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from gateway.model import Attempt, Delivery, Signal
 from gateway.store.values import (
@@ -47,218 +50,269 @@ from gateway.store.values import (
 )
 
 
-class Store(Protocol):
-    """The store of one gateway process. Its awaitables belong to the event loop it was opened on.
-
-    Raises StoreError when the work failed or the store is closed. `accept` and `quarantine` raise StoreBusy, before
-    anything is written, when the queue is full; the gateway's own writes are bounded by what it runs.
-    """
-
-    shared: bool
-    """Whether other gateways may serve from it at the same time: then leases are short and renewed, and nobody takes
-    back what another has claimed."""
-
-    # -- custody
+class Inbox(Protocol):
+    """Custody of what senders send. Both methods raise StoreBusy, before anything is written, if the queue is full."""
 
     async def accept(self, signal: Signal, targets: Sequence[Target], unrouted: Sequence[str], hold: bool) -> Accepted:
-        """Write a signal and its deliveries, unless its identity is known. `unrouted` names the routes that did not
-        ask for it. With `hold`, deliveries of a signal wait until its order or reference is made known."""
+        """Write a signal and its deliveries, unless its identity is known.
+
+        `unrouted` names the routes whose filters the signal did not match. With `hold`, the deliveries wait until the
+        signal's order or reference is made known.
+        """
         ...
 
     async def quarantine(self, refused: Refused) -> int:
-        """Keep a refused request; its id. The same body of the same account is kept once."""
+        """Keep a refused request, and return its id. The same body of the same account is kept once."""
         ...
 
-    # -- delivery
 
-    async def claim(self, wants: Sequence[ClaimRequest], now: float, lease_until: float) -> Claim:
-        """Lease due heads of lanes, on each route the oldest due first (then the lowest id), up to its limit; replays
-        only where live ones leave room. `attempt` counts one more than the attempts recorded. What can't be read, once
-        it is leased, is given back."""
+class Queue(Protocol):
+    """Deliveries and the state of their routes, for the dispatcher. Its writes are bounded by what the gateway runs."""
+
+    shared: bool
+    """True if other gateways may serve from the store at the same time. Then leases are short and renewed, and no
+    gateway takes back what another has claimed."""
+
+    async def claim(self, requests: Sequence[ClaimRequest], now: float, lease_until: float) -> Claim:
+        """Lease due heads of lanes: on each route the oldest due first, then the lowest id, up to the limit.
+
+        Replays come only where live deliveries leave room. `attempt` is one more than the recorded attempts. Leased
+        deliveries that can't be read are given back.
+        """
         ...
 
     async def record(self, results: Sequence[Result], state: Mapping[tuple[str, str], Mapping[str, Any]]) -> int:
-        """Write results and the sinks' state changes with them, in one transaction; how many results were taken.
-        A result whose lease is no longer the holder's is left out, its attempt too; state changes are kept. What ends
-        a lane's head frees the next. TypeError where a state value is no JSON."""
+        """Write results and the sinks' state changes in one transaction; return how many results were taken.
+
+        A result whose lease has another owner by now is left out with its attempt; state changes are kept. A result
+        that ends a lane's head promotes the next. Raises TypeError if a state value is no JSON.
+        """
         ...
 
     async def renew(self, deliveries: Sequence[Delivery], lease_until: float) -> int:
-        """Have the leases of claimed deliveries last longer, of those that are still the holder's; how many."""
+        """Extend the leases of claimed deliveries that still have their owner; return their number."""
         ...
 
     async def own_routes(
         self, routes: Sequence[tuple[str, str]], owner: str, now: float, until: float
     ) -> set[tuple[str, str]]:
-        """Keep routes for one gateway until then, again and again; those that are its own now. Others get a route once
-        its holder's time has run out, at once where that ended it with `until` at `now`."""
+        """Acquire or renew exclusive ownership of routes until a time; return the routes owned now.
+
+        Others can own a route once its owner's time has run out. `until` at `now` releases the routes.
+        """
         ...
 
     async def read_next_due(self, routes: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], float]:
-        """When each route can next be claimed from; routes with nothing waiting are left out."""
+        """Return when each route can next be claimed from; routes with nothing pending are left out."""
         ...
 
     async def release_leases(self, now: float) -> int:
-        """At the start of the only gateway on this store: what an earlier process had claimed is due again."""
+        """End all leases, at the start of the only gateway on this store; return their number."""
         ...
 
     async def reset_due_times(self, now: float, latest: float) -> int:
-        """At the start too, after the leases: what is due after `latest`, as an earlier process with a clock that was
-        ahead may have said, is due now; how many."""
-        ...
+        """Make deliveries that are due after `latest` due now, at the start of a gateway; return their number.
 
-    # -- routes
+        An earlier process whose clock was ahead may have set such times.
+        """
+        ...
 
     async def save_route_state(self, state: RouteState) -> None:
-        """Remember a route's breaker. What belongs to a pause is left as it is."""
-        ...
-
-    async def set_paused(self, account: str, route: str, paused: bool, now: float, why: str) -> None:
-        """Pause or resume a route; noted in the history. The store only remembers it: claims do not look at it."""
+        """Save a route's breaker. The pause is left as it is."""
         ...
 
     async def read_route_states(self) -> Mapping[tuple[str, str], RouteState]:
-        """What is remembered, of the routes of which anything is."""
-        ...
-
-    async def read_backlog(self) -> Mapping[tuple[str, str], Backlog]:
-        """What each route has pending; routes with nothing are left out. Costs by what is pending, not by history."""
-        ...
-
-    # -- looking and mending
-
-    def replay(self, which: Filter, now: float) -> AsyncIterator[Page]:
-        """Make matching deliveries that have ended (dead, delivered or filtered) pending again. They are due now or
-        wait in their lanes by the rule above. Attempts count from 1 again and the time to give up starts `now`; the
-        failed attempts of before stay listed.
-
-        Page by page, oldest signals first: each is a short transaction of its own, so that a replay of any size stands
-        in nobody's way. Who takes no further page leaves the rest as it is. What is accepted meanwhile is not looked
-        at, and no delivery is replayed twice, though it may have ended again."""
-        ...
-
-    def count_replay(self, which: Filter) -> AsyncIterator[Page]:
-        """What `replay` would do, page by page."""
-        ...
-
-    async def add_known_orders(self, account: str, orders: Sequence[str], now: float) -> int:
-        """Make orders (ids or references) known to an account and free what was held for them, as if made `now`; how
-        many freed."""
+        """Return the stored states of routes; routes without one are left out."""
         ...
 
     async def read_sink_state(self, account: str, route: str) -> Mapping[str, Any]:
-        """A route's key-value store."""
-        ...
-
-    async def list_signals(self, which: Filter, limit: int) -> Sequence[SignalRow]:
-        """Newest first."""
-        ...
-
-    async def list_signals_after(self, which: Filter, after: int, limit: int) -> Sequence[Signal]:
-        """Those with an id above `after`, in the order of their ids: any window in pages, each from where one ended."""
-        ...
-
-    async def count_signals(self, which: Filter) -> int:
-        """How many match."""
-        ...
-
-    async def list_deliveries(self, which: Filter, limit: int) -> Sequence[DeliveryRow]:
-        """Newest first."""
-        ...
-
-    async def read_heads(self, signal_id: int) -> Mapping[str, DeliveryRow]:
-        """The heads of the lanes in which deliveries of a signal wait, by route."""
-        ...
-
-    async def read_attempts(self, signal_id: int) -> Mapping[str, Sequence[Attempt]]:
-        """The failed attempts of a signal's deliveries, by route, in order."""
-        ...
-
-    async def list_quarantined(self, account: str | None, limit: int) -> Sequence[QuarantineRow]:
-        """What is in quarantine, newest first."""
-        ...
-
-    async def list_quarantined_oldest(self, which: Filter, limit: int) -> Sequence[QuarantineRow]:
-        """The same, oldest first. Of the filter count `ids`, `after` and `upto`, here of quarantine, `account`, `since`
-        and `until`."""
-        ...
-
-    async def release_quarantined(self, quarantine_id: int, signal: Signal, now: float) -> bool:
-        """Take a request out of quarantine that was accepted after all, as the signal of that identity; noted in the
-        history. It is kept, marked. False where it was not in quarantine."""
-        ...
-
-    def check_custody(self, after: int = 0) -> AsyncIterator[CustodyPage]:
-        """Check custody, page by page and beside whoever writes: each signal above the id `after` has as many
-        deliveries as it was given, each delivery its signal and exactly one state that all its fields agree with, and
-        where any waits in a lane, unheld, the lane has exactly one head. What is accepted meanwhile is left out."""
-        ...
-
-    async def record_action(self, action: str, detail: Mapping[str, Any], now: float) -> None:
-        """Keep in the history that something was done by hand."""
-        ...
-
-    async def list_actions(self, action: str | None, limit: int) -> Sequence[Action]:
-        """What was done by hand, newest first."""
-        ...
-
-    async def make_partitions(self, now: float, retention: float) -> int:
-        """See that there are parts for what comes, where the store keeps in parts what is removed together; how many
-        were made. To work without is only slower to remove. Raises StoreError where others would have to wait."""
-        ...
-
-    def drop_partitions(self, before: float, dead: bool) -> AsyncIterator[DroppedPartition]:
-        """Remove parts that only have signals received before that time, oldest first; what `purge` would leave stays.
-        It takes as long for many signals as for few. A part is kept for a day longer, and not every store has parts;
-        `purge` removes what is left. Raises StoreError where others would have to wait."""
-        ...
-
-    async def purge(self, before: float, after: int, limit: int, dead: bool, unpartitioned: bool = False) -> Purged:
-        """Look at the next `limit` signals with ids above `after`, and remove those received before that time, with
-        all that belongs to them. One with a delivery that is pending, or that ended since (a replay), stays, and so
-        does one with a dead letter, unless `dead`. Without old ones among them, it is the end. With
-        `unpartitioned`, those in partitions are left for `drop_partitions`."""
-        ...
-
-    async def count_purge(self, before: float, dead: bool) -> int:
-        """How many signals would be removed in all."""
-        ...
-
-    async def purge_quarantine(self, before: float, limit: int) -> int:
-        """Remove requests that were quarantined before that time, `limit` at the most; how many."""
-        ...
-
-    async def count_quarantine(self, before: float) -> int:
-        """How many quarantined requests would be removed in all."""
-        ...
-
-    async def check_writable(self) -> None:
-        """Write something, in turn with what else is written. Raises as `accept` does."""
-        ...
-
-    def on_failure(self, tell: Callable[[], None]) -> None:
-        """Have `tell` called, on the event loop, after each transaction that failed."""
+        """Return the key-value store of a route."""
         ...
 
     def on_notification(self, tell: Callable[[Sequence[tuple[str, str]]], None]) -> None:
-        """Have `tell` called, on the event loop, with routes that another process has committed something for; with
-        none where it may be any. Not every store does, and no call is certain to come: it only saves waiting."""
+        """Call `tell` on the event loop with routes for which another process has committed something.
+
+        An empty list means any route. Not every store notifies, and notifications may be lost: they only save waiting.
+        """
+        ...
+
+
+class Records(Protocol):
+    """Look-ups and changes by people, for the commands, the API and the console."""
+
+    async def set_paused(self, account: str, route: str, paused: bool, now: float, why: str) -> None:
+        """Pause or resume a route, and record the action. Claims don't look at pauses: the dispatcher does."""
+        ...
+
+    async def read_route_states(self) -> Mapping[tuple[str, str], RouteState]:
+        """Return the stored states of routes; routes without one are left out."""
+        ...
+
+    async def read_backlog(self) -> Mapping[tuple[str, str], Backlog]:
+        """Return the backlog of each route with pending deliveries. The cost grows with them, not with history."""
+        ...
+
+    def replay(self, which: Filter, now: float) -> AsyncIterator[Page]:
+        """Make matching deliveries that have ended (dead, delivered or filtered) pending again.
+
+        They are due now, or wait in their lanes by the rule above. Attempts count from 1 again, and the time to give
+        up starts `now`; earlier failed attempts stay listed.
+
+        Pages go by signal, oldest first, each a short transaction. The caller decides how long to wait between pages,
+        so that a replay of any size leaves time to live traffic; it may stop after any page. Signals accepted meanwhile
+        are left out, and no delivery is replayed twice, though it may have ended again.
+        """
+        ...
+
+    def count_replay(self, which: Filter) -> AsyncIterator[Page]:
+        """Count page by page what `replay` would make pending again."""
+        ...
+
+    async def add_known_orders(self, account: str, orders: Sequence[str], now: float) -> int:
+        """Make orders (ids or references) known to an account, and free the deliveries held for them as if made `now`.
+
+        Return the number of deliveries freed.
+        """
+        ...
+
+    async def list_signals(self, which: Filter, limit: int) -> Sequence[SignalRow]:
+        """Return signals, newest first."""
+        ...
+
+    async def list_signals_after(self, which: Filter, after: int, limit: int) -> Sequence[Signal]:
+        """Return signals with ids above `after`, in the order of their ids: a page that begins where another ended."""
+        ...
+
+    async def count_signals(self, which: Filter) -> int:
+        """Return how many signals match."""
+        ...
+
+    async def list_deliveries(self, which: Filter, limit: int) -> Sequence[DeliveryRow]:
+        """Return deliveries, newest first."""
+        ...
+
+    async def read_heads(self, signal_id: int) -> Mapping[str, DeliveryRow]:
+        """Return the heads of the lanes in which a signal's deliveries wait, by route."""
+        ...
+
+    async def read_attempts(self, signal_id: int) -> Mapping[str, Sequence[Attempt]]:
+        """Return the failed attempts of a signal's deliveries by route, in order."""
+        ...
+
+    async def list_quarantined(self, account: str | None, limit: int) -> Sequence[QuarantineRow]:
+        """Return quarantined requests, newest first."""
+        ...
+
+    async def list_quarantined_oldest(self, which: Filter, limit: int) -> Sequence[QuarantineRow]:
+        """Return quarantined requests, oldest first.
+
+        Of the filter, `account`, `since` and `until` count, and `ids`, `after` and `upto`, which are ids of quarantine.
+        """
+        ...
+
+    async def release_quarantined(self, quarantine_id: int, signal: Signal, now: float) -> bool:
+        """Mark a quarantined request as accepted after all, as that signal, and record the action.
+
+        The request is kept, but not listed any more. Return False if it was not in quarantine.
+        """
+        ...
+
+    def check_custody(self, after: int = 0) -> AsyncIterator[CustodyPage]:
+        """Check custody page by page, while others write.
+
+        Of the signals above the id `after`: each has as many deliveries as it was given; each delivery has its signal,
+        and exactly one state that all its columns agree with; each lane in which a delivery waits, unheld, has exactly
+        one head. Signals accepted meanwhile are left out.
+        """
+        ...
+
+    async def record_action(self, action: str, detail: Mapping[str, Any], now: float) -> None:
+        """Record an action of a person or a command."""
+        ...
+
+    async def list_actions(self, action: str | None, limit: int) -> Sequence[Action]:
+        """Return recorded actions, newest first."""
+        ...
+
+
+class Upkeep(Protocol):
+    """Retention, health and the end of the store, for housekeeping and the service."""
+
+    async def make_partitions(self, now: float, retention: float) -> int:
+        """Make the partitions that will be needed soon, in a store that has partitions; return their number.
+
+        Without a partition the store works, but removes old rows more slowly. Raises StoreError if tables are busy.
+        """
+        ...
+
+    def drop_partitions(self, before: float, dead: bool) -> AsyncIterator[DroppedPartition]:
+        """Drop partitions whose signals were all received before that time, oldest first.
+
+        The time it takes does not grow with the number of signals. Signals that `purge` would leave stay. A partition
+        is kept for a day longer, and not every store has partitions: `purge` removes the rest. Raises StoreError if
+        tables are busy.
+        """
+        ...
+
+    async def purge(self, before: float, after: int, limit: int, dead: bool, unpartitioned: bool = False) -> Purged:
+        """Look at the next `limit` signals with ids above `after`; remove those received before that time.
+
+        A signal goes with all its rows. It stays if a delivery is pending or ended since (a replay), or is a dead
+        letter, unless `dead`. A page without old signals ends the purge. With `unpartitioned`, signals in partitions
+        are left for `drop_partitions`.
+        """
+        ...
+
+    async def count_purge(self, before: float, dead: bool) -> int:
+        """Return how many signals would be removed in all."""
+        ...
+
+    async def purge_quarantine(self, before: float, limit: int) -> int:
+        """Remove requests quarantined before that time, at most `limit`; return their number."""
+        ...
+
+    async def count_quarantine(self, before: float) -> int:
+        """Return how many quarantined requests would be removed in all."""
+        ...
+
+    async def check_writable(self) -> None:
+        """Write something that changes nothing, in turn with the other writes. Raises as `accept` does."""
+        ...
+
+    def on_failure(self, tell: Callable[[], None]) -> None:
+        """Call `tell` on the event loop after each transaction that failed."""
         ...
 
     async def verify(self) -> None:
-        """Wait for the check of a store whose last run did not end in order; where there is none, return at once.
-        Raises StoreCorrupt where it found damage."""
+        """Wait for the check of a store whose last run did not end in order; return at once if there is no check.
+
+        Raises StoreCorrupt if the check found damage.
+        """
+        ...
+
+    async def watch_writer(self) -> NoReturn:
+        """Wait until the writer can't go on: its thread has ended unexpectedly. Then raises StoreError.
+
+        From then on every write raises StoreError. The process should end, so that its supervisor starts it again.
+        """
         ...
 
     async def close(self) -> None:
-        """Finish what waits, then close. Later calls raise StoreError."""
+        """Finish the writes that wait, then close. Later calls raise StoreError."""
         ...
+
+
+class Store(Inbox, Queue, Records, Upkeep, Protocol):
+    """The whole store of one gateway process. Users of it ask for the narrow protocol that they need."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the store is and how it works. `actor` is who the history names for what is changed by hand; `password` is
-    for a URL that has none; with `pooler`, a transaction may be given any session of the database."""
+    """Place and options of a store.
+
+    `actor` is recorded with actions. `password` is for a URL without one. With `pooler`, each transaction may be given
+    another session of the database. `queue` is the number of writes that may wait before senders are refused.
+    """
 
     url: str = field(repr=False)
     queue: int = 10_000

@@ -1,12 +1,17 @@
-"""The tables as queries see them; migrations/ makes them, with their indexes. Each query is told its database."""
+"""Tables as queries see them. `migrations` makes them, with their indexes; a test compares both.
+
+Statements in SQL text take their lists of columns from here, so that a new column is named once.
+"""
 
 from __future__ import annotations
 
-from peewee import AutoField, BigIntegerField, CompositeKey, IntegerField, Model, TextField
+from typing import Any
+
+from peewee import SQL, AutoField, BigIntegerField, CompositeKey, IntegerField, Model, TextField
 
 
 class Signals(Model):
-    """Every signal accepted; `id` is the order of acceptance. `unrouted` is a JSON list, "" for an empty one."""
+    """Every accepted signal; `id` is the order of acceptance. `unrouted` is a JSON list, "" for an empty one."""
 
     id = AutoField()
     account = TextField()
@@ -29,7 +34,7 @@ class Signals(Model):
 
 
 class DefaultSignals(Signals):
-    """On PostgreSQL, those signals that are in none of the partitions."""
+    """Signals of PostgreSQL's default partition: no partition was made for their time."""
 
     class Meta:
         table_name = "signals_default"
@@ -38,10 +43,10 @@ class DefaultSignals(Signals):
 class Deliveries(Model):
     """One signal on one route.
 
-    Pending with `due_at`: may be claimed from then on, unless it is leased, which it is until `leased_until`. Pending
-    without: waits behind its lane's head or, with `held`, until its order is known. In each lane at most one delivery
-    has `due_at`, which a unique index sees to, and where any waits unheld exactly one has. `received_at` is
-    its signal's: on PostgreSQL, what has ended is kept in parts by it.
+    A pending delivery with `due_at` is the head of its lane, or has no lane: it can be claimed from then on, unless it
+    is leased, which ends at `leased_until`. A pending delivery without `due_at` waits behind its lane's head or, with
+    `held`, until its order is known. A unique index allows one head a lane. `received_at` is its signal's: PostgreSQL
+    partitions ended deliveries by it.
     """
 
     signal_id = BigIntegerField()
@@ -66,7 +71,7 @@ class Deliveries(Model):
 
 
 class Attempts(Model):
-    """Every try that did not succeed; a success is on its delivery. `received_at` is its signal's."""
+    """Every attempt that did not succeed; a success is on its delivery. `received_at` is its signal's."""
 
     id = AutoField()
     account = TextField()
@@ -84,8 +89,10 @@ class Attempts(Model):
 
 
 class Quarantine(Model):
-    """Requests with a right key that were no valid signals. `digest` is the body's, once per account. Those that were
-    accepted after all have `accepted_at`, and the signal's id; they are listed no more."""
+    """Requests with a right key that were no valid signals. `digest` is the body's, unique in each account.
+
+    A request that was accepted later has `accepted_at` and the signal's id, and is not listed any more.
+    """
 
     id = AutoField()
     account = TextField()
@@ -101,7 +108,7 @@ class Quarantine(Model):
 
 
 class SinkState(Model):
-    """The routes' key-value stores; `value` is JSON."""
+    """Key-value stores of the routes; `value` is JSON."""
 
     account = TextField()
     route = TextField()
@@ -114,7 +121,7 @@ class SinkState(Model):
 
 
 class Routes(Model):
-    """What the gateway remembers of a route: its breaker, and since when people have it paused (NULL: not)."""
+    """Stored state of a route: its breaker, and the time of its pause by people (NULL: not paused)."""
 
     account = TextField()
     route = TextField()
@@ -131,7 +138,7 @@ class Routes(Model):
 
 
 class RouteOwners(Model):
-    """Which gateway works on a route of a sink that works alone, and until when it may."""
+    """The gateway that exclusively owns a route, until a time. Only routes of single-writer sinks have an owner."""
 
     account = TextField()
     route = TextField()
@@ -156,7 +163,7 @@ class KnownOrders(Model):
 
 
 class Actions(Model):
-    """Who changed what by hand."""
+    """Actions of people and commands."""
 
     id = AutoField()
     at = BigIntegerField()
@@ -179,3 +186,17 @@ TABLES: tuple[type[Model], ...] = (
     KnownOrders,
     Actions,
 )
+
+
+def columns_of(model: Any) -> tuple[str, ...]:
+    """Return the names of a table's columns."""
+    return tuple(field.column_name for field in model._meta.sorted_fields)
+
+
+DELIVERY_COLUMNS = columns_of(Deliveries)
+UNSET_WHEN_NEW = frozenset({"lease", "leased_until", "ended_at", "replayed"})
+"""Columns that the INSERT of a new delivery leaves to their defaults: NULL, and 0 for `replayed`."""
+
+# As literals: a partial index is used only if the planner sees its condition in the text of the statement.
+IS_PENDING = SQL("state = 'pending'")
+IS_HELD = SQL("held = 1")

@@ -1,4 +1,4 @@
-"""What goes into the store and comes out of it. What it means stands in gateway.store.contract.
+"""Values that go into the store and come out of it. gateway.store.contract says what the store does with them.
 
 Times are seconds since the epoch.
 """
@@ -17,14 +17,17 @@ STATES: tuple[str, ...] = get_args(State)
 
 
 class Target(NamedTuple):
-    """A route that a signal is to reach: its name and lane (None: no order to keep)."""
+    """A route that a signal goes to: the route's name and the lane, None where no order must be kept."""
 
     route: str
     lane: str | None
 
 
 class Accepted(NamedTuple):
-    """`signal_id` grows from one to the next, not always by one; 0 for a duplicate, of which nothing was written."""
+    """Result of an accept. `signal_id` is 0 for a duplicate, of which nothing was written.
+
+    Ids grow in the order of acceptance, but not always by one.
+    """
 
     signal_id: int
     duplicate: bool
@@ -33,7 +36,7 @@ class Accepted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A request with a right key that was no valid signal, for quarantine. `body` holds no key."""
+    """A request for quarantine: it had a right key, but was no valid signal. `body` holds no key."""
 
     account: str
     received_at: float
@@ -43,7 +46,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """Room for `limit` more deliveries on a route, of which `replays` may be replays (None: all)."""
+    """Request for up to `limit` deliveries of a route, of which `replays` may be replays (None: all)."""
 
     account: str
     route: str
@@ -53,10 +56,12 @@ class ClaimRequest:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a claim gave, in the order of the wants. `next_due` maps (account, route) to when more may be claimed, for
-    each route wanted that has something pending, of what is leased when its lease ends; a time in the past means there
-    is more right now. Where
-    the claim has used up the room for replays, those that are left do not count."""
+    """Result of a claim: the leased deliveries, in the order of the requests, and when to claim again.
+
+    `next_due` maps (account, route) to the time of the next claim, for each requested route with a pending delivery. A
+    leased delivery counts with the end of its lease. A time in the past means that more is due now. Replays don't
+    count on a route whose limit of replays the claim has used up.
+    """
 
     deliveries: Sequence[Delivery]
     next_due: Mapping[tuple[str, str], float]
@@ -64,7 +69,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a claimed delivery. `attempt` is None for a success or where nothing was tried."""
+    """Outcome of a claimed delivery. `attempt` is None for a success, or if nothing was tried."""
 
     delivery: Delivery
     decision: Decision
@@ -74,7 +79,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """A delivery as listed; `late` is its signal's."""
+    """A delivery as listed. `late` belongs to its signal."""
 
     signal_id: int
     account: str
@@ -93,13 +98,13 @@ class DeliveryRow:
 
     @property
     def leased(self) -> bool:
-        """Whether somebody delivers it, or did and was lost: until `leased_until`, nobody else can claim it."""
+        """Return True if a gateway has claimed it: nobody else can claim it before `leased_until`."""
         return self.leased_until is not None
 
 
 @dataclass(frozen=True, slots=True)
 class SignalRow:
-    """A signal as listed: with how many deliveries it was given, and the routes that did not ask for it."""
+    """A signal as listed, with its number of deliveries and the routes whose filters it did not match."""
 
     signal: Signal
     deliveries: int
@@ -119,9 +124,12 @@ class QuarantineRow:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which signals or deliveries to list or replay; None asks for any. `ids` are signals' ids; they are above `after`
-    and up to `upto`. `order` is an id or a reference. Received from `since` on and before `until`. Signals match by
-    `route` and `state` of a delivery."""
+    """Selects signals or deliveries; None selects any.
+
+    `ids`, `after` (exclusive) and `upto` (inclusive) are ids of signals. `order` is an order's id or its reference.
+    `since` (inclusive) and `until` (exclusive) bound the time of receipt. A signal matches `route` and `state` if one
+    of its deliveries does.
+    """
 
     ids: Sequence[int] | None = None
     after: int | None = None
@@ -137,8 +145,10 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A part of a long work: of the signals from `first` to `last`, those up to `reached` are done with. `found` is how
-    many deliveries this part had, by (account, route)."""
+    """Progress of work that goes through ids of signals, from `first` to `last`: ids up to `reached` are done.
+
+    `found` counts this page's deliveries by (account, route).
+    """
 
     first: int
     reached: int
@@ -148,7 +158,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """Something that an audit found wrong: with a signal, or with its delivery on `route`."""
+    """A broken rule of custody: of a signal, or of its delivery on `route`."""
 
     signal_id: int
     account: str
@@ -158,7 +168,11 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class CustodyPage(Page):
-    """A part of an audit: how many signals it had, their ledger by (account, route), and what is wrong."""
+    """Result of a custody check of one page: its number of signals, its ledger and the violations found.
+
+    The ledger maps (account, route) to the numbers of `accepted`, `delivered`, `pending`, `dead` and `filtered`.
+    Signals that a route did not ask for count as accepted and filtered.
+    """
 
     signals: int
     ledger: Mapping[tuple[str, str], Mapping[str, int]]
@@ -167,8 +181,7 @@ class CustodyPage(Page):
 
 @dataclass(frozen=True, slots=True)
 class RouteState:
-    """What the store remembers of a route: the fields of its breaker (see gateway.policy.Breaker), and whether people
-    have paused it, since when and why."""
+    """Stored state of a route: its breaker (see gateway.policy.Breaker) and its pause by people."""
 
     account: str
     route: str
@@ -183,9 +196,10 @@ class RouteState:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """What a route has pending: how many deliveries in all, how many of them are due now or at a time of their own
-    (heads of lanes, leased ones too), and since when the oldest is: of those not replayed, if there are any, the one
-    accepted first."""
+    """Pending deliveries of a route: their number, and how many of them are heads of lanes (leased ones too).
+
+    `oldest_at` is the creation time of the oldest pending delivery that is no replay, else of the oldest replay.
+    """
 
     pending: int
     due: int
@@ -194,7 +208,7 @@ class Backlog:
 
 @dataclass(frozen=True, slots=True)
 class Purged:
-    """What a purge has removed, and the last signal it looked at; None where there are no more old ones."""
+    """Rows that one page of a purge removed, and the last signal it read; None if no more signals are old."""
 
     signals: int
     deliveries: int
@@ -203,9 +217,11 @@ class Purged:
 
 @dataclass(frozen=True, slots=True)
 class DroppedPartition:
-    """A part of the store whose time has passed, by when its signals were received: what was removed with it, as
-    counted just before, and how many of its signals stay in the store. `kept` is None where too many would, and the
-    part was left as it is."""
+    """Rows that went with a dropped partition, and how many of its signals stay in the store.
+
+    `since` and `until` bound the times of receipt. `kept` is None if too many signals would stay: the partition was
+    not dropped then.
+    """
 
     since: float
     until: float
@@ -216,7 +232,7 @@ class DroppedPartition:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """An entry of the history: who did what by hand, and when."""
+    """A recorded action of a person or a command: actor, time and details."""
 
     id: int
     at: float

@@ -1,4 +1,12 @@
-"""The one thread that writes. It takes everything that waits, runs it as one transaction and resolves the futures."""
+"""The one thread that writes. It runs everything that waits as one transaction, and answers the callers.
+
+Ownership. `submit`, `close` and `_settle` run on the event loop, and own `_closed`, `_failure` and `_waiting_senders`.
+`_run` and all below it run on the writer's thread, and own the connection and `_in_hand`. Operations cross by the
+queue, answers by `call_soon_threadsafe`.
+
+The thread is watched. If it ends for any other reason than `close`, every operation that waits, and every later one,
+fails with StoreError, and `ended` tells the service, which ends the process.
+"""
 
 from __future__ import annotations
 
@@ -7,80 +15,39 @@ import contextlib
 import itertools
 import os
 import queue
-import sqlite3
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+import traceback
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import structlog
-from peewee import Database, InterfaceError, OperationalError, PeeweeException
+from peewee import Database
 
 from gateway.errors import StoreBusy, StoreError
+from gateway.store.batching import Batching, Operation, Priority, Waiting
+from gateway.store.failures import blames_environment, describe_failure, write_error
+from gateway.store.operations import Answers, Step
 
 log = structlog.get_logger()
 
-Answers = Sequence[Any] | Callable[[], Sequence[Any]]
-"""One for each operation; or what reads them once the transaction has ended, of what was sent and not waited for."""
-
-Step = Callable[[Database, Sequence[Any]], Answers]
-"""Writes all operations of one kind; given their items in the order of the calls, it answers each."""
-
-Prepare = Callable[[Database, Sequence[tuple[Step, Any]]], None]
-"""Runs first in each transaction, given the steps and items that it is for."""
-
-ENVIRONMENT = frozenset(
-    {
-        sqlite3.SQLITE_BUSY,
-        sqlite3.SQLITE_LOCKED,
-        sqlite3.SQLITE_NOMEM,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_IOERR,
-        sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_PROTOCOL,
-        sqlite3.SQLITE_NOTADB,
-    }
-)
-"""Failures that no row is to blame for: to write the batch again in parts would fail as often as there are parts."""
-SERVER = frozenset({"08", "25", "53", "55", "57", "58", "XX"})
-"""The same of PostgreSQL, by the class of the code: the connection, a server that only reads, what it is short of, one
-that is in use, an operator, the system, the server itself."""
-NO_CONNECTION = (OperationalError, InterfaceError)
-"""What a connection that broke, or was never made, raises without a code."""
-
-
-GATHER = 0.004
-"""Seconds for which operations wait for others to join, at the most. Results of deliveries do, unless something else
-comes: one by one they would be a transaction and an fsync each, at the cost of all else on the core. And under a rush
-of senders accepts do, until all that asked at once before are back: each transaction costs what ten signals do."""
-RUSH = 16
-"""Accepts in one transaction that are a rush: a sender that waits for each answer before its next signal makes none."""
-AHEAD = 10
-"""By how much the thread is less nice than the process's others. Its work comes in small pieces, and a sender waits
+NICENESS_GAIN = 10
+"""Steps by which the thread is less nice than the process's others. Its work comes in small pieces, and a sender waits
 for each: on a core that deliveries keep busy, every piece would wait for the others' time slices, some ms each."""
 
+Lock = Callable[[Database, Sequence[Any]], None]
+"""Runs first in each transaction, with the items that it will write."""
 
-@dataclass(slots=True, eq=False)
-class Operation:
-    """One call of the store; `awaited` by a sender, who is to be answered, or `patient`, if it may wait for others."""
 
-    step: Step
-    item: Any
-    future: asyncio.Future[Any]
-    awaited: bool
-    patient: bool
+class ConnectionStuck(BaseException):
+    """The connection can't be brought out of a failed transaction. No Exception: nothing but the thread's end helps."""
 
 
 class Writer:
-    """Group commit. `steps` are the kinds of operations, in the order in which a transaction runs them.
+    """Group commit. `steps` are all kinds of operations, in the order in which a transaction runs them.
 
-    `prepare` runs first in each transaction. `forms` are steps as this database has them, in place of others. Futures
-    belong to `loop`, on which every method is called, and `on_failure` too, after a write that failed.
+    `lock` runs first in each transaction. `leave_transaction` is called if a rollback failed. Futures belong to `loop`,
+    on which every public method is called, and `on_failure` after each write that failed.
     """
 
     def __init__(
@@ -89,95 +56,108 @@ class Writer:
         steps: Sequence[Step],
         limit: int,
         loop: asyncio.AbstractEventLoop,
-        prepare: Prepare = lambda db, work: None,
-        forms: Mapping[Step, Step] = MappingProxyType({}),
+        lock: Lock = lambda db, items: None,
+        leave_transaction: Callable[[Database], None] = lambda db: None,
     ) -> None:
         self._db = db
-        self._prepare = prepare
-        self._forms = forms
+        self._lock = lock
+        self._leave_transaction = leave_transaction
         self._rank = {step: rank for rank, step in enumerate(steps)}
         self._limit = limit
         self._loop = loop
-        self._queue: queue.SimpleQueue[Operation | None] = queue.SimpleQueue()
-        self._awaited = 0
-        self._senders = self._most_senders = 0
-        self._hurry = threading.Event()
-        self._gathered_at = float("-inf")
+        self._queue: Waiting = queue.SimpleQueue()
+        self._batching = Batching(self._queue)
         self.on_failure: Callable[[], None] = do_nothing
+        # Of the event loop.
         self._closed = False
+        self._failure: str | None = None
+        self._ended: asyncio.Future[StoreError] = loop.create_future()
+        self._waiting_senders = 0
+        # Of the thread.
+        self._in_hand: list[Operation] = []
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
-    def submit(self, step: Step, item: Any, *, bounded: bool = False, patient: bool = False) -> asyncio.Future[Any]:
-        """Queue an operation. StoreError once closed; StoreBusy where the queue is full and the call `bounded`."""
+    # -- on the event loop
+
+    def submit(self, step: Step, item: Any, priority: Priority = Priority.NORMAL) -> asyncio.Future[Any]:
+        """Queue an operation. Raises StoreError if the writer is closed or has ended, StoreBusy if full (ACK)."""
         if self._closed:
             raise StoreError("the store is closed")
-        if bounded and self._queue.qsize() >= self._limit:
-            raise StoreBusy
-        operation = Operation(step, item, self._loop.create_future(), awaited=bounded, patient=patient)
-        self._senders += bounded
-        self._most_senders = max(self._most_senders, self._senders)
+        if self._failure is not None:
+            raise StoreError(self._failure)
+        if priority is Priority.ACK:
+            if self.is_full():
+                raise StoreBusy
+            self._waiting_senders += 1
+        operation = Operation(step, item, self._loop.create_future(), priority, self._waiting_senders)
         self._queue.put(operation)
-        if not patient and self._queue.qsize() >= self._awaited and not self._hurry.is_set():
-            self._hurry.set()
+        self._batching.arrived(priority)
         return operation.future
 
-    def _settle(self, operations: Sequence[Operation], answers: Sequence[Any]) -> None:
-        self._senders -= sum(operation.awaited for operation in operations)
-        settle(operations, answers)
+    def is_full(self) -> bool:
+        """Return True if as many operations wait as senders may queue."""
+        return self._queue.qsize() >= self._limit
+
+    async def ended(self) -> StoreError:
+        """Wait until the thread has ended unexpectedly; return the error that operations fail with."""
+        return await asyncio.shield(self._ended)
 
     def close(self) -> threading.Thread:
-        """Take nothing more; the thread, which ends once all that waits is written."""
+        """Refuse further operations. Return the thread, which ends once all that waits is written."""
         if not self._closed:
             self._closed = True
             self._queue.put(None)
-            self._hurry.set()
+            self._batching.close()
         return self._thread
 
-    # -- on the thread
+    def _settle(self, operations: Sequence[Operation], answers: Sequence[Any]) -> None:
+        if operations[0].priority is Priority.ACK:  # a transaction is all ACK, or not at all
+            self._waiting_senders -= len(operations)
+        settle(operations, answers)
+
+    def _give_up(self, reason: str, in_hand: Sequence[Operation]) -> None:
+        """Fail everything after the thread's end. Race: operations submitted since then are in the queue; later ones
+        are refused by `submit`, which runs on this thread too."""
+        self._failure = reason
+        waiting = [*in_hand]
+        while not self._queue.empty():
+            if (operation := self._queue.get()) is not None:
+                waiting.append(operation)
+        settle(waiting, [StoreError(reason) for _ in waiting])
+        if not self._ended.done():
+            self._ended.set_result(StoreError(reason))
+        self.on_failure()
+
+    # -- on the writer's thread
 
     def _run(self) -> None:
-        go_ahead()
-        for operations in self._batches():
-            operations.sort(key=lambda operation: self._rank[operation.step])
-            # What senders wait for has a transaction of its own: those of deliveries may be long.
-            for awaited in (True, False):
-                if part := [operation for operation in operations if operation.awaited is awaited]:
-                    self._write(part)
-        self._db.close()
+        run_first()
+        try:
+            for operations in self._batching.batches():
+                self._in_hand = operations
+                operations.sort(key=lambda operation: self._rank[operation.step])
+                # Senders' operations have a transaction of their own: those of deliveries may be long.
+                for senders in (True, False):
+                    if some := [op for op in operations if (op.priority is Priority.ACK) is senders]:
+                        self._write(some)
+                self._in_hand = []
+            self._db.close()
+        except BaseException as error:
+            self._end(error)
 
-    def _batches(self) -> Iterator[list[Operation]]:
-        """All that waits, again and again."""
-        while (first := self._queue.get()) is not None:
-            if first.awaited and self._most_senders >= RUSH:
-                self._gather_accepts()
-            elif first.patient:
-                self._gather_results()
-            self._hurry.clear()
-            operations = [first]
-            while not self._queue.empty():
-                operation = self._queue.get()
-                if operation is None:
-                    self._queue.put(None)
-                    break
-                operations.append(operation)
-            yield operations
-
-    def _gather_results(self) -> None:
-        """Let others join, where the last that did so were written just now."""
-        self._hurry.wait(max(0.0, self._gathered_at + GATHER - time.monotonic()))
-        self._gathered_at = time.monotonic()
-
-    def _gather_accepts(self) -> None:
-        """Let others join, until there are as many as at the last time."""
-        self._hurry.clear()
-        self._awaited, self._most_senders = self._most_senders - 1, self._senders
-        if self._queue.qsize() < self._awaited and not self._closed:
-            self._hurry.wait(GATHER)
-        self._awaited = 0
+    def _end(self, error: BaseException) -> None:
+        """Tell the event loop that the thread ends. What is in hand may be committed in part: senders send it again."""
+        reason = describe_failure(error)
+        # Not the traceback's text, which may hold values.
+        frames = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+        log.critical("store.writer_ended", reason=reason, at=frames[-3:], operations=len(self._in_hand))
+        self._tell(self._give_up, f"the store's writer has ended: {reason}", self._in_hand)
+        with contextlib.suppress(Exception):
+            self._db.close()
 
     def _write(self, operations: Sequence[Operation]) -> None:
-        """Write and resolve. Where the transaction fails, halve it until the row to blame fails alone."""
+        """Write and answer. If the transaction fails, halve it until the row to blame fails alone."""
         try:
             answers = self._transact(operations)
         except Exception as error:
@@ -190,7 +170,7 @@ class Writer:
         else:
             try:
                 found = read(answers)
-            except Exception as error:  # they are committed: not to be written again
+            except Exception as error:  # committed already: not to be written again
                 self._fail(operations, error)
             else:
                 self._resolve(operations, found)
@@ -198,7 +178,7 @@ class Writer:
     def _transact(self, operations: Sequence[Operation]) -> list[Answers]:
         self._begin()
         try:
-            self._prepare(self._db, [(operation.step, operation.item) for operation in operations])
+            self._lock(self._db, [operation.item for operation in operations])
             answers = self._run_steps(operations)
             self._commit()
         except BaseException:
@@ -211,47 +191,53 @@ class Writer:
 
     def _run_steps(self, operations: Sequence[Operation]) -> list[Answers]:
         groups = itertools.groupby(operations, key=lambda operation: operation.step)
-        return [
-            self._forms.get(step, step)(self._db, [operation.item for operation in group]) for step, group in groups
-        ]
+        return [step(self._db, [operation.item for operation in group]) for step, group in groups]
 
     def _commit(self) -> None:
         self._db.commit()
 
     def _rollback(self) -> None:
-        with contextlib.suppress(PeeweeException):
+        """Roll back. A connection that stayed inside its transaction would fail every later BEGIN: it is ended."""
+        try:
             self._db.rollback()
+        except Exception:
+            try:
+                self._leave_transaction(self._db)
+            except Exception as error:
+                raise ConnectionStuck(describe_failure(error)) from error
 
     def _fail(self, operations: Sequence[Operation], error: Exception) -> None:
         failure = describe_failure(error)
         log.error("store.write_failed", reason=failure, operations=len(operations))
-        self._resolve(operations, [failed(failure, error) for _ in operations])
+        self._resolve(operations, [write_error(failure, error) for _ in operations])
         self._tell(self.on_failure)
 
     def _resolve(self, operations: Sequence[Operation], answers: Sequence[Any]) -> None:
-        """All in one hop to the loop; that it is gone is no harm, for the write stands."""
+        """Answer all operations in one call on the event loop. A loop that is gone does no harm: the write stands."""
         self._tell(self._settle, operations, answers)
 
-    def _tell(self, what: Callable[..., None], *values: Any) -> None:
+    def _tell(self, call: Callable[..., None], *values: Any) -> None:
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(what, *values)
+            self._loop.call_soon_threadsafe(call, *values)
 
 
-def go_ahead() -> None:
-    """Have the calling thread run before the process's others, where the system lets it: root may, and others within
-    their limit of niceness (RLIMIT_NICE). Only Linux has a niceness for each thread."""
+def run_first() -> None:
+    """Let the calling thread run before the process's others, if the system allows it.
+
+    Root may do so, and others within RLIMIT_NICE. Only Linux has a niceness for each thread.
+    """
     if sys.platform == "linux":
         with contextlib.suppress(OSError):
             nice = os.getpriority(os.PRIO_PROCESS, 0)
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(-20, nice - AHEAD))
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(-20, nice - NICENESS_GAIN))
 
 
 def do_nothing() -> None:
-    """Nobody cares."""
+    """Stand in for a callback that nobody has set."""
 
 
 def read(answers: Iterable[Answers]) -> list[Any]:
-    """Of all steps, one answer for each operation."""
+    """Return one answer for each operation, of all steps."""
     return [answer for some in answers for answer in (some() if callable(some) else some)]
 
 
@@ -264,36 +250,3 @@ def settle(operations: Sequence[Operation], answers: Sequence[Any]) -> None:
             operation.future.set_exception(answer)
         else:
             operation.future.set_result(answer)
-
-
-def original(error: BaseException) -> BaseException:
-    """The driver's error within peewee's."""
-    driver: BaseException = getattr(error, "orig", None) or error
-    return driver
-
-
-def blames_environment(error: BaseException) -> bool:
-    """Whether the disk, the file, the server, the way there or another process is to blame."""
-    driver = original(error)
-    if isinstance(driver, sqlite3.Error):
-        return getattr(driver, "sqlite_errorcode", 0) & 0xFF in ENVIRONMENT
-    code = getattr(driver, "sqlstate", None)
-    return code[:2] in SERVER if code else isinstance(error, NO_CONNECTION)
-
-
-def describe_failure(error: BaseException) -> str:
-    """The driver's words, which name tables and columns but no values; another error's may hold values."""
-    driver = original(error)
-    if isinstance(driver, sqlite3.Error) or (isinstance(error, NO_CONNECTION) and not getattr(driver, "sqlstate", "")):
-        return "; ".join(str(driver).split("\n"))
-    diagnosis = getattr(driver, "diag", None)
-    # PostgreSQL's details hold values, and so do its messages about data.
-    if diagnosis is None or not diagnosis.sqlstate or diagnosis.sqlstate.startswith("22"):
-        return type(driver).__name__
-    return f"{type(driver).__name__}: {diagnosis.message_primary}"
-
-
-def failed(reason: str, cause: BaseException) -> StoreError:
-    error = StoreError(f"the store could not write: {reason}")
-    error.__cause__ = cause
-    return error

@@ -23,12 +23,12 @@ from typing import Any
 
 import psycopg
 
-from gateway.store import open_store, pipeline
+from gateway.store import open_store
 from gateway.store.contract import Settings
+from gateway.store.operations import Accept
+from gateway.store.postgres import accept
 from gateway.store.rows import dumps
-from gateway.store.sql import pipeline as statements
 from gateway.store.values import Target
-from gateway.store.writes import Accept
 from tests.bench import discard, rig
 from tests.support import payloads
 from tests.support.factory import make_signal
@@ -151,8 +151,8 @@ def measure_statements(given: argparse.Namespace, server: Server, batch: int) ->
     with psycopg.connect(url, autocommit=True) as connection:
         while time.perf_counter() - started < given.seconds / 2:
             signals = [make_signal(order=str(taken + n), id=0) for n in range(batch)]
-            rows = [pipeline.accept_row(Accept(signal, targets, (), False), {}) for signal in signals]
-            connection.execute(statements.ACCEPT.encode(), (dumps(rows),))
+            rows = [accept.accept_row(Accept(signal, targets, (), False), {}) for signal in signals]
+            connection.execute(accept.ACCEPT.encode(), (dumps(rows),))
             taken += batch
         took = time.perf_counter() - started
     used = database_cpu(server) - used

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from peewee import Database
 
 from gateway.model import Attempt, Dead, Decision, Delivery, Done, Kind, RetryAt, Signal
 from gateway.store import open_store
 from gateway.store.contract import Settings, Store
 from gateway.store.values import Accepted, ClaimRequest, Filter, Result, Target
 from tests.support.factory import ACCOUNT, AT, make_signal
+from tests.support.stores import raw_database
 
 NOW = AT.timestamp()
 LEASE = 60.0
@@ -25,6 +28,16 @@ class Backend:
 
     url: str
     usual: Mapping[str, Any] = field(default_factory=dict)
+
+    def raw(self) -> AbstractContextManager[Database]:
+        """Connect to the database beside the store."""
+        return raw_database(Settings(self.url, **self.usual))
+
+    def execute(self, statement: str, *values: Any) -> list[Any]:
+        """Run a statement beside the store, and return its rows."""
+        with self.raw() as db:
+            cursor = db.execute_sql(statement, values or None)
+            return [tuple(row) for row in cursor.fetchall()] if cursor.description else []
 
     @asynccontextmanager
     async def open(self, exclusive: bool = False, **settings: Any) -> AsyncIterator[Store]:
@@ -63,8 +76,8 @@ async def claim(
     account: str = ACCOUNT,
     replays: int | None = None,
 ) -> Sequence[Delivery]:
-    wants = [ClaimRequest(account, route, limit, replays) for route in routes]
-    return (await store.claim(wants, now, now + LEASE)).deliveries
+    requests = [ClaimRequest(account, route, limit, replays) for route in routes]
+    return (await store.claim(requests, now, now + LEASE)).deliveries
 
 
 async def finish(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
 
 import pytest
 
 from gateway.model import Dead, Done
-from gateway.store import id_ranges
 from gateway.store.contract import Store
+from gateway.store.reads import pages
 from gateway.store.values import Filter, Violation
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered, replay_all
 from tests.support.factory import ACCOUNT
@@ -50,7 +49,7 @@ async def test_a_sound_store_has_nothing_wrong_and_its_ledger_is_told(backend: B
 
 
 async def test_an_audit_goes_page_by_page_beside_who_writes(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(id_ranges, "IDS", 4)
+    monkeypatch.setattr(pages, "IDS_PER_PAGE", 4)
     async with backend.open() as store:
         await fill(store)
         reached, signals = [], 0
@@ -153,10 +152,12 @@ DAMAGES: dict[str, tuple[str, list[tuple[int, str | None, str]]]] = {
 }
 
 
-def damage(store: Any, statements: str) -> None:
-    """Do to the database, behind the store's back, what no code of the store does."""
-    for statement in statements.split("; "):
-        store._writer._db.execute_sql(statement)
+def damage(backend: Backend, *statements: str) -> None:
+    """Change the database beside the store, as no code of the store does."""
+    with backend.raw() as db:
+        for text in statements:
+            for statement in text.split("; "):
+                db.execute_sql(statement)
 
 
 @pytest.mark.parametrize("what", DAMAGES)
@@ -165,7 +166,7 @@ async def test_each_damage_is_found(backend: Backend, what: str) -> None:
     async with backend.open() as store:
         await fill(store)
         assert await audit(store) == []
-        damage(store, statements)
+        damage(backend, statements)
         found = await audit(store)
         assert [(wrong.signal_id, wrong.route, wrong.problem) for wrong in found] == expected
 
@@ -175,8 +176,8 @@ async def test_a_state_that_there_is_not_is_in_no_count(backend: Backend) -> Non
     default = "CREATE TABLE deliveries_lost PARTITION OF deliveries FOR VALUES IN ('lost')"
     async with backend.open() as store:
         await fill(store)
-        damage(store, allow.get(backend.url.partition(":")[0], default))
-        damage(store, f"UPDATE deliveries SET state = 'lost' WHERE signal_id = {DEAD}")
+        lose = f"UPDATE deliveries SET state = 'lost' WHERE signal_id = {DEAD}"
+        damage(backend, allow.get(backend.url.partition(":")[0], default), lose)
         [page] = [page async for page in store.check_custody()]
         assert [(wrong.signal_id, wrong.problem) for wrong in page.violations] == [
             (DEAD, "its state is none that there is")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from typing import Any
 
 import pytest
 
@@ -107,11 +106,11 @@ async def test_a_claimed_delivery_is_complete(backend: Backend) -> None:
 async def test_what_was_claimed_and_can_not_be_read_is_given_back(backend: Backend) -> None:
     async with backend.open() as store:
         await accept(store, numbered(1))
-        [(payload,)] = execute(store, "SELECT payload FROM signals")
-        execute(store, "UPDATE signals SET payload = '{'")
+        [(payload,)] = backend.execute("SELECT payload FROM signals")
+        backend.execute("UPDATE signals SET payload = '{'")
         with pytest.raises(StoreError, match="could not be read"):
             await claim(store)
-        execute(store, f"UPDATE signals SET payload = '{payload}'")
+        backend.execute(f"UPDATE signals SET payload = '{payload}'")
         assert ids(await claim(store)) == [1]
 
 
@@ -119,14 +118,8 @@ async def test_a_delivery_whose_signal_is_gone_keeps_no_other_back(backend: Back
     async with backend.open() as store:
         for number in range(3):
             await accept(store, numbered(number), lane=False)
-        execute(store, "DELETE FROM signals WHERE id = 2")
+        backend.execute("DELETE FROM signals WHERE id = 2")
         assert ids(await claim(store)) == [1, 3]
-
-
-def execute(store: Any, statement: str) -> list[Any]:
-    """Behind the store's back."""
-    cursor = store._writer._db.execute_sql(statement)
-    return cursor.fetchall() if cursor.description else []
 
 
 INDEXES = {
@@ -137,8 +130,8 @@ INDEXES = {
 
 async def test_a_lease_is_in_no_index(backend: Backend) -> None:
     """To claim and to renew then moves nothing, and PostgreSQL changes the row in place."""
-    async with backend.open() as store:
-        indexes = [text for (text,) in execute(store, INDEXES[backend.url.partition(":")[0]])]
+    async with backend.open():
+        indexes = [text for (text,) in backend.execute(INDEXES[backend.url.partition(":")[0]])]
     assert any("due_at" in text for text in indexes)
     assert [text for text in indexes if "lease" in text] == []
 

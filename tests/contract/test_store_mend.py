@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.model import Dead, Done, RetryAt
-from gateway.store import id_ranges
 from gateway.store.contract import Store
+from gateway.store.reads import pages
 from gateway.store.values import ClaimRequest, Filter
 from tests.contract.store_case import (
     NOW,
@@ -93,8 +93,8 @@ async def test_a_replay_goes_by_its_filter(backend: Backend) -> None:
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(id_ranges, "IDS", 7)
-    monkeypatch.setattr(id_ranges, "SIGNALS", 3)
+    monkeypatch.setattr(pages, "IDS_PER_PAGE", 7)
+    monkeypatch.setattr(pages, "SIGNALS_PER_REPLAY", 3)
 
 
 async def bury(store: Store, signals: int, routes: Sequence[str] = ("erp",)) -> None:

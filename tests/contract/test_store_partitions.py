@@ -16,10 +16,11 @@ import pytest
 
 from gateway.errors import StoreError
 from gateway.model import Dead, RetryAt
-from gateway.store import sql
 from gateway.store.contract import Store
+from gateway.store.postgres import accept as accepting
+from gateway.store.postgres import lanes, lease, record
+from gateway.store.reads import backlog
 from gateway.store.rows import dumps, micros, signal_row
-from gateway.store.sql import pipeline
 from gateway.store.values import Filter
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, ids, numbered, replay_all
 from tests.support.factory import ACCOUNT, AT
@@ -104,7 +105,7 @@ async def test_who_reads_on_keeps_nobody_waiting_for_a_part(shared: Backend, pos
     async with shared.open() as store:
         with postgres.connect(shared.url) as reader, reader.transaction():
             reader.execute("SELECT count(*) FROM signals")
-            with pytest.raises(StoreError, match="to be tried again"):
+            with pytest.raises(StoreError, match="try again later"):
                 await store.make_partitions(NOW, RETENTION)
             assert await take(store, 1, days=1)
         assert await store.make_partitions(NOW, RETENTION) == 3
@@ -140,17 +141,17 @@ ORDERS = "order_id_account_item_occurred_at_stage_idx"
 PENDING = {"deliveries_pending"}
 STATEMENTS: dict[str, tuple[Any, tuple[Any, ...], set[str]]] = {
     "lease": (
-        pipeline.LEASE,
+        lease.LEASE,
         (dumps([(ACCOUNT, "export", 1, None)]), micros(NOW), micros(NOW), "lease"),
         PENDING,
     ),
-    "renew": (sql.RENEW_LEASES, (micros(NOW), dumps([(ACCOUNT, 3, "erp", "lease")])), PENDING),
-    "next due": (sql.NEXT_DUE, (dumps([(ACCOUNT, "erp")]),), PENDING),
-    "result": (pipeline.RECORD, (dumps([RESULT]), micros(NOW)), PENDING),
-    "giving way": (pipeline.GIVE_WAY, (dumps([(ACCOUNT, "erp", "5")]), micros(NOW)), PENDING),
-    "next head": (sql.PROMOTE_HEADS, (dumps([(ACCOUNT, "erp", "x")]), micros(NOW)), PENDING),
-    "replays": (sql.HAS_REPLAYS, (), PENDING),
-    "backlog": (sql.BACKLOG, (), PENDING),
+    "renew": (lease.RENEW_LEASES, (micros(NOW), dumps([(ACCOUNT, 3, "erp", "lease")])), PENDING),
+    "next due": (lease.NEXT_DUE, (dumps([(ACCOUNT, "erp")]),), PENDING),
+    "result": (record.RECORD, (dumps([RESULT]), micros(NOW)), PENDING),
+    "giving way": (accepting.MAKE_WAY, (dumps([(ACCOUNT, "erp", "5")]), micros(NOW)), PENDING),
+    "next head": (lanes.PROMOTE_HEADS, (dumps([(ACCOUNT, "erp", "x")]), micros(NOW)), PENDING),
+    "replays": (lanes.DEMOTE_REPLAYS, (dumps([(ACCOUNT, "erp", "5")]),), PENDING),
+    "backlog": (backlog.POSTGRES_BACKLOG, (), PENDING),
 }
 TOUCHED = re.compile(r"Scan (?:using \S+ )?on ((?:signals|deliveries)_(?:\d+|default|pending))\b")
 
@@ -166,10 +167,7 @@ async def test_what_is_done_all_the_time_touches_what_is_pending_only(
         for number in range(40):
             await take(store, number, days=number % 8)
         await finish(store, [d for d in await claim(store) if d.signal.received_at < AT])
-        db = store._writer._db  # type: ignore[attr-defined]
-        plan = sql.execute(
-            db, f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {getattr(statement, 'postgres', statement)}", *values
-        )
+        plan = shared.execute(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {statement}", *values)
     touched = {found[1] for (line,) in plan if "never executed" not in line and (found := TOUCHED.search(line))}
     assert touched == expected
 
@@ -185,8 +183,7 @@ async def test_what_is_pending_is_looked_for_by_key_by_a_plan_of_when_nothing_wa
         for route in ("erp", "export"):
             await finish(store, await claim(store, limit=1000, routes=(route,)))
         postgres.execute_at(shared.url, "ANALYZE deliveries_pending; SELECT 1")
-        db = store._writer._db  # type: ignore[attr-defined]
-        plan = sql.execute(db, f"EXPLAIN (COSTS OFF) {getattr(statement, 'postgres', statement)}", *values)
+        plan = shared.execute(f"EXPLAIN (COSTS OFF) {statement}", *values)
     lines = [line for (line,) in plan]
     looks = [after for line, after in itertools.pairwise(lines) if "deliveries_pending_pkey" in line]
     assert looks
@@ -197,8 +194,8 @@ async def test_what_is_pending_is_looked_for_by_key_by_a_plan_of_when_nothing_wa
 @pytest.mark.parametrize(
     ("statement", "values", "indexes"),
     [
-        (pipeline.ACCEPT, (dumps([ROW]),), {"account_occurred_at_identity_key": 10, ORDERS: 30}),
-        (sql.READ_LEASED.postgres, (dumps([(ACCOUNT, 1, 1, micros(NOW))]),), {ORDERS: 30, "pkey": 10}),
+        (accepting.ACCEPT, (dumps([ROW]),), {"account_occurred_at_identity_key": 10, ORDERS: 30}),
+        (lease.READ_LEASED, (dumps([(ACCOUNT, 1, 1, micros(NOW))]),), {ORDERS: 30, "pkey": 10}),
     ],
     ids=["accept", "read"],
 )
@@ -209,8 +206,7 @@ async def test_what_looks_in_all_parts_looks_by_the_index_meant_for_it(
     async with shared.open() as store:
         await make_week(store)
         await take(store, 5)
-        db = store._writer._db  # type: ignore[attr-defined]
-        lines = [line for (line,) in sql.execute(db, f"EXPLAIN {statement}", *values)]
+        lines = [line for (line,) in shared.execute(f"EXPLAIN {statement}", *values)]
     used = Counter(found[1] for line in lines if (found := re.search(r"signals_2026\d{4}_(\w+)", line)))
     assert used == indexes
 
@@ -218,9 +214,9 @@ async def test_what_looks_in_all_parts_looks_by_the_index_meant_for_it(
 @pytest.mark.parametrize(
     ("statement", "values"),
     [
-        (pipeline.ACCEPT, (dumps([ROW]),)),
-        (pipeline.RECORD, (dumps([RESULT]), micros(NOW))),
-        (pipeline.GIVE_WAY, (dumps([(ACCOUNT, "erp", "5")]), micros(NOW))),
+        (accepting.ACCEPT, (dumps([ROW]),)),
+        (record.RECORD, (dumps([RESULT]), micros(NOW))),
+        (accepting.MAKE_WAY, (dumps([(ACCOUNT, "erp", "5")]), micros(NOW))),
     ],
     ids=["accept", "record", "give way"],
 )
@@ -230,8 +226,7 @@ async def test_no_statement_reads_the_whole_backlog_to_spare_some_seeks(
     async with shared.open() as store:
         await asyncio.gather(*(accept(store, numbered(number, order=str(number))) for number in range(50)))
         postgres.execute_at(shared.url, "ANALYZE deliveries_pending")
-        db = store._writer._db  # type: ignore[attr-defined]
-        lines = [line for (line,) in sql.execute(db, f"EXPLAIN (VERBOSE) {statement}", *values)]
+        lines = [line for (line,) in shared.execute(f"EXPLAIN (VERBOSE) {statement}", *values)]
     assert [line for line in lines if "SubPlan" in line]
     assert [line for line in lines if "hashed" in line] == []
 

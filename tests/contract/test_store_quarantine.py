@@ -64,7 +64,7 @@ async def test_what_is_released_is_kept_and_listed_no_more(backend: Backend) -> 
         assert not await store.release_quarantined(99, numbered(1), NOW)
         assert await numbers(store, Filter()) == [0, 2, 3]
         assert [row.body for row in await store.list_quarantined(ACCOUNT, 10)] == ["body 2", "body 0"]
-        assert rows(store, "SELECT body, accepted_at, signal_id FROM quarantine WHERE accepted_at IS NOT NULL") == [
+        assert backend.execute("SELECT body, accepted_at, signal_id FROM quarantine WHERE accepted_at IS NOT NULL") == [
             ("body 1", round((NOW + 3600) * 1e6), 1)
         ]
         [event] = await store.list_actions("release", 10)
@@ -78,9 +78,4 @@ async def test_the_signal_is_found_without_a_time_too(backend: Backend) -> None:
         await accept(store, numbered(1))
         await accept(store, timeless)
         await store.release_quarantined(kept[0], timeless, NOW)
-        assert rows(store, "SELECT signal_id FROM quarantine WHERE accepted_at IS NOT NULL") == [(2,)]
-
-
-def rows(store: Any, query: str) -> list[Any]:
-    """What is in the database, as it is."""
-    return [tuple(row) for row in store._writer._db.execute_sql(query).fetchall()]
+        assert backend.execute("SELECT signal_id FROM quarantine WHERE accepted_at IS NOT NULL") == [(2,)]

@@ -17,14 +17,16 @@ from typing import Any
 from cloudsignal_csv.output import Output
 from gateway.dispatch.runner import Runner
 from gateway.ingest import Ingest
-from gateway.store import claims, lanes, sql, writes
+from gateway.store import statements
+from gateway.store.sqlite import accept, lanes, lease, record
 from gateway.store.writer import Writer
 from gateway.web.http1.connection import Connection
 
 STATEMENTS = {
-    writes: ("insert_signals", "mark_late", "insert_deliveries"),
-    lanes: ("update_results", "insert_attempts", "update_state", "promote_heads"),
-    claims: ("lease_due",),
+    accept: ("insert_signals", "mark_late", "insert_deliveries"),
+    record: ("update_results", "insert_attempts", "update_state"),
+    lanes: ("promote_heads",),
+    lease: ("lease_due",),
 }
 """The writes of the path, each within a transaction, as SQLite has them."""
 
@@ -48,7 +50,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "rows-appended": (Output, "append", "after"),
     "file-packed": (Output, "_pack", "after"),
     "file-finished": (Output, "_publish", "after"),
-    SENT: (sql, "send", "after"),
+    SENT: (statements, "send", "after"),
     **{name.replace("_", "-"): (module, name, "after") for module, names in STATEMENTS.items() for name in names},
 }
 """Each point: the function, and whether it lies before or after it."""

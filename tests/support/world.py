@@ -51,7 +51,7 @@ def find_name(world: World, real: Callable[..., Any], host: str, port: Any, *arg
 
 
 def slow_check(world: World) -> None:
-    from gateway.store.integrity import IntegrityCheck
+    from gateway.store.sqlite.integrity import IntegrityCheck
 
     real = IntegrityCheck._check
 

@@ -39,7 +39,7 @@ def imports(path: Path) -> Iterator[str]:
 
 
 def unit(module: str) -> str:
-    """Return the part of the layout that a gateway module belongs to: gateway.store.sql is store."""
+    """Return the part of the layout that a gateway module belongs to: gateway.store.sqlite is store."""
     return module.split(".")[1]
 
 

@@ -1,11 +1,11 @@
-"""All tables. Indexes of deliveries are on live rows only, so that their cost does not grow with history."""
+"""All tables. Indexes of deliveries cover pending rows only, so that their cost does not grow with history."""
 
 from typing import Any
 
 from peewee import Database
 
-from gateway.store import partitions
-from gateway.store.sql import is_postgres
+from gateway.store.postgres import partitions
+from gateway.store.statements import is_postgres
 
 SQLITE = """
 CREATE TABLE signals (
@@ -24,16 +24,15 @@ CREATE TABLE signals (
     late SMALLINT NOT NULL DEFAULT 0,
     deliveries INTEGER NOT NULL,
     unrouted TEXT NOT NULL,
-    -- The time stands before the identity so that new rows land side by side: by identity alone, which is random,
-    -- each insert would touch another page of all history. The time is part of what the identity is made of, so the
-    -- key says the same.
+    -- The time precedes the identity so that new rows land side by side. By the identity alone, which is random, each
+    -- insert would touch another page of all history. The identity covers the time, so the key means the same.
     UNIQUE (account, occurred_at, identity)
 );
 CREATE INDEX signals_account ON signals (account, id);
--- An order's signals; and how far it has come, by its own times and stages, without reading them.
+-- An order's signals. The furthest stage of an order is found without reading its rows.
 CREATE INDEX signals_order ON signals (order_id, account, item, occurred_at, stage);
 CREATE INDEX signals_order_reference ON signals (order_reference);
--- The ledger counts these without reading the signals.
+-- The ledger counts these without reading the signals' rows.
 CREATE INDEX signals_unrouted ON signals (account, unrouted) WHERE unrouted <> '';
 
 CREATE TABLE deliveries (
@@ -54,18 +53,18 @@ CREATE TABLE deliveries (
     received_at BIGINT NOT NULL,
     PRIMARY KEY (signal_id, route)
 ) WITHOUT ROWID;
--- A claim is two ranges of this one, live ones and replays, whatever the backlog. A lease is in no index: to claim
--- something, or to keep it, moves nothing.
+-- A claim reads two ranges of this index, of live deliveries and of replays, whatever the backlog. Lease columns are
+-- not indexed: claiming updates the row in place.
 CREATE INDEX deliveries_due ON deliveries (account, route, replayed, due_at, signal_id)
     WHERE state = 'pending' AND due_at IS NOT NULL;
--- One head a lane.
+-- At most one head per lane.
 CREATE UNIQUE INDEX deliveries_head ON deliveries (account, route, lane)
     WHERE state = 'pending' AND due_at IS NOT NULL AND lane IS NOT NULL;
--- Who follows the head.
+-- Deliveries that wait behind the head, in the order in which they become it (LANE_ORDER).
 CREATE INDEX deliveries_waiting ON deliveries (account, route, lane, replayed, signal_id)
     WHERE state = 'pending' AND due_at IS NULL AND held = 0;
 CREATE INDEX deliveries_held ON deliveries (account, route, signal_id) WHERE state = 'pending' AND held = 1;
--- Whether anything replayed is pending at all; mostly nothing is.
+-- Pending replays; the index is mostly empty.
 CREATE INDEX deliveries_replayed ON deliveries (account, route, lane) WHERE state = 'pending' AND replayed = 1;
 CREATE INDEX deliveries_dead ON deliveries (signal_id, route) WHERE state = 'dead';
 
@@ -90,6 +89,8 @@ CREATE TABLE quarantine (
     received_at BIGINT NOT NULL,
     body TEXT NOT NULL,
     errors TEXT NOT NULL,
+    accepted_at BIGINT,
+    signal_id BIGINT,
     UNIQUE (account, digest)
 );
 
@@ -137,14 +138,14 @@ CREATE TABLE actions (
 );
 """
 
-# Keys hold the account, so that tables can be parted by it, over several databases even; it stands behind the id, which
-# has new rows land side by side and lists them without it.
+# Keys hold the account, so that tables can be partitioned by it, even over several databases. It follows the id: so new
+# rows land side by side, and ids are listed without it.
 #
-# What has come to rest is kept in parts, by the time when its signal was received, and goes as a part (see
-# gateway.store.partitions). What is pending is in one small table of its own, whatever its age: it alone is changed all
-# the time, leaves room in its pages for that, and is cleaned up after often and cheaply. An ended delivery moves to its
-# part, one that is replayed moves back. Keys are each of one part, as those of a whole table would have to hold the
-# time.
+# Ended deliveries are partitioned by the time at which their signal was received, and dropped by partition; see
+# gateway.store.postgres.partitions. Pending deliveries are in one small partition, whatever their age. It alone is
+# updated all the time: its pages have room for that, and it is vacuumed often and cheaply. An ended delivery moves to
+# another partition, and back when it is replayed. Keys belong to one partition each, because a key of a whole table
+# would have to hold the time.
 POSTGRES = """
 CREATE TABLE signals (
     id BIGSERIAL,
@@ -165,7 +166,7 @@ CREATE TABLE signals (
 ) PARTITION BY RANGE (received_at);
 CREATE TABLE signals_default PARTITION OF signals (
     PRIMARY KEY (id, account), UNIQUE (account, occurred_at, identity)) DEFAULT;
--- Whether a new part's time is free of what came before the part was made.
+-- For a new partition: days of which the default partition has no rows.
 CREATE INDEX signals_default_received ON signals_default (received_at);
 CREATE INDEX signals_account ON signals (account, id);
 CREATE INDEX signals_order ON signals (order_id, account, item, occurred_at, stage);
@@ -204,7 +205,7 @@ CREATE TABLE deliveries_ended PARTITION OF deliveries
     FOR VALUES IN ('delivered', 'dead', 'filtered') PARTITION BY RANGE (received_at);
 CREATE TABLE deliveries_default PARTITION OF deliveries_ended (PRIMARY KEY (signal_id, route, account)) DEFAULT;
 CREATE INDEX deliveries_dead ON deliveries_ended (signal_id, route) WHERE state = 'dead';
--- Those few that ended a day late or later, 86,400,000,000 microseconds: they may keep their signals from going.
+-- The few that ended a day (in microseconds) or longer after receipt: they may keep their signals.
 CREATE INDEX deliveries_slow ON deliveries_ended (ended_at) WHERE ended_at - received_at >= 86400000000;
 
 CREATE TABLE attempts (
@@ -229,6 +230,8 @@ CREATE TABLE quarantine (
     received_at BIGINT NOT NULL,
     body TEXT NOT NULL,
     errors TEXT NOT NULL,
+    accepted_at BIGINT,
+    signal_id BIGINT,
     PRIMARY KEY (id, account),
     UNIQUE (account, digest)
 );
@@ -279,7 +282,7 @@ CREATE TABLE actions (
 
 
 def up(migrator: Any, db: Database) -> None:
-    """Make the tables."""
+    """Create the tables."""
     tables = POSTGRES if is_postgres(db) else SQLITE
     text = "\n".join(line for line in tables.splitlines() if not line.lstrip().startswith("--"))
     for statement in text.split(";"):

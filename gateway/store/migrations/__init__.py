@@ -1,8 +1,9 @@
-"""The schema's steps, numbered scripts in this folder, and what applies them.
+"""Migrations of the schema: numbered scripts in this folder, and the functions that apply them.
 
-Where gateways of several versions share a PostgreSQL, a schema changes in two halves. A step expands it: it only adds
-what older versions do not mind, and is applied by `cloudsignal migrate` while they run. A step whose name has
-`contract` takes away what only they used, and waits until none of them is connected any more.
+Gateways of several versions may share a PostgreSQL, so a schema changes in two halves. First a migration expands it: it
+only adds tables and columns that older versions ignore, and `cloudsignal migrate` applies it while they run. Later a
+migration with `contract` in its name removes the parts that only older versions used. It waits until none of them is
+connected.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from playhouse.migrations import Runner
 
 from gateway import __version__
 from gateway.errors import GatewayError
-from gateway.store.sql import is_postgres
+from gateway.store.statements import execute, is_postgres
 
 FOLDER = Path(__file__).parent
 MIGRATING = 0x6D69_6772_6174_6521
-"""The lock of who migrates; "migrate!"."""
+"""Number of the advisory lock of the process that migrates; "migrate!"."""
 APPLICATION = f"cloudsignal/{__version__}"
-"""What a gateway's connections are called at the server; so it is known which versions run."""
+"""Name of a gateway's connections at the server, which tells the versions that run."""
 
 OTHERS = """
 SELECT DISTINCT application_name FROM pg_stat_activity
@@ -31,8 +32,10 @@ ORDER BY application_name
 
 
 def open_schema(db: Database) -> None:
-    """See that an open database has this version's schema, made now where there is none, or where this is the only
-    gateway. Raises GatewayError, and changes nothing, for a schema that is newer, or older and shared."""
+    """Check that an open database has this version's schema; create or expand it if this is the only gateway.
+
+    Raises GatewayError, and changes nothing, if the schema is newer, or older and shared.
+    """
     steps = check_known(Steps(db))
     waiting = [step.name for step in steps if not step.applied and not contracts(step)]
     applied = [step.name for step in steps if step.applied]
@@ -46,17 +49,17 @@ def open_schema(db: Database) -> None:
 
 
 def migrate(db: Database, contract: bool = False) -> list[str]:
-    """Apply the steps that expand the schema, and with `contract` those that contract it; the names of those applied.
+    """Apply the migrations that expand the schema, and with `contract` the others too. Return the names applied.
 
-    Raises GatewayError, and changes nothing, where a newer version has been at it or, to contract, another still runs.
+    Raises GatewayError, and changes nothing, if the schema is of a newer version or, to contract, if another runs.
     """
     runner = Steps(db, contract)
     check_known(runner)
-    # One transaction for all: a schema is never left half-way. Of gateways that start at once, one does it.
+    # One transaction for all, so that a schema is never left half-way. If gateways start at once, one migrates.
     with db.atomic():
         if is_postgres(db):
             execute(db, "SELECT pg_advisory_xact_lock(%s)", MIGRATING)
-            # A step that would wait for a long transaction would have all others wait behind it.
+            # A migration that waits for a long transaction makes everybody else wait behind it.
             execute(db, "SET LOCAL lock_timeout = '5s'")
             if contract and (others := [name for (name,) in execute(db, OTHERS, APPLICATION)]):
                 raise GatewayError(f"still connected: {', '.join(others)}; stop these gateways, then contract")
@@ -64,7 +67,7 @@ def migrate(db: Database, contract: bool = False) -> list[str]:
 
 
 class Steps(Runner):  # type: ignore[misc]
-    """The steps of this version; those that contract are left out of `up` unless asked for."""
+    """Migrations of this version. Those that contract are left out of `up` unless asked for."""
 
     def __init__(self, db: Database, contract: bool = False) -> None:
         super().__init__(db, str(FOLDER))
@@ -81,8 +84,10 @@ def contracts(step: Any) -> bool:
 
 
 def check_known(runner: Runner) -> list[Any]:
-    """All steps, as they stand at one moment: of gateways that start at once, another may apply them at the next.
-    Raises GatewayError where the database has one that this version lacks."""
+    """Return all migrations as they are at one moment: another gateway that starts may apply some at the next.
+
+    Raises GatewayError if the database has a migration that this version lacks.
+    """
     steps: list[Any] = runner.status()
     newest = max(step.name for step in steps if step.path is not None)
     for step in steps:
@@ -92,8 +97,3 @@ def check_known(runner: Runner) -> list[Any]:
                 f"this version, {__version__}, knows up to {newest}: install the newer version"
             )
     return steps
-
-
-def execute(db: Database, statement: str, *values: Any) -> list[Any]:
-    cursor = db.execute_sql(statement, values)  # type: ignore[no-untyped-call]
-    return cursor.fetchall() if cursor.description else []

@@ -8,8 +8,8 @@ from contextlib import closing
 import pytest
 
 from gateway.cli import progress
-from gateway.store import id_ranges
 from gateway.store.contract import Store
+from gateway.store.reads import pages
 from gateway.store.values import Target
 from tests.support.factory import make_signal
 from tests.support.folder import Folder, lines
@@ -79,7 +79,7 @@ def test_an_unbalanced_ledger_is_printed(folder: Folder) -> None:
 
 def test_ctrl_c_ends_an_audit_and_prints_how_to_continue(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.fill(lambda store: fill(store, 50))
-    monkeypatch.setattr(id_ranges, "IDS", 1)
+    monkeypatch.setattr(pages, "IDS_PER_PAGE", 1)
     show = progress.Bar.show
 
     def press(bar: progress.Bar, done: int, total: int | None) -> None:

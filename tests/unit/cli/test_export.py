@@ -12,8 +12,8 @@ from cloudsignal_csv.rows import Format
 from gateway.errors import StoreError
 from gateway.model import Signal
 from gateway.operate import export
-from gateway.store import queries
 from gateway.store.contract import Store
+from gateway.store.reads import listings
 from gateway.store.values import Target
 from tests.support.factory import make_signal
 from tests.support.folder import CONFIG, Folder
@@ -139,7 +139,7 @@ def test_a_file_that_can_not_be_written_is_named(folder: Folder) -> None:
 
 def test_a_file_is_whole_or_not_there(folder: Folder, signals: list[Signal], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(export, "SIGNALS_PER_PAGE", 2)
-    real = queries.list_signals_after
+    real = listings.list_signals_after
 
     def failing(db: object, which: object, after: int, limit: int) -> object:
         if after > 2:
@@ -147,7 +147,7 @@ def test_a_file_is_whole_or_not_there(folder: Folder, signals: list[Signal], mon
         return real(db, which, after, limit)  # type: ignore[arg-type]
 
     Path("a.csv").write_text("of yesterday")
-    monkeypatch.setattr(queries, "list_signals_after", failing)
+    monkeypatch.setattr(listings, "list_signals_after", failing)
     assert "gone" in folder.run("export", "--output", "a.csv", code=1).output
     assert Path("a.csv").read_text() == "of yesterday"
     assert not Path("a.csv.part").exists()

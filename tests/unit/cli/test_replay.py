@@ -8,8 +8,8 @@ import pytest
 
 from gateway.cli import progress
 from gateway.model import Attempt, Dead, Kind
-from gateway.store import id_ranges
 from gateway.store.contract import Store
+from gateway.store.reads import pages
 from gateway.store.values import ClaimRequest, Result, Target
 from tests.support.factory import make_signal
 from tests.support.filled import fill_with_states
@@ -31,7 +31,7 @@ async def bury(store: Store) -> None:
 
 @pytest.fixture
 def buried(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> Folder:
-    monkeypatch.setattr(id_ranges, "SIGNALS", 3)
+    monkeypatch.setattr(pages, "SIGNALS_PER_REPLAY", 3)
     folder.fill(bury)
     return folder
 

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.errors import StoreError
 from gateway.store import Settings, serving_process
-from gateway.store.lock import ServingLock
+from gateway.store.sqlite.lock import ServingLock
 
 
 def test_the_process_that_serves_is_known_while_it_does(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_a_killed_run_is_no_process_to_talk_to(tmp_path: Path) -> None:
 
 def test_a_lock_that_can_not_be_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="can't tell whether a gateway is running"):
+    with pytest.raises(StoreError, match="can't tell if a gateway is running"):
         serving_process(Settings(f"sqlite:///{tmp_path}/file/gateway.db"))
 
 

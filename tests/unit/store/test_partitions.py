@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.store.partitions import DAY, Partition, find_gaps, width_of
+from gateway.store.postgres.partitions import DAY, Partition, find_gaps, width_of
 
 MIDNIGHT = round(datetime(2026, 11, 20, tzinfo=UTC).timestamp() * 1e6)
 NOON = MIDNIGHT + DAY // 2

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -17,29 +18,20 @@ from playhouse.schema_diff import diff_models
 
 from gateway import __version__
 from gateway.errors import GatewayError, StoreError, StoreInUse
-from gateway.store import Settings, open_store
-from gateway.store.database import DatabaseStore
+from gateway.store import Settings, migrations, open_store
+from gateway.store.failures import blames_environment
 from gateway.store.migrations import FOLDER, migrate
-from gateway.store.sql import sqlite as sql
-from gateway.store.sqlite import WRITER_PRAGMAS, connect, path_of
+from gateway.store.reads.backlog import SQLITE_BACKLOG
+from gateway.store.sqlite import accept, lanes, lease, record
+from gateway.store.sqlite import open as opening
+from gateway.store.sqlite.open import WRITER_PRAGMAS, connect, path_of
+from gateway.store.steps import known_orders, startup
 from gateway.store.tables import TABLES
-from gateway.store.writer import blames_environment
 from tests.support.ledger import read_ledger
+from tests.support.stores import raw_database
+from tests.support.stores import run_on_store as run
 
 NEWEST = sorted(path.stem for path in FOLDER.glob("[0-9]*.py"))[-1]
-
-
-def run(url: str, work: Callable[[Any], Any] = lambda store: None, **options: Any) -> Any:
-    """What `work` gives for the store at the URL, which is open meanwhile."""
-
-    async def opened() -> Any:
-        store = open_store(Settings(url), **options)
-        try:
-            return work(store)
-        finally:
-            await store.close()
-
-    return asyncio.run(opened())
 
 
 def execute(path: Path, statement: str, *values: Any) -> list[Any]:
@@ -92,12 +84,20 @@ def test_folders_are_made_and_the_path_is_relative_to_the_working_directory(
     assert (tmp_path / "data" / "deeper" / "gateway.db").is_file()
 
 
-def test_commits_are_synced(tmp_path: Path) -> None:
-    def pragmas(store: DatabaseStore) -> list[Any]:
-        writer, readers = store._writer._db, store._readers._databases
+def test_commits_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    databases: list[Any] = []
+
+    def connecting(*args: Any) -> Any:
+        databases.append(connect(*args))
+        return databases[-1]
+
+    monkeypatch.setattr(opening, "connect", connecting)
+
+    def pragmas(store: Any) -> list[Any]:
+        writer, *readers = databases
         return [writer.journal_mode, writer.synchronous, *(reader.pragma("query_only") for reader in readers)]
 
-    assert run(f"sqlite:///{tmp_path}/gateway.db", pragmas) == ["wal", 2, 1, 1]
+    assert run(f"sqlite:///{tmp_path}/gateway.db", pragmas) == ["wal", 2, 1, 1, 1]
 
 
 def begin_beside(tmp_path: Path, patience: float, let_go: Callable[[], bool]) -> None:
@@ -173,11 +173,12 @@ def test_a_schema_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path) -
 
 
 def test_the_schema_is_that_of_the_tables_and_made_once(tmp_path: Path) -> None:
-    def compare(store: DatabaseStore) -> tuple[Any, list[str]]:
-        diff = diff_models(store._writer._db, TABLES)
-        return (diff.create_tables, diff.add_columns, diff.drop_columns), migrate(store._writer._db)
-
-    assert run(f"sqlite:///{tmp_path}/gateway.db", compare) == (([], [], []), [])
+    url = f"sqlite:///{tmp_path}/gateway.db"
+    run(url)
+    with raw_database(Settings(url)) as db:
+        diff = diff_models(db, TABLES)
+        assert (diff.create_tables, diff.add_columns, diff.drop_columns) == ([], [], [])
+        assert migrate(db) == []
 
 
 def test_of_two_that_start_at_once_one_makes_the_schema(tmp_path: Path) -> None:
@@ -197,18 +198,29 @@ def test_of_two_that_start_at_once_one_makes_the_schema(tmp_path: Path) -> None:
     assert execute(tmp_path / "gateway.db", "SELECT name FROM schema_migration ORDER BY name") == steps
 
 
-def test_a_store_of_the_first_version_is_brought_up_to_date_and_keeps_what_it_has(tmp_path: Path) -> None:
+ADD_COLUMN = '''"""Add a column."""
+
+
+def up(migrator, db):
+    """Add it."""
+    db.execute_sql("ALTER TABLE quarantine ADD COLUMN noted BIGINT")
+'''
+
+
+def test_a_store_of_an_older_version_is_brought_up_to_date_and_keeps_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "gateway.db"
     run(f"sqlite:///{path}")
-    for column in ("accepted_at", "signal_id"):
-        execute(path, f"ALTER TABLE quarantine DROP COLUMN {column}")
-    execute(path, "DELETE FROM schema_migration WHERE name > '0002'")
     execute(
         path, "INSERT INTO quarantine (account, digest, received_at, body, errors) VALUES ('a', 'd', 1, '{}', '{}')"
     )
+    newer = tmp_path / "migrations"
+    shutil.copytree(FOLDER, newer)
+    (newer / "0999_noted.py").write_text(ADD_COLUMN)
+    monkeypatch.setattr(migrations, "FOLDER", newer)
     run(f"sqlite:///{path}")
-    kept = execute(path, "SELECT account, body, accepted_at, signal_id FROM quarantine")
-    assert kept == [("a", "{}", None, None)]
+    assert execute(path, "SELECT account, body, noted FROM quarantine") == [("a", "{}", None)]
 
 
 def test_a_folder_that_can_not_be_written_is_named() -> None:
@@ -232,27 +244,61 @@ def test_the_schema_sees_to_one_head_a_lane(tmp_path: Path) -> None:
 
 
 LIVE_ROWS = {
-    "RELEASE_LEASES": ["deliveries_due"],
-    "RESET_DUE_TIMES": ["deliveries_due"],
+    "release_all": ["deliveries_due"],
+    "reset_all": ["deliveries_due"],
     "HAS_REPLAYS": ["deliveries_replayed"],
-    "BACKLOG": ["deliveries_due", "deliveries_waiting", "deliveries_held"],
+    "SQLITE_BACKLOG": ["deliveries_due", "deliveries_waiting", "deliveries_held"],
 }
 """Statements that walk an index of what is pending, and which: at a start, for a person, or to its first row."""
 
 COLUMNS = {"INSERT_SIGNALS": 13, "INSERT_DELIVERIES": 7}
 """Of the statements whose rows are bound to it."""
 
-HOT = [name for name, value in vars(sql).items() if name.isupper() and isinstance(value, str) and name != "PROBE"]
+HOT = {
+    name: text
+    for module in (accept, lanes, lease, record)
+    for name, text in vars(module).items()
+    if name.isupper() and isinstance(text, str) and "deliver" in text + "signals" and name != "LANE_ORDER"
+} | {"SQLITE_BACKLOG": SQLITE_BACKLOG}
 
 
 @pytest.mark.parametrize("name", HOT)
 def test_hot_statements_walk_no_table(tmp_path: Path, name: str) -> None:
     path = tmp_path / "gateway.db"
     run(f"sqlite:///{path}")
-    statement = getattr(sql, name).format(rows=f"({', '.join('?' * COLUMNS.get(name, 0))})")
+    statement = HOT[name].format(rows=f"({', '.join('?' * COLUMNS.get(name, 0))})")
     count = max(map(int, re.findall(r"\?(\d)", statement)), default=statement.count("?"))
-    plan = [row[3] for row in execute(path, f"EXPLAIN QUERY PLAN {statement}", *["[]"] * count)]
+    expect_seeks(name, execute(path, f"EXPLAIN QUERY PLAN {statement}", *["[]"] * count))
+
+
+STEPS: dict[str, Callable[[Any], Any]] = {
+    "release_all": lambda db: startup.release_all(db, 1),
+    "reset_all": lambda db: startup.reset_all(db, 1, 2),
+    "free_held": lambda db: known_orders.free_held(db, "bookshop", ["1", "2"], 1),
+}
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_rare_steps_walk_no_table_either(tmp_path: Path, name: str) -> None:
+    url = f"sqlite:///{tmp_path}/gateway.db"
+    run(url)
+    said: list[tuple[str, Any]] = []
+    with raw_database(Settings(url)) as db:
+        real = db.execute_sql
+
+        def listen(sql: str, params: Any = None) -> Any:
+            said.append((sql, params))
+            return real(sql, params)
+
+        db.execute_sql = listen
+        STEPS[name](db)
+        for statement, values in said:
+            expect_seeks(name, real(f"EXPLAIN QUERY PLAN {statement}", values).fetchall())
+
+
+def expect_seeks(name: str, rows: list[Any]) -> None:
+    plan = [row[3] for row in rows]
     scans = [line.rpartition(" ")[2] for line in plan if line.startswith("SCAN ") and "USING" in line]
     assert scans == LIVE_ROWS.get(name, [])
-    whole = ("SCAN signals", "SCAN o", "SCAN d", "SCAN s", "SCAN deliveries", "SCAN live", "SCAN head")
+    whole = ("SCAN signals", "SCAN o", "SCAN d", "SCAN s", "SCAN deliveries", "SCAN live", "SCAN head", "SCAN t1")
     assert not [line for line in plan if line in whole or "ORDER BY" in line]

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 from peewee import Database, OperationalError, SqliteDatabase
 
-import gateway.store.writer
+import gateway.store.batching
 from gateway.errors import StoreBusy, StoreError
-from gateway.store.writer import AHEAD, RUSH, Writer
+from gateway.store.batching import RUSH, Priority
+from gateway.store.operations import Step
+from gateway.store.writer import NICENESS_GAIN, Writer
 
 pytestmark = pytest.mark.gen_test
 
@@ -78,12 +80,14 @@ class CountingWriter(Writer):
 
 
 @contextmanager
-def writing(folder: Path, steps: Steps, limit: int = 100, **options: Any) -> Iterator[CountingWriter]:
+def writing(
+    folder: Path, steps: Steps, limit: int = 100, first: Step | None = None, **options: Any
+) -> Iterator[CountingWriter]:
     """A writer on a table of one column, closed in the end."""
     db = SqliteDatabase(str(folder / "rows.db"), thread_safe=False, check_same_thread=False)
     db.connect()
     db.execute_sql("CREATE TABLE IF NOT EXISTS rows (name TEXT NOT NULL)")
-    order = (steps.hold, steps.first, steps.second)
+    order = (steps.hold, first or steps.first, steps.second)
     writer = CountingWriter(db, order, limit, asyncio.get_running_loop(), **options)
     try:
         yield writer
@@ -133,7 +137,7 @@ async def test_the_thread_runs_before_the_others_where_it_may(tmp_path: Path, mo
     with writing(tmp_path, steps) as writer:
         await writer.submit(steps.first, "a")
         assert asked == [
-            (os.PRIO_PROCESS, writer._thread.native_id, max(-20, os.getpriority(os.PRIO_PROCESS, 0) - AHEAD))
+            (os.PRIO_PROCESS, writer._thread.native_id, max(-20, os.getpriority(os.PRIO_PROCESS, 0) - NICENESS_GAIN))
         ]
 
 
@@ -150,54 +154,54 @@ async def test_a_thread_that_may_not_run_first_writes_too(tmp_path: Path, monkey
 async def test_what_is_patient_waits_for_others_after_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gateway.store.writer, "GATHER", 3600.0)
+    monkeypatch.setattr(gateway.store.batching, "GATHER_SECONDS", 3600.0)
     steps = Steps()
     with writing(tmp_path, steps) as writer:
-        assert await writer.submit(steps.first, "a", patient=True) == "first a"
-        waiting = [writer.submit(steps.first, name, patient=True) for name in "bc"]
+        assert await writer.submit(steps.first, "a", Priority.PATIENT) == "first a"
+        waiting = [writer.submit(steps.first, name, Priority.PATIENT) for name in "bc"]
         assert await asyncio.gather(writer.submit(steps.second, "d"), *waiting) == ["second d", "first b", "first c"]
         assert steps.calls == [("first", ["a"]), ("first", ["b", "c"]), ("second", ["d"])]
         assert writer.events == ["begin", "commit"] * 2
 
 
 async def test_under_a_rush_accepts_wait_until_all_may_be_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway.store.writer, "GATHER", 3600.0)
+    monkeypatch.setattr(gateway.store.batching, "GATHER_SECONDS", 3600.0)
     steps = Steps()
     with writing(tmp_path, steps) as writer:
-        senders = [writer.submit(steps.first, f"{n:02}", bounded=True) for n in range(RUSH)]
+        senders = [writer.submit(steps.first, f"{n:02}", Priority.ACK) for n in range(RUSH)]
         await asyncio.gather(*senders)
-        back = [writer.submit(steps.first, f"{n:02}", bounded=True) for n in range(RUSH, RUSH + 3)]
+        back = [writer.submit(steps.first, f"{n:02}", Priority.ACK) for n in range(RUSH, RUSH + 3)]
         while writer._queue.qsize() != 2:  # the thread has the first of them, and waits
             await asyncio.sleep(0)
-        back += [writer.submit(steps.first, f"{n:02}", bounded=True) for n in range(RUSH + 3, 2 * RUSH)]
+        back += [writer.submit(steps.first, f"{n:02}", Priority.ACK) for n in range(RUSH + 3, 2 * RUSH)]
         await asyncio.gather(*back)
         assert [len(items) for _, items in steps.calls] == [RUSH, RUSH]
 
 
 async def test_a_rush_that_is_over_keeps_nobody_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway.store.writer, "GATHER", 0.01)
+    monkeypatch.setattr(gateway.store.batching, "GATHER_SECONDS", 0.01)
     steps = Steps()
     with writing(tmp_path, steps) as writer:
-        await asyncio.gather(*(writer.submit(steps.first, f"{n:02}", bounded=True) for n in range(RUSH)))
+        await asyncio.gather(*(writer.submit(steps.first, f"{n:02}", Priority.ACK) for n in range(RUSH)))
         for name in ("a", "b"):
-            assert await writer.submit(steps.first, name, bounded=True) == f"first {name}"
+            assert await writer.submit(steps.first, name, Priority.ACK) == f"first {name}"
 
 
 async def test_the_end_of_a_rush_does_not_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway.store.writer, "GATHER", 3600.0)
+    monkeypatch.setattr(gateway.store.batching, "GATHER_SECONDS", 3600.0)
     steps = Steps()
     with writing(tmp_path, steps) as writer:
-        await asyncio.gather(*(writer.submit(steps.first, f"{n:02}", bounded=True) for n in range(RUSH)))
-        writer.submit(steps.first, "last", bounded=True)
+        await asyncio.gather(*(writer.submit(steps.first, f"{n:02}", Priority.ACK) for n in range(RUSH)))
+        writer.submit(steps.first, "last", Priority.ACK)
     assert "last" in rows(tmp_path)
 
 
 async def test_the_end_does_not_wait_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway.store.writer, "GATHER", 3600.0)
+    monkeypatch.setattr(gateway.store.batching, "GATHER_SECONDS", 3600.0)
     steps = Steps()
     with writing(tmp_path, steps) as writer:
-        await writer.submit(steps.first, "a", patient=True)
-        writer.submit(steps.first, "b", patient=True)
+        await writer.submit(steps.first, "a", Priority.PATIENT)
+        writer.submit(steps.first, "b", Priority.PATIENT)
     assert rows(tmp_path) == ["a", "b"]
 
 
@@ -268,9 +272,9 @@ async def test_a_database_may_have_a_form_of_a_step_whose_answers_come_after_the
         answers = steps.write(db, "late", items)
         return lambda: [f"{answer}, {writer.events[-1]}" for answer in answers]
 
-    with writing(tmp_path, steps, forms={steps.first: late}) as writer:
+    with writing(tmp_path, steps, first=late) as writer:
         held = await hold(writer, steps)
-        waiting = [writer.submit(step, name) for step, name in [(steps.first, "a"), (steps.second, "b")]]
+        waiting = [writer.submit(step, name) for step, name in [(late, "a"), (steps.second, "b")]]
         steps.gate.set()
         assert await asyncio.gather(held, *waiting) == ["", "late a, commit", "second b"]
         assert steps.calls == [("late", ["a"]), ("second", ["b"])]
@@ -283,9 +287,9 @@ async def test_what_is_committed_is_not_written_again_where_its_answers_cannot_b
         steps.write(db, "unreadable", items)
         return lambda: [items[len(items)]]
 
-    with writing(tmp_path, steps, forms={steps.first: unreadable}) as writer:
+    with writing(tmp_path, steps, first=unreadable) as writer:
         held = await hold(writer, steps)
-        waiting = [writer.submit(steps.first, name) for name in "abc"]
+        waiting = [writer.submit(unreadable, name) for name in "abc"]
         steps.gate.set()
         await held
         answers = await asyncio.gather(*waiting, return_exceptions=True)
@@ -307,13 +311,13 @@ async def test_the_queue_is_bounded_for_those_who_ask(tmp_path: Path) -> None:
     steps = Steps()
     with writing(tmp_path, steps, limit=2) as writer:
         held = await hold(writer, steps)
-        waiting = [writer.submit(steps.first, name, bounded=True) for name in "ab"]
+        waiting = [writer.submit(steps.first, name, Priority.ACK) for name in "ab"]
         with pytest.raises(StoreBusy):
-            writer.submit(steps.first, "c", bounded=True)
+            writer.submit(steps.first, "c", Priority.ACK)
         waiting.append(writer.submit(steps.first, "d"))
         steps.gate.set()
         await asyncio.gather(held, *waiting)
-        assert await writer.submit(steps.first, "e", bounded=True) == "first e"
+        assert await writer.submit(steps.first, "e", Priority.ACK) == "first e"
     assert rows(tmp_path) == ["a", "b", "d", "e"]
 
 
@@ -349,7 +353,7 @@ async def test_what_senders_wait_for_is_written_before_the_rest_and_apart(tmp_pa
     steps = Steps()
     with writing(tmp_path, steps) as writer:
         held = await hold(writer, steps)
-        waiting = [writer.submit(steps.first, "result"), writer.submit(steps.second, "signal", bounded=True)]
+        waiting = [writer.submit(steps.first, "result"), writer.submit(steps.second, "signal", Priority.ACK)]
         writer.events.clear()
         steps.gate.set()
         await asyncio.gather(held, *waiting)

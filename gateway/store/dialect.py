@@ -1,0 +1,146 @@
+"""Differences of the two databases: one object for each, with the same methods.
+
+`sqlite.dialect` and `postgres.dialect` implement it. Each hot step calls the function of the same name in the
+package's accept.py, lease.py or record.py.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from peewee import Database
+
+from gateway.model import Delivery, RouteKey
+from gateway.store.operations import Accept, Answers, CheckWritable, ClaimDue, Lane, Record, Renew, Step
+from gateway.store.steps import actions, known_orders, purge, quarantine, replay, routes, startup
+from gateway.store.steps.claims import Leases
+from gateway.store.steps.known_orders import AddKnownOrders
+from gateway.store.steps.replay import Replay
+from gateway.store.values import DroppedPartition
+
+
+class Notifier(Protocol):
+    """Notifies other processes that share the database of what was committed."""
+
+    def notify(self, routes: Iterable[RouteKey]) -> None:
+        """Tell the others that something was committed for these routes; an empty list means any route."""
+        ...
+
+    def listen(self, tell: Callable[[Sequence[RouteKey]], None]) -> None:
+        """Call `tell` on the event loop with each notification of the others."""
+        ...
+
+    def close(self) -> None:
+        """Send what is left, then end."""
+        ...
+
+
+class Dialect(ABC):
+    """One database's form of the store's work. Steps run on the writer's thread, within its transaction."""
+
+    shared: bool
+    """True if other gateways may serve from the database at the same time."""
+    notifier: Notifier | None = None
+    """None where no other process serves, or notifications can't be received."""
+
+    # -- hot steps
+
+    @abstractmethod
+    def accept(self, db: Database, items: Sequence[Accept]) -> Answers:
+        """Write the signals that are new, with their deliveries; answer each with an Accepted."""
+
+    @abstractmethod
+    def lease(self, db: Database, items: Sequence[ClaimDue]) -> Answers:
+        """Lease heads of lanes that are due; answer each claim with its Leases."""
+
+    @abstractmethod
+    def record(self, db: Database, items: Sequence[Record]) -> Answers:
+        """Write results and promote the next heads; answer each with the number of results taken."""
+
+    @abstractmethod
+    def renew(self, db: Database, items: Sequence[Renew]) -> Answers:
+        """Extend leases; answer each with the number of leases extended."""
+
+    # -- other steps
+
+    @abstractmethod
+    def check_writable(self, db: Database, items: Sequence[CheckWritable]) -> Answers:
+        """Write something that changes nothing."""
+
+    @abstractmethod
+    def promote_heads(self, db: Database, lanes: Iterable[Lane], now: int) -> None:
+        """Give each lane its next head, if it has none or if its head is a replay that makes way."""
+
+    def replay(self, db: Database, items: Sequence[Replay]) -> Answers:
+        """Make ended deliveries pending again; see gateway.store.steps.replay."""
+        return replay.replay_deliveries(db, items, self.promote_heads)
+
+    def add_known_orders(self, db: Database, items: Sequence[AddKnownOrders]) -> Answers:
+        """Make orders known and free what was held for them; see gateway.store.steps.known_orders."""
+        return known_orders.add_known_orders(db, items, self.promote_heads)
+
+    # -- the writer's transactions
+
+    def lock(self, db: Database, items: Sequence[Any]) -> None:
+        """Run first in each transaction, with its operations: take the locks that they need."""
+        return
+
+    @abstractmethod
+    def leave_transaction(self, db: Database) -> None:
+        """Bring a connection whose rollback failed out of its transaction, by ending the connection if need be.
+
+        The next transaction opens a new connection.
+        """
+
+    def revive(self, db: Any) -> bool:
+        """Open the connection again if it is broken, and return True if it was."""
+        return False
+
+    # -- reads
+
+    @abstractmethod
+    def read_leased(self, db: Database, leases: Leases) -> list[Delivery]:
+        """Read the leased deliveries, each with its signal and the furthest stage of its order."""
+
+    @abstractmethod
+    def read_next_due(self, db: Database, routes: Iterable[RouteKey]) -> dict[RouteKey, float]:
+        """Return when each route can next be claimed from."""
+
+    # -- partitions; without them nothing is made and nothing dropped
+
+    def make_partitions(self, db: Database, now: float, retention: float) -> int:
+        """Make the partitions that will be needed soon; return their number. Raises StoreError if tables are busy."""
+        return 0
+
+    def list_old_partitions(self, db: Database, before: float) -> Sequence[Any]:
+        """Return the partitions whose signals were all received well before that time."""
+        return ()
+
+    def drop_partition(self, db: Database, partition: Any, before: float, dead: bool) -> DroppedPartition | None:
+        """Drop a partition; None if another gateway has just done so. Raises StoreError if tables are busy."""
+        return None
+
+
+def order_of_steps(dialect: Dialect) -> tuple[Step, ...]:
+    """Return all steps in the order in which a transaction runs them. Claims come last, to find what came with them."""
+    return (
+        dialect.accept,
+        quarantine.quarantine_requests,
+        dialect.add_known_orders,
+        startup.release_leases,
+        startup.reset_due_times,
+        dialect.check_writable,
+        routes.save_route_states,
+        routes.set_paused,
+        routes.own_routes,
+        actions.record_actions,
+        quarantine.release_quarantined,
+        dialect.record,
+        dialect.renew,
+        dialect.replay,
+        purge.purge_signals,
+        purge.purge_quarantine,
+        dialect.lease,
+    )

@@ -1,0 +1,67 @@
+"""Sorts and describes the errors of both databases' drivers."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from peewee import InterfaceError, OperationalError
+
+from gateway.errors import StoreError
+
+SQLITE_ENVIRONMENT = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+"""SQLite's error codes for failures that no row causes. Writing the batch again in halves would fail each time."""
+POSTGRES_ENVIRONMENT = frozenset({"08", "25", "53", "55", "57", "58", "XX"})
+"""PostgreSQL's error classes for such failures: connection, read-only server, resources, object in use, operator,
+system, internal error."""
+NO_CONNECTION = (OperationalError, InterfaceError)
+"""Errors without a code, raised for a connection that broke or was never made."""
+
+
+def original(error: BaseException) -> BaseException:
+    """Return the driver's error within peewee's."""
+    driver: BaseException = getattr(error, "orig", None) or error
+    return driver
+
+
+def blames_environment(error: BaseException) -> bool:
+    """Return True if the disk, the file, the server, the network or another process caused the failure."""
+    driver = original(error)
+    if isinstance(driver, sqlite3.Error):
+        return getattr(driver, "sqlite_errorcode", 0) & 0xFF in SQLITE_ENVIRONMENT
+    code = getattr(driver, "sqlstate", None)
+    return code[:2] in POSTGRES_ENVIRONMENT if code else isinstance(error, NO_CONNECTION)
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return the driver's message if it can't hold values of rows, else the error's class only.
+
+    Messages of SQLite name tables and columns, never values.
+    """
+    driver = original(error)
+    if isinstance(driver, sqlite3.Error) or (isinstance(error, NO_CONNECTION) and not getattr(driver, "sqlstate", "")):
+        return "; ".join(str(driver).split("\n"))
+    diagnosis = getattr(driver, "diag", None)
+    # PostgreSQL's DETAIL holds values, and so do its messages about data (class 22).
+    if diagnosis is None or not diagnosis.sqlstate or diagnosis.sqlstate.startswith("22"):
+        return type(driver).__name__
+    return f"{type(driver).__name__}: {diagnosis.message_primary}"
+
+
+def write_error(reason: str, cause: BaseException) -> StoreError:
+    """Return the error that the caller of a failed write gets."""
+    error = StoreError(f"the store could not write: {reason}")
+    error.__cause__ = cause
+    return error

@@ -1,0 +1,1 @@
+"""Queries that change nothing. Each runs on one connection, in one snapshot."""

@@ -1,0 +1,53 @@
+"""SQLite's form of the store's work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from peewee import Database
+
+from gateway.model import Delivery, RouteKey
+from gateway.store.dialect import Dialect
+from gateway.store.operations import Accept, Answers, CheckWritable, ClaimDue, Lane, Record, Renew
+from gateway.store.sqlite import accept, lanes, lease, record
+from gateway.store.statements import execute
+from gateway.store.steps.claims import Leases
+
+# Writes one page without changing anything in it: SQLite leaves user_version to applications, and we don't use it.
+CHECK_WRITABLE = "PRAGMA user_version = 0"
+
+
+class SqliteDialect(Dialect):
+    """See Dialect. SQLite needs no locks: only one transaction writes at a time."""
+
+    shared = False
+
+    def accept(self, db: Database, items: Sequence[Accept]) -> Answers:
+        return accept.accept_signals(db, items)
+
+    def lease(self, db: Database, items: Sequence[ClaimDue]) -> Answers:
+        return lease.lease_deliveries(db, items)
+
+    def record(self, db: Database, items: Sequence[Record]) -> Answers:
+        return record.record_results(db, items)
+
+    def renew(self, db: Database, items: Sequence[Renew]) -> Answers:
+        return lease.renew_leases(db, items)
+
+    def check_writable(self, db: Database, items: Sequence[CheckWritable]) -> Answers:
+        execute(db, CHECK_WRITABLE)
+        return items
+
+    def promote_heads(self, db: Database, lanes_: Iterable[Lane], now: int) -> None:
+        lanes.promote_heads(db, lanes_, now)
+
+    def leave_transaction(self, db: Database) -> None:
+        # SQLite rolls some failed transactions back by itself: then ROLLBACK fails, and nothing is left to leave.
+        if not db.is_closed() and db.connection().in_transaction:  # type: ignore[no-untyped-call]
+            db.close()
+
+    def read_leased(self, db: Database, leases: Leases) -> list[Delivery]:
+        return lease.read_leased(db, leases)
+
+    def read_next_due(self, db: Database, routes: Iterable[RouteKey]) -> dict[RouteKey, float]:
+        return lease.read_next_due(db, routes)

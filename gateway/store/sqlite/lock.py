@@ -1,0 +1,91 @@
+"""Locks the database for the serving process, by a file beside it, which also tells if the last run ended in order."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+from gateway.errors import StoreInUse
+from gateway.store.sqlite.integrity import IntegrityCheck
+
+
+class ServingLock:
+    """Locked from its creation on. `unclean` is True if the last owner did not end in order.
+
+    The file holds the owner's process id, and is empty after a run that ended in order. It is a file of its own, not a
+    row: it can be written when the disk is full or the database is locked. Raises StoreInUse if another process has
+    the lock, OSError if the file can't be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._handle)
+            raise StoreInUse(f"another gateway is using {path}: stop it, or give this one a store of its own") from None
+        self.unclean = os.fstat(self._handle).st_size > 0
+
+    def mark(self) -> None:
+        """Write to disk that a run has begun."""
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
+        os.fsync(self._handle)
+
+    def release(self, in_order: bool = False) -> None:
+        """Release the lock. The system does so too, however the process ends.
+
+        `in_order` is for a run that left the database closed and sound. If this can't be written, the next run checks
+        the database without need.
+        """
+        try:
+            if in_order:
+                with contextlib.suppress(OSError):
+                    os.ftruncate(self._handle, 0)
+        finally:
+            os.close(self._handle)
+
+
+def serving_pid(path: Path) -> int | None:
+    """Return the process id of the gateway that serves from a database; None if there is none."""
+    try:
+        handle = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        # The lock is asked, not the number alone: a killed run leaves a number, which another process may have.
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(os.pread(handle, 32, 0) or 0) or None
+    else:
+        return None
+    finally:
+        os.close(handle)
+
+
+class Serving:
+    """The serving process's lock, and the check of the database if the last run did not end in order."""
+
+    def __init__(self, lock: ServingLock, check: IntegrityCheck | None) -> None:
+        self._lock = lock
+        self._check = check
+
+    def begin(self) -> None:
+        """Mark the run as begun, after waiting a while for the check. Raises StoreCorrupt."""
+        if self._check:
+            self._check.wait()
+        self._lock.mark()
+
+    async def verify(self) -> None:
+        """Wait for the check. Raises StoreCorrupt."""
+        if self._check:
+            await self._check.verify()
+
+    def end(self) -> None:
+        """Release the lock after the store was closed: in order, unless the check found damage or has not ended."""
+        in_order = self._check is None or self._check.sound
+        if self._check:
+            self._check.cancel()
+        self._lock.release(in_order)

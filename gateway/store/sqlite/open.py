@@ -1,0 +1,161 @@
+"""Opens a store in an SQLite file, and keeps other processes from serving from it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from peewee import OperationalError, PeeweeException, SqliteDatabase
+
+from gateway.errors import GatewayError, StoreError
+from gateway.store.contract import Settings, Store
+from gateway.store.failures import describe_failure, original
+from gateway.store.migrations import migrate, open_schema
+from gateway.store.sqlite.dialect import SqliteDialect
+from gateway.store.sqlite.integrity import IntegrityCheck, damaged, is_corrupt
+from gateway.store.sqlite.lock import Serving, ServingLock
+from gateway.store.store import DatabaseStore
+
+READERS = 3
+"""Connections: one for claimed deliveries, two for everything else."""
+BUSY_TIMEOUT = 5.0
+"""Seconds to wait for another process that writes, such as a command."""
+
+WRITER_PRAGMAS = {
+    "journal_mode": "wal",
+    "synchronous": "full",  # in WAL mode "normal" may lose commits when the power fails
+    "busy_timeout": 1,  # milliseconds; see WaitingDatabase
+    "temp_store": "memory",  # temporary pages of each batch; as files they are a tenth of its cost
+}
+READER_PRAGMAS = {"query_only": 1}
+
+
+def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: bool) -> Store:
+    """Open the store in the file that `settings.url` names; see `open_store`."""
+    path = path_of(settings.url)
+    timeout = float(settings.options.get("busy_timeout", BUSY_TIMEOUT))
+    with contextlib.ExitStack() as opened:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            serving = lock_for_serving(path, opened) if exclusive else None
+            with lock_folder(path.parent):
+                databases = [connect(path, timeout, WRITER_PRAGMAS, opened, "IMMEDIATE")]
+                open_schema(databases[0])
+            databases += [connect(path, timeout, READER_PRAGMAS, opened) for _ in range(READERS)]
+            if serving:
+                serving.begin()
+        except (PeeweeException, sqlite3.Error) as error:
+            if is_corrupt(error):
+                raise damaged(path, describe_failure(error)) from error
+            raise StoreError(f"can't open the store {path}: {describe_failure(error)}") from error
+        except OSError as error:
+            raise StoreError(f"can't open the store {path}: {error.strerror}") from error
+        opened.pop_all()
+    return DatabaseStore(databases[0], databases[1:], SqliteDialect(), settings.queue, loop, settings.actor, serving)
+
+
+def migrate_sqlite(settings: Settings, contract: bool) -> list[str]:
+    """Bring the file to this version's schema, and return the migrations applied.
+
+    Raises StoreInUse if a gateway serves from the file.
+    """
+    path = path_of(settings.url)
+    with contextlib.ExitStack() as opened:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            opened.callback(ServingLock(path).release)
+            return migrate(connect(path, BUSY_TIMEOUT, WRITER_PRAGMAS, opened, "IMMEDIATE"), contract)
+        except (PeeweeException, sqlite3.Error) as error:
+            raise StoreError(f"can't open the store {path}: {describe_failure(error)}") from error
+        except OSError as error:
+            raise StoreError(f"can't open the store {path}: {error.strerror}") from error
+
+
+def path_of(url: str) -> Path:
+    """Return the path of a URL: `sqlite:///relative.db` (to the working directory) or `sqlite:////absolute.db`."""
+    prefix, slashes, path = url.partition(":///")
+    if prefix != "sqlite" or not slashes or not path or path.endswith("/"):
+        raise GatewayError("store.url: expected sqlite:///path/of/a/file.db (four slashes for an absolute path)")
+    if path.startswith(":memory:"):
+        raise GatewayError("store.url: a store in memory is lost at the end; expected sqlite:///path/of/a/file.db")
+    return Path(path)
+
+
+class WaitingDatabase(SqliteDatabase):
+    """Waits for another process's transaction by trying every millisecond.
+
+    SQLite's own waits grow to 100 ms: a process that writes again and again, such as a replay, would be met each time.
+    """
+
+    def __init__(self, *args: Any, patience: float, now: Callable[[], float], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._patience = patience
+        self._now = now
+
+    def begin(self, lock_type: str | None = None) -> None:
+        """Begin a transaction. Raises OperationalError if others wrote all the time."""
+        deadline = self._now() + self._patience
+        while True:
+            try:
+                super().begin(lock_type)
+                return
+            except OperationalError as error:
+                code = getattr(original(error), "sqlite_errorcode", 0)
+                if code & 0xFF != sqlite3.SQLITE_BUSY or self._now() >= deadline:
+                    raise
+
+
+def connect(
+    path: Path,
+    timeout: float,
+    pragmas: dict[str, Any],
+    opened: contextlib.ExitStack,
+    lock: str | None = None,
+    now: Callable[[], float] = time.monotonic,
+) -> SqliteDatabase:
+    """Open a connection, for one thread at a time.
+
+    The writer's `lock` is IMMEDIATE. Other processes may write too: a conflict at the beginning of a transaction is a
+    wait, but in the middle it is an error at once.
+    """
+    db = WaitingDatabase(
+        str(path),
+        patience=timeout,
+        now=now,
+        pragmas=pragmas,
+        timeout=timeout,
+        lock_type=lock,
+        thread_safe=False,
+        check_same_thread=False,
+    )
+    db.connect()
+    opened.callback(db.close)
+    return db
+
+
+@contextlib.contextmanager
+def lock_folder(folder: Path) -> Iterator[None]:
+    """Wait for other processes that open a store here. SQLite fails when two switch a new file to WAL."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def lock_for_serving(path: Path, opened: contextlib.ExitStack) -> Serving:
+    """Take the lock of the serving process, and start the check if the last run did not end in order."""
+    lock = ServingLock(path)
+    opened.callback(lock.release)
+    check = IntegrityCheck(path) if lock.unclean and path.exists() else None
+    if check:
+        opened.callback(check.cancel)
+    return Serving(lock, check)

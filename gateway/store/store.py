@@ -1,0 +1,272 @@
+"""The store on a database: writes go to the writer's thread, reads to a small pool of threads."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from peewee import Database
+
+from gateway.errors import StoreBusy, StoreError
+from gateway.model import Attempt, Delivery, RouteKey, Signal
+from gateway.store.batching import Priority
+from gateway.store.dialect import Dialect, order_of_steps
+from gateway.store.operations import Accept, CheckWritable, ClaimDue, Record, Renew, Step
+from gateway.store.readers import Readers
+from gateway.store.reads import backlog, custody_check, listings, pages
+from gateway.store.rows import dumps
+from gateway.store.sqlite.lock import Serving
+from gateway.store.steps import actions, purge, quarantine, routes, startup
+from gateway.store.steps.claims import Leases
+from gateway.store.steps.known_orders import AddKnownOrders
+from gateway.store.steps.replay import Replay
+from gateway.store.values import (
+    Accepted,
+    Action,
+    Backlog,
+    Claim,
+    ClaimRequest,
+    CustodyPage,
+    DeliveryRow,
+    DroppedPartition,
+    Filter,
+    Page,
+    Purged,
+    QuarantineRow,
+    Refused,
+    Result,
+    RouteState,
+    SignalRow,
+    Target,
+)
+from gateway.store.writer import Writer
+
+RESULTS_WORTH_A_TRANSACTION = 32
+"""Results in one call from which on they are written at once, and don't wait for others to join."""
+
+
+class DatabaseStore:
+    """See gateway.store.contract.Store. `serving` is what the serving process owns of a file; it is released last.
+
+    The first reader is for claimed deliveries, so that they never wait for a person's query.
+    """
+
+    shared: bool
+
+    def __init__(
+        self,
+        writer: Database,
+        readers: Sequence[Database],
+        dialect: Dialect,
+        limit: int,
+        loop: asyncio.AbstractEventLoop,
+        actor: str,
+        serving: Serving | None = None,
+    ) -> None:
+        self.shared = dialect.shared
+        self._dialect = dialect
+        self._notifier = dialect.notifier
+        self._actor = actor
+        self._loop = loop
+        self._writer = Writer(writer, order_of_steps(dialect), limit, loop, dialect.lock, dialect.leave_transaction)
+        self._claimed = Readers(readers[:1], loop, dialect.revive)
+        self._readers = Readers(readers[1:], loop, dialect.revive)
+        self._serving = serving
+        self._closing: asyncio.Task[None] | None = None
+
+    # -- Inbox
+
+    async def accept(self, signal: Signal, targets: Sequence[Target], unrouted: Sequence[str], hold: bool) -> Accepted:
+        item = Accept(signal, targets, unrouted, hold)
+        accepted: Accepted = await self._writer.submit(self._dialect.accept, item, Priority.ACK)
+        if self._notifier and targets and not accepted.duplicate:
+            self._notifier.notify([(signal.account, target.route) for target in targets])
+        return accepted
+
+    async def quarantine(self, refused: Refused) -> int:
+        return int(await self._writer.submit(quarantine.quarantine_requests, refused, Priority.ACK))
+
+    # -- Queue
+
+    async def claim(self, requests: Sequence[ClaimRequest], now: float, lease_until: float) -> Claim:
+        item = ClaimDue(requests, now, lease_until)
+        leases: Leases = await self._writer.submit(self._dialect.lease, item)
+        try:
+            deliveries = await self._claimed.run(self._dialect.read_leased, leases)
+        except Exception as error:
+            with contextlib.suppress(StoreError):
+                await self._writer.submit(self._dialect.renew, Renew(leases.keys(), now))
+            raise StoreError("the claimed deliveries could not be read, and are given back") from error
+        return Claim(deliveries, leases.next_due)
+
+    async def record(self, results: Sequence[Result], state: Mapping[RouteKey, Mapping[str, Any]]) -> int:
+        # Serialised here and not on the writer's thread, so that a value that is no JSON is the caller's TypeError.
+        texts = {route: {key: dumps(value) for key, value in keys.items()} for route, keys in state.items()}
+        priority = Priority.PATIENT if len(results) < RESULTS_WORTH_A_TRANSACTION else Priority.NORMAL
+        return int(await self._writer.submit(self._dialect.record, Record(results, texts), priority))
+
+    async def renew(self, deliveries: Sequence[Delivery], lease_until: float) -> int:
+        leases = [(d.signal.account, d.signal.id, d.route, d.lease) for d in deliveries]
+        return await self._count(self._dialect.renew, Renew(leases, lease_until))
+
+    async def own_routes(self, keys: Sequence[RouteKey], owner: str, now: float, until: float) -> set[RouteKey]:
+        item = routes.OwnRoutes(keys, owner, now, until)
+        owned: set[RouteKey] = await self._writer.submit(routes.own_routes, item)
+        return owned
+
+    async def read_next_due(self, keys: Iterable[RouteKey]) -> Mapping[RouteKey, float]:
+        return await self._readers.run(self._dialect.read_next_due, list(keys))
+
+    async def release_leases(self, now: float) -> int:
+        return await self._count(startup.release_leases, startup.ReleaseLeases(now))
+
+    async def reset_due_times(self, now: float, latest: float) -> int:
+        return await self._count(startup.reset_due_times, startup.ResetDueTimes(now, latest))
+
+    async def save_route_state(self, state: RouteState) -> None:
+        await self._writer.submit(routes.save_route_states, state)
+
+    async def read_route_states(self) -> Mapping[RouteKey, RouteState]:
+        return await self._readers.run(listings.read_route_states)
+
+    async def read_sink_state(self, account: str, route: str) -> Mapping[str, Any]:
+        return await self._readers.run(listings.read_sink_state, account, route)
+
+    def on_notification(self, tell: Callable[[Sequence[RouteKey]], None]) -> None:
+        if self._notifier:
+            self._notifier.listen(tell)
+
+    # -- Records
+
+    async def set_paused(self, account: str, route: str, paused: bool, now: float, why: str) -> None:
+        item = routes.SetPaused(account, route, paused, now, why, self._actor)
+        await self._writer.submit(routes.set_paused, item)
+        self._notify_any(1)
+
+    async def read_backlog(self) -> Mapping[RouteKey, Backlog]:
+        return await self._readers.run(backlog.read_backlog)
+
+    async def replay(self, which: Filter, now: float) -> AsyncIterator[Page]:
+        whole = left = await self._readers.run(pages.whole_range, which)
+        while left:
+            ids, reached = await self._readers.run(pages.find_replayable, which, left)
+            # A signal never changes, so its conditions need not be checked again in the write.
+            again = Filter(ids, account=which.account, route=which.route, state=which.state)
+            found = await self._writer.submit(self._dialect.replay, Replay(again, now)) if ids else {}
+            self._notify_any(len(found))
+            yield Page(whole.first, reached, whole.last, found)
+            left = left.beyond(reached)
+
+    async def count_replay(self, which: Filter) -> AsyncIterator[Page]:
+        whole = await self._readers.run(pages.whole_range, which)
+        for page in whole.pages():
+            found = await self._readers.run(pages.count_replayable, which, page)
+            yield Page(whole.first, page.last, whole.last, found)
+
+    async def add_known_orders(self, account: str, orders: Sequence[str], now: float) -> int:
+        return self._notify_any(await self._count(self._dialect.add_known_orders, AddKnownOrders(account, orders, now)))
+
+    async def list_signals(self, which: Filter, limit: int) -> Sequence[SignalRow]:
+        return await self._readers.run(listings.list_signals, which, limit)
+
+    async def list_signals_after(self, which: Filter, after: int, limit: int) -> Sequence[Signal]:
+        return await self._readers.run(listings.list_signals_after, which, after, limit)
+
+    async def count_signals(self, which: Filter) -> int:
+        return await self._readers.run(listings.count_signals, which)
+
+    async def list_deliveries(self, which: Filter, limit: int) -> Sequence[DeliveryRow]:
+        return await self._readers.run(listings.list_deliveries, which, limit)
+
+    async def read_heads(self, signal_id: int) -> Mapping[str, DeliveryRow]:
+        return await self._readers.run(listings.find_heads, signal_id)
+
+    async def read_attempts(self, signal_id: int) -> Mapping[str, Sequence[Attempt]]:
+        return await self._readers.run(listings.list_attempts, signal_id)
+
+    async def list_quarantined(self, account: str | None, limit: int) -> Sequence[QuarantineRow]:
+        return await self._readers.run(listings.list_quarantined, account, limit)
+
+    async def list_quarantined_oldest(self, which: Filter, limit: int) -> Sequence[QuarantineRow]:
+        return await self._readers.run(listings.list_quarantined_oldest, which, limit)
+
+    async def release_quarantined(self, quarantine_id: int, signal: Signal, now: float) -> bool:
+        item = quarantine.Release(quarantine_id, signal, now, self._actor)
+        return bool(await self._writer.submit(quarantine.release_quarantined, item))
+
+    async def check_custody(self, after: int = 0) -> AsyncIterator[CustodyPage]:
+        whole = await self._readers.run(custody_check.whole_range, after)
+        for page in whole.pages():
+            yield await self._readers.run(custody_check.check_page, whole, page)
+
+    async def record_action(self, action: str, detail: Mapping[str, Any], now: float) -> None:
+        item = actions.RecordAction(now, self._actor, action, detail)
+        await self._writer.submit(actions.record_actions, item)
+
+    async def list_actions(self, action: str | None, limit: int) -> Sequence[Action]:
+        return await self._readers.run(listings.list_actions, action, limit)
+
+    # -- Upkeep
+
+    async def make_partitions(self, now: float, retention: float) -> int:
+        return await self._readers.run(self._dialect.make_partitions, now, retention)
+
+    async def drop_partitions(self, before: float, dead: bool) -> AsyncIterator[DroppedPartition]:
+        for partition in await self._readers.run(self._dialect.list_old_partitions, before):
+            if dropped := await self._readers.run(self._dialect.drop_partition, partition, before, dead):
+                yield dropped
+
+    async def purge(self, before: float, after: int, limit: int, dead: bool, unpartitioned: bool = False) -> Purged:
+        item = purge.Purge(before, after, limit, dead, unpartitioned)
+        purged: Purged = await self._writer.submit(purge.purge_signals, item)
+        return purged
+
+    async def count_purge(self, before: float, dead: bool) -> int:
+        return await self._readers.run(purge.count_purgeable, before, dead)
+
+    async def purge_quarantine(self, before: float, limit: int) -> int:
+        return await self._count(purge.purge_quarantine, purge.PurgeQuarantine(before, limit))
+
+    async def count_quarantine(self, before: float) -> int:
+        return await self._readers.run(purge.count_requests, before)
+
+    async def check_writable(self) -> None:
+        if self._writer.is_full():
+            raise StoreBusy
+        await self._writer.submit(self._dialect.check_writable, CheckWritable())
+
+    def on_failure(self, tell: Callable[[], None]) -> None:
+        self._writer.on_failure = tell
+
+    async def verify(self) -> None:
+        if self._serving:
+            await self._serving.verify()
+
+    async def watch_writer(self) -> NoReturn:
+        raise await self._writer.ended()
+
+    async def close(self) -> None:
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        thread = self._writer.close()
+        with contextlib.ExitStack() as stack:
+            if self._serving:
+                stack.callback(self._serving.end)
+            await self._readers.close(thread.join)
+            await self._claimed.close(thread.join)
+            if self._notifier:
+                await self._loop.run_in_executor(None, self._notifier.close)
+
+    def _notify_any(self, changed: int) -> int:
+        """Notify other processes of a change on any route, if there was one."""
+        if self._notifier and changed:
+            self._notifier.notify(())
+        return changed
+
+    async def _count(self, step: Step, item: Any) -> int:
+        return int(await self._writer.submit(step, item))
