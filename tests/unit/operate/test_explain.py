@@ -95,7 +95,11 @@ def test_a_delivery_behind_another_names_it_and_explains_its_wait() -> None:
 @pytest.mark.parametrize(
     ("state", "why", "text"),
     [
-        ({"paused": True, "paused_at": NOW, "why": "new ERP"}, "paused", f"the route has been paused since {SHOWN}: new ERP"),
+        (
+            {"paused": True, "paused_at": NOW, "why": "new ERP"},
+            "paused",
+            f"the route has been paused since {SHOWN}: new ERP",
+        ),
         ({"paused": True, "paused_at": NOW}, "paused", f"the route has been paused since {SHOWN}"),
         (
             {"failures": 5, "opened": 1, "probe_at": NOW + 60, "reason": "answered 500"},
