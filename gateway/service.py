@@ -190,7 +190,7 @@ class Service:
     async def _recover(self) -> tuple[int, int]:
         """Release an earlier run's leases, and reset due times that its clock set too far ahead. Return both counts."""
         now = self._now()
-        longest = max((r.retry.cap for a in self.config.accounts.values() for r in a.routes.values()), default=0.0)
+        longest = max((route.retry.cap for route in self.config.routes.values()), default=0.0)
         released = 0 if self.store.shared else await self.store.release_leases(now)
         reset = await self.store.reset_due_times(now, now + max(longest, policy.MISCONFIGURED_PROBE))
         return released, reset

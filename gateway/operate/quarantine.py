@@ -11,7 +11,7 @@ from typing import Literal
 
 from gateway.config import Config
 from gateway.errors import InvalidSignal
-from gateway.ingest import Ingest, parse_quarantined
+from gateway.ingest import Ingest, choose_routes, parse_quarantined
 from gateway.operate.traffic import yield_to_traffic
 from gateway.store.contract import Store
 from gateway.store.values import Filter, QuarantineRow
@@ -88,8 +88,8 @@ def judge(config: Config, row: QuarantineRow, now: datetime) -> Verdict:
         signal = parse_quarantined(account, row.body, now)
     except InvalidSignal as error:
         return Verdict(row.id, row.account, "refused", errors=error.fields)
-    routes = [route.name for route in account.routes.values() if route.enabled and route.wants(signal.type)]
-    return Verdict(row.id, row.account, "accepted", routes=routes)
+    targets, _ = choose_routes(account.routes.values(), signal)
+    return Verdict(row.id, row.account, "accepted", routes=[target.route for target in targets])
 
 
 async def readmit(ingest: Ingest, config: Config, store: Store, row: QuarantineRow, now: datetime) -> Verdict:
