@@ -37,7 +37,6 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 OF_OTHERS = ("plugins", "odoo_recordings")
 OURS = [page for page in PAGES if "cloudsignal_" not in str(page) and page.parent.name not in OF_OTHERS]
-OURS.remove(ROOT / "gateway" / "README.md")
 
 
 @pytest.mark.parametrize("page", OURS, ids=lambda path: str(path.relative_to(ROOT)))
