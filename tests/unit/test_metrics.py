@@ -33,6 +33,10 @@ def test_all_events_are_known_here() -> None:
     assert set(metrics.EVENTS) == set(VALUES)
 
 
+def test_each_event_feeds_a_metric_but_the_end_of_a_route() -> None:
+    assert [name for name in metrics.EVENTS if not hasattr(getattr(Observer, name), "metric")] == ["route_gone"]
+
+
 @pytest.mark.parametrize("event", metrics.EVENTS)
 def test_the_base_does_nothing(event: str) -> None:
     observer = Observer()
