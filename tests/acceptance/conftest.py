@@ -1,4 +1,4 @@
-"""Options of the acceptance ring, and the real Tryton."""
+"""Options of the acceptance tests, and the real Tryton."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def tryton(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tryton]:
-    """A server of its own, on a database with products and users but no sale."""
+    """A server on its own database, which has products and users but no sales."""
     series = request.config.getoption("--tryton")
     build = Build(series)
     try:

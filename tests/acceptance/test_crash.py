@@ -21,7 +21,7 @@ from tests.support.postgres import Server
 DAY = 86400.0
 
 
-@pytest.mark.timeout(0)  # as long as the kills asked for take
+@pytest.mark.timeout(0)  # enough time for the kills asked for
 @pytest.mark.parametrize(("database", "option"), [("sqlite", "--kills"), ("postgres", "--postgres-kills")])
 def test_nothing_is_lost_by_kills(
     tmp_path: Path, request: pytest.FixtureRequest, remark: Callable[[str], None], database: str, option: str
@@ -47,7 +47,7 @@ def test_nothing_is_lost_by_kills(
 
 
 class CleanedRun(CrashRun):
-    """Meanwhile another gateway drops parts, one after the other, each with signals of an account of its own."""
+    """Meanwhile another gateway drops partitions one by one; each has signals of its own account."""
 
     dropped = 0
     _enough_dropped = False
@@ -71,7 +71,7 @@ class CleanedRun(CrashRun):
                 await insist(lambda: store.make_partitions(old, 8 * DAY))
                 await store.accept(replace(signal, order=str(number), identity=str(number)), [], [], False)
                 self.dropped += await insist(lambda: drop(store, now - 90 * DAY))
-                await asyncio.sleep(0.5)  # a gateway does it once an hour; without a break all others would wait
+                await asyncio.sleep(0.5)  # a gateway does this once an hour; without a pause all others would wait
         finally:
             await store.close()
 
@@ -80,7 +80,7 @@ async def insist(work: Callable[[], Awaitable[int]]) -> int:
     while True:
         try:
             return await work()
-        except StoreError as error:  # it gave up, as it found no gap
+        except StoreError as error:  # it gave up, because it never got the lock
             if "to be tried again" not in str(error):
                 raise
 
@@ -90,7 +90,7 @@ async def drop(store: Store, before: float) -> int:
 
 
 @pytest.mark.timeout(0)
-def test_nothing_is_lost_while_parts_are_dropped(
+def test_nothing_is_lost_while_partitions_are_dropped(
     tmp_path: Path, request: pytest.FixtureRequest, postgres: Server, postgres_url: str
 ) -> None:
     async def run() -> None:
@@ -101,5 +101,5 @@ def test_nothing_is_lost_while_parts_are_dropped(
         assert stock.audit[0] == 0, stock.audit[1]
 
     asyncio.run(run())
-    # The gateway made parts before it took its first signal.
+    # The gateway made partitions before it accepted its first signal.
     assert postgres.execute_at(postgres_url, "SELECT count(*) FROM signals_default") == [(0,)]

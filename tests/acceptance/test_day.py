@@ -1,4 +1,4 @@
-"""The main job: a simulated day of orders reaches the file, Slack and Odoo, though the gateway is killed half-way."""
+"""A simulated day of orders reaches the file, Slack and Odoo, although the gateway is killed half-way."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from gateway.store.contract import Settings
 from gateway.store.values import Filter
 from tests.support.fake_odoo import FakeOdoo
 from tests.support.fake_slack import FakeSlack
+from tests.support.payloads import KEY
 from tests.support.process import Gateway, free_port
 
-KEY = "13b37bb1ed6d3403e158abe719b4f6d0"
 CONFIG = """\
 server: {{listen: 127.0.0.1:{port}}}
 store: {{url: "sqlite:///gateway.db"}}
@@ -93,7 +93,7 @@ async def test_a_day_of_orders_survives_a_kill(tmp_path: Path) -> None:
 
 
 async def drain(folder: Path) -> None:
-    """Wait until nothing is pending; nothing may have been given up."""
+    """Wait until nothing is pending. No delivery may be dead."""
     store = open_store(Settings(f"sqlite:///{folder}/gateway.db"))
     while await store.list_deliveries(Filter(state="pending"), 1):
         await asyncio.sleep(0.1)

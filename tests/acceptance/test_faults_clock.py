@@ -1,4 +1,4 @@
-"""The computer's clock jumps a day: nothing waits for that day, and nothing is given up because of it."""
+"""The computer's clock jumps by a day: no delivery waits for a day, and none is given up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DAY = 86400
 
 
 class Target(Stub):
-    """A target that works, or answers 503."""
+    """A target that accepts everything or answers 503."""
 
     works = False
 
@@ -25,7 +25,7 @@ class Target(Stub):
 
 @contextmanager
 def targeted(folder: Path) -> Iterator[tuple[Scene, Target]]:
-    """A gateway that may run, with a route to the recorder and one to a target."""
+    """Return a gateway, not yet started, with a route to the recorder and one to a target."""
     target = Target()
     with serving(target):
         shop = f'sink: post, options: {{url: "{target.url}"}}'
@@ -69,14 +69,14 @@ def test_a_clock_that_stays_wrong(tmp_path: Path, jump: int) -> None:
         scene.check_custody()
 
 
-def test_what_a_run_with_a_clock_ahead_has_left_is_delivered_by_the_next(tmp_path: Path) -> None:
+def test_deliveries_of_a_run_with_a_fast_clock_are_delivered_by_the_next_run(tmp_path: Path) -> None:
     with targeted(tmp_path) as (scene, target):
         scene.world.set(clock=DAY)
         with scene.running():
-            # A lane: those behind its head become due one after the other.
+            # In a lane, each delivery becomes due only after the one before it.
             for number in (1, 2, 3):
                 scene.send(number)
-            wait_for_failures(scene, 6)  # the route's breaker is open, and waits for a time of tomorrow
+            wait_for_failures(scene, 6)  # the route's breaker is open until a time of tomorrow
         scene.world.set(clock=0)
         target.works = True
         with scene.running():
@@ -87,7 +87,7 @@ def test_what_a_run_with_a_clock_ahead_has_left_is_delivered_by_the_next(tmp_pat
         assert [request.json["id"] for request in target.requests][-4:] == [1, 2, 3, 4]
 
 
-def test_a_run_with_a_clock_that_is_behind_the_last_ones(tmp_path: Path) -> None:
+def test_a_run_with_a_clock_behind_the_last_run(tmp_path: Path) -> None:
     with targeted(tmp_path) as (scene, target):
         with scene.running():
             scene.send(1)

@@ -1,4 +1,4 @@
-"""The disk is full, or can only be read: nothing is answered 200 that is not on it, and all goes on once it can."""
+"""The disk is full or read-only: no signal is answered 200 unless it is on disk, and work resumes afterwards."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STORE = Path("disk/gateway.db")
 
 
 @pytest.mark.parametrize("kind", disk.KINDS)
-def test_a_full_disk_is_told_to_the_sender_and_nothing_is_lost(tmp_path: Path, kind: str) -> None:
+def test_a_full_disk_is_answered_503_and_nothing_is_lost(tmp_path: Path, kind: str) -> None:
     numbers = itertools.count()
     with disk.KINDS[kind](tmp_path).made() as full:
         scene = Scene(tmp_path, store=STORE)
@@ -44,26 +44,26 @@ def assert_operators_see_it(scene: Scene) -> None:
     assert scene.metric("cloudsignal_store_failures_total") >= 1
     assert scene.metric("cloudsignal_request_seconds_count", code="503") >= 1
     assert scene.metric("cloudsignal_request_seconds_count", code="500") == 0
-    # What the gateway writes comes here by way of a thread of ours.
+    # A thread of the test copies the gateway's output to this log.
     wait_until(lambda: scene.logged("store.write_failed", level="error"), 5, "the log to tell")
     assert scene.logged("signal.refused", code=503)
 
 
 def assert_clean_restart(scene: Scene) -> None:
-    """Whatever the disk did, the run ended in order: the next one has nothing to check."""
+    """Assert that the run ended in order, so that the next one does not check the store."""
     with scene.running():
         scene.check_custody()
     assert not scene.logged("store.check_started")
 
 
-def test_what_was_being_delivered_while_the_disk_was_full_is_recorded_once_there_is_room(tmp_path: Path) -> None:
+def test_results_of_a_full_disk_are_recorded_when_there_is_room_again(tmp_path: Path) -> None:
     numbers = itertools.count()
     with disk.LimitedDisk(tmp_path).made() as full:
         scene = Scene(tmp_path, store=STORE)
         with scene.running() as gateway:
             scene.send(next(numbers))
             scene.wait_for_delivery()
-            # Signals until the disk is full: the last of them are accepted, and their results can't be written.
+            # Send until the disk is full: the last signals are accepted, but their results can't be written.
             full.fail(gateway.pid)
             refused = scene.send_until(503, numbers)
             wait_until(lambda: scene.logged("store.write_failed"), 5, "a write to fail")
@@ -71,13 +71,13 @@ def test_what_was_being_delivered_while_the_disk_was_full_is_recorded_once_there
             scene.resend(refused)
             scene.check_custody()
             failed = len(scene.logged("dispatch.store_failed"))
-        # A store that fails is left alone for a while: one line for each look, not thousands.
+        # The gateway pauses after a failure of the store: one log line per try, not thousands.
         assert failed <= 10
         assert set(scene.recorded().values()) == {1}
 
 
 @pytest.mark.parametrize("kind", ["breaking"] if disk.may_break() else ["limited"])
-def test_a_disk_that_can_only_be_read(tmp_path: Path, kind: str) -> None:
+def test_a_read_only_disk(tmp_path: Path, kind: str) -> None:
     numbers = itertools.count()
     make = disk.BreakingDisk if kind == "breaking" else disk.LimitedDisk
     with make(tmp_path).made() as broken:
@@ -98,7 +98,7 @@ def test_a_disk_that_can_only_be_read(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.skipif(not disk.may_mount() and "CI" not in os.environ, reason="we may not mount here")
-def test_a_start_on_a_disk_that_can_only_be_read(tmp_path: Path) -> None:
+def test_a_start_on_a_read_only_disk(tmp_path: Path) -> None:
     with disk.SmallDisk(tmp_path).made() as small:
         scene = Scene(tmp_path, store=STORE)
         with scene.running():

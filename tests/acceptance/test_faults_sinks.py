@@ -1,4 +1,4 @@
-"""Targets that misbehave, each on an account of its own of one gateway: senders and the others notice nothing."""
+"""Targets that misbehave, one account each on one gateway: senders and other accounts notice nothing."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ WELL = Answer()
 
 @dataclass(frozen=True)
 class Trouble:
-    """A target's trouble before it is well: its behaviour, the words of each failure, the time of one (ms), and the
-    wait that it causes (s)."""
+    """A target's trouble before it recovers: its behaviour, the reason of each failure, the duration of one (ms), and
+    the wait that it causes (s)."""
 
     planned: Sequence[Answer | str]
     reason: str
@@ -32,7 +32,7 @@ class Trouble:
 
 TROUBLES = {
     "hangs": Trouble([Fault.HANG], "the target did not answer in time", takes=(1900, 3000)),
-    # Never silent for long, and still it does not hold a place for ever.
+    # The target never stays silent, yet it does not occupy a slot for ever.
     "drips": Trouble([Fault.DRIP], "no result within 3 s", takes=(2900, 5000)),
     "errs": Trouble([Answer(500)] * 3, "answered 500"),
     "throttles": Trouble([Answer(429)] * 2, "answered 429"),
@@ -48,7 +48,7 @@ TROUBLES = {
 
 @dataclass
 class Fair:
-    """The gateway, with a target an account."""
+    """A gateway with one target per account."""
 
     scene: Scene
     targets: dict[str, Stub]
@@ -72,7 +72,7 @@ def fair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fair]:
 
 
 @pytest.mark.parametrize("name", TROUBLES)
-def test_a_target_gets_everything_in_order_once_it_is_well(fair: Fair, name: str) -> None:
+def test_a_target_gets_everything_in_order_after_it_recovers(fair: Fair, name: str) -> None:
     trouble, scene, target = TROUBLES[name], fair.scene, fair.targets[name]
     target.faults.extend(trouble.planned)
     for number in range(3):
@@ -82,10 +82,10 @@ def test_a_target_gets_everything_in_order_once_it_is_well(fair: Fair, name: str
     ids = [request.json["id"] for request in target.requests]
     assert len(ids) == 3 + trouble.failures
     assert len(set(ids)) == 3
-    assert ids == sorted(ids)  # one order: whatever failed, nobody has overtaken
+    assert ids == sorted(ids)  # one order: no delivery has overtaken another
     assert_logged(fair, name)
     assert_counted(scene, name)
-    assert scene.ready()[0] == 200  # signals can be taken all the same
+    assert scene.ready()[0] == 200  # signals are accepted all the same
 
 
 def assert_logged(fair: Fair, name: str) -> None:
@@ -97,7 +97,7 @@ def assert_logged(fair: Fair, name: str) -> None:
         assert line["reason"].startswith(trouble.reason)
         assert trouble.takes[0] <= line["ms"] <= trouble.takes[1]
         assert trouble.waits[0] <= line["retry_in"] <= trouble.waits[1]
-    # Five in a row open the breaker; what flaps does not.
+    # Five failures in a row open the breaker; a flapping target does not.
     told = [len(fair.scene.logged(event, account=name)) for event in ("route.opened", "route.closed")]
     assert all(told) if name == "is-down" else not any(told)
 
@@ -108,15 +108,15 @@ def assert_counted(scene: Scene, name: str) -> None:
         assert scene.metric("cloudsignal_attempt_seconds_count", account=name, outcome=outcome) == count
 
 
-# -- names
+# -- name resolution
 
 
 NAMED = 'sink: post, options: {{url: "http://{}.invalid:{}"}}'
 
 
 @pytest.mark.parametrize("names", ["unknown", "hang"])
-def test_names_that_can_not_be_resolved_until_they_can(tmp_path: Path, names: str) -> None:
-    """More routes than there are threads to share: they hold up neither files nor the acks."""
+def test_names_that_can_not_be_resolved_for_a_while(tmp_path: Path, names: str) -> None:
+    """More routes hang in name resolution than there are shared threads. Files and answers are not delayed."""
     target = Stub()
     with serving(target):
         port = target.url.rpartition(":")[2]
@@ -132,7 +132,7 @@ def test_names_that_can_not_be_resolved_until_they_can(tmp_path: Path, names: st
             def failed() -> set[str]:
                 return {line["route"] for line in scene.logged("delivery.attempted", outcome="retry", reason=says)}
 
-            # All of them: an attempt whose time runs out just when its name is known may be cancelled after it arrived.
+            # At least once: an attempt that times out while its name resolves may arrive and still be cancelled.
             wait_until(lambda: failed() == set(routes), 10, "the log to tell of each")
             assert scene.ready()[0] == 200
             scene.world.set(names="known")

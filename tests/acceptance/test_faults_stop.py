@@ -1,4 +1,4 @@
-"""The gateway is stopped while it is busy; and its log has nowhere to go."""
+"""The gateway is stopped while it is busy, and runs while its log can't be written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.stub import Fault, Stub
 
 @contextmanager
 def hanging(folder: Path, grace: str) -> Iterator[tuple[Scene, Stub]]:
-    """A gateway with a route to a target that has hung up on its first request, and is well from then on."""
+    """Run a gateway with a route to a target that hangs at its first request and works afterwards."""
     target = Stub()
     target.faults.append(Fault.HANG)
     with serving(target):
@@ -35,7 +35,7 @@ def wait_for_attempt(scene: Scene, target: Stub) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_what_runs_at_a_stop_is_given_back_and_senders_are_told(tmp_path: Path, number: signal.Signals) -> None:
+def test_a_stop_releases_running_deliveries_and_answers_senders_503(tmp_path: Path, number: signal.Signals) -> None:
     with hanging(tmp_path, "1s") as (scene, target):
         with scene.running() as gateway:
             wait_for_attempt(scene, target)
@@ -60,7 +60,7 @@ def test_an_attempt_that_ends_within_the_grace_time_is_recorded(tmp_path: Path) 
     with hanging(tmp_path, "5s") as (scene, target), scene.running() as gateway:
         wait_for_attempt(scene, target)
         os.kill(gateway.pid, signal.SIGTERM)
-        # The sink gives up on the target after 2 s: a failure as any other.
+        # The sink times out after 2 s, which counts as a failure.
         assert gateway.wait() == 0
         assert scene.rows("SELECT state, attempts FROM deliveries") == [("pending", 1)]
 
@@ -96,7 +96,7 @@ def test_a_second_signal_ends_it_at_once_and_loses_nothing(tmp_path: Path) -> No
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux's /dev/full")
-def test_a_log_that_can_not_be_written_costs_its_lines_and_nothing_else(tmp_path: Path) -> None:
+def test_a_log_that_can_not_be_written_loses_only_its_lines(tmp_path: Path) -> None:
     scene = Scene(tmp_path, port=(port := free_port()))
     command = [sys.executable, "-m", "gateway", "serve", "--config", "gateway.yaml"]
     buffered = {**os.environ, **scene.env, "PYTHONUNBUFFERED": ""}

@@ -19,11 +19,11 @@ from tests.support.process import free_port
 from tests.support.scene import Scene
 
 QUIET = {"bookshop": {"erp": "sink: recorder, signals: [ItemError], options: {file: erp.jsonl}"}}
-"""A route that wants no signal that is sent. So an accepted signal is one transaction, and nothing else writes."""
+"""A route that wants none of the signals sent here, so that each accepted signal is the only transaction."""
 
 
 def lock(path: Path) -> sqlite3.Connection:
-    """Another process's transaction, which keeps out every other writer until it is closed."""
+    """Open a transaction like another process's, which keeps out every other writer until it is closed."""
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN EXCLUSIVE")
     return other
@@ -64,7 +64,7 @@ def test_a_store_locked_for_a_moment_is_waited_for(tmp_path: Path) -> None:
 
 
 class Wal:
-    """A write-ahead log that a killed gateway left, see https://sqlite.org/fileformat.html#the_write_ahead_log."""
+    """The write-ahead log of a killed gateway, see https://sqlite.org/fileformat.html#the_write_ahead_log."""
 
     HEADER, FRAME = 32, 24
 
@@ -74,7 +74,7 @@ class Wal:
         (page,) = struct.unpack_from(">I", data, 8)
         salts, size = data[16:24], self.FRAME + page
         self.commits: list[int] = []
-        """The end of each transaction in the file."""
+        """Return the offset of each transaction's end."""
         for start in range(self.HEADER, len(data) - size + 1, size):
             if data[start + 8 : start + 16] != salts:
                 break
@@ -82,7 +82,7 @@ class Wal:
                 self.commits.append(start + size)
 
     def append(self, size: int) -> None:
-        """Bytes of a frame that was being written, after the last one."""
+        """Append an unfinished frame."""
         self.cut(self.commits[-1])
         with self.path.open("ab") as file:
             file.write(b"\x5a" * size)
@@ -91,7 +91,7 @@ class Wal:
         os.truncate(self.path, at)
 
     def scratch(self, at: int) -> None:
-        """Eight wrong bytes before there."""
+        """Overwrite the eight bytes before an offset."""
         with self.path.open("r+b") as file:
             file.seek(at - 8)
             file.write(b"\xffdamage\xff")
@@ -107,9 +107,9 @@ TAILS: dict[str, tuple[Callable[[Wal], None], int]] = {
 
 
 @pytest.mark.parametrize("tail", TAILS)
-def test_a_damaged_tail_takes_what_it_held_and_nothing_before_it(tmp_path: Path, tail: str) -> None:
-    """Damage after the last commit loses nothing. If the disk has lost synced data, everything before the damage is
-    there, nothing is there in part, and a retry is accepted as new."""
+def test_a_damaged_tail_loses_its_signals_and_none_before_it(tmp_path: Path, tail: str) -> None:
+    """Damage after the last commit loses nothing. If the disk has lost synced data, all signals before the damage are
+    kept, none is kept incompletely, and a retry of a lost one is accepted as new."""
     damage, lost = TAILS[tail]
     scene = Scene(tmp_path, QUIET)
     with scene.running() as gateway:
@@ -130,7 +130,7 @@ def test_a_damaged_tail_takes_what_it_held_and_nothing_before_it(tmp_path: Path,
 
 
 def damaged(scene: Scene) -> None:
-    """Write over the root of a table, as a disk does that loses its place."""
+    """Overwrite the root page of a table, as a disk does that writes to a wrong place."""
     ((page, number),) = scene.rows(
         "SELECT (SELECT page_size FROM pragma_page_size), rootpage FROM sqlite_master WHERE name = 'quarantine'"
     )
@@ -141,7 +141,7 @@ def damaged(scene: Scene) -> None:
         file.write(b"\x07" * page)
 
 
-def test_a_damaged_store_is_refused_after_a_crash_and_a_mended_one_taken(tmp_path: Path) -> None:
+def test_a_damaged_store_is_refused_after_a_crash_and_a_restored_one_accepted(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     with scene.running() as gateway:
         scene.send(1)
@@ -166,7 +166,7 @@ def test_a_damaged_store_is_refused_after_a_crash_and_a_mended_one_taken(tmp_pat
         scene.check_custody()
 
 
-def test_a_check_that_takes_long_goes_on_after_the_start_and_ends_a_damaged_run(tmp_path: Path) -> None:
+def test_a_long_check_continues_after_the_start_and_ends_a_damaged_run(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     with scene.running() as gateway:
         scene.send(1)
@@ -196,7 +196,7 @@ def test_a_store_is_checked_after_a_crash_and_only_then(tmp_path: Path) -> None:
     assert checks == [0, 0, 1, 1]
 
 
-# -- starts that can't be
+# -- starts that fail
 
 
 def test_a_port_that_is_taken(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         assert second.refused_start() == f"can't listen on 127.0.0.1:{port}: Address already in use"
         first.send(1)
         first.check_custody()
-    with second.running():  # what failed to start has let everything go, in order
+    with second.running():  # the failed start has released everything
         assert not second.logged("store.check_started")
 
 
@@ -225,7 +225,7 @@ def make(folder: Path, *names: str) -> tuple[str, ...]:
     return names
 
 
-def test_a_folder_of_the_store_is_made_where_it_is_missing(tmp_path: Path) -> None:
+def test_a_missing_folder_of_the_store_is_made(tmp_path: Path) -> None:
     scene = Scene(tmp_path, store=Path("var/lib/gateway.db"))
     with scene.running():
         scene.send(1)
@@ -243,7 +243,7 @@ def test_a_folder_that_can_not_be_made_or_written(tmp_path: Path, store: str, re
 
 
 @pytest.mark.parametrize("stored", [b"", b"no database " * 500])
-def test_a_file_that_is_no_store(tmp_path: Path, stored: bytes) -> None:
+def test_a_file_that_is_not_a_store(tmp_path: Path, stored: bytes) -> None:
     scene = Scene(tmp_path)
     scene.store.write_bytes(stored)
     if stored:

@@ -1,4 +1,4 @@
-"""Gateways that share a PostgreSQL: whatever happens to them, to it and to the network between, nothing is lost."""
+"""Gateways that share a PostgreSQL lose nothing, whatever fails: a gateway, the database or the network between."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check(stock: Stock, remark: Callable[[str], None]) -> None:
         assert counts["pending"] == counts["dead"] == 0
 
 
-@pytest.mark.timeout(0)  # as long as the events asked for take
+@pytest.mark.timeout(0)  # enough time for the events asked for
 def test_nothing_is_lost_by_three_gateways(
     tmp_path: Path, pytestconfig: pytest.Config, remark: Callable[[str], None]
 ) -> None:
@@ -34,7 +34,7 @@ def test_nothing_is_lost_by_three_gateways(
     rng = random.Random(pytestconfig.getoption("--crash-seed"))
 
     async def restart(running: Fleet) -> None:
-        """The database goes down, in order or not, and comes back."""
+        """The database stops, in order or not, and comes back."""
         await asyncio.to_thread(server.stop, rng.choice([signal.SIGINT, signal.SIGQUIT]))
         await asyncio.sleep(1)
         await asyncio.to_thread(server.start)
@@ -53,7 +53,7 @@ def test_nothing_is_lost_when_a_replica_takes_over(tmp_path: Path, remark: Calla
     primary.execute("SELECT pg_reload_conf()")
 
     async def promote(running: Fleet) -> None:
-        """The primary dies under load; its replica is promoted."""
+        """The primary dies under load, and its replica is promoted."""
         assert primary.execute("SELECT sync_state FROM pg_stat_replication") == [("sync",)]
         await asyncio.to_thread(primary.stop, signal.SIGQUIT)
         await asyncio.sleep(1)
@@ -65,7 +65,7 @@ def test_nothing_is_lost_when_a_replica_takes_over(tmp_path: Path, remark: Calla
 
 @pytest.mark.timeout(0)
 def test_nothing_is_lost_behind_a_transaction_pooler(tmp_path: Path, remark: Callable[[str], None]) -> None:
-    """Two gateways share two sessions of the database."""
+    """Two gateways share two database sessions."""
     server = Server()
     running = Fleet(tmp_path, [Pooler(server)], "", count=2)
     check(asyncio.run(running.run(server.url(), [fleet.kill, fleet.hang, fleet.cut])), remark)

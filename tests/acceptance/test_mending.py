@@ -1,4 +1,4 @@
-"""Operators mend dead letters and quarantine beside a running gateway, and custody holds all the time."""
+"""Operators replay dead letters and quarantined requests beside a running gateway, and custody always holds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.scene import ERP, Scene, fetch, serving, wait_until
 from tests.support.stub import Answer, Stub
 
 
-def test_what_was_refused_is_delivered_after_the_config_is_mended(tmp_path: Path) -> None:
+def test_quarantined_requests_are_delivered_after_the_config_is_mended(tmp_path: Path) -> None:
     scene = Scene(tmp_path, {"bookshop": {"erp": f"signals: ['*'], {ERP}"}})
     config = tmp_path / "gateway.yaml"
     mended = config.read_text()
@@ -28,7 +28,7 @@ def test_what_was_refused_is_delivered_after_the_config_is_mended(tmp_path: Path
     assert "each is accounted for" in scene.cli("audit")
 
 
-def test_dead_letters_are_delivered_again_once_the_target_is_mended(tmp_path: Path) -> None:
+def test_dead_letters_are_delivered_after_the_target_is_mended(tmp_path: Path) -> None:
     target = Stub()
     target.faults.extend([Answer(400)] * 4)
     with serving(target):

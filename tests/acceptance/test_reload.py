@@ -1,4 +1,4 @@
-"""A running gateway takes up a changed configuration, all of it or nothing, and loses no signal."""
+"""A running gateway applies a changed configuration as a whole or not at all, and loses no signal."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def post(scene: Scene, key: str, number: int, account: str = "bookshop") -> int:
 
 @contextmanager
 def senders(scene: Scene, key: str, first: int) -> Iterator[list[int]]:
-    """A sender that keeps posting with a key; the codes of its answers."""
+    """A sender that keeps posting with a key and collects the codes of its answers."""
     codes: list[int] = []
     stop = threading.Event()
 
@@ -90,7 +90,7 @@ def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:
         edit(scene, f"keys: [{KEY}]", f"keys: [{NEW_KEY}]\n    rte: 5")
         said = scene.cli("reload", code=1)
         assert "gateway.yaml:9: accounts.bookshop.rte: unknown key 'rte'; did you mean 'rate'?" in said
-        # Who sends the signal by hand, as systemd does, finds it in the log and the metrics.
+        # After a plain SIGHUP, as systemd sends it, the outcome is in the log and the metrics.
         os.kill(gateway.pid, signal.SIGHUP)
         gateway.wait_for_log('"config.refused"')
         (refused,) = scene.logged("config.refused")
@@ -104,7 +104,7 @@ def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:
     assert NEW_KEY not in gateway.log.read_text()
 
 
-def test_what_takes_a_restart_is_named_and_nothing_changes(tmp_path: Path) -> None:
+def test_settings_that_need_a_restart_are_named_and_nothing_changes(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     with scene.running():
         edit(scene, "grace: 5s", "grace: 6s")
@@ -117,7 +117,7 @@ def test_what_takes_a_restart_is_named_and_nothing_changes(tmp_path: Path) -> No
         assert post(scene, KEY, 1) == 200
 
 
-def test_accounts_and_routes_come_go_and_change(tmp_path: Path) -> None:
+def test_accounts_and_routes_are_added_removed_and_changed(tmp_path: Path) -> None:
     target = Stub()
     with serving(target):
         shop = f'sink: post, options: {{url: "{target.url}"}}'
@@ -125,7 +125,7 @@ def test_accounts_and_routes_come_go_and_change(tmp_path: Path) -> None:
         with scene.running():
             assert scene.send(1).code == 200
             scene.wait_for_delivery()
-            # One route goes, one changes, an account comes.
+            # One route is removed, one is changed, and an account is added.
             text = (tmp_path / "gateway.yaml").read_text()
             lines = [line for line in text.splitlines() if not line.startswith("      shop:")]
             lines += ["  posters:", f"    keys: [{NEW_KEY}]", f"    routes: {{erp: {{{ERP}}}}}", ""]
@@ -138,7 +138,7 @@ def test_accounts_and_routes_come_go_and_change(tmp_path: Path) -> None:
             assert len((tmp_path / "new.jsonl").read_text().splitlines()) == 1
             assert scene.rows("SELECT route FROM deliveries WHERE signal_id = 2") == [("erp",)]
             assert scene.metric("cloudsignal_route_state", route="erp") == 0
-            # And back: what was there is delivered as before.
+            # And back: the removed route's deliveries continue.
             (tmp_path / "gateway.yaml").write_text(text)
             scene.cli("reload")
             assert post(scene, NEW_KEY, 4, "posters") == 401
@@ -162,12 +162,12 @@ def test_a_route_that_hangs_is_replaced_within_the_grace_time(tmp_path: Path) ->
         assert scene.states() == {"delivered": 1}
 
 
-def test_a_closed_terminal_is_no_reload_but_the_end(tmp_path: Path) -> None:
+def test_a_closed_terminal_ends_the_gateway_and_does_not_reload_it(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     ours, terminal = os.openpty()
     with (tmp_path / "gateway.log").open("w") as log:
         process = subprocess.Popen(
-            # A session of its own, whose terminal is the one it finds as its standard input.
+            # Its own session; its controlling terminal is its standard input.
             ["setsid", "--ctty", "--wait", sys.executable, "-m", "gateway", "serve", "--config", "gateway.yaml"],
             cwd=tmp_path, env={**os.environ, **scene.env}, stdin=terminal, stdout=log, stderr=log,
         )  # fmt: skip
@@ -181,7 +181,7 @@ def test_a_closed_terminal_is_no_reload_but_the_end(tmp_path: Path) -> None:
     assert len(scene.logged("config.reloaded")) == 1
 
 
-def test_without_a_gateway_there_is_nothing_to_reload(tmp_path: Path) -> None:
+def test_a_reload_without_a_gateway_is_an_error(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     assert "no gateway is running on sqlite:///" in scene.cli("reload", code=1)
     with scene.running() as gateway:

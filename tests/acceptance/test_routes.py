@@ -1,4 +1,4 @@
-"""Routes keep their state over kills: paused by operators, or failing. Nothing is lost."""
+"""Routes keep their state over kills, whether operators paused them or they fail. Nothing is lost."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_pause_holds_over_a_kill_and_loses_nothing(tmp_path: Path) -> None:
         gateway.kill()
     with scene.running() as gateway:
         scene.send(4)
-        # The store is asked for states before anything is claimed: had the pause been forgotten, it would be gone now.
+        # The gateway reads states before it claims: without the pause the delivery would be gone by now.
         wait_until(lambda: scene.metric("cloudsignal_route_state", route="erp") == 1, 5, "the gateway to follow")
         row = state(scene, "erp")
         assert (row["state"], row["why"], row["pending"], row["due"]) == ("paused", "new ERP", 3, 1)
@@ -40,12 +40,12 @@ def test_a_pause_holds_over_a_kill_and_loses_nothing(tmp_path: Path) -> None:
         wait_until(lambda: len(scene.logged("route.paused")) == 3, 5, "the gateway to follow")
         scene.send(5)
     assert state(scene, "erp")["state"] == "paused"
-    scene.cli("resume", "bookshop", "erp")  # nobody serves now
+    scene.cli("resume", "bookshop", "erp")  # no gateway runs now
     with scene.running():
         scene.check_custody()
 
 
-def test_an_open_breaker_is_listed_and_rests_over_a_kill(tmp_path: Path) -> None:
+def test_an_open_breaker_is_listed_and_stays_open_over_a_kill(tmp_path: Path) -> None:
     target, probed_at = Stub(), []
 
     async def answer_probe(_: Request) -> Answer:

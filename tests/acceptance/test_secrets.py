@@ -46,7 +46,7 @@ accounts:
 
 
 class Echo(Stub):
-    """Answers with all it was sent, as a careless proxy's error page does."""
+    """A target that answers with everything it was sent, as a careless proxy's error page does."""
 
     def answer(self, request: Request) -> Answer:
         headers = "\n".join(f"{name}: {value}" for name, value in request.headers.get_all())
@@ -54,7 +54,7 @@ class Echo(Stub):
 
 
 def post(url: str, body: bytes) -> str:
-    """The answer's status, headers and body, whatever it is."""
+    """Return any answer's status, headers and body."""
     request = urllib.request.Request(url, body, method="POST")
     try:
         with urllib.request.urlopen(request) as answer:
@@ -65,7 +65,7 @@ def post(url: str, body: bytes) -> str:
 
 
 def bodies(key: str) -> list[bytes]:
-    """Good requests, bad ones with a right key, and keys where no key belongs."""
+    """Yield good requests, bad ones with a right key, and ones with a key in a wrong place."""
     good = make_payload("ItemError", datetime="2026-11-24T08:00:00+00:00")
     text = json.dumps({"apikey": key, **good})
     return [
@@ -111,7 +111,7 @@ async def test_no_secret_is_anywhere(tmp_path: Path) -> None:
 
 
 def use_it(folder: Path, env: dict[str, str]) -> str:
-    """Send requests, and ask all there is to ask; everything that was answered or printed."""
+    """Send requests, run every command, and return everything that was answered or printed."""
     shown = [repr(load_config(folder / "gateway.yaml", env))]
     with Gateway(folder, env) as gateway:
         for key in (env["SHOP_KEY"], env["OLD_KEY"]):

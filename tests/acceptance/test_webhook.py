@@ -1,4 +1,4 @@
-"""A signal forwarded by a running gateway: the specification's verifier takes it, and no address within is called."""
+"""A running gateway forwards a signal that the specification's verifier accepts, and calls no internal address."""
 
 from __future__ import annotations
 

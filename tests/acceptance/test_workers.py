@@ -1,4 +1,4 @@
-"""serve --workers: processes on one port and one PostgreSQL, kept running, and stopped as one."""
+"""`serve --workers` runs processes on one port and one PostgreSQL, restarts them, and stops them together."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_workers_share_a_port_and_a_store(tmp_path: Path, postgres: Server, post
     def send(numbers: range) -> None:
         for number in numbers:
             payload = example(order=str(number % 5), item=str(number))
-            # A worker that is killed takes with it what it was just given: senders come again.
+            # A killed worker takes its open requests with it, so senders retry.
             wait_until(lambda p=payload: try_send(port, p), 20, "a signal to be accepted")
 
     send(range(20))
@@ -76,17 +76,17 @@ def try_send(port: int, payload: dict[str, Any]) -> bool:
         return False
 
 
-def test_workers_end_with_the_process_that_made_them(tmp_path: Path, postgres_url: str) -> None:
+def test_workers_end_with_their_parent_process(tmp_path: Path, postgres_url: str) -> None:
     (tmp_path / "gateway.yaml").write_text(CONFIG.format(port=free_port(), url=postgres_url, key=KEY))
     recorder.install(tmp_path / "path")
     gateway = Gateway(tmp_path, {"PYTHONPATH": f"{ROOT}:{tmp_path / 'path'}"}, words=("--workers", "2"))
     gateway.start()
     wait_until(lambda: len(logged(gateway, "gateway.started")) == 2, 30, "two workers to start")
-    gateway.kill()  # waits until nobody holds its stderr any more: its workers have ended
+    gateway.kill()  # waits until its stderr is closed, which means that its workers have ended
     assert len(logged(gateway, "gateway.stopped")) == 2
 
 
-def test_what_workers_can_not_serve_is_refused(tmp_path: Path, postgres_url: str) -> None:
+def test_settings_that_workers_can_not_serve_are_refused(tmp_path: Path, postgres_url: str) -> None:
     recorder.install(tmp_path / "path")
 
     def refused(url: str, port: int) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gateway.sink import Delivery, Sink
-
-ENTRY_POINT = "[cloudsignal.sinks]\ndiscard = tests.bench.discard:DiscardSink\n"
+from tests.support.installed import install_sink
 
 
 class DiscardSink(Sink):
@@ -21,8 +20,5 @@ class DiscardSink(Sink):
 
 
 def install(folder: Path) -> None:
-    """Make the sink known to a process that has `folder` on its path, as an installed package would."""
-    info = folder / "discard_for_benches-1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: discard-for-benches\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(ENTRY_POINT)
+    """Make the sink known to a process that has `folder` on its path."""
+    install_sink(folder, "discard", "tests.bench.discard:DiscardSink")

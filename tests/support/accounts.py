@@ -15,7 +15,7 @@ def make_route(name: str = "erp", account: str = "bookshop", **fields: Any) -> R
 
 
 def make_account(name: str = "bookshop", key: str = KEY, **fields: Any) -> Account:
-    """An account with a route for all types in lanes, one for alerts without, and one that is off."""
+    """Return an account with three routes: all types in lanes, alerts without lanes, and one that is disabled."""
     routes = (
         make_route("erp", name),
         make_route("alerts", name, signals=ALERTS, order="none"),
@@ -26,5 +26,5 @@ def make_account(name: str = "bookshop", key: str = KEY, **fields: Any) -> Accou
 
 
 def make_accounts(**fields: Any) -> dict[str, Account]:
-    """`bookshop` with KEY and these fields, and `printshop` with OTHER_KEY."""
+    """Return the accounts `bookshop`, with KEY and these fields, and `printshop`, with OTHER_KEY."""
     return {"bookshop": make_account(**fields), "printshop": make_account("printshop", OTHER_KEY)}

@@ -26,9 +26,9 @@ from gateway.store.values import Filter
 from tests.support import recorder
 from tests.support.faults import points_on
 from tests.support.ledger import read_ledger
+from tests.support.payloads import KEY
 from tests.support.process import Gateway, free_port, run_cli
 
-KEY = "13b37bb1ed6d3403e158abe719b4f6d0"
 CONFIG = """\
 server: {{listen: 127.0.0.1:{port}}}
 store: {{url: "{store}"}}

@@ -1,4 +1,4 @@
-"""Programs of Debian's packages that some tests need; .ci/run installs them."""
+"""Finds programs of Debian packages that some tests need. The continuous integration installs them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 
 def find_debian(package: str, *patterns: str) -> Path:
-    """The newest program at one of the patterns. Where there is none, the test is skipped; in CI it fails."""
+    """Return the newest program that matches a pattern. Without one the test is skipped; in CI it fails."""
     found = sorted(path for pattern in patterns for path in Path("/").glob(pattern))
     if found and shutil.which(found[-1]):
         return found[-1]

@@ -1,4 +1,4 @@
-"""Disks that fail as a test wants, of the kinds that this computer lets us make."""
+"""Disks that fail when a test wants, of each kind that this computer allows."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 
 
 def run(*words: object) -> str:
-    """A command's output; CalledProcessError where it fails."""
+    """Return a command's output. Raises CalledProcessError if it fails."""
     return subprocess.run([*map(str, words)], check=True, capture_output=True, text=True, timeout=30).stdout.strip()
 
 
 @contextmanager
 def mounted(folder: Path, *options: object) -> Iterator[None]:
-    """Something mounted there, wherever the test leaves it."""
+    """Mount a file system for the duration of a test."""
     folder.mkdir(exist_ok=True)
     run("mount", *options, folder)
     try:
@@ -51,7 +51,7 @@ def works(kind: type[SmallDisk] | type[BreakingDisk]) -> bool:
 
 
 class SmallDisk:
-    """A file system of 2 MB in memory, that can be filled up to the last byte."""
+    """A file system of 2 MB in memory, which can be filled to the last byte."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "disk"
@@ -71,7 +71,7 @@ class SmallDisk:
 
 
 class LimitedDisk:
-    """A disk of any kind that is full for the gateway: none of its files may grow (RLIMIT_FSIZE)."""
+    """Any disk that is full for the gateway, because its files may not grow (RLIMIT_FSIZE)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "disk"
@@ -90,8 +90,8 @@ class LimitedDisk:
 
 
 class BreakingDisk:
-    """An ext4 file system in a file. It fails as one on a bad disk does: from one moment on it can only be read, and
-    stays so until it is mounted anew (`repair`)."""
+    """An ext4 file system in a file. It fails as on a bad disk: it becomes read-only and stays so until it is mounted
+    anew (`repair`)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "disk"
@@ -113,7 +113,7 @@ class BreakingDisk:
         Path(f"/sys/fs/ext4/{device}/trigger_fs_error").write_text("1")
 
     def repair(self) -> None:
-        """Take it out, check it, put it in again. Nobody may use it meanwhile."""
+        """Unmount it, check it and mount it again. No process may use it meanwhile."""
         run("umount", self.folder)
         subprocess.run(["e2fsck", "-p", self._image], check=False, capture_output=True, timeout=30)
         run("mount", "-o", "loop,errors=remount-ro", self._image, self.folder)
@@ -123,4 +123,4 @@ KINDS: dict[str, Callable[[Path], SmallDisk | LimitedDisk]] = {
     "limited": LimitedDisk,
     **({"small": SmallDisk} if may_mount() else {}),
 }
-"""Disks that get full and have room again under a running gateway."""
+"""Disks that fill up and get free space again under a running gateway."""

@@ -1,4 +1,4 @@
-"""The sink of plugins/README.md, as its page has it."""
+"""The example sink of plugins/README.md, taken from the page."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ PAGE = Path(__file__).parents[2] / "plugins" / "README.md"
 
 
 def block(language: str, containing: str) -> str:
-    """The page's one fenced block of that language that has this text."""
+    """Return the page's only code block of that language that contains this text."""
     blocks = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     (found,) = (text for text in blocks if containing in text)
     return found
 
 
 def write_plugin(folder: Path) -> None:
-    """The package as its author has it: module, packaging, test."""
+    """Write the package as its author would: module, packaging and test."""
     folder.mkdir(parents=True)
     (folder / "cloudsignal_desk.py").write_text(block("python", "class DeskSink"))
     (folder / "test_desk.py").write_text(block("python", "class TestDesk"))

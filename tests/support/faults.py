@@ -1,7 +1,7 @@
 """Runs a gateway that dies at a named point: `python -m tests.support.faults POINT NUMBER serve --config …`.
 
-The points lie between every two steps from a request to the end of its delivery. They are put around the product's own
-functions from here; the product knows nothing of them.
+The points lie between every two steps from a request to the end of its delivery. They wrap the product's functions from
+outside: the product contains nothing for them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ STATEMENTS = {
     lanes: ("promote_heads",),
     lease: ("lease_due",),
 }
-"""The writes of the path, each within a transaction, as SQLite has them."""
+"""The write steps of the path in SQLite, each within a transaction."""
 
 SENT = "statement-sent"
 """The fault point of PostgreSQL, where statements are sent without waiting."""
@@ -77,7 +77,7 @@ def die_at_call(number: int) -> Callable[[], None]:
 
 
 def arm(point: str, number: int) -> None:
-    """Have this process die at the `number`-th pass of the point."""
+    """Make this process die at the `number`-th pass of the point."""
     owner, name, when = POINTS[point]
     function = getattr(owner, name)
     die = die_at_call(number)

@@ -24,12 +24,12 @@ from gateway.store.contract import Settings
 from gateway.store.values import Filter
 from tests.support import recorder
 from tests.support.ledger import read_ledger
+from tests.support.payloads import KEY
 from tests.support.pooler import Pooler
 from tests.support.postgres import Server
 from tests.support.process import ROOT, Gateway, free_port
 from tests.support.proxy import Connect, Proxy, at_port, at_socket
 
-KEY = "13b37bb1ed6d3403e158abe719b4f6d0"
 LEASE = 2.0
 CONFIG = """\
 server: {{listen: "127.0.0.1:{port}", grace: 2s}}

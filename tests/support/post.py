@@ -1,4 +1,4 @@
-"""A sink that posts each delivery to a URL, with short limits: for tests of targets that misbehave."""
+"""A sink with short timeouts that posts each delivery to a URL, for tests of targets that misbehave."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 import voluptuous as vol
 
 from gateway.sink import Delivery, HttpSink, Permanent, Url
-
-ENTRY_POINT = "[cloudsignal.sinks]\npost = tests.support.post:PostSink\n"
+from tests.support.installed import install_sink
 
 
 class PostSink(HttpSink):
@@ -30,8 +29,5 @@ class PostSink(HttpSink):
 
 
 def install(folder: Path) -> None:
-    """Make the sink known to a process that has `folder` on its path, as an installed package would."""
-    info = folder / "post_for_tests-1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: post-for-tests\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(ENTRY_POINT)
+    """Make the sink known to a process that has `folder` on its path."""
+    install_sink(folder, "post", "tests.support.post:PostSink")

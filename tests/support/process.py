@@ -1,4 +1,4 @@
-"""A gateway as its users run it: a process of its own, on a configuration in a folder."""
+"""Runs a gateway as its users do: in its own process, on a configuration in a folder."""
 
 from __future__ import annotations
 
@@ -23,8 +23,10 @@ _ports = itertools.count(os.getpid() * 100)
 
 
 def free_port() -> int:
-    """Return a free port of 127.0.0.1. It is none that the system hands out. Each of the tests' two processes has
-    10,000 ports of its own."""
+    """Return a free port of 127.0.0.1, from a range that the system does not use for connections.
+
+    Each of the tests' two processes has its own 10,000 ports.
+    """
     while True:
         port = _part + next(_ports) % 10_000
         with suppress(OSError), socket.socket() as probe:
@@ -58,8 +60,10 @@ def environment(extra: Mapping[str, str] | None) -> dict[str, str]:
 
 
 class Gateway:
-    """`cloudsignal serve` in `directory`, on the `gateway.yaml` there. `log` has the output of all its runs. `program`
-    stands between `python -m` and `serve`, `words` after it."""
+    """`cloudsignal serve` in `directory`, on the `gateway.yaml` there. `log` has the output of all its runs.
+
+    The command is `python -m`, `program`, `serve`, `words`.
+    """
 
     def __init__(
         self,
@@ -82,7 +86,7 @@ class Gateway:
         self._logged = threading.Condition()
 
     def start(self, fault: tuple[str, int] | None = None) -> None:
-        """Start, and wait until it takes signals. With a `fault`, see tests.support.faults, it may die before that."""
+        """Start, and wait until it accepts signals. With a `fault`, see tests.support.faults, it may die first."""
         program = ["tests.support.faults", fault[0], str(fault[1])] if fault else self._program
         command = [self._python, "-m", *program, "serve", "--config", "gateway.yaml", *self._words]
         self._process = subprocess.Popen(
@@ -105,11 +109,11 @@ class Gateway:
         return self._process.pid
 
     def wait(self) -> int:
-        """Wait for it to end by itself; its exit code."""
+        """Wait until it ends by itself, and return its exit code."""
         return self._end(None)
 
     def _write_log(self, process: subprocess.Popen[str], started: Future[dict[str, str]]) -> None:
-        """Copy the process's output, so that it never blocks, and look for the line that says it is up."""
+        """Copy the process's output, so that it never blocks, until a line says that it is up."""
         assert process.stderr is not None
         with self.log.open("a") as log:
             for line in process.stderr:
@@ -129,11 +133,11 @@ class Gateway:
         assert found, f"the log has no {count} x {text}:\n{self.log.read_text()}"
 
     def kill(self) -> None:
-        """SIGKILL: it gets to do nothing more."""
+        """Send SIGKILL, which ends it at once."""
         self._end(signal.SIGKILL)
 
     def terminate(self) -> int:
-        """SIGTERM; its exit code."""
+        """Send SIGTERM and return its exit code."""
         return self._end(signal.SIGTERM)
 
     def _end(self, number: signal.Signals | None) -> int:

@@ -1,4 +1,4 @@
-"""A network in between: passes connections on, and can be cut, made to hang or to forget, and slowed."""
+"""A network between two processes. It passes connections on, and can be cut, delayed, or made to hang."""
 
 from __future__ import annotations
 
@@ -56,16 +56,16 @@ class Proxy:
         await asyncio.gather(*self._passing, return_exceptions=True)
 
     def cut(self) -> None:
-        """Break every connection, and refuse new ones until `mend`."""
+        """Break every connection and refuse new ones until `mend`."""
         self._up = False
         self._drop()
 
     def hang(self) -> None:
-        """Let nothing pass, and say nothing, until `mend`."""
+        """Silently let nothing pass until `mend`."""
         self._flows.clear()
 
     def forget(self) -> None:
-        """Let nothing pass on the connections there are, ever, and say nothing; new ones are as good as before."""
+        """Silently let nothing pass on existing connections, for ever. New connections work."""
         self._flows.clear()
         self._forgotten.append(self._flows)
         self._flows = asyncio.Event()
@@ -143,7 +143,7 @@ class Proxy:
 
 @contextlib.asynccontextmanager
 async def behind_proxy(server: Server, **settings: Any) -> AsyncIterator[tuple[Store, Proxy]]:
-    """A store in a place of its own on the server, whose connections pass a proxy; the writer's is the first."""
+    """Open a store in its own schema, through a proxy. The writer's connection is the first."""
     proxy = Proxy([at_socket(server.socket)], free_port())
     await proxy.start()
     place = server.make_place().partition("options=")[2]

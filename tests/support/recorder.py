@@ -13,9 +13,7 @@ import voluptuous as vol
 from gateway import service
 from gateway.dispatch import Tuning
 from gateway.sink import Delivery, Sink
-
-ENTRY_POINT = "[cloudsignal.sinks]\nrecorder = tests.support.recorder:RecorderSink\n"
-
+from tests.support.installed import install_sink
 
 if seconds := os.environ.get("TEST_LEASE"):
     # Deliveries of a killed gateway wait for the end of their leases; a test would wait for half a minute.
@@ -48,8 +46,5 @@ class RecorderSink(Sink):
 
 
 def install(folder: Path) -> None:
-    """Make the sink known to a process that has `folder` on its path, as an installed package would."""
-    info = folder / "recorder_for_tests-1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: recorder-for-tests\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(ENTRY_POINT)
+    """Make the sink known to a process that has `folder` on its path."""
+    install_sink(folder, "recorder", "tests.support.recorder:RecorderSink")

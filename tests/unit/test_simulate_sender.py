@@ -14,13 +14,13 @@ import trustme
 from gateway.errors import GatewayError
 from gateway.model import SecretValue
 from gateway.simulate import Answer, Event, RetrySchedule, Sender, Summary, Target, percentile
+from tests.support.payloads import KEY
 from tests.support.stub import Answer as Reply
 from tests.support.stub import Fault, Request, Stub
 
 pytestmark = pytest.mark.gen_test
 
 AT = datetime(2026, 11, 24, 8, tzinfo=UTC)
-KEY = "13b37bb1ed6d3403e158abe719b4f6d0"
 PATH = "/signals/bookshop"
 
 
