@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from gateway.model import RouteKey
 from gateway.operate.traffic import Progress, progress_of, yield_to_traffic
-from gateway.store.contract import Store
+from gateway.store.contract import Records
 from gateway.store.values import STATES, CustodyPage, Violation
 
 __all__ = ["STATES", "Findings", "Violation", "audit_custody"]
@@ -59,7 +59,7 @@ def add_ledgers(one: Ledger, other: Ledger) -> Ledger:
     return sums
 
 
-async def audit_custody(store: Store, after: int, stop: asyncio.Event) -> AsyncIterator[Findings]:
+async def audit_custody(store: Records, after: int, stop: asyncio.Event) -> AsyncIterator[Findings]:
     """Check custody of every signal above the id `after`; yield the findings so far.
 
     It only reads, in short steps, and can run beside a gateway. `stop` ends it between two pages.

@@ -11,7 +11,7 @@ from gateway.config import Config
 from gateway.model import Account, Route
 from gateway.operate.lookups import find_signal, read_deliveries
 from gateway.operate.routes import read_status
-from gateway.store.contract import Store
+from gateway.store.contract import Records
 from gateway.store.values import DeliveryRow, RouteState, SignalRow
 
 
@@ -53,14 +53,14 @@ class ExplainedSignal:
     routes: Sequence[Explanation]
 
 
-async def explain_signal(store: Store, config: Config, signal_id: int, now: float) -> ExplainedSignal:
+async def explain_signal(store: Records, config: Config, signal_id: int, now: float) -> ExplainedSignal:
     """Explain a signal on every route of its account. Raises GatewayError if there is no such signal."""
     facts = await read_facts(store, signal_id)
     account = config.accounts.get(facts.signal.signal.account)
     return ExplainedSignal(facts.signal, account is not None, explain_routes(facts, account, now))
 
 
-async def read_facts(store: Store, signal_id: int) -> Facts:
+async def read_facts(store: Records, signal_id: int) -> Facts:
     """Read the facts of a signal. Raises GatewayError if there is no such signal."""
     row = await find_signal(store, signal_id)
     deliveries = {delivery.route: delivery for delivery in await read_deliveries(store, signal_id)}

@@ -11,7 +11,7 @@ import voluptuous as vol
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.sink import FileFormat, Sink
-from gateway.store.contract import Store
+from gateway.store.contract import Records
 from gateway.store.values import Filter
 
 SIGNALS_PER_PAGE = 1000
@@ -35,7 +35,7 @@ class ExportPage:
     total: int
 
 
-async def export_signals(store: Store, which: Filter, file_format: FileFormat) -> AsyncIterator[ExportPage]:
+async def export_signals(store: Records, which: Filter, file_format: FileFormat) -> AsyncIterator[ExportPage]:
     """Yield matching signals page by page, oldest first. The same window of the past gives the same bytes.
 
     `which` must have an `until`, or signals accepted meanwhile would keep the export going.

@@ -10,7 +10,7 @@ import structlog
 
 from gateway.errors import StoreError
 from gateway.operate.purge import purge_signals
-from gateway.store.contract import Store
+from gateway.store.contract import Upkeep
 
 log = structlog.get_logger()
 
@@ -20,7 +20,7 @@ ROUND_EVERY = 3600.0
 """Seconds from one round to the next. A partition is made a day ahead, so an hour late is no harm."""
 
 
-async def keep_house(store: Store, retention: Callable[[], float], now: Callable[[], float]) -> None:
+async def keep_house(store: Upkeep, retention: Callable[[], float], now: Callable[[], float]) -> None:
     """Run one round after the other without end. An error ends a round, never the gateway."""
     await asyncio.sleep(FIRST_ROUND_AFTER)
     while True:
@@ -34,7 +34,7 @@ async def keep_house(store: Store, retention: Callable[[], float], now: Callable
         await asyncio.sleep(ROUND_EVERY)
 
 
-async def make_partitions(store: Store, now: float, retention: float) -> None:
+async def make_partitions(store: Upkeep, now: float, retention: float) -> None:
     """Make partitions for the coming days. If it fails, new rows go to the default partition."""
     try:
         if made := await store.make_partitions(now, retention):
@@ -43,7 +43,7 @@ async def make_partitions(store: Store, now: float, retention: float) -> None:
         log.warning("store.partitions_failed", reason=str(error))
 
 
-async def clean_up(store: Store, before: float) -> None:
+async def clean_up(store: Upkeep, before: float) -> None:
     """Remove old partitions, then old signals of the default partition."""
     await drop_partitions(store, before)
     signals = deliveries = 0
@@ -54,7 +54,7 @@ async def clean_up(store: Store, before: float) -> None:
         log.info("store.purged", signals=signals, deliveries=deliveries)
 
 
-async def drop_partitions(store: Store, before: float) -> None:
+async def drop_partitions(store: Upkeep, before: float) -> None:
     """Drop old partitions and log each. One that can't be dropped now is tried again in the next round."""
     try:
         async for dropped in store.drop_partitions(before, dead=False):

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from gateway.config import Config
 from gateway.config.setting_values import did_you_mean
 from gateway.errors import GatewayError
-from gateway.store.contract import Store
+from gateway.store.contract import Records
 from gateway.store.values import Filter
 
 
-async def require_known(store: Store, config: Config, which: Filter) -> None:
+async def require_known(store: Records, config: Config, which: Filter) -> None:
     """Raise GatewayError for an account or a route that neither the configuration nor the store knows.
 
     The store is only read if the configuration lacks the name: a route that has left both is looked up in all of the
@@ -37,7 +37,7 @@ def require_account(config: Config, account: str) -> None:
         raise GatewayError(f"there is no account {account!r} in the configuration{hint}")
 
 
-async def is_stored(store: Store, account: str) -> bool:
+async def is_stored(store: Records, account: str) -> bool:
     """Return True if the store has signals or quarantined requests of the account, which may have no routes."""
     return bool(await store.list_signals(Filter(account=account), 1) or await store.list_quarantined(account, 1))
 

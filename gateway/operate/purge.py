@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from gateway.errors import StoreError
 from gateway.operate.traffic import yield_to_traffic
-from gateway.store.contract import Store
+from gateway.store.contract import Store, Upkeep
 from gateway.store.values import Purged
 
 SIGNALS_PER_BATCH = 200
@@ -40,7 +40,7 @@ class Removed:
         return Removed(self.signals + signals, self.deliveries + deliveries, self.quarantined + quarantined)
 
 
-async def count_purgeable(store: Store, request: PurgeRequest) -> Removed:
+async def count_purgeable(store: Upkeep, request: PurgeRequest) -> Removed:
     """Count the signals and requests that a purge would remove; deliveries are not counted."""
     quarantined = await store.count_quarantine(request.before) if request.quarantine else 0
     return Removed(await store.count_purge(request.before, request.dead), 0, quarantined)
@@ -60,7 +60,7 @@ async def purge_store(store: Store, request: PurgeRequest, now: float) -> AsyncI
     await store.record_action("purge", {**detail, "removed": True, "deliveries": removed.deliveries}, now)
 
 
-async def purge_steps(store: Store, request: PurgeRequest) -> AsyncIterator[Removed]:
+async def purge_steps(store: Upkeep, request: PurgeRequest) -> AsyncIterator[Removed]:
     """Remove old rows; yield the numbers that each step removed."""
     # A partition can't be dropped while others hold locks on it: then its rows go in batches.
     with contextlib.suppress(StoreError):
@@ -74,7 +74,7 @@ async def purge_steps(store: Store, request: PurgeRequest) -> AsyncIterator[Remo
 
 
 def purge_signals(
-    store: Store, before: float, dead: bool = False, unpartitioned: bool = False
+    store: Upkeep, before: float, dead: bool = False, unpartitioned: bool = False
 ) -> AsyncIterator[Purged]:
     """Remove signals received before a time, with all that belongs to them; yield the result of each batch.
 
@@ -84,7 +84,7 @@ def purge_signals(
     return yield_to_traffic(purge_batches(store, before, dead, unpartitioned), rest=REST)
 
 
-async def purge_batches(store: Store, before: float, dead: bool, unpartitioned: bool) -> AsyncIterator[Purged]:
+async def purge_batches(store: Upkeep, before: float, dead: bool, unpartitioned: bool) -> AsyncIterator[Purged]:
     """Remove signals batch by batch, without a rest."""
     after: int | None = 0
     while after is not None:
@@ -93,7 +93,7 @@ async def purge_batches(store: Store, before: float, dead: bool, unpartitioned: 
         after = batch.reached
 
 
-async def purge_quarantine(store: Store, before: float) -> AsyncIterator[int]:
+async def purge_quarantine(store: Upkeep, before: float) -> AsyncIterator[int]:
     """Remove requests quarantined before a time; yield the number removed in each batch."""
     while removed := await store.purge_quarantine(before, SIGNALS_PER_BATCH):
         yield removed

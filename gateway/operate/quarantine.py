@@ -13,7 +13,7 @@ from gateway.config import Config
 from gateway.errors import InvalidSignal
 from gateway.ingest import Ingest, choose_routes, parse_quarantined
 from gateway.operate.traffic import yield_to_traffic
-from gateway.store.contract import Store
+from gateway.store.contract import Records, Store
 from gateway.store.values import Filter, QuarantineRow
 
 __all__ = ["QuarantineRow", "Verdict", "list_quarantine", "replay_quarantine"]
@@ -39,7 +39,7 @@ class Verdict:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-async def list_quarantine(store: Store, account: str | None, limit: int) -> Sequence[QuarantineRow]:
+async def list_quarantine(store: Records, account: str | None, limit: int) -> Sequence[QuarantineRow]:
     """Return requests in quarantine, newest first; of one account, or of all."""
     return await store.list_quarantined(account, limit)
 
@@ -56,7 +56,7 @@ def replay_quarantine(
     return yield_to_traffic(pages, stop, rest=0 if dry_run else 1)
 
 
-async def judge_pages(store: Store, config: Config, which: Filter) -> AsyncIterator[Sequence[Verdict]]:
+async def judge_pages(store: Records, config: Config, which: Filter) -> AsyncIterator[Sequence[Verdict]]:
     """Judge requests, and change nothing."""
     async for rows in read_pages(store, which):
         now = datetime.now(UTC)
@@ -71,7 +71,7 @@ async def readmit_pages(store: Store, config: Config, which: Filter) -> AsyncIte
         yield await asyncio.gather(*(readmit(ingest, config, store, row, now) for row in rows))
 
 
-async def read_pages(store: Store, which: Filter) -> AsyncIterator[Sequence[QuarantineRow]]:
+async def read_pages(store: Records, which: Filter) -> AsyncIterator[Sequence[QuarantineRow]]:
     """Read requests in quarantine page by page, oldest first."""
     after = 0
     while rows := await store.list_quarantined_oldest(dataclasses.replace(which, after=after), REQUESTS_PER_PAGE):
@@ -92,7 +92,7 @@ def judge(config: Config, row: QuarantineRow, now: datetime) -> Verdict:
     return Verdict(row.id, row.account, "accepted", routes=[target.route for target in targets])
 
 
-async def readmit(ingest: Ingest, config: Config, store: Store, row: QuarantineRow, now: datetime) -> Verdict:
+async def readmit(ingest: Ingest, config: Config, store: Records, row: QuarantineRow, now: datetime) -> Verdict:
     """Accept one request if it is valid now. A crash in between leaves a duplicate, which the next replay releases."""
     verdict = judge(config, row, now)
     if verdict.result == "refused":

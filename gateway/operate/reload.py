@@ -10,7 +10,7 @@ import time
 from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.store import serving_process
-from gateway.store.contract import Store
+from gateway.store.contract import Records
 
 POLL_EVERY = 0.1
 """Seconds between two looks for the gateway's answer in the store; a reload takes about as long."""
@@ -25,7 +25,7 @@ def find_process(config: Config) -> int:
     raise GatewayError("name the gateway's process with --pid, or send it SIGHUP")
 
 
-async def request_reload(store: Store, process: int, timeout: float) -> None:
+async def request_reload(store: Records, process: int, timeout: float) -> None:
     """Send SIGHUP to a gateway and wait until it has recorded the result.
 
     Raises GatewayError with the problems if the gateway refused the configuration, or if it did not answer in time.
@@ -40,7 +40,7 @@ async def request_reload(store: Store, process: int, timeout: float) -> None:
         raise GatewayError(f"the gateway goes on with its last configuration:\n{trouble}")
 
 
-async def wait_for_answer(store: Store, process: int, after: int, timeout: float) -> str:
+async def wait_for_answer(store: Records, process: int, after: int, timeout: float) -> str:
     """Return the problems that a process recorded for a reload, "" for a success."""
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:

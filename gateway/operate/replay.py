@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from gateway.model import RouteKey
 from gateway.operate.traffic import Progress, progress_of, yield_to_traffic
-from gateway.store.contract import Store
+from gateway.store.contract import Records
 from gateway.store.values import Filter, Page
 
 
@@ -30,7 +30,7 @@ class Replayed(Progress):
         return Replayed(*progress_of(page), Counter(self.found) + Counter(page.found))
 
 
-async def replay_deliveries(store: Store, which: Filter, now: float, stop: asyncio.Event) -> AsyncIterator[Replayed]:
+async def replay_deliveries(store: Records, which: Filter, now: float, stop: asyncio.Event) -> AsyncIterator[Replayed]:
     """Make matching deliveries that have ended pending again, and record the action; yield the progress.
 
     It leaves half of the time to live traffic. `stop` ends it between two pages.
@@ -44,7 +44,7 @@ async def replay_deliveries(store: Store, which: Filter, now: float, stop: async
         await store.record_action("replay", {**asked, "deliveries": done.deliveries}, now)
 
 
-async def count_replay(store: Store, which: Filter, stop: asyncio.Event) -> AsyncIterator[Replayed]:
+async def count_replay(store: Records, which: Filter, stop: asyncio.Event) -> AsyncIterator[Replayed]:
     """Count the deliveries that `replay_deliveries` would take, and change nothing; yield the progress."""
     done = Replayed()
     async for page in yield_to_traffic(store.count_replay(which), stop, rest=0):

@@ -8,7 +8,7 @@ from gateway import policy
 from gateway.config import Config
 from gateway.model import Route, RouteKey
 from gateway.operate.names import require_known
-from gateway.store.contract import Store
+from gateway.store.contract import Records
 from gateway.store.values import Backlog, Filter, RouteState
 
 NO_BACKLOG = Backlog(pending=0, due=0, oldest_at=None)
@@ -48,7 +48,7 @@ def read_status(state: RouteState) -> policy.Status:
     return policy.Breaker.from_state(state).status(state.paused)
 
 
-async def list_routes(store: Store, config: Config, account: str | None = None) -> list[RouteRow]:
+async def list_routes(store: Records, config: Config, account: str | None = None) -> list[RouteRow]:
     """Return the configured routes in the configuration's order, then routes that only the store knows."""
     states, backlog = await store.read_route_states(), await store.read_backlog()
     known = config.routes
@@ -60,21 +60,21 @@ async def list_routes(store: Store, config: Config, account: str | None = None) 
     ]
 
 
-async def read_route(store: Store, config: Config, key: RouteKey) -> RouteRow:
+async def read_route(store: Records, config: Config, key: RouteKey) -> RouteRow:
     """Return one route. Raises GatewayError if neither the configuration nor the store knows it."""
     await require_known(store, config, Filter(account=key[0], route=key[1]))
     rows = {row.key: row for row in await list_routes(store, config, key[0])}
     return rows.get(key) or RouteRow(key, None, RouteState(*key), NO_BACKLOG)
 
 
-async def pause_route(store: Store, config: Config, key: RouteKey, why: str, now: float) -> RouteRow:
+async def pause_route(store: Records, config: Config, key: RouteKey, why: str, now: float) -> RouteRow:
     """Stop deliveries on a route until it is resumed. Return the route as it was before."""
     row = await read_route(store, config, key)
     await store.set_paused(*key, True, now, why)
     return row
 
 
-async def resume_route(store: Store, config: Config, key: RouteKey, now: float) -> RouteRow:
+async def resume_route(store: Records, config: Config, key: RouteKey, now: float) -> RouteRow:
     """End a route's pause, if it is paused. Return the route as it was before."""
     row = await read_route(store, config, key)
     if row.state.paused:
