@@ -42,4 +42,4 @@ async def test_a_failing_observer_does_not_end_the_gateway(
         asked_to_stop.set()
         await serving  # raises the error if the observer is not guarded
         await gateway.stop()
-    assert ("observer.failed", event) in [(line["event"], line.get("told")) for line in logs]
+    assert ("observer.failed", event) in [(line["event"], line.get("method")) for line in logs]
