@@ -106,11 +106,12 @@ class Service:
             log.warning("gateway.recovered", released=released, reset=reset)
 
     async def serve(self, asked_to_stop: asyncio.Event) -> None:
-        """Run until asked to stop. Raises StoreCorrupt if the store turns out to be damaged."""
+        """Run until asked to stop. Raises StoreCorrupt if the store is found damaged, StoreError if it can't go on."""
         stop_request = asyncio.create_task(asked_to_stop.wait())
         background = asyncio.ensure_future(
             asyncio.gather(
                 self.store.verify(),
+                self.store.watch_writer(),
                 watch_clock(self._now, self.observer.clock_ahead),
                 keep_house(self.store, lambda: self.config.retention, self._earliest_now),
             )
@@ -163,7 +164,10 @@ class Service:
         await self.dispatcher.change(gone, self._make_runners(new), config.server.grace)
 
     async def stop(self) -> None:
-        """Refuse signals (503), let attempts end within the grace time or give them back, close everything."""
+        """Refuse signals (503), let attempts end within the grace time or give them back, close everything.
+
+        Raises StoreError if the store's writer has ended unexpectedly: the process must not end as if all were well.
+        """
         if self._stopping or not self._started:
             return
         self._stopping = True
@@ -173,6 +177,9 @@ class Service:
         await self.dispatcher.stop(self.config.server.grace)
         await self._stack.aclose()
         log.info("gateway.stopped")
+        # Race: the writer may end while SIGTERM stops the gateway, and `serve` has returned already.
+        if failure := self.store.failure():
+            raise failure
 
     async def ready(self) -> Mapping[str, str]:
         """Return the readiness of each part for /readyz: a description of its trouble, "" if it has none."""

@@ -28,6 +28,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn, Protocol
 
+from gateway.errors import StoreError
 from gateway.model import Attempt, Delivery, Signal
 from gateway.store.values import (
     Accepted,
@@ -291,10 +292,14 @@ class Upkeep(Protocol):
         ...
 
     async def watch_writer(self) -> NoReturn:
-        """Wait until the writer can't go on: its thread has ended unexpectedly. Then raises StoreError.
+        """Wait until the writer's thread ends unexpectedly. Then raises the StoreError that every write raises.
 
-        From then on every write raises StoreError. The process should end, so that its supervisor starts it again.
+        The process should end then, so that its supervisor starts it again.
         """
+        ...
+
+    def failure(self) -> StoreError | None:
+        """Return the error that every write raises since the writer has ended unexpectedly; None while it works."""
         ...
 
     async def close(self) -> None:

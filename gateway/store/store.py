@@ -247,6 +247,9 @@ class DatabaseStore:
     async def watch_writer(self) -> NoReturn:
         raise await self._writer.ended()
 
+    def failure(self) -> StoreError | None:
+        return self._writer.failure()
+
     async def close(self) -> None:
         if self._closing is None:
             self._closing = asyncio.ensure_future(self._close())

@@ -103,6 +103,10 @@ class Writer:
         """Wait until the thread has ended unexpectedly; return the error that operations fail with."""
         return await asyncio.shield(self._ended)
 
+    def failure(self) -> StoreError | None:
+        """Return the error that operations fail with since the thread has ended unexpectedly; None while it works."""
+        return None if self._failure is None else StoreError(self._failure)
+
     def close(self) -> threading.Thread:
         """Refuse further operations. Return the thread, which ends once all that waits is written."""
         if not self._closed:

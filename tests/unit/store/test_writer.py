@@ -8,6 +8,7 @@ import os
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,11 +16,13 @@ from typing import Any
 
 import pytest
 from peewee import Database, OperationalError, SqliteDatabase
+from structlog.testing import capture_logs
 
 import gateway.store.batching
 from gateway.errors import StoreBusy, StoreError
 from gateway.store.batching import RUSH, Priority
 from gateway.store.operations import Step
+from gateway.store.sqlite.dialect import SqliteDialect
 from gateway.store.writer import NICENESS_GAIN, Writer
 
 pytestmark = pytest.mark.gen_test
@@ -34,7 +37,7 @@ class Steps:
         self.held = asyncio.Event()
         self.loop = asyncio.get_running_loop()
         self.calls: list[tuple[str, list[str]]] = []
-        self.fault: Exception | None = None
+        self.fault: BaseException | None = None
 
     def first(self, db: Database, items: Sequence[str]) -> list[str]:
         return self.write(db, "first", items)
@@ -360,3 +363,115 @@ async def test_what_senders_wait_for_is_written_before_the_rest_and_apart(tmp_pa
         assert steps.calls == [("second", ["signal"]), ("first", ["result"])]
         assert writer.events == ["commit", *["begin", "commit"] * 2]  # the first is of what held the thread
     assert rows(tmp_path) == ["signal", "result"]
+
+
+async def end_of(writer: Writer, waiting: Sequence[asyncio.Future[Any]]) -> str:
+    """Return the message of the unexpected end, which everything that waits and comes later fails with."""
+    message = str(await writer.ended())
+    answers = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {(type(answer), str(answer)) for answer in answers} == {(StoreError, message)}
+    assert str(writer.failure()) == message
+    for priority in Priority:
+        with pytest.raises(StoreError) as caught:
+            writer.submit(writer.kept, "late", priority)  # type: ignore[attr-defined]
+        assert str(caught.value) == message
+    return message
+
+
+@pytest.mark.parametrize("fault", [SystemExit(), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+async def test_a_thread_that_is_ended_by_a_step_fails_what_waits_and_what_comes(
+    tmp_path: Path, fault: BaseException
+) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        writer.kept = steps.first  # type: ignore[attr-defined]
+        assert writer.failure() is None
+        held = await hold(writer, steps)
+        steps.fault = fault
+        waiting = [writer.submit(steps.first, "a", Priority.ACK), writer.submit(steps.second, "b")]
+        with capture_logs() as logs:
+            steps.gate.set()
+            await held
+            assert await end_of(writer, waiting) == f"the store's writer has ended: {type(fault).__name__}"
+        [line] = [line for line in logs if line["event"] == "store.writer_ended"]
+        assert (line["log_level"], line["operations"]) == ("critical", 2)
+    assert rows(tmp_path) == []
+
+
+async def test_an_error_beside_the_transaction_ends_the_thread_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        writer.kept = steps.first  # type: ignore[attr-defined]
+        told = asyncio.Event()
+        writer.on_failure = told.set
+        held = await hold(writer, steps)
+
+        def fail(operations: Sequence[Any], answers: Sequence[Any]) -> None:
+            raise MemoryError
+
+        waiting = [writer.submit(steps.first, "a"), writer.submit(steps.first, "b", Priority.PATIENT)]
+        monkeypatch.setattr(writer, "_resolve", fail)
+        steps.gate.set()
+        assert await end_of(writer, [held, *waiting]) == "the store's writer has ended: MemoryError"
+        await told.wait()
+    assert rows(tmp_path) == []
+
+
+async def test_what_comes_between_the_threads_end_and_its_news_is_answered(tmp_path: Path) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        steps.fault = SystemExit()
+        first = writer.submit(steps.first, "a")
+        while writer._thread.is_alive():
+            time.sleep(0.001)  # noqa: ASYNC251 - the event loop must not hear of it yet
+        second = writer.submit(steps.first, "b")
+        answers = await asyncio.gather(first, second, return_exceptions=True)
+        assert {str(answer) for answer in answers} == {"the store's writer has ended: SystemExit"}
+
+
+def fail_to_roll_back(monkeypatch: pytest.MonkeyPatch, writer: Writer, steps: Steps) -> None:
+    """Have the next step fail, and the rollback after it."""
+
+    def fail() -> None:
+        monkeypatch.undo()
+        raise OperationalError("no rollback")
+
+    monkeypatch.setattr(writer._db, "rollback", fail)
+    steps.fault = OperationalError("no write")
+
+
+async def test_a_rollback_that_fails_leaves_no_transaction_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps, leave_transaction=SqliteDialect().leave_transaction) as writer:
+        fail_to_roll_back(monkeypatch, writer, steps)
+        with pytest.raises(StoreError, match="no write"):
+            await writer.submit(steps.first, "a")
+        steps.fault = None
+        assert await writer.submit(steps.first, "b") == "first b"
+    assert rows(tmp_path) == ["b"]
+
+
+async def test_a_connection_that_stays_in_its_transaction_ends_the_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stay(db: Database) -> None:
+        raise OperationalError("stuck")
+
+    steps = Steps()
+    with writing(tmp_path, steps, leave_transaction=stay) as writer:
+        writer.kept = steps.first  # type: ignore[attr-defined]
+        fail_to_roll_back(monkeypatch, writer, steps)
+        waiting = [writer.submit(steps.first, "a")]
+        assert await end_of(writer, waiting) == "the store's writer has ended: ConnectionStuck"
+
+
+async def test_closing_is_no_unexpected_end(tmp_path: Path) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        writer.close().join()
+        await asyncio.sleep(0)
+        assert writer.failure() is None
