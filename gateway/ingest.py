@@ -19,7 +19,7 @@ from gateway.errors import InvalidSignal, ShuttingDown, TooManyRequests, Unautho
 from gateway.in_flight import InFlightRequests
 from gateway.metrics import NO_ACCOUNT, Observer
 from gateway.model import Account, Route, Signal, lane_of
-from gateway.store.contract import Store
+from gateway.store.contract import Inbox
 from gateway.store.values import Refused, Target
 from gateway.token_bucket import TokenBuckets
 
@@ -50,7 +50,7 @@ class Ingest:
     def __init__(
         self,
         accounts: Mapping[str, Account],
-        store: Store,
+        store: Inbox,
         *,
         observer: Observer | None = None,
         in_flight: InFlightRequests | None = None,

@@ -18,7 +18,7 @@ from gateway.dispatch.throttle import LONG_AGO, Throttle
 from gateway.dispatch.tuning import DEFAULT_TUNING, Tuning
 from gateway.errors import StoreError
 from gateway.model import Delivery, RouteKey
-from gateway.store.contract import Store
+from gateway.store.contract import Queue
 from gateway.store.values import ClaimRequest, RouteState
 
 log = structlog.get_logger()
@@ -30,7 +30,7 @@ class Dispatcher:
     def __init__(
         self,
         runners: Iterable[Runner],
-        store: Store,
+        store: Queue,
         now: Callable[[], float],
         throttle: Throttle,
         tuning: Tuning = DEFAULT_TUNING,

@@ -14,7 +14,7 @@ from gateway.dispatch.runner import Runner
 from gateway.dispatch.tuning import Tuning
 from gateway.errors import StoreError
 from gateway.model import RouteKey
-from gateway.store.contract import Store
+from gateway.store.contract import Queue
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ class Heartbeat:
 
     def __init__(
         self,
-        store: Store,
+        store: Queue,
         runners: Mapping[RouteKey, Runner],
         retired: Set[Runner],
         mark_due: Callable[[LiveRouteState], None],

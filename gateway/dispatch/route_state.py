@@ -16,7 +16,7 @@ from gateway.errors import StoreError
 from gateway.metrics import Observer
 from gateway.model import Delivery, Outcome, Route, RouteKey
 from gateway.sink.api import Sink
-from gateway.store.contract import Store
+from gateway.store.contract import Queue
 from gateway.store.values import RouteState
 from gateway.token_bucket import TokenBucket
 
@@ -170,7 +170,7 @@ class LiveRouteState:
             self._log.error(event, reason=self.breaker.reason, probe_in=probe)
         self._show()
 
-    async def save_breaker(self, store: Store) -> None:
+    async def save_breaker(self, store: Queue) -> None:
         """Save the breaker if it opened, closed or has a new probe time since it was saved last."""
         breaker, stored = self.breaker, self._stored or policy.Breaker()
         if breaker == stored or (breaker.closed and stored.closed):

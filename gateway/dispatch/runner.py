@@ -20,7 +20,7 @@ from gateway.errors import StoreError
 from gateway.metrics import Observer
 from gateway.model import Attempt, Decision, Delivery, Kind, Outcome, RetryAt, Route, RouteKey
 from gateway.sink.api import Context, Shared, Sink, State
-from gateway.store.contract import Store
+from gateway.store.contract import Queue
 from gateway.store.values import Result
 
 log = structlog.get_logger()
@@ -38,7 +38,7 @@ class Runner:
         self,
         route: Route,
         sink_class: type[Sink],
-        store: Store,
+        store: Queue,
         *,
         now: Callable[[], float],
         rng: random.Random,
