@@ -1,4 +1,4 @@
-"""Measure a store with a large backlog, and one with a long history, as ratios to a store with little.
+"""Measure a store with a large backlog and one with a long history, as ratios to a small store.
 
     python -m tests.bench.backlog [--pending 1000000] [--history 10000000] [--rounds 3] [--json]
 
@@ -34,9 +34,9 @@ from tests.support.factory import make_signal
 
 LITTLE = 1000
 BATCH = 100
-"""Signals, deliveries or results in a transaction: about as many as the writer has under load."""
+"""Signals, deliveries or results per transaction: about as many as the writer batches under load."""
 REPEATS = 40
-"""Transactions of each kind in a turn."""
+"""Transactions of each kind per turn."""
 WARM_UP = 5
 ACCOUNT, ROUTE = "bench", "export"
 
@@ -47,7 +47,7 @@ Turn = dict[str, float]
 
 
 def measure_start(template: Path, given: argparse.Namespace) -> Turn:
-    """A start, some time of delivering, a kill in the middle of it, and the start after that."""
+    """Measure a start, a time of delivering, a kill during it, and the next start."""
     with rig.folder(given.directory) as directory:
         shutil.copyfile(template, directory / "gateway.db")
         ports = rig.write_config(directory, {"bench": {ACCOUNT: {ROUTE: rig.csv_route(ROUTE)}}})
@@ -98,7 +98,7 @@ class Course:
             times.clear()
 
     def figures(self) -> Turn:
-        """Milliseconds, of the clock and of the CPU, that a batch of each kind takes."""
+        """Return the milliseconds, by clock and by CPU, of a batch of each kind."""
         found = {}
         for name, times in self._times.items():
             found[f"{name} ms"] = rig.median(wall for wall, _ in times) * 1000
@@ -135,7 +135,7 @@ class Course:
 
 
 async def measure_course(path: Path, number: itertools.count[int], cold: bool = False) -> Turn:
-    """One turn of a store; `cold`: with none of its file in the system's memory."""
+    """Measure one turn of a store; `cold` means with none of its file in the page cache."""
     if cold:
         drop_cache(path)
     async with opened(path) as store:
@@ -162,7 +162,7 @@ def drop_cache(path: Path) -> None:
 
 
 def take_turns(rounds: int, measure: Mapping[str, Callable[[], Turn]], what: str) -> dict[str, list[Turn]]:
-    """Each its turn a round."""
+    """Run each once per round, in turns."""
     turns: dict[str, list[Turn]] = {name: [] for name in measure}
     for number in range(rounds):
         for name, run in measure.items():
@@ -212,7 +212,7 @@ def make_store(path: Path, *fillings: Filling) -> None:
 
 
 def render(title: str, turns: Mapping[str, list[Turn]]) -> str:
-    """Medians of each, and the median of the rounds' ratios."""
+    """Return the medians of each, and the median of the rounds' ratios."""
     (small, base), (large, loaded) = turns.items()
     lines = [f"{title:28}{small:>18}{large:>32}{'ratio':>8}"]
     for key in base[0]:

@@ -25,7 +25,7 @@ from tests.bench.target import Target
 from tests.support import payloads
 
 WAIT = 10.0
-"""Seconds. Answers and arrivals count if they come within this time after the last signal. More would be a loss."""
+"""Seconds after the last signal; an answer or arrival that comes later counts as lost."""
 ORDER_LENGTH = 12
 
 
@@ -40,7 +40,7 @@ class ConstantRate(Load):
         self.arrivals: dict[int, float] = {}
 
     def arrived(self, body: bytes) -> None:
-        """Note a delivery's arrival. Its order tells the signal: each order has only one here."""
+        """Note a delivery's arrival. Its order identifies the signal, because each order here has one."""
         order = orjson.loads(body)["order"]
         if len(order) == ORDER_LENGTH:  # other orders belong to the signals that filled the store
             self.arrivals.setdefault(int(order[:8]), time.perf_counter())
@@ -51,7 +51,7 @@ class ConstantRate(Load):
 
 
 class PlannedConnection(Connection):
-    """A connection that sends at planned times, not when it is answered."""
+    """A connection that sends at planned times, whether or not it was answered."""
 
     load: ConstantRate
     number = 0
@@ -74,7 +74,7 @@ class PlannedConnection(Connection):
 
 
 async def run(port: int, path: str, rate: float, warm_up: float, seconds: float, target: int | None) -> dict[str, Any]:
-    """Figures of the signals after the warm-up; milliseconds."""
+    """Return the figures of the signals after the warm-up, in milliseconds."""
     loop = asyncio.get_running_loop()
     sender = ConstantRate(path, payloads.KEY)
     if target:

@@ -41,7 +41,7 @@ accounts:
 
 
 def fill(folder: Path, signals: int, state: str) -> None:
-    """In a process of its own, as it needs memory that the commands, its siblings, would seem to need."""
+    """Fill the store in its own process, so that its memory does not count as the commands'."""
     given = ["--account", "shop0", "--routes", ROUTES, "--signals", str(signals), "--state", state]
     call = [sys.executable, "-m", "tests.bench.fill", str(folder / "gateway.db"), *given]
     subprocess.run(call, check=True, stdout=subprocess.DEVNULL)
@@ -49,7 +49,7 @@ def fill(folder: Path, signals: int, state: str) -> None:
 
 @contextmanager
 def command(folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A command at work, interrupted at the end if it still is."""
+    """Run a command for the duration of the block, and interrupt it at the end."""
     call = [sys.executable, "-m", "gateway", *words, "--config", "gateway.yaml"]
     with subprocess.Popen(
         call, cwd=folder, env=environment(None), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -62,7 +62,7 @@ def command(folder: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def measure(folder: Path, *words: str) -> dict[str, float]:
-    """Run a command to its end: seconds, seconds of CPU, MB."""
+    """Run a command to its end, and return its seconds, seconds of CPU, and MB."""
     started = time.monotonic()
     with command(folder, *words) as process:
         _, status, usage = os.wait4(process.pid, 0)
@@ -73,7 +73,7 @@ def measure(folder: Path, *words: str) -> dict[str, float]:
 
 
 async def accept_for(store: Store, seconds: float, label: str) -> dict[str, float]:
-    """Accept signals one after the other: how many a second, and how long one took, in ms."""
+    """Accept signals one after another, and return the rate per second and the times in ms."""
     took = []
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -92,7 +92,7 @@ async def accept_beside(folder: Path, seconds: float) -> dict[str, dict[str, flo
     figures = {"alone": await accept_for(store, seconds, "alone")}
     for words in (["audit"], ["replay", "--since", "2000-01-01"]):
         with command(folder, *words) as process:
-            await asyncio.sleep(1)  # until it is at work
+            await asyncio.sleep(1)  # until it has begun its work
             figures[words[0]] = await accept_for(store, seconds, words[0])
             still = process.poll() is None
         assert still, f"{words[0]} was over too soon: fill in more signals"

@@ -32,7 +32,7 @@ Turn = dict[str, Any]
 
 
 def measure(case: str, rate: float, template: Path, given: argparse.Namespace) -> Turn:
-    """One turn: deliveries of the full store, with a sender of that rate (0: none) beside them."""
+    """Measure one turn: deliveries from the full store beside a sender of this rate (0 for none)."""
     core, other = rig.find_cores()
     target = free_port()
     with rig.folder(given.directory) as directory, ExitStack() as stack:
@@ -71,7 +71,7 @@ def routes_of(case: str, target: int, given: argparse.Namespace) -> rig.Routes:
 
 
 def run(given: argparse.Namespace, folder: Path) -> dict[str, list[Turn]]:
-    """Return the medians by case. The rates are of turns without a sender."""
+    """Return the medians by case. Rates are from turns without a sender."""
     templates = {IDLE: folder / "idle.db", CSV: folder / "csv.db", POST: folder / "http.db"}
     fill(templates[IDLE])
     fill(templates[CSV], Filling(ACCOUNT, ["route0"], given.pending))

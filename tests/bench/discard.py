@@ -1,4 +1,4 @@
-"""A sink that accepts everything at once: the rest is the gateway's own work."""
+"""A sink that accepts everything at once, so that only the gateway's own work is measured."""
 
 from __future__ import annotations
 

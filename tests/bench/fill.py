@@ -1,8 +1,8 @@
-"""Fills a store in bulk, by SQL: as much history or backlog as a bench asks for, kept as the gateway would keep it.
+"""Fills a store in bulk by SQL with the history or backlog that a bench needs, in the gateway's own form.
 
     python -m tests.bench.fill gateway.db --account bench --routes export --signals 1000000 [--state delivered]
 
-Orders have six signals each and come interleaved, as they do. Identities are random, so a retry would not be known.
+Orders have six signals each and are interleaved. Identities are random, so a retry would be a new signal.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ STEPS = (
     signal_types.ITEM_PACKED,
     signal_types.ITEM_SHIPPED,
 )
-"""An order's signals."""
+"""The types of an order's signals."""
 ABREAST = 1000
-"""Orders that are under way at a time."""
+"""Orders in progress at a time."""
 CHUNK = 16 * ABREAST * len(STEPS)
-"""Signals to a transaction."""
+"""Signals per transaction."""
 SECOND = 1_000_000
 GAP = 20_000
-"""Microseconds from one signal to the next: 50 a second."""
+"""Microseconds from one signal to the next, which makes 50 per second."""
 
 SETTINGS = ("journal_mode = off", "synchronous = off", "locking_mode = exclusive", "cache_size = -400000")
-"""For a file that nobody else looks at, and that is made anew should the filling not end."""
+"""Settings without safety: no other process uses the file, and it is made anew if filling fails."""
 
 # :first is the number of the first signal that this call writes, :start of the first that the whole filling does.
 NUMBERS = f"""
@@ -80,7 +80,7 @@ ORDER BY n, value
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """A bulk of signals to write: an account, its routes, and the state of the delivery on each route."""
+    """The signals to write: an account, its routes, and the state of each delivery."""
 
     account: str
     routes: Sequence[str]
@@ -89,7 +89,7 @@ class Filling:
 
 
 def make_payload(kind: str) -> str:
-    """A payload of about 300 bytes as the store has it, with marks for the order's number and the time."""
+    """Return a stored payload of about 300 bytes, with placeholders for the order's number and the time."""
     ids = {"order": "########00", "order_reference": "PO-########", "datetime": "@@@@@@@@"}
     if kind.startswith("Item"):
         ids |= {"item": "########01", "item_reference": "PO-########-1"}
@@ -98,7 +98,7 @@ def make_payload(kind: str) -> str:
 
 
 def fill(path: Path, *fillings: Filling) -> None:
-    """Write to the store at a path, which is made if need be."""
+    """Write to the store at a path. A missing store is made."""
     asyncio.run(ledger_of(path))
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
         for setting in SETTINGS:
@@ -113,7 +113,7 @@ def fill(path: Path, *fillings: Filling) -> None:
 
 def write(db: sqlite3.Connection, filling: Filling) -> None:
     (kept,) = db.execute("SELECT coalesce(max(id), 0) FROM signals").fetchone()
-    # From a whole number of orders on, so that no order is continued; the first id is 1.
+    # Start after a whole number of orders, so that no order is continued. The first id is 1.
     block = ABREAST * len(STEPS)
     start = (kept // block + 1) * block if kept else block
     end = start + filling.signals

@@ -1,12 +1,12 @@
-"""Measure one account's answers and delays beside the trouble of others, as ratios to the same alone.
+"""Measure one account's answers and delays beside other accounts in trouble, as ratios to the account alone.
 
     python -m tests.bench.isolation [--seconds 10] [--rounds 3] [--rate 100] [--json]
 
 A healthy account has a sender of constant rate and a target that answers at once. The trouble beside it: another
 tenant's route that hangs, with 10,000 pending; another tenant with a target that refuses connections, with 100,000
 pending; another account that receives three times its rate; all three; and a replay of 50,000 deliveries on its own
-route. They take turns, each with a new gateway. Then the shares of two tenants with a backlog, one with one route and
-one with twenty, on a slow target and on files.
+route. They take turns, each with a new gateway. Then it measures the shares of two tenants with a backlog, one with one
+route and one with twenty, on a slow target and on files.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ MANY = tuple(f"route{number}" for number in range(20))
 WIDTHS = {"http, 160 at a time": 160, "http, 8 at a time": 8}
 FILES = "files"
 SHARED = (FILES, *WIDTHS)
-"""Kinds of routes for which two tenants share the core. By HTTP, twenty routes have 8 calls at a time each. The one
-route has 160, as the twenty in all, and then 8. With 8 it can't use half of the core, as its target is slow; its rate
-then shows how much longer its calls take."""
+"""Kinds of routes for which two tenants share the core. By HTTP, each of twenty routes has 8 calls at a time. The one
+route has 160, as many as the twenty together, and then 8. With 8 it can't use half of the core, because its target is
+slow; its rate then shows how much longer its calls take."""
 SLOW = 0.05
-"""Seconds that the slow target takes for an answer."""
+"""Seconds that the slow target takes to answer."""
 
 Turn = dict[str, Any]
 
@@ -119,7 +119,7 @@ def render_neighbours(turns: Mapping[str, list[Turn]]) -> str:
 
 
 def measure_shares(kind: str, template: Path, given: argparse.Namespace) -> dict[RouteKey, float]:
-    """Deliveries a second of each (account, route)."""
+    """Return the deliveries per second of each (account, route)."""
     core, other = rig.find_cores()
     slow = free_port()
 
@@ -142,7 +142,7 @@ def measure_shares(kind: str, template: Path, given: argparse.Namespace) -> dict
 
 
 def bench_shares(given: argparse.Namespace, folder: Path) -> dict[str, list[Turn]]:
-    """By kind: deliveries a second of the tenant with one route, alone and beside the other one."""
+    """Return by kind the deliveries per second of the tenant with one route, alone and beside the other."""
     one = Filling("one", [ONLY], 150_000)
     many = Filling("many", MANY, 10_000)
     fill(folder / "one.db", one)
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rate", type=float, default=100.0, help="signals a second of the healthy account")
     parser.add_argument("--directory", type=Path, default=Path(), help="where the stores are made; use a real disk")
-    parser.add_argument("--only", choices=("neighbours", "shares"), help="a part")
+    parser.add_argument("--only", choices=("neighbours", "shares"), help="measure only this")
     parser.add_argument("--json", action="store_true", help="print JSON")
     given = parser.parse_args()
     found: dict[str, dict[str, list[Turn]]] = {}
@@ -193,9 +193,9 @@ def main() -> None:
         return
     print(rig.describe(about))
     print(f"{given.rate:g} signals/s, {given.rounds} rounds of {given.seconds:g} s; medians, and of the rounds' ratios")
-    for part, render in (("neighbours", render_neighbours), ("shares", render_shares)):
-        if part in found:
-            print(render(found[part]))
+    for name, render in (("neighbours", render_neighbours), ("shares", render_shares)):
+        if name in found:
+            print(render(found[name]))
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class Load:
         return self.make_request(order, step)
 
     def make_request(self, order: int, step: int) -> bytes:
-        """An order's signal of TYPES[step], which happens now, as all that a store has next to each other did."""
+        """Return an order's signal of TYPES[step] for an event at the present time, as real signals have."""
         if (second := int(time.time())) != self.second:
             self.second = second
             self.templates = [make_template(kind, self.path, self.key, second) for kind in TYPES]
@@ -79,7 +79,7 @@ class Load:
 
 
 class Connection(asyncio.Protocol):
-    """Sends a request, and the next as soon as it is answered."""
+    """Sends a request, and the next as soon as the answer comes."""
 
     transport: asyncio.Transport
     started: float
@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
         self.received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transport is no subclass
         self.send()
 
     def send(self) -> None:
@@ -113,7 +113,7 @@ class Connection(asyncio.Protocol):
 
 
 class Usage:
-    """CPU seconds used by this process and by the server's, and the time, all since it was made."""
+    """Measures the CPU seconds of this process and of the server, and the time, since its creation."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -128,7 +128,7 @@ class Usage:
 
 
 async def run(load: Load, port: int, pid: int, connections: int, warm_up: float, seconds: float) -> dict[str, Any]:
-    """Load the server on a port; figures of the time after the warm-up."""
+    """Load the server on a port, and return the figures of the time after the warm-up."""
     loop = asyncio.get_running_loop()
     made = [await loop.create_connection(lambda: Connection(load), "127.0.0.1", port) for _ in range(connections)]
     await asyncio.sleep(warm_up)

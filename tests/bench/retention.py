@@ -1,11 +1,10 @@
-"""Measure PostgreSQL as it removes a day of signals row by row and as a partition, and works on one partition and on
-ten.
+"""Measure PostgreSQL: removing a day of signals by row or by partition, and working on one partition or on ten.
 
     python -m tests.bench.retention [--signals 100000] [--json]
 
-Signals have two deliveries each, and are written by SQL. They are removed alone, for the database's CPU time; and
-beside a gateway that accepts one signal after the other, for the delay of its answers. Accepting and delivering is
-measured in turns with all signals in one partition, and in ten. The server syncs every commit.
+Signals have two deliveries each, and are written by SQL. They are removed alone, for the database's CPU time. Then they
+are removed beside a gateway that accepts one signal after another, for the delay of its answers. Accepting and
+delivering take turns with all signals in one partition and in ten. The server syncs every commit.
 """
 
 from __future__ import annotations
@@ -37,9 +36,9 @@ LONG = 90 * DAY
 ROUTES = ("erp", "export")
 ACCOUNT = "shop0"
 BATCH = 64
-PARTS = {"one part": 1, "ten parts": 10}
+PARTITIONS = {"one partition": 1, "ten partitions": 10}
 
-# Numbers are ids, and six signals are of an order. Times are spread over so many days from the first on.
+# n is the id, and six signals make an order. Times are spread over the days from the first on.
 SIGNALS = """
 INSERT INTO signals (id, account, identity, occurred_at, type, order_id, order_reference, item, received_at, payload,
                      stage, deliveries, unrouted)
@@ -65,7 +64,7 @@ def fill(server: Server, url: str, first: float, days: float, count: int) -> Non
 
 
 def at_place(url: str, work: Callable[[Store, Store], Awaitable[Any]]) -> Any:
-    """Run with two gateways' stores."""
+    """Run `work` with the stores of two gateways."""
 
     async def run() -> Any:
         one, two = open_store(Settings(url)), open_store(Settings(url))
@@ -81,18 +80,18 @@ def at_place(url: str, work: Callable[[Store, Store], Awaitable[Any]]) -> Any:
 # -- removing
 
 
-def measure_removal(server: Server, count: int, parted: bool, beside: bool) -> dict[str, float]:
-    """Remove a day of a hundred days ago."""
+def measure_removal(server: Server, count: int, partitioned: bool, beside: bool) -> dict[str, float]:
+    """Remove a day of signals from a hundred days ago, and return the figures."""
     url, now = server.make_place(), time.time()
     first = now - now % DAY - 100 * DAY
 
     async def prepare(store: Store, _: Store) -> None:
-        for at in (first, now) if parted else ():
+        for at in (first, now) if partitioned else ():
             await store.make_partitions(at, 8 * DAY)
 
     async def remove(store: Store) -> float:
         started = time.monotonic()
-        removed = sum([part.signals async for part in store.drop_partitions(now - LONG, dead=False)])
+        removed = sum([partition.signals async for partition in store.drop_partitions(now - LONG, dead=False)])
         removed += sum([page.signals async for page in purge.purge_signals(store, now - LONG)])
         assert removed == count
         return time.monotonic() - started
@@ -120,14 +119,14 @@ def measure_alone(server: Server) -> dict[str, float]:
 # -- working
 
 
-def measure_work(server: Server, count: int, parts: int) -> dict[str, float]:
-    """The database's CPU for each signal accepted, and for each delivery claimed and recorded; microseconds."""
+def measure_work(server: Server, count: int, partitions: int) -> dict[str, float]:
+    """Return the database's CPU per accepted signal, and per claimed and recorded delivery, in microseconds."""
     url, now = server.make_place(), time.time()
     first = now - now % DAY - 9 * DAY
 
     async def prepare(store: Store, _: Store) -> None:
         for day in range(10):
-            await store.make_partitions(first + day * DAY, (8 if parts > 1 else 800) * DAY)
+            await store.make_partitions(first + day * DAY, (8 if partitions > 1 else 800) * DAY)
 
     async def work(store: Store, _: Store) -> dict[str, float]:
         await accept_many(store, "warm", 10 * BATCH)
@@ -173,7 +172,7 @@ async def deliver_all(store: Store) -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--signals", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=3, help="of the work on one part and on ten")
+    parser.add_argument("--rounds", type=int, default=3, help="of the work on one partition and on ten")
     parser.add_argument("--directory", type=Path, default=Path("/var/tmp"), help="where the database is")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
@@ -181,17 +180,17 @@ def main() -> None:
     conditions = rig.describe(rig.conditions(given.directory))
     beside = {"alone": measure_alone(server)}
     removal = {}
-    for label, parted in (("row by row", False), ("as a part", True)):
+    for label, partitioned in (("row by row", False), ("as a partition", True)):
         rig.tell(label)
-        beside[label] = measure_removal(server, given.signals, parted, beside=True)
+        beside[label] = measure_removal(server, given.signals, partitioned, beside=True)
         rest, purge.REST = purge.REST, 0.0
-        removal[label] = measure_removal(server, given.signals, parted, beside=False)
+        removal[label] = measure_removal(server, given.signals, partitioned, beside=False)
         purge.REST = rest
-    turns: dict[str, list[dict[str, float]]] = {label: [] for label in PARTS}
+    turns: dict[str, list[dict[str, float]]] = {label: [] for label in PARTITIONS}
     for _ in range(given.rounds):
-        for label, parts in PARTS.items():
+        for label, partitions in PARTITIONS.items():
             rig.tell(label)
-            turns[label].append(measure_work(server, given.signals, parts))
+            turns[label].append(measure_work(server, given.signals, partitions))
     work = {
         label: {name: statistics.median(turn[name] for turn in taken) for name in ("accept", "deliver")}
         for label, taken in turns.items()

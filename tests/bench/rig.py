@@ -35,7 +35,7 @@ ANY_CORE = -1
 
 
 class Server:
-    """A process on one core, or ANY_CORE, from when it is spawned. Its output goes to `server.log` in its directory."""
+    """A process pinned to one core, or ANY_CORE, from its start. Its output goes to `server.log` in its directory."""
 
     def __init__(self, command: Sequence[str], core: int, directory: Path) -> None:
         self._log = directory / "server.log"
@@ -50,7 +50,7 @@ class Server:
                 stderr=output,
             )
         if core != ANY_CORE:
-            os.sched_setaffinity(self.pid, {core})  # before it has threads; those it makes inherit it
+            os.sched_setaffinity(self.pid, {core})  # before it has threads, which inherit it
 
     @property
     def pid(self) -> int:
@@ -61,7 +61,7 @@ class Server:
         self._wait(lambda: can_connect(port), 0.1)
 
     def wait_for_line(self, text: str = STARTED) -> float:
-        """Wait until it has written a line with this text; seconds since it was spawned."""
+        """Wait until its output has a line with this text, and return the seconds since its start."""
         self._wait(lambda: text in self.written(), 0.005)
         return time.perf_counter() - self._spawned
 
@@ -92,7 +92,7 @@ class Server:
 
 @contextmanager
 def serving(command: Sequence[str], port: int, core: int, directory: Path) -> Iterator[Server]:
-    """A server, from when it listens."""
+    """Run a server, and yield it when it listens."""
     server = Server(command, core, directory)
     try:
         server.wait_for_port(port)
@@ -103,7 +103,7 @@ def serving(command: Sequence[str], port: int, core: int, directory: Path) -> It
 
 @contextmanager
 def running(*words: object, directory: Path = ROOT) -> Iterator[subprocess.Popen[bytes]]:
-    """Another process of a turn, which ends with it at the latest. It chooses its core itself."""
+    """Run another process for the duration of a turn. It chooses its core itself."""
     command = [sys.executable, "-m", *map(str, words)]
     process = subprocess.Popen(command, cwd=directory, env=with_sinks(directory), stdout=subprocess.PIPE)
     try:
@@ -115,7 +115,7 @@ def running(*words: object, directory: Path = ROOT) -> Iterator[subprocess.Popen
 
 @contextmanager
 def targeting(port: int, *words: object) -> Iterator[None]:
-    """A target of deliveries, from when it listens: a gateway that finds none opens its breakers, and rests."""
+    """Run a target of deliveries, and yield it when it listens: without one a gateway would open its breakers."""
     with running("tests.bench.target", "--port", port, *words):
         deadline = time.monotonic() + 30
         while not can_connect(port):
@@ -126,7 +126,7 @@ def targeting(port: int, *words: object) -> Iterator[None]:
 
 
 def with_sinks(directory: Path) -> dict[str, str]:
-    """The environment in which the sinks that `write_config` has put into the directory are known."""
+    """Return an environment in which the sinks that `write_config` installed in the directory are known."""
     return environment({"PYTHONPATH": f"{ROOT}:{directory.resolve() / 'path'}"})
 
 
@@ -137,7 +137,7 @@ def can_connect(port: int) -> bool:
 
 @contextmanager
 def folder(parent: Path) -> Iterator[Path]:
-    """A directory for one turn."""
+    """Yield a directory for one turn."""
     with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as name:
         yield Path(name)
 
@@ -168,8 +168,8 @@ def write_config(
     tenants: Mapping[str, Mapping[str, Routes]],
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Ports:
-    """A gateway's configuration: tenants with accounts with routes, each account with the key of `payloads`, and more
-    `settings` of some accounts. JSON, which is YAML too."""
+    """Write a gateway's configuration: tenants, their accounts with the key of `payloads`, and their routes. `settings`
+    adds to some accounts. It is JSON, which is YAML too."""
     ports = Ports()
     post.install(directory / "path")
     main = {
@@ -220,7 +220,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def memory(pid: int, which: str = "VmRSS") -> float:
-    """A process's resident memory in MB; with VmHWM, the most it ever had."""
+    """Return a process's resident memory in MB; with VmHWM, its maximum."""
     found = re.search(rf"{which}:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     assert found, f"the system does not tell {which}"
     return int(found[1]) / 1024
@@ -263,7 +263,7 @@ def find_filesystem(path: Path) -> str:
 
 
 def time_fsync(directory: Path) -> float:
-    """Milliseconds that syncing a small write takes, the median of some."""
+    """Return the median time of syncing a small write, in milliseconds."""
     times = []
     with tempfile.TemporaryFile(dir=directory) as file:
         for _ in range(50):
@@ -285,10 +285,10 @@ def median(values: Iterable[float | None]) -> float:
 
 
 def ratio(turns: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]], key: str) -> float:
-    """The median of the rounds' ratios: each turn beside the one it took its turn with."""
+    """Return the median of the rounds' ratios, each of two turns of the same round."""
     return median(one[key] / other[key] if other[key] else None for one, other in zip(turns, base, strict=True))
 
 
 def tell(text: str) -> None:
-    """Progress, beside the figures."""
+    """Print progress to stderr."""
     print(text, file=sys.stderr, flush=True)

@@ -79,7 +79,7 @@ def write_config(directory: Path, url: str, routes: int) -> tuple[int, int]:
 
 
 def measure(given: argparse.Namespace, gateways: int, server: Server | None) -> dict[str, Any]:
-    """One turn: `gateways` on the server, or one on SQLite."""
+    """Measure one turn: `gateways` on the server, or one on SQLite."""
     with ExitStack() as stack:
         url = server.make_place() if server else "sqlite:///gateway.db"
         running, ports = [], []

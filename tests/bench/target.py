@@ -22,7 +22,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
 class Target(asyncio.Protocol):
-    """One connection. `arrived` is told each body."""
+    """One connection. `arrived` is called with each body."""
 
     transport: asyncio.Transport
 
@@ -32,7 +32,7 @@ class Target(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is none by type
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's transport is no subclass
 
     def data_received(self, data: bytes) -> None:
         self._received += data
