@@ -63,7 +63,7 @@ def database_cpu(server: Server) -> float:
 
 
 def write_config(directory: Path, url: str, routes: int) -> tuple[int, int]:
-    """Write the config of a gateway on the store whose deliveries are discarded. Return its ports."""
+    """Write the config of a gateway that discards its deliveries. Return its ports."""
     public, admin = free_port(), free_port()
     discard.install(directory / "path")
     named = {f"route{n}": {"sink": "discard", "signals": ["*"]} for n in range(routes)}

@@ -9,7 +9,7 @@ import pytest
 from tests.contract.store_case import Backend
 
 POOLED = ("tests.contract.test_store_accept", "tests.contract.test_store_lanes", "tests.contract.test_store_mend")
-"""What runs behind a pooler too: all that the gateway itself writes."""
+"""Files that run behind a pooler too: all writes of the gateway itself."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -38,15 +38,15 @@ class LaneModel:
     claims: int = 0
 
     def accept(self, number: int, order: str, lane: str | None, hold: bool, at: float) -> bool:
-        """Whether it is held. Numbers only grow; which they are is the store's to say."""
+        """Add a delivery; return True if it is held. Numbers grow, in steps that the store chooses."""
         assert number > max(self.entries, default=0)
         self.entries[number] = Entry(lane, order, at, held=hold and order not in self.known)
         self.settle()
         return self.entries[number].held
 
     def settle(self) -> None:
-        """In each lane without a head, the first of those that wait becomes it, live ones before replays, which give
-        way even where they are the head."""
+        """Promote the first waiting delivery of each lane without a head. Live ones come before replays, and a replay
+        that is the head gives way."""
         for entry in self.entries.values():
             if entry.replayed and entry.due_at is not None and entry.holder is None and self.has_live(entry.lane):
                 entry.due_at = None
@@ -58,7 +58,7 @@ class LaneModel:
         return any(entry.lane == lane and entry.due_at is not None for entry in self.entries.values())
 
     def has_live(self, lane: str | None) -> bool:
-        """Whether a live delivery waits in the lane."""
+        """Return True if a live delivery waits in the lane."""
         return lane is not None and any(e.lane == lane and e.waits and not e.replayed for e in self.entries.values())
 
     def claim(self, limit: int, replays: int, now: float, until: float) -> list[tuple[int, int, bool]]:

@@ -1,4 +1,4 @@
-"""What the tests of the store share: a backend to open, and the usual way of each call."""
+"""Helpers of the store's tests: a backend to open, and the usual form of each call."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ async def replay_all(store: Store, which: Filter, now: float = NOW) -> int:
 
 
 async def count_replay(store: Store, which: Filter) -> Counter[tuple[str, str]]:
-    """What a replay would do, per account and route."""
+    """Return the number of deliveries that a replay would repeat, per account and route."""
     found: Counter[tuple[str, str]] = Counter()
     async for page in store.count_replay(which):
         found.update(page.found)

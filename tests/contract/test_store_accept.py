@@ -1,4 +1,4 @@
-"""The store's contract: what is accepted is kept, once, in order, as it came."""
+"""The store's contract: an accepted signal is kept once, in order, exactly as it came."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The store's contract: what was accepted is there again, however the process ended."""
+"""The store's contract: an accepted signal is there again, however the process ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""PostgreSQL: a part whose time has passed is dropped; what must stay does, and nobody is kept waiting for long."""
+"""PostgreSQL: an old partition is dropped. Signals that must stay do, and others wait only for a moment."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def tables(server: Server, backend: Backend) -> set[str]:
 
 
 def deleted(server: Server, backend: Backend) -> int:
-    """Rows deleted in tables that are still there, but for those that moved with their state."""
+    """Return the rows deleted in tables that still exist, except rows that moved with their state."""
     server.execute_at(backend.url, "SELECT pg_stat_force_next_flush()")
     [(count,)] = server.execute_at(
         backend.url,

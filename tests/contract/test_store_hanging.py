@@ -1,5 +1,5 @@
-"""Something between the gateway and PostgreSQL takes what is sent, passes nothing on and closes nothing. It ends TCP,
-so that keepalives and acknowledgements come as ever: only a deadline of our own finds out."""
+"""A middlebox between the gateway and PostgreSQL accepts everything, passes nothing on and closes nothing. It ends TCP
+itself, so keepalives and acknowledgements arrive as ever: only a deadline of our own finds out."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def test_what_hangs_is_given_up_and_all_goes_on_when_it_flows_again(postgr
 
 
 async def test_a_connection_that_was_forgotten_is_replaced(postgres: Server) -> None:
-    """As when a balancer was restarted: what is open stays silent for ever, and new connections are fine."""
+    """As after a balancer's restart: open connections stay silent for ever, and new ones work."""
     async with behind_proxy(postgres) as (store, proxy):
         await accept(store, numbered(1))
         proxy.forget()
@@ -65,8 +65,8 @@ async def test_news_are_heard_again_after_silence(postgres: Server) -> None:
 
 @pytest.mark.parametrize("take", [statements.execute, statements.send], ids=["between trips", "within one"])
 async def test_the_server_gives_up_what_we_have(postgres: Server, take: Callable[..., Any]) -> None:
-    """Else the locks of a transaction whose end never came would be held for as long as the server takes us to be
-    there."""
+    """Without it, the server holds the locks of an abandoned transaction for as long as it believes in the
+    connection."""
     given = conninfo_to_dict(postgres.url())
     db = Reconnecting(given, False, 0.3, transactions=True)
     db.begin()

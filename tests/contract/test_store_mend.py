@@ -1,4 +1,4 @@
-"""The store's contract: replay, and what is held until its order is known."""
+"""The store's contract: replay, and deliveries held until their order is known."""
 
 from __future__ import annotations
 

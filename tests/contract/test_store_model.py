@@ -1,4 +1,4 @@
-"""The store's contract: whatever happens in whatever order, a store does what the rules in plain Python say."""
+"""The store's contract: after any history, a store agrees with the rules in plain Python."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Run:
         assert await self.store.release_leases(self.now) == self.model.release(self.now)
 
     async def compare(self) -> None:
-        """Row by row, then what follows from the rows: the ledger's identity, and when to look again."""
+        """Compare row by row, then the results of the rows: the ledger's identity, and the next due time."""
         rows = await self.store.list_deliveries(Filter(), 1000)
         found = {
             row.signal_id: (row.state, row.due_at, row.leased_until, row.attempts, row.held, row.created_at)

@@ -1,4 +1,4 @@
-"""The store on PostgreSQL keeps what has come to rest in parts by the time when its signal was received."""
+"""PostgreSQL keeps signals and ended deliveries in partitions by the time when the signal was received."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def take(store: Store, number: int, days: float = 0.0, **fields: Any) -> i
 
 
 def where(server: Server, backend: Backend, table: str) -> Counter[str]:
-    """How many rows are in which part; tables are named without the whole's name."""
+    """Return the number of rows in each partition; its name is without the table's."""
     rows = server.execute_at(backend.url, f"SELECT tableoid::regclass::text FROM {table}")
     return Counter(str(name).partition("_")[2] for (name,) in rows)
 

@@ -1,4 +1,4 @@
-"""PostgreSQL: passwords that are never shown, TLS that is asked for, and what fails and how it is told."""
+"""PostgreSQL: passwords are never shown, TLS is used if the URL asks for it, and failures are described."""
 
 from __future__ import annotations
 

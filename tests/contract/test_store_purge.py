@@ -1,4 +1,4 @@
-"""The store's contract: what is old and done with goes, whole signals at a time, and nothing else does."""
+"""The store's contract: a purge removes old signals that need no delivery, each as a whole, and nothing else."""
 
 from __future__ import annotations
 

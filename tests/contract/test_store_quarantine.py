@@ -1,4 +1,4 @@
-"""The store's contract: what is in quarantine, and how it leaves it."""
+"""The store's contract: requests in quarantine, and their release."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ def shared(postgres_url: str) -> Backend:
 
 
 async def test_each_lane_has_one_head_whoever_accepts_and_records(shared: Backend, postgres: Server) -> None:
-    """Gateways accept into the same few lanes, claim and record, all at once; then no lane is without a head, and what
-    each lane was given came out in the order of its ids, one at a time."""
+    """Gateways accept into the same few lanes, claim and record, all at once. In the end no lane is without a head, and
+    each lane's deliveries came out in the order of their ids, one at a time."""
     delivered: dict[str, list[int]] = defaultdict(list)
     running: set[str] = set()
 

@@ -23,7 +23,7 @@ PORT = free_port()
 
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The certificate of who signed the server's, which is for localhost. The wheel's server has no TLS."""
+    """The certificate that signed the server's, which is for localhost. The wheel's server has no TLS."""
     program = find_debian("postgresql", "usr/lib/postgresql/*/bin/postgres")
     server = Server(binaries=program.parent)
     server.stop()

@@ -1,7 +1,7 @@
-"""Runs a gateway whose writer breaks on demand: `python -m tests.support.broken_writer serve --config …`.
+"""Runs a gateway with a writer that breaks on demand: `python -m tests.support.broken_writer serve --config …`.
 
 Once there is a file `break-writer` in the working directory, the writer's thread fails at its next transaction, outside
-of what it expects to fail. The fault is put around the product's own function; the product knows nothing of it.
+of the failures that it expects. The fault is put around the product's own function; the product knows nothing of it.
 """
 
 from __future__ import annotations

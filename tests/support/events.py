@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.pages import ROOT
 
-LEVELS = {"debug": "debug", "info": "info", "warning": "warning", "error": "error", "exception": "error"}
+LEVELS = {name: name for name in ("debug", "info", "warning", "error", "critical")} | {"exception": "error"}
 LOGGERS = ("log", "_log")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -26,7 +26,7 @@ def logged_events() -> Mapping[str, set[str]]:
 
 
 def events_in(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield the events of a file with their levels. AssertionError for a log call whose event can't be read."""
+    """Yield the events of a file with their levels. AssertionError for a log call with an event that can't be read."""
     for function in ast.walk(ast.parse(path.read_text())):
         if not isinstance(function, Function):
             continue
@@ -41,7 +41,7 @@ def events_in(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def calls_in(function: Function) -> Iterator[ast.Call]:
-    """Yield the calls of a function, without those of functions within it."""
+    """Yield the calls of a function, without the calls of inner functions."""
     inner = {
         id(node)
         for each in ast.walk(function)

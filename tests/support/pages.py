@@ -22,7 +22,7 @@ def section(page: str, heading: str) -> str:
 
 
 def rows(text: str, first: str) -> list[list[str]]:
-    """Return the rows of the table whose first column is titled `first`, each as its cells."""
+    """Return the rows of the table with this title of the first column, each row as its cells."""
     return list(_rows(text, first))
 
 

@@ -1,4 +1,4 @@
-"""Docstrings are plain English: they begin with a noun or a verb, and seldom need "what" or "who"."""
+"""Docstrings are plain English: they begin with a noun or a verb, and name things."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_RIDDLES = 0.3
 
 
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield each docstring of a file with its line, those of constants too."""
+    """Yield each docstring of a file with its line, also the docstrings of constants."""
     for node in ast.walk(ast.parse(path.read_text())):
         body = getattr(node, "body", None)
         for statement in body if isinstance(body, list) else ():

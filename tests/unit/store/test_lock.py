@@ -1,4 +1,4 @@
-"""Who serves from a database."""
+"""The lock of the process that serves from a database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which parts of the store there are to be, by the retention and by those that there are."""
+"""The partitions to create, by the retention and the existing ones."""
 
 from __future__ import annotations
 

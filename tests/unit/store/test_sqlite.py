@@ -249,10 +249,10 @@ LIVE_ROWS = {
     "HAS_REPLAYS": ["deliveries_replayed"],
     "SQLITE_BACKLOG": ["deliveries_due", "deliveries_waiting", "deliveries_held"],
 }
-"""Statements that walk an index of what is pending, and which: at a start, for a person, or to its first row."""
+"""Statements that may walk these indexes of pending rows: at a start, for a person, or to the first row."""
 
 COLUMNS = {"INSERT_SIGNALS": 13, "INSERT_DELIVERIES": 7}
-"""Of the statements whose rows are bound to it."""
+"""The number of columns in each statement that binds rows."""
 
 HOT = {
     name: text

@@ -1,4 +1,4 @@
-"""Group commit: what waits is written together, and what fails, fails alone."""
+"""Group commit: waiting operations are written together, and one that fails, fails alone."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def rows(folder: Path) -> list[str]:
 
 
 async def hold(writer: Writer, steps: Steps) -> asyncio.Future[Any]:
-    """Keep the thread busy, so that what is submitted now waits together."""
+    """Keep the thread busy, so that the next operations wait together."""
     steps.gate.clear()
     held = writer.submit(steps.hold, "")
     await steps.held.wait()
