@@ -55,6 +55,7 @@ class Actions:
 
     async def post_note_once(self, order: Order, delivery: Delivery, remarks: Sequence[str]) -> None:
         """Post the note, unless an earlier attempt's note has arrived meanwhile."""
+        # An earlier attempt's request may have been committed late, after apply() looked for the note.
         if not await self.orders.has_note(order, delivery):
             await self.orders.post_note(order, delivery, texts.note(delivery, remarks))
 

@@ -103,6 +103,7 @@ class JsonRpc:
                 raise Misconfigured("set the option login: JSON-RPC needs it, and Odoo 17 and 18 have nothing else")
             arguments = [settings.database, settings.login, settings.api_key.reveal(), {}]
             uid = await self.service("common", "authenticate", arguments, "authenticate")
+            # Odoo answers a wrong login or key with false, not with an error.
             if not uid:
                 raise Misconfigured("authenticate: Odoo does not accept this login with this key")
             self._uid = int(uid)

@@ -48,6 +48,7 @@ class Orders:
 
     async def find(self, fields: Sequence[str], reference: str) -> list[Order]:
         """Return at most two orders that have the reference in one of the fields."""
+        # Domains are in Polish notation: one "|" fewer than there are terms.
         domain: list[Any] = ["|"] * (len(fields) - 1)
         domain += [[field, "=", reference] for field in fields]
         wanted = ["name", "state", "user_id", "picking_ids", "order_line", "locked"]
@@ -111,6 +112,7 @@ class Orders:
 
         Read the moves again afterwards: with or without a wizard, the transfer may be done or not.
         """
+        # Otherwise Odoo asks, by a wizard, about a backorder or about a text message to a customer with a phone.
         context = {"skip_backorder": True, "skip_sms": True}
         answer = await self.client.call("stock.picking", "button_validate", [transfer], context=context)
         return str(answer.get("res_model") or "another step") if isinstance(answer, Mapping) else ""

@@ -29,6 +29,7 @@ class Shipping:
             raise Permanent(f"no line of order {order.name} matches the signal's item (by {self.settings.line_match})")
         if marking and not mine:
             raise Permanent(f"order {order.name} has no delivery for this item to mark as delivered")
+        # Before the validation, so that the customer's confirmation mail contains the number.
         remarks = await self.add_tracking(mine, line, one_line(signal.text("tracking")))
         if not marking:
             return remarks

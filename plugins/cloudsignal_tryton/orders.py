@@ -158,6 +158,7 @@ class Orders:
 
     async def has_note(self, order: Order, delivery: Delivery) -> bool:
         """Return True if the signal's note is on the order: all of its work is done then."""
+        # A note has no unique key in Tryton, so the tag at its end is the only mark.
         domain = [["resource", "=", f"sale.sale,{order.id}"], ["message", "like", f"%{texts.tag(delivery)}%"]]
         return bool(await self.client.search("ir.note", domain, ["id"], 1))
 
