@@ -1,4 +1,4 @@
-"""Custody on disk. `contract` says what the store promises; `open_store` opens it."""
+"""Custody on disk. `contract` lists the store's promises; `open_store` opens it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides how long the writer waits for more operations before it writes those that it has.
+"""Decides how long the writer waits for more operations before it writes the operations that it has.
 
 Group commit pays only if operations come together: each transaction costs as much as ten signals do, and an fsync.
 """
@@ -17,7 +17,7 @@ from typing import Any
 from gateway.store.operations import Step
 
 GATHER_SECONDS = 0.004
-"""Longest wait for other operations to join a batch. It bounds what a wrong guess costs a sender."""
+"""Longest wait for other operations to join a batch. It bounds the cost of a wrong guess for a sender."""
 RUSH = 16
 """Senders that wait at once from which on accepts wait for each other. A sender that waits for each answer before its
 next signal makes no rush."""
@@ -52,7 +52,7 @@ Waiting = queue.SimpleQueue[Operation | None]
 class Batching:
     """Takes operations from the queue in batches. It belongs to the writer's thread; the event loop calls `arrived`.
 
-    The thread alone uses `_expected` and `_gathered_at`. What it must know of the event loop comes through the queue,
+    The thread alone uses `_expected` and `_gathered_at`. Facts about the event loop come through the queue,
     in the operations. Three fields are shared, for the wake-up: `_wake` (an Event), `_closing` and `_enough`.
     """
 

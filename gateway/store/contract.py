@@ -1,4 +1,4 @@
-"""Promises of the store. One suite, tests/contract, holds each database to them.
+"""Promises of the store. One suite, tests/contract, tests them on each database.
 
 Atomicity. Each write below is one transaction: it is on disk (fsync) when its awaitable resolves, or nothing of it is
 when it raises. Writes that wait together share a transaction and an fsync; the writes that senders wait for have
@@ -52,27 +52,30 @@ from gateway.store.values import (
 
 
 class Inbox(Protocol):
-    """Custody of what senders send. Both methods raise StoreBusy, before anything is written, if the queue is full."""
+    """Custody of signals. Both methods raise StoreBusy, before anything is written, if the queue is full."""
 
     async def accept(self, signal: Signal, targets: Sequence[Target], unrouted: Sequence[str], hold: bool) -> Accepted:
         """Write a signal and its deliveries, unless its identity is known.
 
-        `unrouted` names the routes whose filters the signal did not match. With `hold`, the deliveries wait until the
-        signal's order or reference is made known.
+        `unrouted` names the routes with filters that the signal did not match. With `hold`, the deliveries wait until
+        the signal's order or reference is made known.
         """
         ...
 
     async def quarantine(self, refused: Refused) -> int:
-        """Keep a refused request, and return its id. The same body of the same account is kept once."""
+        """Keep a refused request, and return its id. An account's equal bodies are kept once."""
         ...
 
 
 class Queue(Protocol):
-    """Deliveries and the state of their routes, for the dispatcher. Its writes are bounded by what the gateway runs."""
+    """Deliveries and the state of their routes, for the dispatcher.
+
+    The number of its writes is bounded by the attempts that run.
+    """
 
     shared: bool
     """True if other gateways may serve from the store at the same time. Then leases are short and renewed, and no
-    gateway takes back what another has claimed."""
+    gateway takes back another's claims."""
 
     async def claim(self, requests: Sequence[ClaimRequest], now: float, lease_until: float) -> Claim:
         """Lease due heads of lanes: on each route the oldest due first, then the lowest id, up to the limit.
@@ -85,7 +88,7 @@ class Queue(Protocol):
     async def record(self, results: Sequence[Result], state: Mapping[tuple[str, str], Mapping[str, Any]]) -> int:
         """Write results and the sinks' state changes in one transaction; return how many results were taken.
 
-        A result whose lease has another owner by now is left out with its attempt; state changes are kept. A result
+        A result is left out with its attempt if its lease has another owner by now; state changes are kept. A result
         that ends a lane's head promotes the next. Raises TypeError if a state value is no JSON.
         """
         ...
@@ -114,7 +117,7 @@ class Queue(Protocol):
     async def reset_due_times(self, now: float, latest: float) -> int:
         """Make deliveries that are due after `latest` due now, at the start of a gateway; return their number.
 
-        An earlier process whose clock was ahead may have set such times.
+        An earlier process may have set such times while its clock was ahead.
         """
         ...
 
@@ -166,7 +169,7 @@ class Records(Protocol):
         ...
 
     def count_replay(self, which: Filter) -> AsyncIterator[Page]:
-        """Count page by page what `replay` would make pending again."""
+        """Count page by page the deliveries that `replay` would make pending again."""
         ...
 
     async def add_known_orders(self, account: str, orders: Sequence[str], now: float) -> int:
@@ -247,7 +250,7 @@ class Upkeep(Protocol):
         ...
 
     def drop_partitions(self, before: float, dead: bool) -> AsyncIterator[DroppedPartition]:
-        """Drop partitions whose signals were all received before that time, oldest first.
+        """Drop partitions that ended before that time, oldest first.
 
         The time it takes does not grow with the number of signals. Signals that `purge` would leave stay. A partition
         is kept for a day longer, and not every store has partitions: `purge` removes the rest. Raises StoreError if
@@ -256,7 +259,7 @@ class Upkeep(Protocol):
         ...
 
     async def purge(self, before: float, after: int, limit: int, dead: bool, unpartitioned: bool = False) -> Purged:
-        """Look at the next `limit` signals with ids above `after`; remove those received before that time.
+        """Look at the next `limit` signals with ids above `after`; remove the ones received before that time.
 
         A signal goes with all its rows. It stays if a delivery is pending or ended since (a replay), or is a dead
         letter, unless `dead`. A page without old signals ends the purge. With `unpartitioned`, signals in partitions
@@ -285,7 +288,7 @@ class Upkeep(Protocol):
         ...
 
     async def verify(self) -> None:
-        """Wait for the check of a store whose last run did not end in order; return at once if there is no check.
+        """Wait for the check that follows a run that did not end in order; return at once if there is none.
 
         Raises StoreCorrupt if the check found damage.
         """

@@ -22,7 +22,7 @@ from gateway.store.values import DroppedPartition
 
 
 class Notifier(Protocol):
-    """Notifies other processes that share the database of what was committed."""
+    """Notifies other processes that share the database of commits."""
 
     def notify(self, routes: Iterable[RouteKey]) -> None:
         """Tell the others that something was committed for these routes; an empty list means any route."""
@@ -33,7 +33,7 @@ class Notifier(Protocol):
         ...
 
     def close(self) -> None:
-        """Send what is left, then end."""
+        """Send waiting notifications, then end."""
         ...
 
 
@@ -78,7 +78,7 @@ class Dialect(ABC):
         return replay.replay_deliveries(db, items, self.promote_heads)
 
     def add_known_orders(self, db: Database, items: Sequence[AddKnownOrders]) -> Answers:
-        """Make orders known and free what was held for them; see gateway.store.steps.known_orders."""
+        """Make orders known and free the deliveries held for them; see gateway.store.steps.known_orders."""
         return known_orders.add_known_orders(db, items, self.promote_heads)
 
     # -- the writer's transactions
@@ -89,7 +89,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def leave_transaction(self, db: Database) -> None:
-        """Bring a connection whose rollback failed out of its transaction, by ending the connection if need be.
+        """Bring a connection out of its transaction after a failed rollback, by ending the connection if need be.
 
         The next transaction opens a new connection.
         """
@@ -115,7 +115,7 @@ class Dialect(ABC):
         return 0
 
     def list_old_partitions(self, db: Database, before: float) -> Sequence[Any]:
-        """Return the partitions whose signals were all received well before that time."""
+        """Return the partitions that ended a day before that time, or earlier."""
         return ()
 
     def drop_partition(self, db: Database, partition: Any, before: float, dead: bool) -> DroppedPartition | None:
@@ -124,7 +124,10 @@ class Dialect(ABC):
 
 
 def order_of_steps(dialect: Dialect) -> tuple[Step, ...]:
-    """Return all steps in the order in which a transaction runs them. Claims come last, to find what came with them."""
+    """Return all steps in the order in which a transaction runs them.
+
+    Claims come last, to find the deliveries that came with them.
+    """
     return (
         dialect.accept,
         quarantine.quarantine_requests,

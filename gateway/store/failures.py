@@ -46,7 +46,7 @@ def blames_environment(error: BaseException) -> bool:
 
 
 def describe_failure(error: BaseException) -> str:
-    """Return the driver's message if it can't hold values of rows, else the error's class only.
+    """Return the driver's message if it can't contain values of rows, else the error's class only.
 
     Messages of SQLite name tables and columns, never values.
     """
@@ -54,7 +54,7 @@ def describe_failure(error: BaseException) -> str:
     if isinstance(driver, sqlite3.Error) or (isinstance(error, NO_CONNECTION) and not getattr(driver, "sqlstate", "")):
         return "; ".join(str(driver).split("\n"))
     diagnosis = getattr(driver, "diag", None)
-    # PostgreSQL's DETAIL holds values, and so do its messages about data (class 22).
+    # PostgreSQL's DETAIL contains values, and so do its messages about data (class 22).
     if diagnosis is None or not diagnosis.sqlstate or diagnosis.sqlstate.startswith("22"):
         return type(driver).__name__
     return f"{type(driver).__name__}: {diagnosis.message_primary}"

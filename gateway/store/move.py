@@ -34,7 +34,7 @@ OF_SIGNALS: tuple[tuple[type[Model], Any], ...] = (
     (Deliveries, Deliveries.signal_id),
     (Attempts, Attempts.signal_id),
 )
-"""Tables copied with their signals, and the column that holds the signal's id."""
+"""Tables copied with their signals, and the column with the signal's id."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ RESULTS_WORTH_A_TRANSACTION = 32
 
 
 class DatabaseStore:
-    """See gateway.store.contract.Store. `serving` is what the serving process owns of a file; it is released last.
+    """See gateway.store.contract.Store. `serving` is the serving process's lock of a file; it is released last.
 
     The first reader is for claimed deliveries, so that they never wait for a person's query.
     """

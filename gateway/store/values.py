@@ -1,4 +1,4 @@
-"""Values that go into the store and come out of it. gateway.store.contract says what the store does with them.
+"""Values that go into the store and come out of it. gateway.store.contract says how the store uses them.
 
 Times are seconds since the epoch.
 """
@@ -24,7 +24,7 @@ class Target(NamedTuple):
 
 
 class Accepted(NamedTuple):
-    """Result of an accept. `signal_id` is 0 for a duplicate, of which nothing was written.
+    """Result of an accept. `signal_id` is 0 for a duplicate, and nothing was written.
 
     Ids grow in the order of acceptance, but not always by one.
     """
@@ -36,7 +36,7 @@ class Accepted(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A request for quarantine: it had a right key, but was no valid signal. `body` holds no key."""
+    """A request for quarantine: it had a right key, but was no valid signal. `body` contains no key."""
 
     account: str
     received_at: float
@@ -46,7 +46,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """Request for up to `limit` deliveries of a route, of which `replays` may be replays (None: all)."""
+    """Request for up to `limit` deliveries of a route, with at most `replays` replays (None: no such limit)."""
 
     account: str
     route: str
@@ -60,7 +60,7 @@ class Claim:
 
     `next_due` maps (account, route) to the time of the next claim, for each requested route with a pending delivery. A
     leased delivery counts with the end of its lease. A time in the past means that more is due now. Replays don't
-    count on a route whose limit of replays the claim has used up.
+    count on a route if the claim has used up its limit of replays.
     """
 
     deliveries: Sequence[Delivery]
@@ -104,7 +104,7 @@ class DeliveryRow:
 
 @dataclass(frozen=True, slots=True)
 class SignalRow:
-    """A signal as listed, with its number of deliveries and the routes whose filters it did not match."""
+    """A signal as listed, with its number of deliveries and the routes with filters that it did not match."""
 
     signal: Signal
     deliveries: int

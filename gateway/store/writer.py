@@ -4,8 +4,8 @@ Ownership. `submit`, `close` and `_settle` run on the event loop, and own `_clos
 `_run` and all below it run on the writer's thread, and own the connection and `_in_hand`. Operations cross by the
 queue, answers by `call_soon_threadsafe`.
 
-The thread is watched. If it ends for any other reason than `close`, every operation that waits, and every later one,
-fails with StoreError, and `ended` tells the service, which ends the process.
+The thread is watched. If it ends for any other reason than `close`, every waiting and every later operation fails with
+StoreError. `ended` tells the service, which ends the process.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class Writer:
             for operations in self._batching.batches():
                 self._in_hand = operations
                 operations.sort(key=lambda operation: self._rank[operation.step])
-                # Senders' operations have a transaction of their own: those of deliveries may be long.
+                # Senders' operations have a transaction of their own: a transaction of deliveries may be long.
                 for senders in (True, False):
                     if some := [op for op in operations if (op.priority is Priority.ACK) is senders]:
                         self._write(some)
@@ -151,9 +151,12 @@ class Writer:
             self._end(error)
 
     def _end(self, error: BaseException) -> None:
-        """Tell the event loop that the thread ends. What is in hand may be committed in part: senders send it again."""
+        """Tell the event loop that the thread ends.
+
+        Some operations in hand may be committed: senders send them again.
+        """
         reason = describe_failure(error)
-        # Not the traceback's text, which may hold values.
+        # Not the traceback's text, which may contain values.
         frames = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
         log.critical("store.writer_ended", reason=reason, at=frames[-3:], operations=len(self._in_hand))
         self._tell(self._give_up, f"the store's writer has ended: {reason}", self._in_hand)

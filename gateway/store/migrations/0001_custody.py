@@ -138,14 +138,14 @@ CREATE TABLE actions (
 );
 """
 
-# Keys hold the account, so that tables can be partitioned by it, even over several databases. It follows the id: so new
-# rows land side by side, and ids are listed without it.
+# Keys contain the account, so that tables can be partitioned by it, even over several databases. It follows the id: so
+# new rows land side by side, and ids are listed without it.
 #
 # Ended deliveries are partitioned by the time at which their signal was received, and dropped by partition; see
 # gateway.store.postgres.partitions. Pending deliveries are in one small partition, whatever their age. It alone is
 # updated all the time: its pages have room for that, and it is vacuumed often and cheaply. An ended delivery moves to
 # another partition, and back when it is replayed. Keys belong to one partition each, because a key of a whole table
-# would have to hold the time.
+# would have to contain the time.
 POSTGRES = """
 CREATE TABLE signals (
     id BIGSERIAL,

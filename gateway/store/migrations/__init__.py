@@ -67,7 +67,7 @@ def migrate(db: Database, contract: bool = False) -> list[str]:
 
 
 class Steps(Runner):  # type: ignore[misc]
-    """Migrations of this version. Those that contract are left out of `up` unless asked for."""
+    """Migrations of this version. Migrations that contract are left out of `up` unless asked for."""
 
     def __init__(self, db: Database, contract: bool = False) -> None:
         super().__init__(db, str(FOLDER))

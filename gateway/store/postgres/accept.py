@@ -60,8 +60,8 @@ NEW_DELIVERY = {
     "reason": "''",
 }
 
-# Fields: those of `signal_row`; whether it is late beside those before it in the batch; whether to hold it for an
-# unknown order; its targets, each as route, lane and the lane's number in this batch. Ids are drawn for new signals
+# Fields: those of `signal_row`; `late` beside the signals before it in the batch; `hold`, for an unknown
+# order; its targets, each as route, lane and the lane's number in this batch. Ids are drawn for new signals
 # only, in the order of the batch. NOT EXISTS finds retries in all partitions, because each unique key is one of a
 # single partition. Two gateways can't accept the same signal at once: it would be of one order, and locked.
 ACCEPT = f"""

@@ -42,7 +42,7 @@ WHERE value IS NOT NULL AND current_setting(name, true) IS NOT NULL  -- transact
 class Bounded(psycopg.Connection[Any]):
     """A connection that is closed when the server does not answer within `longest` seconds.
 
-    The network's own timeouts don't help if a proxy or a balancer accepts what is sent and passes nothing on.
+    The network's own timeouts don't help if a proxy or a balancer accepts statements and passes nothing on.
     """
 
     longest: float | None = None

@@ -2,8 +2,8 @@
 
 All statements of this package rely on the advisory locks of `order_locks`, taken before them: no other transaction
 changes the heads of the same lanes. Rows that claims and results of other gateways may want too are locked as they are
-read. Statements name the account, so that a database partitioned by account reads one partition, and the time of
-receipt where they can, so that other partitions are left out. Pending deliveries are read from their own partition.
+read. Statements name the account, so that a database partitioned by account reads one partition. They name the time of
+receipt if they can, so that other partitions are left out. Pending deliveries are read from their own partition.
 
 That partition is mostly nearly empty, and then suddenly is not. A plan made while it was empty would read all of it for
 each key, if the key were compared by `=`. `= ANY (ARRAY[...])` leaves only a seek by the index.
@@ -26,7 +26,7 @@ LANE_ORDER = "replayed, signal_id"
 """Order in which waiting deliveries of a lane become its head: live ones before replays, then by acceptance.
 
 LIVE_WAITS and DEMOTE_REPLAYS below, ACCEPT in `accept` and LANE_ORDER of `sqlite.lanes` must agree with it. The model
-of lanes in tests/contract/test_store_model.py holds all of them together.
+of lanes in tests/contract/test_store_model.py tests all of them together.
 """
 
 # A condition, used in `accept` and `record`: a live delivery waits in the lane of `d`. LANE_ORDER says that live ones

@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 CHANNEL = "cloudsignal"
 MIN_INTERVAL = 0.05
-"""Seconds between two notifications, at least: those that come meanwhile are joined."""
+"""Seconds between two notifications, at least. Notifications that come meanwhile are joined."""
 MAX_PAYLOAD = 7000
 """Bytes of a notification, of PostgreSQL's 8000. A longer list of routes is sent as "any route"."""
 SILENCE = 30.0

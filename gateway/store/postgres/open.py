@@ -72,7 +72,7 @@ def open_error(parameters: dict[str, Any], error: PeeweeException) -> StoreError
 
 
 def parameters_of(settings: Settings) -> dict[str, Any]:
-    """Return the URL's parameters with defaults. libpq's own message about a wrong URL may hold its password."""
+    """Return the URL's parameters with defaults. libpq's own message about a wrong URL may contain its password."""
     try:
         given = conninfo_to_dict(settings.url)
     except psycopg.Error:

@@ -10,12 +10,12 @@ each other. Held until the commit, the locks guarantee four things that READ COM
   is the order of acceptance.
 - A signal is accepted once. Looking for it and writing it both happen under the lock: equal signals have equal payloads
   and so the same order. The unique key does not help, because it is one of each partition, and a retry is received
-  later than the first. All signals come by `accept`, those from quarantine too. `move` fills a database that nobody
-  else uses, from one whose key covers the whole table.
+  later than the first. All signals come by `accept`, also from quarantine. `move` fills a database that nobody
+  else uses, from one with a key that covers the whole table.
 - Late signals, and how far an order has come, are judged with all signals accepted before.
 
-A transaction that touches orders not known beforehand (a replay, orders made known) takes the one lock that all others
-share, and so waits for them and runs alone.
+A replay, and orders made known, touch orders that are not known beforehand. Such a transaction takes the one lock that
+all others share: it waits for them, and runs alone.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Time partitions on PostgreSQL: signals, ended deliveries and attempts are partitioned by time of receipt.
 
-Old rows go with their partition, whose tables are dropped, and not row by row. Pending deliveries are in a partition of
-their own, whatever their age.
+Old rows are removed by dropping their partition's tables, and not row by row. Pending deliveries are in a partition
+of their own, whatever their age.
 
 A partition begins and ends at midnight, UTC. It spans an eighth of the retention, but at least a day. So there are nine
 or ten partitions, and a row is removed at most an eighth and a day after its retention. Partitions are made ahead. Rows
-without a partition for their time (a clock jumped, or no gateway has made one yet) go to the default partition, and are
-purged row by row. If the default partition already holds rows of a day, no partition is created for that day.
+without a partition for their time go to the default partition, and are purged row by row. That happens if a clock
+jumped, or if no gateway has made the partition yet. If the default partition already has rows of a day, no partition is created for that day.
 
 Dropping a partition takes one transaction, so that the ledger stays balanced. Signals that must stay are moved to the
 default partition before. All gateways wait meanwhile, for milliseconds: indexes find the signals that must stay, and a
@@ -71,8 +71,8 @@ FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid WHERE i.inhparent = 'si
 """
 RANGE = re.compile(r"FOR VALUES FROM \('(-?\d+)'\) TO \('(-?\d+)'\)")
 
-# Signals that stay for a delivery that is pending, that ended recently (a replay), or that is a dead letter. Each part
-# uses an index: a delivery that ended recently took a day or longer, because the partition ended a day before.
+# Signals that stay for a delivery that is pending, that ended recently (a replay), or that is a dead letter. Each
+# SELECT uses an index: a delivery that ended recently took a day or longer, because the partition ended a day before.
 KEPT = f"""
 SELECT signal_id FROM deliveries_pending
 WHERE signal_id BETWEEN (SELECT min(id) FROM signals_{{name}}) AND (SELECT max(id) FROM signals_{{name}})
@@ -140,7 +140,7 @@ def find_gaps(partitions: Iterable[Partition], since: int, until: int, width: in
 
 
 def cut_to_free_days(db: Database, partition: Partition) -> Partition | None:
-    """Return the days of a new partition behind the last day of which the default partition holds rows."""
+    """Return the days of a new partition behind the last day with rows in the default partition."""
     within = (DefaultSignals.received_at >= partition.first, DefaultSignals.received_at < partition.end)
     last: int | None = DefaultSignals.select(fn.MAX(DefaultSignals.received_at)).where(*within).scalar(db)
     first = partition.first if last is None else last - last % DAY + DAY
@@ -167,7 +167,7 @@ def show_examples(db: Database, table: str, received_at: int) -> None:
 
 
 def list_old(db: Database, before: float) -> list[Partition]:
-    """Return partitions whose signals were all received a day before that time, or earlier."""
+    """Return the partitions that ended a day before that time, or earlier."""
     return [partition for partition in list_partitions(db) if partition.end <= micros(before) - DAY]
 
 

@@ -87,7 +87,7 @@ ON CONFLICT (account, route, key) DO UPDATE SET value = excluded.value
 
 
 def record_results(db: Database, items: Sequence[Record]) -> Callable[[], list[int]]:
-    """Write results whose lease is still theirs, the next heads of their lanes, and the sinks' state."""
+    """Write results that still have their lease, the next heads of their lanes, and the sinks' state."""
     results = [result for item in items for result in item.results]
     places: dict[tuple[str, int, str, str], int] = {}  # of two results of one delivery the first counts
     for place, result in enumerate(results):

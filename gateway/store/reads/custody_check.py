@@ -24,7 +24,7 @@ Head = Deliveries.alias("head")
 
 
 def whole_range(db: Database, after: int) -> IdRange:
-    """Return the range of all ids above `after`: those of deliveries too, which may have lost their signals."""
+    """Return the range of all ids above `after`, also of deliveries that have lost their signals."""
     fields = (Signals.id, Deliveries.signal_id)
     firsts = [first for field in fields if (first := find_end(db, fn.MIN, field)) >= 0]
     return IdRange(max(min(firsts, default=0), after + 1), max(find_end(db, fn.MAX, field) for field in fields))

@@ -20,7 +20,7 @@ from gateway.store.values import Filter
 IDS_PER_PAGE = 10_000
 """Ids in one page: some milliseconds of reading."""
 SIGNALS_PER_REPLAY = 50
-"""Signals whose deliveries one transaction replays. Senders wait for it, some 2 ms."""
+"""Signals replayed in one transaction. Senders wait for it, some 2 ms."""
 REPLAYABLE = ("delivered", "dead", "filtered")
 COUNT = fn.COUNT(SQL("*"))
 

@@ -108,7 +108,7 @@ def mark_late(db: Database, ids: Sequence[tuple[str, int]]) -> None:
 
 
 def find_known_orders(db: Database, items: Sequence[Accept]) -> set[tuple[str, str]]:
-    """Return the known ones of the orders whose signals would be held otherwise."""
+    """Return the known orders among the orders of signals that would be held otherwise."""
     asked = {name for item in items if item.hold for name in item.order_names()}
     return set(statements.execute(db, FIND_KNOWN_ORDERS, dumps(list(asked)))) if asked else set()
 

@@ -1,4 +1,4 @@
-"""Looks for damage in a database whose last run did not end in order: a crash of the computer may leave some.
+"""Looks for damage after a run that did not end in order: a crash of the computer may leave some.
 
 SQLite's quick check reads the whole file: about a second for 500 MB in memory, many seconds from a disk. A gateway must
 be back sooner, because senders wait. So the check runs on a thread, and the start waits for it for a while only. Damage
@@ -33,9 +33,9 @@ ADVICE = (
 )
 
 
-def damaged(path: Path, what: str) -> StoreCorrupt:
-    """Return the error that says what to do."""
-    return StoreCorrupt(f"the store {path} is damaged: {what}. {ADVICE}")
+def damaged(path: Path, problem: str) -> StoreCorrupt:
+    """Return the error, with advice."""
+    return StoreCorrupt(f"the store {path} is damaged: {problem}. {ADVICE}")
 
 
 def is_corrupt(error: BaseException) -> bool:

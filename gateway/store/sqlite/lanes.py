@@ -14,7 +14,7 @@ LANE_ORDER = "replayed, signal_id"
 """Order in which waiting deliveries of a lane become its head: live ones before replays, then by acceptance.
 
 DEMOTE_REPLAYS below, INSERT_DELIVERIES in `accept` and LANE_ORDER of `postgres.lanes` must agree with it. The model of
-lanes in tests/contract/test_store_model.py holds all of them together.
+lanes in tests/contract/test_store_model.py tests all of them together.
 """
 
 HAS_REPLAYS = "SELECT EXISTS (SELECT 1 FROM deliveries WHERE state = 'pending' AND replayed = 1)"

@@ -14,8 +14,8 @@ from gateway.store.sqlite.integrity import IntegrityCheck
 class ServingLock:
     """Locked from its creation on. `unclean` is True if the last owner did not end in order.
 
-    The file holds the owner's process id, and is empty after a run that ended in order. It is a file of its own, not a
-    row: it can be written when the disk is full or the database is locked. Raises StoreInUse if another process has
+    The file contains the owner's process id, and is empty after a run that ended in order. It is a file of its own, not
+    a row: it can be written when the disk is full or the database is locked. Raises StoreInUse if another process has
     the lock, OSError if the file can't be written.
     """
 

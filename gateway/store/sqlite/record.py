@@ -13,7 +13,7 @@ from gateway.store.statements import execute
 from gateway.store.steps.results import count_taken, frees_head, state_changes
 from gateway.store.values import Result
 
-# Results whose lease is still theirs, by their place in the array. Asked before the update: RETURNING could not tell
+# Results that still have their lease, by their place in the array. Asked before the update: RETURNING could not tell
 # two results of one delivery apart.
 SELECT_TAKEN = """
 SELECT r.key, d.account, d.lane
@@ -42,7 +42,7 @@ ON CONFLICT (account, route, key) DO UPDATE SET value = excluded.value
 
 
 def record_results(db: Database, items: Sequence[Record]) -> list[int]:
-    """Write results whose lease is still theirs, the next heads of their lanes, and the sinks' state."""
+    """Write results that still have their lease, the next heads of their lanes, and the sinks' state."""
     results = [result for item in items for result in item.results]
     lane_of = find_taken(db, results)
     taken = [results[place] for place in lane_of]

@@ -109,8 +109,8 @@ def leased_keys(leases: Leases) -> list[tuple[str, int, int, int]]:
 
 
 def make_deliveries(leases: Leases, rows: Iterable[Sequence[Any]]) -> list[Delivery]:
-    """Build the deliveries from rows of READ_LEASED. One whose signal is missing, a violation of custody, is left out
-    and stays leased."""
+    """Build the deliveries from rows of READ_LEASED. A delivery without its signal, a violation of custody, is left
+    out and stays leased."""
     found = {place: columns for place, *columns in rows}
     return [make_delivery(row, found[place], leases.lease) for place, row in enumerate(leases.rows) if place in found]
 

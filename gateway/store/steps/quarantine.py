@@ -1,4 +1,4 @@
-"""Keeps refused requests, and marks those that were accepted later."""
+"""Keeps refused requests, and marks the ones that were accepted later."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def quarantine_requests(db: Database, items: Sequence[Refused]) -> list[int]:
 
 
 def quarantine_one(db: Database, refused: Refused) -> int:
-    """Keep one refused request, or find the one that has the same body."""
+    """Keep one refused request, or find the one with an equal body."""
     # PostgreSQL can't store a NUL, and JSON has none unescaped: its picture is kept instead.
     body = refused.body.replace("\0", "\u2400").encode("utf-8", "replace")
     row = {

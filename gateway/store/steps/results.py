@@ -23,7 +23,7 @@ def state_changes(items: Sequence[Record]) -> list[tuple[str, str, str, str]]:
 
 
 def count_taken(items: Sequence[Record], taken: Container[int]) -> list[int]:
-    """Return how many results of each item were taken. `taken` holds their places among all results."""
+    """Return how many results of each item were taken. `taken` has their places among all results."""
     counts, place = [], 0
     for item in items:
         end = place + len(item.results)
