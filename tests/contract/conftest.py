@@ -1,4 +1,4 @@
-"""The backends that the store's contract is held to."""
+"""Databases on which the store's contract is tested."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ POOLED = ("tests.contract.test_store_accept", "tests.contract.test_store_lanes",
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test of a store on all that stores are made of."""
+    """Run each test of a store on each database."""
     if "backend" in metafunc.fixturenames:
         pooled = ["pgbouncer"] if metafunc.module.__name__ in POOLED else []
         metafunc.parametrize("backend", ["sqlite", "postgres", *pooled], indirect=True)
@@ -21,7 +21,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    """A store's place, empty at first."""
+    """Return an empty database for a store."""
     if request.param == "postgres":
         return Backend(request.getfixturevalue("postgres_url"))
     if request.param == "pgbouncer":

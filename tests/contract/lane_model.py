@@ -1,4 +1,4 @@
-"""The contract's rules for lanes and leases in plain Python, to hold a store against."""
+"""The contract's rules for lanes and leases in plain Python. A test compares each store with them."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class LaneModel:
         return lane is not None and any(e.lane == lane and e.waits and not e.replayed for e in self.entries.values())
 
     def claim(self, limit: int, replays: int, now: float, until: float) -> list[tuple[int, int, bool]]:
-        """Ids, the numbers of their attempts, and whether they are replays."""
+        """Claim, and return ids with the numbers of their attempts, and True for replays."""
         self.claims += 1
         due = [
             (e.due_at, number) for number, e in self.entries.items() if e.due_at is not None and e.claimable_at <= now

@@ -24,7 +24,7 @@ DELIVERED = Done("delivered")
 
 @dataclass(frozen=True)
 class Backend:
-    """A database that stays as it is between the times it is opened."""
+    """A database that can be opened several times."""
 
     url: str
     usual: Mapping[str, Any] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class Backend:
 
 
 def numbered(number: int, order: str = "1", **fields: Any) -> Signal:
-    """A signal of an order, another one for each number."""
+    """Make a signal of an order, another one for each number."""
     return make_signal(order=order, order_reference=f"PO-{order}", item=str(number), id=0, **fields)
 
 
@@ -87,7 +87,7 @@ async def finish(
     now: float = NOW,
     state: Mapping[tuple[str, str], Mapping[str, Any]] | None = None,
 ) -> int:
-    """Record the same decision for each, with the attempt that led to it."""
+    """Record one decision for each, with the attempt that led to it."""
     return await store.record([result_of(delivery, decision, now) for delivery in deliveries], state or {})
 
 
@@ -98,7 +98,7 @@ def result_of(delivery: Delivery, decision: Decision, now: float = NOW) -> Resul
 
 
 async def replay_all(store: Store, which: Filter, now: float = NOW) -> int:
-    """Replay all that matches; how many deliveries."""
+    """Replay everything that matches, and return the number of deliveries."""
     return sum([sum(page.found.values()) async for page in store.replay(which, now)])
 
 

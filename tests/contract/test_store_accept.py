@@ -53,7 +53,7 @@ async def test_a_retry_is_a_duplicate_and_writes_nothing(backend: Backend) -> No
 
 
 async def test_many_at_once_are_one_batch_and_each_lane_has_one_head(backend: Backend) -> None:
-    """More than any statement takes at once, with lanes and a retry across the parts."""
+    """More signals than a statement takes at once, with lanes and a retry across the statements."""
     signals = [numbered(number, order=str(number % 7)) for number in range(87)]
     async with backend.open() as store:
         answers = await asyncio.gather(*(accept(store, signal, ("erp", "export")) for signal in [*signals, signals[0]]))

@@ -1,4 +1,4 @@
-"""The store's contract: an audit finds whatever breaks custody, and nothing where nothing does."""
+"""The store's contract: an audit finds each violation of custody, and no other."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DELIVERED, DEAD, FILTERED, LEASED, HEAD, SECOND, THIRD, HELD, LANELESS = range(1
 
 
 async def fill(store: Store) -> None:
-    """A signal in each state that there is, by the ids above, and one that nobody asked for."""
+    """Make a signal in each state, by the ids above, and one that no route asked for."""
     for number, decision in enumerate((Done("delivered"), Dead("gone"), Done("filtered", "nothing to do"))):
         await accept(store, numbered(number, order=str(number)), unrouted=("alerts",))
         await finish(store, await claim(store), decision)

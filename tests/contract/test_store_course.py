@@ -1,4 +1,4 @@
-"""The store's contract: which signals are late, and how far an order has come."""
+"""The store's contract: late signals, and the furthest stage of an order."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def late(store: Store) -> list[int]:
 
 
 async def furthest(store: Store, orders: Sequence[str] = ("1",)) -> list[str]:
-    """Play all that is pending: how far along each delivery was told that its order is."""
+    """Deliver everything, and return the furthest stage of its order that each delivery had."""
     told = []
     while claimed := await claim(store):
         told += [delivery.furthest for delivery in claimed if delivery.signal.order in orders]

@@ -36,7 +36,7 @@ def shared(postgres_url: str) -> Backend:
 
 @asynccontextmanager
 async def opened(shared: Backend) -> AsyncIterator[Store]:
-    """With parts of a day, of 101 to 97 days ago."""
+    """Open a store with partitions of a day, of 101 to 97 days ago."""
     async with shared.open() as store:
         for day in (101, 99):
             await store.make_partitions(NOW - day * DAY, 8 * DAY)
@@ -44,7 +44,7 @@ async def opened(shared: Backend) -> AsyncIterator[Store]:
 
 
 async def take(store: Store, number: int, days: float = 100.0) -> int:
-    """Accept a signal received so many days ago, for two routes; its id."""
+    """Accept a signal received so many days ago, for two routes, and return its id."""
     signal = replace(numbered(number, order=str(number)), received_at=AT - timedelta(days=days))
     return (await accept(store, signal, ("erp", "export"))).signal_id
 
@@ -59,7 +59,7 @@ async def drop_all(store: Store, before: float = BEFORE, dead: bool = False) -> 
 
 
 async def check(store: Store) -> Mapping[tuple[str, str], Mapping[str, int]]:
-    """The ledger, which is even."""
+    """Return the ledger, after checking that it is balanced."""
     assert [wrong async for page in store.check_custody() for wrong in page.violations] == []
     ledger = await read_ledger(store)
     for counts in ledger.values():
@@ -204,7 +204,7 @@ async def test_of_gateways_that_clean_up_at_once_one_drops_a_part(shared: Backen
 
 @pytest.mark.gen_test(timeout=60)
 async def test_the_ledger_is_even_at_any_moment_while_parts_go(shared: Backend) -> None:
-    """Gateways accept into old parts, deliver, retry and replay; meanwhile part after part goes, and one audits."""
+    """Gateways accept into old partitions, deliver, retry and replay while partitions are dropped and one audits."""
     busy = True
 
     async def work(store: Store, gateway: int) -> None:
@@ -222,7 +222,7 @@ async def test_the_ledger_is_even_at_any_moment_while_parts_go(shared: Backend) 
             await check(store)
 
     async def clean(store: Store) -> list[DroppedPartition]:
-        """A part each time there are ten more signals."""
+        """Drop a partition each time there are ten more signals."""
         parts: list[DroppedPartition] = []
         while busy:
             with suppress(StoreError):  # it gave up, as others were at work

@@ -129,7 +129,7 @@ INDEXES = {
 
 
 async def test_a_lease_is_in_no_index(backend: Backend) -> None:
-    """To claim and to renew then moves nothing, and PostgreSQL changes the row in place."""
+    """Claims and renewals move no index entry, and PostgreSQL updates the row in place."""
     async with backend.open():
         indexes = [text for (text,) in backend.execute(INDEXES[backend.url.partition(":")[0]])]
     assert any("due_at" in text for text in indexes)

@@ -20,7 +20,10 @@ pytestmark = pytest.mark.gen_test
 
 
 async def fill(store: Store) -> None:
-    """Six signals, one a minute: ids 1-6 alternate between orders 0 and 1, 3 and 6 are errors, 5 and 6 printery's."""
+    """Accept six signals, one a minute:
+
+    ids 1-6 alternate between orders 0 and 1, 3 and 6 are errors, 5 and 6 printery's.
+    """
     for number in range(6):
         signal = make_signal(
             ITEM_ERROR if number % 3 == 2 else ITEM_SHIPPED,

@@ -98,7 +98,7 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def bury(store: Store, signals: int, routes: Sequence[str] = ("erp",)) -> None:
-    """Make dead letters, each of an order of its own."""
+    """Make dead letters, each of another order."""
     for number in range(signals):
         await accept(store, numbered(number, order=str(number)), routes)
     await finish(store, await claim(store, limit=10 * signals, routes=routes), Dead("gone"))

@@ -39,7 +39,7 @@ EXAMPLES = st.lists(st.tuples(st.sampled_from([0, 0, 1, 0.25, LEASE]), STEPS), m
 
 @dataclass
 class Run:
-    """A store and the model, given the same steps; `now` is in seconds since the start."""
+    """A store and the model, given equal steps; `now` is in seconds since the start."""
 
     store: Store
     model: LaneModel

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.gen_test
 
 DAY = 86400.0
 RETENTION = 8 * DAY
-"""With parts of a day."""
+"""Return a store's database, with partitions of a day."""
 
 
 @pytest.fixture
@@ -40,13 +40,13 @@ def shared(postgres_url: str) -> Backend:
 
 
 async def make_week(store: Store) -> None:
-    """Parts from a week ago to the day after tomorrow."""
+    """Make partitions from a week ago to the day after tomorrow."""
     for day in range(8):
         await store.make_partitions(NOW - (7 - day) * DAY, RETENTION)
 
 
 async def take(store: Store, number: int, days: float = 0.0, **fields: Any) -> int:
-    """Accept a signal received so many days ago; its id, 0 for a duplicate."""
+    """Accept a signal received so many days ago, and return its id, 0 for a duplicate."""
     signal = replace(numbered(number, order=str(number)), received_at=AT - timedelta(days=days))
     return (await accept(store, signal, ("erp", "export"), **fields)).signal_id
 
@@ -76,7 +76,7 @@ async def test_what_comes_to_rest_is_kept_by_the_day_it_was_received(shared: Bac
 
 
 async def make_partitions(store: Store) -> int:
-    """As a gateway does: where others kept it waiting, again."""
+    """Make partitions as a gateway does: again if the tables were busy."""
     while True:
         with contextlib.suppress(StoreError):
             return await store.make_partitions(NOW, RETENTION)
@@ -160,7 +160,7 @@ TOUCHED = re.compile(r"Scan (?:using \S+ )?on ((?:signals|deliveries)_(?:\d+|def
 async def test_what_is_done_all_the_time_touches_what_is_pending_only(
     shared: Backend, postgres: Server, what: str
 ) -> None:
-    """And of signals their own part, as the plan was executed."""
+    """Of signals only their own partition is read, in the executed plan."""
     statement, values, expected = STATEMENTS[what]
     async with shared.open() as store:
         await make_week(store)
@@ -202,7 +202,7 @@ async def test_what_is_pending_is_looked_for_by_key_by_a_plan_of_when_nothing_wa
 async def test_what_looks_in_all_parts_looks_by_the_index_meant_for_it(
     shared: Backend, statement: str, values: Any, indexes: dict[str, int]
 ) -> None:
-    """In parts that have nothing yet too: a plan made then is used while they fill."""
+    """Empty partitions count too: a plan made then is used while they fill."""
     async with shared.open() as store:
         await make_week(store)
         await take(store, 5)

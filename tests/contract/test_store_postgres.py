@@ -24,7 +24,7 @@ def port() -> int:
 
 @pytest.fixture(scope="module")
 def server(port: int) -> Iterator[Server]:
-    """A server that asks for a password where it is reached over the network. It has no TLS; see test_tls."""
+    """A server that asks for a password over the network. It has no TLS; see test_tls."""
     server = Server()
     server.stop()
     server.add_file("pg_hba.conf", b"local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n")

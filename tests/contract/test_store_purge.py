@@ -23,7 +23,7 @@ BEFORE = NOW - 90 * DAY
 
 
 async def take(store: Store, number: int, days: float, routes: Sequence[str] = ("erp",)) -> int:
-    """Accept a signal, received so many days ago; its id."""
+    """Accept a signal received so many days ago, and return its id."""
     signal = replace(numbered(number, order=str(number)), received_at=AT - timedelta(days=days))
     return (await accept(store, signal, routes, unrouted=("alerts",))).signal_id
 
@@ -119,7 +119,7 @@ async def test_a_purge_goes_page_by_page_past_what_stays(backend: Backend) -> No
 
 
 async def test_what_goes_in_parts_is_what_goes_row_by_row(backend: Backend) -> None:
-    """A store without parts has none to drop; in the end the same is left."""
+    """A store without partitions drops none; in the end both keep equal rows."""
     async with backend.open() as store:
         for day in range(95, 85, -1):
             await store.make_partitions(NOW - day * DAY, 8 * DAY)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.gen_test
 
 
 async def fill(store: Store) -> list[int]:
-    """Four requests, a minute from each other, the last of another account; their ids."""
+    """Quarantine four requests, a minute from each other, the last of another account. Return their ids."""
     accounts = [ACCOUNT] * 3 + ["printery"]
     return [
         await store.quarantine(Refused(account, NOW + 60 * number, f"body {number}", {"body": "no JSON"}))

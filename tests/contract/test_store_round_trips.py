@@ -1,4 +1,4 @@
-"""On PostgreSQL a batch is one round trip: all is sent, the end of the transaction too, before an answer is read."""
+"""On PostgreSQL a batch is one round trip: everything is sent, COMMIT included, before an answer is read."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROUTES = ("erp", "export", "slack")
 
 @asynccontextmanager
 async def counting(server: Server, pooler: bool) -> AsyncIterator[tuple[Store, Callable[[], int]]]:
-    """A store; and how many round trips its writer, which connects first, has made."""
+    """Yield a store, and a function that counts the round trips of its writer, which connects first."""
     async with behind_proxy(server, pooler=pooler) as (store, proxy):
         yield store, lambda: proxy.turns[0]
 

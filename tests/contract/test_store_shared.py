@@ -1,4 +1,4 @@
-"""The contract where many gateways share a PostgreSQL: one head a lane, order by id, leases that fence, news."""
+"""The contract on a PostgreSQL that many gateways share: one head a lane, order by id, leases, notifications."""
 
 from __future__ import annotations
 

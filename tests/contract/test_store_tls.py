@@ -41,7 +41,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def deliver(root: Path, host: str = "localhost") -> int:
-    """Take a signal in and deliver it; how many signals there are."""
+    """Accept and deliver a signal, and return the number of signals."""
 
     async def run() -> int:
         options = f"hostaddr=127.0.0.1&port={PORT}&sslmode=verify-full&sslrootcert={root}"

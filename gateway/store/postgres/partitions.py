@@ -6,7 +6,8 @@ of their own, whatever their age.
 A partition begins and ends at midnight, UTC. It spans an eighth of the retention, but at least a day. So there are nine
 or ten partitions, and a row is removed at most an eighth and a day after its retention. Partitions are made ahead. Rows
 without a partition for their time go to the default partition, and are purged row by row. That happens if a clock
-jumped, or if no gateway has made the partition yet. If the default partition already has rows of a day, no partition is created for that day.
+jumped, or if no gateway has made the partition yet. If the default partition already has rows of a day, no partition is
+created for that day.
 
 Dropping a partition takes one transaction, so that the ledger stays balanced. Signals that must stay are moved to the
 default partition before. All gateways wait meanwhile, for milliseconds: indexes find the signals that must stay, and a

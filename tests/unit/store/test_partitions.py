@@ -13,7 +13,7 @@ NOON = MIDNIGHT + DAY // 2
 
 
 def days(*bounds: float) -> list[Partition]:
-    """Parts by where they begin and end, in days since midnight."""
+    """Make partitions from their beginnings and ends, in days since midnight."""
     return [
         Partition(MIDNIGHT + round(first * DAY), MIDNIGHT + round(end * DAY))
         for first, end in zip(bounds[::2], bounds[1::2], strict=True)

@@ -1,4 +1,4 @@
-"""Values go to the database and come back the same."""
+"""Values go to the database and come back unchanged."""
 
 from __future__ import annotations
 

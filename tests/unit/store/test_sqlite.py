@@ -101,7 +101,7 @@ def test_commits_are_synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def begin_beside(tmp_path: Path, patience: float, let_go: Callable[[], bool]) -> None:
-    """Begin to write while another has the file, until at one of the tries `let_go` says so."""
+    """Begin to write while another process has the file, until `let_go` returns True at one of the attempts."""
     path = tmp_path / "gateway.db"
     run(f"sqlite:///{path}")
     other = sqlite3.connect(path, isolation_level=None)

@@ -29,7 +29,10 @@ pytestmark = pytest.mark.gen_test
 
 
 class Steps:
-    """Steps that write a row for each item; "bad" breaks a rule of the table. Holds the thread while `gate` is shut."""
+    """Steps that write a row for each item;
+
+    "bad" breaks a rule of the table. Blocks the thread while `gate` is shut.
+    """
 
     def __init__(self) -> None:
         self.gate = threading.Event()
@@ -60,7 +63,7 @@ class Steps:
 
 
 class CountingWriter(Writer):
-    """`events` are the transactions' beginnings and ends."""
+    """A writer that lists the beginnings and ends of its transactions in `events`."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self.events: list[str] = []
@@ -366,7 +369,7 @@ async def test_what_senders_wait_for_is_written_before_the_rest_and_apart(tmp_pa
 
 
 async def end_of(writer: Writer, waiting: Sequence[asyncio.Future[Any]]) -> str:
-    """Return the message of the unexpected end, which everything that waits and comes later fails with."""
+    """Return the message of the unexpected end. All waiting and later operations must fail with it."""
     message = str(await writer.ended())
     answers = await asyncio.gather(*waiting, return_exceptions=True)
     assert {(type(answer), str(answer)) for answer in answers} == {(StoreError, message)}
@@ -432,7 +435,7 @@ async def test_what_comes_between_the_threads_end_and_its_news_is_answered(tmp_p
 
 
 def fail_to_roll_back(monkeypatch: pytest.MonkeyPatch, writer: Writer, steps: Steps) -> None:
-    """Have the next step fail, and the rollback after it."""
+    """Make the next step fail, and the rollback after it."""
 
     def fail() -> None:
         monkeypatch.undo()
