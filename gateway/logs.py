@@ -138,7 +138,10 @@ def escape_values(logger: WrappedLogger, name: str, event: EventDict) -> EventDi
 
 
 def render_json(logger: WrappedLogger, name: str, event: EventDict) -> str:
-    return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    try:
+        return orjson.dumps(event, default=repr, option=orjson.OPT_NON_STR_KEYS).decode()
+    except orjson.JSONEncodeError:  # a lone surrogate, or an integer beyond 64 bits
+        return json.dumps(event, default=repr)
 
 
 class RedactLine:

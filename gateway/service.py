@@ -106,12 +106,17 @@ class Service:
             log.warning("gateway.recovered", released=released, reset=reset)
 
     async def serve(self, asked_to_stop: asyncio.Event) -> None:
-        """Run until asked to stop. Raises StoreCorrupt if the store is found damaged, StoreError if it can't go on."""
+        """Run until asked to stop.
+
+        Raises StoreCorrupt if the store is found damaged, StoreError if it can't go on, GatewayError if the dispatcher
+        can't.
+        """
         stop_request = asyncio.create_task(asked_to_stop.wait())
         background = asyncio.ensure_future(
             asyncio.gather(
                 self.store.verify(),
                 self.store.watch_writer(),
+                self.dispatcher.watch(),
                 watch_clock(self._now, self.observer.clock_ahead),
                 keep_house(self.store, lambda: self.config.retention, self._earliest_now),
             )

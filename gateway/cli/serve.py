@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import structlog
 
+from gateway.cli.event_loop import run_gateway
 from gateway.cli.options import config_option
 from gateway.config import Config, load_config
 from gateway.errors import GatewayError
@@ -37,9 +38,7 @@ def serve(config_path: Path, workers: int, worker: int | None) -> None:
     if workers > 1:
         serve_with_workers(config, workers)
         return
-    loop_factory = find_loop_factory()
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(run_service(config, redact, worker))
+    run_gateway(run_service(config, redact, worker), find_loop_factory() or asyncio.new_event_loop)
 
 
 async def run_service(config: Config, redact: Redactor, worker: int | None = None) -> None:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
-import structlog
-
+from gateway.dispatch.faults import SinkFaults
 from gateway.errors import GatewayError, Misconfigured, Permanent, RetryLater, Skip
-from gateway.model import Kind, Outcome, Route
+from gateway.model import Kind, Outcome
 from gateway.sink.api import Sink
 
-log = structlog.get_logger()
+T = TypeVar("T")
 
 CANCEL_WITHIN = 5.0
 """Seconds that a sink has to end after it was cancelled; then the gateway goes on without it. It is a promise to sinks,
 which gateway.testing checks, and so not a part of `Tuning`."""
 
 
-def batch_outcomes(answers: Sequence[Exception | None] | None, count: int) -> Sequence[Outcome]:
+def batch_outcomes(answers: Sequence[BaseException | None] | None, count: int) -> Sequence[Outcome]:
     if answers is None:
         return [Outcome(Kind.DELIVERED)] * count
     if len(answers) != count:
@@ -26,33 +26,59 @@ def batch_outcomes(answers: Sequence[Exception | None] | None, count: int) -> Se
     return [Outcome(Kind.DELIVERED) if error is None else outcome_of(error) for error in answers]
 
 
-def outcome_of(error: Exception) -> Outcome:
+def outcome_of(error: BaseException) -> Outcome:
     """Return the outcome that an exception of a sink stands for. An unknown exception is retried."""
+    reason = describe(error)
     match error:
         case RetryLater():
-            return Outcome(Kind.RETRY, str(error), error.after, error.healthy)
+            return Outcome(Kind.RETRY, reason, error.after, error.healthy)
         case Permanent():
-            return Outcome(Kind.PERMANENT, str(error))
+            return Outcome(Kind.PERMANENT, reason)
         case Misconfigured():
-            return Outcome(Kind.MISCONFIGURED, str(error))
+            return Outcome(Kind.MISCONFIGURED, reason)
         case Skip():
-            return Outcome(Kind.SKIPPED, str(error))
-    return Outcome(Kind.RETRY, f"{type(error).__name__}: {error}")
+            return Outcome(Kind.SKIPPED, reason)
+    return Outcome(Kind.RETRY, f"{type(error).__name__}: {reason}")
 
 
-async def open_sink(sink: Sink, route: Route) -> Sink:
+def describe(error: BaseException) -> str:
+    """Return an exception's message as text that every store and log can hold.
+
+    A sink may put a target's answer into it, which may have lone surrogates.
+    """
+    try:
+        text = str(error)
+    except Exception:  # a plugin's own __str__
+        return "its message can't be shown"
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+async def open_sink(sink: Sink, faults: SinkFaults) -> Sink:
     """Open a sink and return it. If that fails or is cancelled, close it: it may lock a file of the next one."""
     try:
         await sink.open()
     except BaseException:
-        await quietly(sink.close(), route)
+        await close_sink(sink, faults)
         raise
     return sink
 
 
-async def quietly(work: Awaitable[None], route: Route) -> None:
-    """Run a sink's clean-up. An exception or a hang is logged and not raised."""
+async def close_sink(sink: Sink, faults: SinkFaults) -> None:
+    """Close a sink, within CANCEL_WITHIN. An exception or a hang is logged and not raised."""
+    closing = asyncio.create_task(catch(sink.close))
+    done, _ = await asyncio.wait({closing}, timeout=CANCEL_WITHIN)
+    if not done:
+        closing.cancel()
+        faults.abandon("close", CANCEL_WITHIN)
+        return
+    _, error = closing.result()
+    if error is not None:
+        faults.report(error, "close")
+
+
+async def catch(work: Callable[[], Awaitable[T]]) -> tuple[T | None, BaseException | None]:
+    """Return the result of a sink's work, or its exception. A task that raised SystemExit would end the event loop."""
     try:
-        await asyncio.wait_for(work, CANCEL_WITHIN)
-    except Exception:
-        log.exception("sink.close_failed", **route.log_context())
+        return await work(), None
+    except BaseException as error:
+        return None, error

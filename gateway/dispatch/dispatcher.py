@@ -16,7 +16,7 @@ from gateway.dispatch.route_state import LiveRouteState
 from gateway.dispatch.runner import Runner
 from gateway.dispatch.throttle import LONG_AGO, Throttle
 from gateway.dispatch.tuning import DEFAULT_TUNING, Tuning
-from gateway.errors import StoreError
+from gateway.errors import GatewayError, StoreError
 from gateway.model import Delivery, RouteKey
 from gateway.store.contract import Queue
 from gateway.store.values import ClaimRequest, RouteState
@@ -87,7 +87,7 @@ class Dispatcher:
         self._stopped.set()
         self._woken.set()
         if self._loop is not None:
-            await self._loop
+            await asyncio.wait({self._loop})
         for _, removed in self._removals:
             removed.cancel()
         await asyncio.gather(*(runner.stop(grace) for runner in {*self.runners.values(), *self._retired}))
@@ -114,23 +114,43 @@ class Dispatcher:
         self._additions += runners
         self._woken.set()
 
+    async def watch(self) -> None:
+        """Wait for the end of the loop. Raises GatewayError if nobody asked for it: then nothing would be delivered."""
+        assert self._loop is not None
+        await asyncio.wait({self._loop})
+        if not self._stopped.is_set():
+            raise GatewayError("the dispatcher has failed and delivers nothing more; the log tells why")
+
     # -- the loop
 
     async def _run(self) -> None:
+        """Take turns until stopped. An unexpected exception ends a turn; several in a row end the loop."""
+        failures = 0
         while not self._stopped.is_set():
             try:
-                self._change_routes()
-                await self._poll()
-                await self._throttle.give_way()
-                self._ring_timers(self._now())
-                claim_requests = self.admission.choose(self._now())
-                if claim_requests:
-                    await self._claim(claim_requests)
-                else:
-                    await self._wait_for_work()
+                await self._turn()
+                failures = 0
             except StoreError as error:
                 log.warning("dispatch.store_failed", reason=str(error))
                 await self._sleep_until_stopped(error.retry_after)
+            except Exception:
+                failures += 1
+                log.exception("dispatch.failed", failures=failures)
+                if failures >= self._tuning.failures_to_end:
+                    return
+                await self._sleep_until_stopped(self._tuning.after_failure)
+
+    async def _turn(self) -> None:
+        """Claim once, or wait for work."""
+        self._change_routes()
+        await self._poll()
+        await self._throttle.give_way()
+        self._ring_timers(self._now())
+        claim_requests = self.admission.choose(self._now())
+        if claim_requests:
+            await self._claim(claim_requests)
+        else:
+            await self._wait_for_work()
 
     def _change_routes(self) -> None:
         """Remove and add routes. Only here, while nothing is being claimed."""
@@ -181,7 +201,7 @@ class Dispatcher:
             runner.state.due = None  # before the claim: a commit during it sets it again
         try:
             claim = await self._store.claim(claim_requests, now, self._lease_until(runners, now))
-        except StoreError:
+        except Exception:
             for runner, request in zip(runners, claim_requests, strict=True):
                 self.admission.settle(runner.state, request.limit, 0)
                 self.admission.mark_due(runner.state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping, Set
 
 import structlog
 
@@ -56,11 +56,17 @@ class Heartbeat:
             await self._store.own_routes([r.key for r in self._single_writers()], self._id, self._now(), self._now())
 
     async def _beat(self) -> None:
-        await self._renew_ownership()
+        await self._renew(self._renew_ownership)
         while True:
             await asyncio.sleep(self._tuning.heartbeat)
-            await self._renew_ownership()
-            await self._renew_leases()
+            await self._renew(self._renew_ownership)
+            await self._renew(self._renew_leases)
+
+    async def _renew(self, renew: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await renew()
+        except Exception:  # without beats, all leases would run out and be delivered twice
+            log.exception("dispatch.failed", failures=1)
 
     async def _renew_leases(self) -> None:
         """Renew the leases of deliveries in hand, so that an attempt may take as long as its timeout allows."""

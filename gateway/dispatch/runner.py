@@ -12,7 +12,8 @@ import structlog
 
 from gateway import policy
 from gateway.dispatch.admission import Admission
-from gateway.dispatch.calls import CANCEL_WITHIN, batch_outcomes, open_sink, outcome_of, quietly
+from gateway.dispatch.calls import CANCEL_WITHIN, batch_outcomes, close_sink, describe, open_sink, outcome_of
+from gateway.dispatch.faults import SinkFaults
 from gateway.dispatch.route_state import LiveRouteState, Ownership
 from gateway.dispatch.throttle import Throttle
 from gateway.dispatch.tuning import DEFAULT_TUNING, Tuning
@@ -27,6 +28,9 @@ log = structlog.get_logger()
 
 MAX_REASON_LENGTH = 500
 """Characters kept of a reason. A target may answer with a long page, and its beginning says enough."""
+RECORD_WITHIN = 1.0
+"""Seconds for recording the results of attempts that a stop has cancelled. If it takes longer, their leases are
+released at the next start."""
 QUIET_OUTCOMES = frozenset({Kind.DELIVERED, Kind.SKIPPED, Kind.RELEASED})
 """Outcomes that are logged as info; the others are warnings."""
 
@@ -60,12 +64,14 @@ class Runner:
         self._shared = shared or Shared()
         self._tuning = tuning
         self._sink: Sink | None = None
+        self._sink_state = State()
         self._opening = asyncio.Lock()
         self._calls: set[asyncio.Task[Any]] = set()
         self._attempts: set[asyncio.Task[None]] = set()
         self._batches: dict[int, Sequence[Delivery]] = {}
         self._stopping = False
         self._log: Any = log.bind(**route.log_context())
+        self._faults = SinkFaults(self._log)
 
     @property
     def key(self) -> RouteKey:
@@ -123,20 +129,36 @@ class Runner:
             return call.result()
         if not done:
             call.cancel()
-            await asyncio.wait({call}, timeout=CANCEL_WITHIN)
+            ended, _ = await asyncio.wait({call}, timeout=CANCEL_WITHIN)
+            if not ended:
+                self._faults.abandon("deliver", CANCEL_WITHIN)
         if self._stopping:
             return [Outcome(Kind.RELEASED)] * len(deliveries)
         reason = "the sink cancelled itself" if done else f"no result within {self.timeout:g} s"
         return [Outcome(Kind.RETRY, reason)] * len(deliveries)
 
     async def _call(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
+        """Call the sink. Whatever it raises is an outcome, also what would end the process, such as SystemExit."""
+        hook = "open"
         try:
             sink = await self._opened()
             if self.sink_class.batch == 1:
+                hook = "deliver"
                 await sink.deliver(deliveries[0])
                 return [Outcome(Kind.DELIVERED)]
-            return batch_outcomes(await sink.deliver_batch(deliveries), len(deliveries))
-        except Exception as error:
+            hook = "deliver_batch"
+            answers = await sink.deliver_batch(deliveries)
+            outcomes = batch_outcomes(answers, len(deliveries))
+            for error in answers or ():
+                if error is not None:
+                    self._faults.report(error, hook)
+            return outcomes
+        except asyncio.CancelledError:
+            raise  # `_outcomes` tells the gateway's own from a sink's
+        except StoreError as error:  # the sink's state could not be read
+            return [Outcome(Kind.RETRY, str(error), healthy=True)] * len(deliveries)
+        except BaseException as error:
+            self._faults.report(error, hook)
             return [outcome_of(error)] * len(deliveries)
 
     # -- results
@@ -160,6 +182,8 @@ class Runner:
         if outcome.kind not in (Kind.DELIVERED, Kind.RELEASED):
             attempt = Attempt(delivery.attempt, started, ended - started, outcome.kind, outcome.reason)
         self._tell(delivery, outcome, ended - started, decision)
+        if outcome.kind is Kind.DELIVERED:
+            self._faults.forget()
         return Result(delivery, decision, attempt, ended)
 
     def _tell(self, delivery: Delivery, outcome: Outcome, seconds: float, decision: Decision) -> None:
@@ -174,8 +198,8 @@ class Runner:
 
     async def _record(self, results: Sequence[Result]) -> None:
         """Save results, and try again while the store is away: a delivered signal must not be delivered again."""
-        sink = self._sink
-        changes = {self.key: sink.state.take_changes()} if sink else {}
+        state = self._sink_state  # not `sink.state`, which a sink's own __init__ may leave out
+        changes = {self.key: state.take_changes()} if self._sink else {}
         wait = self._tuning.first_record_wait
         while True:
             try:
@@ -188,8 +212,8 @@ class Runner:
                 self._log.warning("delivery.record_failed", reason=str(error))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, self._tuning.longest_record_wait)
-        if sink:
-            sink.state.confirm(changes[self.key])
+        if changes:
+            state.confirm(changes[self.key])
         if taken < len(results):
             self._log.warning("delivery.lease_lost", results=len(results) - taken)
 
@@ -197,28 +221,38 @@ class Runner:
 
     def open_at_start(self) -> None:
         """Open the sink now if it has work of its own to do, and this gateway may work on the route."""
-        if self.state.ownership is Ownership.WAITING or not self.sink_class.opens_at_start(self.route.options):
+        if self.state.ownership is Ownership.WAITING or not self._opens_at_start():
             return
         task = asyncio.create_task(self._try_to_open())
         for tasks in (self._attempts, self._calls):
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
+    def _opens_at_start(self) -> bool:
+        try:
+            return self.sink_class.opens_at_start(self.route.options)
+        except BaseException as error:  # it would end the dispatcher's loop
+            self._faults.report(error, "opens_at_start")
+            return False
+
     async def _try_to_open(self) -> None:
         try:
             await self._opened()
-        except Exception as error:  # the first delivery tries again and reports it
-            self._log.warning("route.not_opened", reason=self._redact(str(error)))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # the first delivery tries again
+            self._faults.report(error, "open")
+            self._log.warning("route.not_opened", reason=self._redact(describe(error)))
 
     async def _opened(self) -> Sink:
         async with self._opening:
             if self._sink is None:
-                self._sink = await open_sink(await self.make_sink(), self.route)
+                state = State(await self._store.read_sink_state(*self.key))
+                self._sink = await open_sink(self._make_sink(state), self._faults)
+                self._sink_state = state
             return self._sink
 
-    async def make_sink(self) -> Sink:
-        """Return a sink of this route with its state, not opened."""
-        state = State(await self._store.read_sink_state(*self.key))
+    def _make_sink(self, state: State) -> Sink:
         context = Context(
             account=self.route.account,
             tenant=self.route.tenant,
@@ -233,7 +267,7 @@ class Runner:
     async def _close_sink(self) -> None:
         sink, self._sink = self._sink, None
         if sink is not None:
-            await quietly(sink.close(), self.route)
+            await close_sink(sink, self._faults)
 
     # -- the end
 
@@ -259,6 +293,8 @@ class Runner:
         for call in self._calls:
             call.cancel()
         if self._attempts:
-            await asyncio.wait(self._attempts, timeout=2 * CANCEL_WITHIN)
+            await asyncio.wait(self._attempts, timeout=CANCEL_WITHIN + RECORD_WITHIN)
+        if self._calls:
+            self._faults.abandon("deliver", CANCEL_WITHIN)
         await self._close_sink()
         self.state.hide()

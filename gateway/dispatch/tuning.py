@@ -94,6 +94,14 @@ class Tuning:
     """Results judged before other tasks get the loop, about 0.1 ms of work. An ack beside a CSV backlog took 1.0 ms
     from submit to settled with 4 or 8, and 1.5 ms with 25."""
 
+    # -- failures of the gateway itself
+
+    after_failure: float = 1.0
+    """Seconds that the dispatcher's loop waits after an unexpected exception, so that it does not spin."""
+    failures_to_end: int = 10
+    """Unexpected exceptions in a row that end the loop, and with it the process. A new process begins with a clean
+    state. Without this, the gateway would accept signals and never deliver them."""
+
     # -- the store away
 
     first_record_wait: float = 0.1

@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+import structlog
+
 from gateway.config import Config, enabled_routes
+from gateway.dispatch.calls import catch, close_sink, describe
+from gateway.dispatch.faults import SinkFaults
 from gateway.logs import Redactor
 from gateway.model import Route
-from gateway.sink.api import Context
+from gateway.sink.api import Context, Sink
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +38,28 @@ async def check_route(config: Config, route: Route, redact: Redactor) -> RouteCh
     """Ask one target. An exception of the sink is an answer too; secrets in it are redacted."""
     sink_class = config.loaded[route.sink].sink
     assert sink_class is not None
-    sink = sink_class(route.options, Context(route.account, route.tenant, route.name))
     try:
-        found = await asyncio.wait_for(sink.check(), sink.timeout)
-        ok, details = found.ok, found.details
-    except Exception as error:
-        ok, details = False, (f"{type(error).__name__}: {error}",)
-    finally:
-        await sink.close()
+        ok, details = await ask_target(sink_class, route)
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # sys.exit() in a plugin must not end the command
+        ok, details = False, (f"{type(error).__name__}: {describe(error)}",)
     return RouteCheck(route.account, route.name, route.sink, ok, tuple(map(redact, details)))
+
+
+async def ask_target(sink_class: type[Sink], route: Route) -> tuple[bool, tuple[str, ...]]:
+    """Call the `check` of a new instance within its time limit, and close it."""
+    sink = sink_class(route.options, Context(route.account, route.tenant, route.name))
+    asking = asyncio.create_task(catch(sink.check))
+    try:
+        await asyncio.wait({asking}, timeout=sink.timeout)
+        if not asking.done():
+            asking.cancel()
+            raise TimeoutError
+        found, error = asking.result()
+        if error is not None:
+            raise RuntimeError("the check was cancelled") if isinstance(error, asyncio.CancelledError) else error
+        assert found is not None, "check returned None"
+        return found.ok, tuple(map(str, found.details))
+    finally:
+        await close_sink(sink, SinkFaults(log.bind(**route.log_context())))

@@ -17,7 +17,8 @@ import structlog
 import voluptuous as vol
 
 from gateway.dispatch.calls import CANCEL_WITHIN, batch_outcomes, open_sink, outcome_of
-from gateway.model import Delivery, Kind, Outcome, Route
+from gateway.dispatch.faults import SinkFaults
+from gateway.model import Delivery, Kind, Outcome
 from gateway.sink import Context, Sink, State
 from gateway.testing import samples
 from gateway.testing.event_loop import CancelAtAwait, FastForwardLoop
@@ -38,11 +39,10 @@ class Rig:
     def __init__(self, make_target: Callable[[Path], Target], make_sink: MakeSink, schema: Mapping[Any, Any]) -> None:
         self.now = samples.NOW
         self.kept: dict[str, Any] = {}
-        self.errors: list[Exception] = []
+        self.errors: list[BaseException] = []
         self.heard = io.StringIO()
         self.options: Mapping[str, Any] = {}
         self.sink: Sink | None = None
-        self.route = Route(ACCOUNT, TENANT, ROUTE, "sink")
         self._make_sink = make_sink
         self._schema = schema
         self._stack = contextlib.AsyncExitStack()
@@ -80,12 +80,14 @@ class Rig:
                     await sink.deliver(delivery)
                 return [Outcome(Kind.DELIVERED)] * len(deliveries)
             answers = await sink.deliver_batch(deliveries)
-        except Exception as error:
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # also SystemExit, as in the gateway
             return [self.judge(error)] * len(deliveries)
         self.errors += filter(None, answers or ())
         return batch_outcomes(answers, len(deliveries))
 
-    def judge(self, error: Exception) -> Outcome:
+    def judge(self, error: BaseException) -> Outcome:
         self.errors.append(error)
         return outcome_of(error)
 
@@ -123,15 +125,17 @@ class Rig:
     async def opened(self) -> Sink:
         """Return the route's sink, which is made and opened at first use."""
         if self.sink is None:
-            self.sink = await open_sink(self.make(), self.route)
+            self.sink = await open_sink(self.make(), SinkFaults(self.make_log()))
         return self.sink
 
     def make(self) -> Sink:
-        log = structlog.wrap_logger(
+        context = Context(ACCOUNT, TENANT, ROUTE, State(self.kept), self.make_log(), lambda: self.now)
+        return self._make_sink(self.options, context)
+
+    def make_log(self) -> Any:
+        return structlog.wrap_logger(
             structlog.WriteLogger(self.heard), processors=[structlog.processors.format_exc_info, show]
         )
-        context = Context(ACCOUNT, TENANT, ROUTE, State(self.kept), log, lambda: self.now)
-        return self._make_sink(self.options, context)
 
     def commit(self) -> None:
         """Commit the changes of the sink's state."""

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.support import post, recorder
+from tests.support import post, recorder, rude
 from tests.support.payloads import KEY, example, request
 from tests.support.process import ROOT, Gateway, run_cli
 from tests.support.stub import Stub
@@ -27,7 +27,7 @@ CONFIG = """\
 server: {{listen: "127.0.0.1:{port}", grace: {grace}}}
 admin: {{listen: "127.0.0.1:0"}}
 store: {{url: "sqlite:///{store}"}}
-plugins: [recorder, post]
+plugins: [recorder, post, rude]
 tenant: acme
 accounts:
 """
@@ -75,7 +75,7 @@ class Scene:
             text += ACCOUNT.format(name=account, key=KEY)
             text += "".join(ROUTE.format(name=name, text=route, retry=waits) for name, route in named.items())
         (folder / "gateway.yaml").write_text(text)
-        for sink in (recorder, post):
+        for sink in (recorder, post, rude):
             sink.install(folder / "path")
         self.env = {"PYTHONPATH": f"{ROOT}:{folder / 'path'}"}
         self.gateway = Gateway(folder, self.env, ("tests.support.world", str(folder / "world.json")))

@@ -38,6 +38,13 @@ def test_json_is_one_object_a_line() -> None:
     assert line == {"event": "signal.accepted", "level": "info", "account": "shop", "ms": 1.5}
 
 
+@pytest.mark.parametrize("value", ["no \udc80 text", 2**70, {"a": ["\ud800"]}])
+def test_values_that_json_lacks_are_written_too(value: object) -> None:
+    stream = written("json")
+    structlog.get_logger().info("delivery.attempted", reason=value)
+    assert json.loads(stream.getvalue())["reason"] == value
+
+
 def test_console_lines_begin_with_the_time() -> None:
     stream = written("console")
     structlog.get_logger().info("signal.accepted", account="shop")

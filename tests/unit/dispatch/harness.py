@@ -47,7 +47,7 @@ class ScriptedSink(Sink):
 
     name = "scripted"
     summary = "does as a test says"
-    script: ClassVar[deque[Exception | Callable[[Delivery], Awaitable[None]]]]
+    script: ClassVar[deque[BaseException | Callable[[Delivery], Awaitable[None]]]]
     arrived: ClassVar[list[Delivery]]
     events: ClassVar[list[str]]
 
@@ -57,7 +57,7 @@ class ScriptedSink(Sink):
     async def deliver(self, delivery: Delivery) -> None:
         self.arrived.append(delivery)
         step = self.script.popleft() if self.script else None
-        if isinstance(step, Exception):
+        if isinstance(step, BaseException):
             raise step
         if step is not None:
             await step(delivery)
@@ -166,15 +166,16 @@ async def dispatching(
     redact: Callable[[str], str] = str,
     start: bool = True,
     tuning: Tuning = Tuning(),  # noqa: B008
+    harness: type[Harness] = Harness,
 ) -> AsyncIterator[Harness]:
     store = open_store(Settings(f"sqlite:///{tmp_path}/gateway.db"))
-    harness = Harness(store, routes, redact, tuning)
+    made = harness(store, routes, redact, tuning)
     if start:
-        harness.dispatcher.start()
+        made.dispatcher.start()
     try:
-        yield harness
+        yield made
     finally:
-        await harness.dispatcher.stop(grace=0)
+        await made.dispatcher.stop(grace=0)
         await store.close()
 
 

@@ -1,7 +1,6 @@
 """Delivery: in order per lane, retried by the policy, fair, and given back at the end."""
 
 import asyncio
-import gc
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -247,31 +246,22 @@ async def test_a_hung_route_does_not_hold_up_another(tmp_path: Path) -> None:
     assert len(well.arrived) == 10
 
 
-class Fatal(BaseException):
-    """An exception that the gateway does not catch, as it is no Exception."""
-
-
-async def test_a_sink_that_raises_a_base_exception_leaves_no_call_or_slot_in_use(tmp_path: Path) -> None:
-    async def fail(delivery: Delivery) -> None:
-        raise Fatal
-
-    lost: list[Any] = []
-    asyncio.get_running_loop().set_exception_handler(lambda loop, context: lost.append(context["exception"]))
+@pytest.mark.parametrize("error", [SystemExit(7), KeyboardInterrupt(), GeneratorExit(), BaseException("odd")], ids=repr)
+async def test_whatever_a_sink_raises_is_a_failed_attempt(tmp_path: Path, error: BaseException) -> None:
     sink = make_sink()
-    sink.script.append(fail)
+    sink.script.append(error)
     async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
         admission = gateway.dispatcher.admission
-        await gateway.accept(order="1")
-        await until(lambda: asyncio.sleep(0, bool(sink.arrived)))
+        first = await gateway.accept(order="1")
+        await until(lambda: is_waiting(gateway, first))
         await gateway.turn()
         [runner] = gateway.dispatcher.runners.values()
         assert (admission.shares.calls_in_hand("acme"), admission.slots.free) == (0, TUNING.slots)
         assert (runner.state.running, runner.in_hand()) == (0, [])
-        second = await gateway.accept(order="2")
-        await until(lambda: is_state(gateway, second, "delivered"))
-    gc.collect()
-    assert lost
-    assert all(isinstance(error, Fatal) for error in lost)
+        gateway.advance(60)
+        await gateway.settle("delivered")
+        ((attempt,),) = (await gateway.store.read_attempts(first)).values()
+    assert (attempt.kind, attempt.reason) == (Kind.RETRY, f"{type(error).__name__}: {error}")
 
 
 async def test_a_running_delivery_is_given_back_at_a_stop_without_a_failure(tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Runs a gateway's event loop to its end, although a plugin may exit, swallow a cancellation or block a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import click
+import structlog
+
+from gateway.errors import GatewayError
+
+log = structlog.get_logger()
+
+END_WITHIN = 1.0
+"""Seconds that tasks and threads of plugins get at the end. All signals are on disk by then, and all attempts had the
+grace time."""
+
+
+def run_gateway(main: Coroutine[Any, Any, None], new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+    """Run `main` and close the loop. If tasks or threads are left, end the process without them."""
+    loop = new_loop()
+    threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
+    loop.set_default_executor(threads)
+    failure: GatewayError | None = None
+    try:
+        run_until_done(loop, loop.create_task(main))
+    except GatewayError as error:
+        failure = error
+    threads.shutdown(wait=False, cancel_futures=True)
+    left = [*end_tasks(loop), *end_threads()]
+    if left:
+        log.error("gateway.abandoned", left=left)
+        if failure:
+            click.echo(str(failure), err=True)
+        os._exit(1 if failure else 0)
+    loop.close()
+    if failure:
+        raise failure
+
+
+def run_until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
+    """Run the loop until the task is done. An exit that a plugin's own task raises stops the loop; run it on."""
+    while True:
+        try:
+            loop.run_until_complete(task)
+            return
+        except (SystemExit, KeyboardInterrupt) as error:  # Ctrl-C arrives as an event, see `stop_on_signals`
+            if task.done():
+                raise
+            log.error("sink.failed", hook="background", exc_info=error)
+
+
+def end_tasks(loop: asyncio.AbstractEventLoop) -> list[str]:
+    """Cancel the tasks that are left, and return the names of those that do not end."""
+    tasks = asyncio.all_tasks(loop)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        ended = loop.create_task(asyncio.wait(tasks, timeout=END_WITHIN))
+        run_until_done(loop, ended)
+    return [str(task.get_coro()) for task in tasks if not task.done()]
+
+
+def end_threads() -> list[str]:
+    """Wait for the threads that would keep the process alive, and return the names of those that do not end."""
+    deadline = time.monotonic() + END_WITHIN
+    threads = [t for t in threading.enumerate() if not t.daemon and t is not threading.current_thread()]
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return [thread.name for thread in threads if thread.is_alive()]
