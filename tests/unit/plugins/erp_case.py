@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, ClassVar, Self
 
-from gateway.sink import Context, Sink
+from gateway.sink import Context, RetryLater, Sink
 from tests.support import factory
 from tests.support.sink_case import SinkCase
 from tests.support.stub import InterruptibleStub
@@ -43,3 +44,10 @@ class ErpCase(SinkCase, ABC):
     async def deliver(self, type: str, **fields: Any) -> None:
         """Deliver a signal of that type about order PO-1001, line 1, unless `fields` say otherwise."""
         await self.sink.deliver(factory.make_delivery(type, **fields))
+
+    async def deliver_cut(self, at: int, after: bool, type: str, **fields: Any) -> None:
+        """Deliver, and cut the connection at the attempt's request `at`, before or after its work."""
+        self.fake.cut_at(at, after)
+        with suppress(RetryLater):  # the HTTP client repeats a GET by itself, so the attempt may succeed
+            await self.deliver(type, **fields)
+        assert not self.fake.faults

@@ -35,10 +35,7 @@ async def run(version, type, options, at=None, after=False):
             else {}
         )
         if at is not None:
-            case.fake.cut_at(at, after)
-            with suppress(RetryLater):  # a GET is repeated by the HTTP client
-                await case.deliver(type, **fields)
-            assert not case.fake.faults
+            await case.deliver_cut(at, after, type, **fields)
         await case.deliver(type, **fields)
         return len(case.fake.requests), case.odoo.snapshot()
 
