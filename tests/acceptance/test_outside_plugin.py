@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 import sysconfig
-import urllib.request
 import venv
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tests.support import example
 from tests.support.payloads import KEY, request
 from tests.support.payloads import example as payload
 from tests.support.process import Gateway, run_cli
+from tests.support.scene import fetch
 from tests.support.stub import Answer, Request, Stub
 
 TOKEN = "token-of-the-desk-2f8a"
@@ -128,8 +128,8 @@ async def test_an_outside_plugin_delivers_beside_broken_ones(python: str, tmp_pa
     await asyncio.to_thread(gateway.start)
     sent = payload("ItemError", cause="Paper jam")
     body = request(sent)
-    status = await asyncio.to_thread(post, f"{gateway.url}/signals/bookshop", body)
-    assert status == 200
+    answer = await asyncio.to_thread(fetch, f"{gateway.url}/signals/bookshop", body)
+    assert answer.code == 200
     await asyncio.wait_for(desk.came.wait(), 20)
     assert list(desk.tickets.values()) == [f"ItemError of {sent['order_reference']}: Paper jam"]
     await asyncio.to_thread(gateway.wait_for_log, '"outcome":"delivered"', 2)
@@ -141,8 +141,3 @@ async def test_an_outside_plugin_delivers_beside_broken_ones(python: str, tmp_pa
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert "the desk knows the token" in checked.stdout
     assert TOKEN not in gateway.log.read_text() + checked.stdout + checked.stderr
-
-
-def post(url: str, body: bytes) -> int:
-    with urllib.request.urlopen(urllib.request.Request(url, body), timeout=30) as answer:
-        return int(answer.status)

@@ -65,7 +65,7 @@ def post(url: str, body: bytes) -> str:
 
 
 def bodies(key: str) -> list[bytes]:
-    """Yield good requests, bad ones with a right key, and ones with a key in a wrong place."""
+    """Return good requests, bad ones with a right key, and ones with a key in a wrong place."""
     good = make_payload("ItemError", datetime="2026-11-24T08:00:00+00:00")
     text = json.dumps({"apikey": key, **good})
     return [

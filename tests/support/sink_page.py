@@ -16,11 +16,6 @@ def read_page(name: str) -> str:
     return (PLUGINS / f"cloudsignal_{name}" / "README.md").read_text()
 
 
-def section(page: str, heading: str) -> str:
-    """Return the text below a heading of the second level, up to the next one."""
-    return page.partition(f"## {heading}\n")[2].partition("\n## ")[0]
-
-
 def option_table(options: Mapping[Any, Any]) -> str:
     """Return the table of a sink's options as its README must have it, from a schema of `options_of`."""
     lines = ["| option | default | |", "|---|---|---|"]

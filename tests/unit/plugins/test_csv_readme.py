@@ -9,7 +9,8 @@ from cloudsignal_csv.rows import COLUMNS, DEFAULT_COLUMNS, ENCODINGS, Format
 from gateway import signal_types
 from gateway.cli import main
 from tests.support.factory import make_signal
-from tests.support.sink_page import option_table, read_page, section
+from tests.support.pages import section
+from tests.support.sink_page import option_table, read_page
 
 PAGE = read_page("csv")
 
@@ -20,7 +21,7 @@ def test_the_page_has_the_table_of_options() -> None:
 
 
 def test_the_page_names_every_column_in_order_and_every_encoding() -> None:
-    table = section(PAGE, "What each signal does").partition("| column |")[2].partition("\n\n")[0]
+    table = section(PAGE, "## What each signal does").partition("| column |")[2].partition("\n\n")[0]
     first_cells = [line.split(" | ")[0] for line in table.splitlines()]
     assert re.findall(r"`(\w+)`", "".join(first_cells)) == list(COLUMNS)
     for encoding in ENCODINGS:
@@ -45,7 +46,7 @@ def test_the_page_shows_the_files_names() -> None:
 
 
 def test_the_pages_commands_are_commands() -> None:
-    lines = re.findall(r"^    cloudsignal (.*)$", section(PAGE, "Any window of the past"), re.MULTILINE)
+    lines = re.findall(r"^    cloudsignal (.*)$", section(PAGE, "## Any window of the past"), re.MULTILINE)
     assert len(lines) == 2
     for line in lines:
         name, *words = shlex.split(line)

@@ -9,7 +9,8 @@ from cloudsignal_tryton import TrytonSink, texts
 from cloudsignal_tryton.options import DEFAULT_TYPES, NOTE_TYPES, Settings
 from gateway import signal_types
 from tests.support.factory import make_delivery
-from tests.support.sink_page import option_table, read_page, section
+from tests.support.pages import section
+from tests.support.sink_page import option_table, read_page
 
 PAGE = read_page("tryton")
 SCHEMA = vol.Schema(dict(TrytonSink.options))
@@ -114,7 +115,7 @@ def test_the_page_has_each_option_with_its_default_and_meaning():
 
 
 def test_the_page_says_what_each_type_does():
-    rows = re.findall(r"^\| (`[^|]*) \|", section(PAGE, "What each signal does"), re.MULTILINE)
+    rows = re.findall(r"^\| (`[^|]*) \|", section(PAGE, "## What each signal does"), re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", " ".join(rows))) == {*DEFAULT_TYPES, *NOTE_TYPES}
 
 
