@@ -31,15 +31,8 @@ def test_the_least_config_gives_every_default():
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
-        ("order_match", "name", ("name",)),
-        ("order_match", ["x_order", "x_order", "name"], ("x_order", "name")),
-        ("unknown_order_retry_for", "7d", 7 * 86400),
-        ("unknown_order_retry_for", "90s", 90),
-        ("unknown_order_retry_for", 0, 0),
         ("activity_user", 7, 7),
-        ("notes", list(NOTE_TYPES), NOTE_TYPES),
         ("login", " gateway ", "gateway"),
-        ("force_quantity", True, True),
     ],
 )
 def test_options_are_normalised(option, value, expected):
@@ -49,44 +42,19 @@ def test_options_are_normalised(option, value, expected):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("url", "erp.example", "expected a URL"),
-        ("url", "https://erp.example/odoo", "expected the server's address, without a path"),
-        ("url", "https://erp.example/?db=print", "without a path"),
         ("database", "", "expected text"),
         ("api_key", "abc\ndef", "expected an API key: one line"),
         ("api_key", 7, "expected a secret"),
         ("transport", "xmlrpc", "expected one of auto, json2, jsonrpc"),
-        ("order_match", [], "expected a field of sale.order"),
-        ("order_match", ["name = 1"], "expected names of fields"),
         ("line_match", "sku", "expected one of id, default_code, none"),
-        ("mark_delivered", True, "expected one of none, line, order"),
-        ("on_cancel", "delete", "expected one of note, cancel"),
-        ("force_quantity", "yes", "expected true or false"),
         ("activity_user", "7", "expected the id of a user"),
         ("activity_user", True, "expected the id of a user"),
-        ("notes", ["ItemShipped"], "expected one of CloudprinterOrderValidated"),
-        ("unknown_order_retry_for", "two days", "expected a duration such as 30s"),
-        ("unknown_order_retry_for", -1, "expected a duration"),
-        ("unknown_order_retry_for", float("inf"), "expected a duration"),
-        ("surprise", 1, "extra keys not allowed"),
     ],
 )
 def test_bad_options_say_what_is_expected_and_not_what_was_found(option, value, message):
     with pytest.raises(vol.Invalid, match=message) as caught:
         SCHEMA({**LEAST, option: value})
     assert "abc" not in str(caught.value)
-
-
-def test_by_default_a_route_gets_what_changes_something():
-    assert OdooSink.signals == {
-        signal_types.ITEM_SHIPPED,
-        signal_types.ITEM_ERROR,
-        signal_types.ITEM_CANCELED,
-        signal_types.ITEM_DELIVERY_FAILED,
-        signal_types.ORDER_CANCELED,
-    }
-    assert not OdooSink.signals & set(NOTE_TYPES)
-    assert OdooSink.order == "lane"
 
 
 # -- texts
@@ -99,17 +67,6 @@ def test_a_note_reads_well():
         "tracking page: https://track.example/TRK1. A remark. "
         f"Print order 21034900000000. [{delivery.key[:12]}]"
     )
-
-
-def test_a_known_cause_is_put_in_words():
-    delivery = make_delivery(signal_types.ITEM_CANCELED)
-    assert "cause: wrong cover spine width (CancelCoverSpine), message: The spine is" in texts.note(delivery)
-
-
-def test_what_the_sender_filled_freely_is_one_line_and_not_endless():
-    note = texts.note(make_delivery(signal_types.ITEM_ERROR, cause="a\r\n\x00\x85b " + "x" * 5000))
-    assert "cause: a b xxx" in note
-    assert len(note) < 1200
 
 
 def test_html_is_escaped():

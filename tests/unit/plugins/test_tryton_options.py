@@ -32,14 +32,8 @@ def test_the_least_config_gives_every_default():
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
-        ("order_match", "number", ("number",)),
-        ("order_match", ["x_order", "x_order", "number"], ("x_order", "number")),
-        ("unknown_order_retry_for", "7d", 7 * 86400),
-        ("unknown_order_retry_for", 0, 0),
-        ("notes", list(NOTE_TYPES), NOTE_TYPES),
         ("user", " gateway ", "gateway"),
         ("database", " print-1.shop ", "print-1.shop"),
-        ("force_quantity", True, True),
     ],
 )
 def test_options_are_normalised(option, value, expected):
@@ -49,8 +43,6 @@ def test_options_are_normalised(option, value, expected):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("url", "erp.example", "expected a URL"),
-        ("url", "https://erp.example/tryton", "without a path"),
         ("database", "a/../b", "expected the name of a database"),
         ("database", 7, "expected the name of a database"),
         ("application_key", "abc\ndef", "expected a user application's key: one line"),
@@ -58,28 +50,13 @@ def test_options_are_normalised(option, value, expected):
         ("password", "", "expected a secret"),
         ("user", "abc:def", "expected a user's login, without a colon"),
         ("transport", "xmlrpc", "expected one of auto, rest, jsonrpc"),
-        ("order_match", [], "expected a field of sale.sale"),
-        ("order_match", ["number = 1"], "expected names of fields"),
         ("line_match", "sku", "expected one of id, code, none"),
-        ("mark_delivered", True, "expected one of none, line, order"),
-        ("on_cancel", "delete", "expected one of note, cancel"),
-        ("force_quantity", "yes", "expected true or false"),
-        ("notes", ["ItemShipped"], "expected one of CloudprinterOrderValidated"),
-        ("unknown_order_retry_for", "two days", "expected a duration such as 30s"),
-        ("unknown_order_retry_for", -1, "expected a duration"),
-        ("surprise", 1, "extra keys not allowed"),
     ],
 )
 def test_bad_options_say_what_is_expected_and_not_what_was_found(option, value, message):
     with pytest.raises(vol.Invalid, match=message) as caught:
         SCHEMA({**LEAST, option: value})
     assert "abc" not in str(caught.value)
-
-
-def test_by_default_a_route_gets_what_changes_something():
-    assert TrytonSink.signals == DEFAULT_TYPES
-    assert not TrytonSink.signals & set(NOTE_TYPES)
-    assert TrytonSink.order == "lane"
 
 
 # -- texts
@@ -94,17 +71,6 @@ def test_a_note_reads_well():
     )
     assert texts.noted_line(texts.note(delivery, line=6)) == 6
     assert texts.noted_line(texts.note(delivery)) is None
-
-
-def test_a_known_cause_is_put_in_words():
-    note = texts.note(make_delivery(signal_types.ITEM_CANCELED))
-    assert "cause: wrong cover spine width (CancelCoverSpine), message: The spine is" in note
-
-
-def test_what_the_sender_filled_freely_is_one_line_and_not_endless():
-    note = texts.note(make_delivery(signal_types.ITEM_ERROR, cause="a\r\n\x00\x85b " + "x" * 5000))
-    assert "cause: a b xxx" in note
-    assert len(note) < 1200
 
 
 # -- the README
