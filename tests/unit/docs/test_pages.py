@@ -41,11 +41,12 @@ OURS = [page for page in PAGES if "cloudsignal_" not in str(page) and page.paren
 
 @pytest.mark.parametrize("page", OURS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_paths_are_there(page: Path) -> None:
-    """A path is found from the project's root, from gateway/, or from the page's own folder."""
+    """A path is found from the project's root, from gateway/, or from the page's own folder or its helpers'."""
+    bases = (ROOT, ROOT / "gateway", page.parent, page.parent / "support")
     missing = [
         path
         for path in paths(page.read_text())
-        if not MADE_LATER.search(path) and not any([*base.glob(path)] for base in (ROOT, ROOT / "gateway", page.parent))
+        if not MADE_LATER.search(path) and not any([*base.glob(path)] for base in bases)
     ]
     assert missing == []
 
@@ -110,3 +111,9 @@ def test_the_architecture_names_every_part_of_the_gateway() -> None:
     cells = ", ".join(row[0] for row in rows(page, "layer"))
     named = {name.removesuffix("/").removesuffix(".py") for name in re.findall(r"`([^`]+)`", cells)}
     assert named == set().union(*RANKS)
+
+
+def test_every_helper_of_the_tests_is_listed() -> None:
+    page = (ROOT / "tests" / "README.md").read_text()
+    helpers = [path.name for path in (ROOT / "tests" / "support").glob("*.py") if path.name != "__init__.py"]
+    assert [name for name in helpers if not re.search(rf"[`/]{name}`", page)] == []
