@@ -124,12 +124,16 @@ class RetryLater(SinkError):
     """The target can't take the delivery now; try again later.
 
     `after` is the least wait in seconds, such as that of a Retry-After header; None leaves it to the retry policy.
-    `healthy` means that only this delivery must wait, not the target: the route's breaker does not count it.
+    The gateway waits an hour at most, and not beyond the time to give up. `healthy` means that only this delivery must
+    wait, not the target: the route's breaker does not count it. `firm` means that a try before `after` would do harm.
     """
 
-    def __init__(self, message: str = "", after: float | None = None, healthy: bool = False) -> None:
+    def __init__(
+        self, message: str = "", after: float | None = None, healthy: bool = False, firm: bool = False
+    ) -> None:
         self.after = after
         self.healthy = healthy
+        self.firm = firm
         super().__init__(message or "the target can't take it now")
 
 

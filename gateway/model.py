@@ -243,13 +243,14 @@ class Outcome:
     """A sink's answer to a delivery.
 
     `after` is the target's own wish for the next attempt, in seconds. `healthy` is True if the retry is this
-    delivery's own matter and does not count against the target.
+    delivery's own matter and does not count against the target. `firm` is True if an earlier attempt would do harm.
     """
 
     kind: Kind
     reason: str = ""
     after: float | None = None
     healthy: bool = False
+    firm: bool = False
 
 
 @dataclass(frozen=True, slots=True)

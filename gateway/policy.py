@@ -19,6 +19,12 @@ MISCONFIGURED_PROBE = 300.0
 itself, so the gateway probes for it."""
 
 
+LONGEST_REQUESTED_WAIT = 3600.0
+"""Seconds. A target that asks for a longer wait is tried again after this: it may be well long before."""
+PLAUSIBLE_WAIT = 30 * 86400.0
+"""Seconds. A longer wait is no wish but a wrong clock or a placeholder, such as a date in 9999, and is ignored."""
+
+
 def decide(delivery: Delivery, outcome: Outcome, retry: Retry, now: float, rng: random.Random) -> Decision:
     """Return the next step of a delivery after an attempt."""
     match outcome.kind:
@@ -30,20 +36,31 @@ def decide(delivery: Delivery, outcome: Outcome, retry: Retry, now: float, rng: 
             return Dead(outcome.reason)
         case Kind.MISCONFIGURED | Kind.RELEASED:
             return RetryAt(now, outcome.reason, counted=False)
-    at = now + backoff(delivery.attempt, retry, rng, outcome.after)
-    if at > delivery.created_at + retry.give_up_after:
+    end = delivery.created_at + retry.give_up_after
+    requested = requested_wait(outcome.after)
+    if not outcome.firm:  # leave time for one more try before the end
+        requested = min(requested, end - now - retry.first)
+    at = now + max(backoff(delivery.attempt, retry, rng), requested)
+    if at > end:
         return Dead(f"given up after {delivery.attempt} attempts: {outcome.reason}")
     return RetryAt(at, outcome.reason)
 
 
-def backoff(attempt: int, retry: Retry, rng: random.Random, after: float | None = None) -> float:
-    """Return the seconds until the next try: exponential with full jitter, never sooner than the target asked for.
+def backoff(attempt: int, retry: Retry, rng: random.Random) -> float:
+    """Return the seconds until the next try: exponential with full jitter.
 
     Full jitter is uniform between 0 and the ceiling. So deliveries that failed together are not tried again together.
     """
     # 63 doublings pass any cap; beyond, the power would overflow a float.
     ceiling = min(retry.cap, retry.first * retry.factor ** min(attempt - 1, 63))
-    return max(rng.uniform(0, ceiling), after or 0.0)
+    return rng.uniform(0, ceiling)
+
+
+def requested_wait(after: object) -> float:
+    """Return the seconds that a target asked to wait, at most an hour. 0 if it asked for none, or for nonsense."""
+    if not isinstance(after, (int, float)) or not 0 <= after <= PLAUSIBLE_WAIT:
+        return 0.0
+    return min(float(after), LONGEST_REQUESTED_WAIT)
 
 
 class Status(enum.IntEnum):
@@ -124,7 +141,7 @@ def after_outcome(breaker: Breaker, outcome: Outcome, retry: Retry, now: float, 
     if breaker.closed and failures < FAILURES_TO_OPEN:
         return replace(breaker, failures=failures)
     opened = 1 if breaker.misconfigured else breaker.opened + 1
-    wait = max(retry.first, backoff(opened, retry, rng, outcome.after))
+    wait = max(retry.first, backoff(opened, retry, rng), requested_wait(outcome.after))
     return Breaker(failures, opened, now + wait, outcome.reason or "failing")
 
 

@@ -31,7 +31,7 @@ def outcome_of(error: BaseException) -> Outcome:
     reason = describe(error)
     match error:
         case RetryLater():
-            return Outcome(Kind.RETRY, reason, error.after, error.healthy)
+            return Outcome(Kind.RETRY, reason, error.after, error.healthy, error.firm)
         case Permanent():
             return Outcome(Kind.PERMANENT, reason)
         case Misconfigured():

@@ -42,7 +42,7 @@ class WriteGuard:
         try:
             yield
         except Unanswered as error:
-            raise RetryLater(str(error), max(ABANDONED_WRITE_WAIT, error.after or 0.0)) from error
+            raise RetryLater(str(error), max(ABANDONED_WRITE_WAIT, error.after or 0.0), firm=True) from error
 
 
 class OrderLocks:

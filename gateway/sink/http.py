@@ -51,11 +51,11 @@ class Response:
     def retry_after(self, now: float) -> float | None:
         """Return the seconds that Retry-After asks for (RFC 9110 10.2.3: a number or a date), None if it has none."""
         text = self.headers.get("retry-after", "").strip()
-        if text.isdigit():
+        if text.isascii() and text.isdigit():
             return float(text)
         try:
             return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
-        except ValueError:
+        except (ValueError, TypeError, OverflowError):
             return None
 
     def make_error(self, kind: type[SinkError], message: str, now: float) -> SinkError:

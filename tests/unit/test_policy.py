@@ -1,7 +1,10 @@
 """The decisions after an outcome, and the breaker. They are pure, so time and chance are arguments."""
 
+import math
 import random
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -58,6 +61,61 @@ def test_waits_double_from_5_seconds_to_an_hour(attempt: int, wait: float) -> No
 def test_the_target_may_ask_for_a_longer_wait_but_not_a_shorter() -> None:
     assert decide(Outcome(Kind.RETRY, "busy", after=120)) == RetryAt(NOW + 120, "busy")
     assert decide(Outcome(Kind.RETRY, "busy", after=1)) == RetryAt(NOW + 5, "busy")
+
+
+@pytest.mark.parametrize("after", [3601, 7200, 86400, 30 * DAY])
+def test_a_requested_wait_is_at_most_an_hour(after: float) -> None:
+    assert decide(Outcome(Kind.RETRY, "busy", after=after)) == RetryAt(NOW + 3600, "busy")
+
+
+NONSENSE: list[Any] = [-1, -1e300, math.nan, math.inf, -math.inf, 31_536_000, 99_999_999_999, 10**400, "60", b"60", []]
+"""Waits that no target means: garbage, a date in 9999, or one before now."""
+
+
+@pytest.mark.parametrize("after", NONSENSE, ids=lambda after: repr(after)[:20])
+def test_nonsense_in_a_requested_wait_is_ignored(after: Any) -> None:
+    assert decide(Outcome(Kind.RETRY, "busy", after=after)) == RetryAt(NOW + 5, "busy")
+    failing = policy.Breaker(failures=4)
+    opened = policy.after_outcome(failing, Outcome(Kind.RETRY, "down", after=after), Retry(), NOW, Highest())
+    assert opened.probe_at == NOW + 5
+
+
+def test_a_breaker_rests_an_hour_at_most_whatever_the_target_asks() -> None:
+    failing = policy.Breaker(failures=4)
+    opened = policy.after_outcome(failing, Outcome(Kind.RETRY, "down", after=DAY), Retry(), NOW, Highest())
+    assert opened.probe_at == NOW + 3600
+
+
+@pytest.mark.parametrize(
+    ("give_up_after", "age", "wait"),
+    [(1800, 0, 1795), (1800, 1000, 795), (7200, 0, 3600), (60, 0, 55), (60, 50, 5), (60, 54, 5)],
+)
+def test_a_requested_wait_leaves_time_for_one_more_try(give_up_after: float, age: float, wait: float) -> None:
+    outcome, retry = Outcome(Kind.RETRY, "busy", after=3600), Retry(give_up_after=give_up_after)
+    decided = policy.decide(delivery(1, age), outcome, retry, NOW, Highest())
+    assert decided == RetryAt(NOW + wait, "busy")
+
+
+def test_a_wait_that_a_sink_needs_is_not_shortened() -> None:
+    """An ERP may still work on a write that it did not answer. A try before that would repeat the write."""
+    outcome, retry = Outcome(Kind.RETRY, "no answer", after=120, firm=True), Retry(give_up_after=130)
+    assert policy.decide(delivery(1), outcome, retry, NOW, Highest()) == RetryAt(NOW + 120, "no answer")
+    late = policy.decide(delivery(1, age=60), outcome, retry, NOW, Highest())
+    assert late == Dead("given up after 1 attempts: no answer")
+
+
+def test_a_requested_wait_alone_makes_no_dead_letter() -> None:
+    """A target that asks for an hour at each attempt, on a route that gives up after half an hour, is tried twice."""
+    retry, now, attempts = Retry(give_up_after=1800), NOW, 0
+    while True:
+        attempts += 1
+        outcome = Outcome(Kind.RETRY, "busy", after=3600)
+        decided = policy.decide(replace(delivery(attempts), created_at=NOW), outcome, retry, now, Highest())
+        if isinstance(decided, Dead):
+            break
+        assert isinstance(decided, RetryAt)
+        now = decided.at
+    assert (attempts, now) == (2, NOW + 1795)
 
 
 def test_given_up_when_the_next_try_would_come_after_7_days() -> None:

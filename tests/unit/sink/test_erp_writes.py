@@ -33,7 +33,7 @@ def test_a_write_without_an_answer_is_not_repeated_before_it_has_settled(asked: 
     guard = WriteGuard(lambda: 0.0, 1.0)
     with pytest.raises(RetryLater, match="the connection broke") as raised, guard.begin("orders/write"):
         raise Unanswered("the connection broke", asked)
-    assert (type(raised.value), raised.value.after) == (RetryLater, after)
+    assert (type(raised.value), raised.value.after, raised.value.firm) == (RetryLater, after, True)
 
 
 @pytest.mark.parametrize("error", [RetryLater("busy", 5.0), Permanent("no such order")])

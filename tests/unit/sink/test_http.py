@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -154,6 +155,11 @@ async def test_other_statuses_are_the_sinks_to_judge(status: int) -> None:
         ("soon", None),
         ("-5", None),
         ("", None),
+        ("\u00b2", None),
+        ("60, 120", None),
+        ("1.5", None),
+        ("Thu, 32 Foo 2026 25:61:61 GMT", None),
+        ("9" * 400, math.inf),
     ],
 )
 async def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) -> None:
