@@ -86,7 +86,7 @@ async def insist(work: Callable[[], Awaitable[int]]) -> int:
 
 
 async def drop(store: Store, before: float) -> int:
-    return sum([part.signals async for part in store.drop_partitions(before, dead=False)])
+    return sum([partition.signals async for partition in store.drop_partitions(before, dead=False)])
 
 
 @pytest.mark.timeout(0)

@@ -152,7 +152,7 @@ async def test_one_that_fails_fails_alone(backend: Backend) -> None:
         assert (await accept(store, numbered(3))).duplicate is False
 
 
-async def test_what_no_database_takes_fails_alone_and_says_nothing_of_it(backend: Backend) -> None:
+async def test_a_value_that_no_database_takes_fails_alone_and_is_not_shown(backend: Backend) -> None:
     odd = dataclasses.replace(numbered(1), payload={"number": 2**70})
     async with backend.open() as store:
         failed, fine = await asyncio.gather(accept(store, odd), accept(store, numbered(2)), return_exceptions=True)
@@ -171,7 +171,7 @@ async def test_cancelling_the_wait_does_not_undo_the_write(backend: Backend) -> 
         assert (await accept(store, numbered(1))).duplicate
 
 
-async def test_a_full_queue_refuses_what_senders_send_and_not_the_gateways_own(backend: Backend) -> None:
+async def test_a_full_queue_refuses_senders_but_not_the_gateways_own_writes(backend: Backend) -> None:
     async with backend.open() as store:
         await accept(store, numbered(1))
     async with backend.open(queue=0) as store:

@@ -37,7 +37,7 @@ async def audit(store: Store, after: int = 0) -> list[Violation]:
     return [wrong async for page in store.check_custody(after) for wrong in page.violations]
 
 
-async def test_a_sound_store_has_nothing_wrong_and_its_ledger_is_told(backend: Backend) -> None:
+async def test_a_sound_store_has_no_violations_and_a_ledger(backend: Backend) -> None:
     async with backend.open() as store:
         assert [page async for page in store.check_custody()] == []
         await fill(store)
@@ -48,7 +48,7 @@ async def test_a_sound_store_has_nothing_wrong_and_its_ledger_is_told(backend: B
         assert page.found == {(ACCOUNT, "erp"): 9}
 
 
-async def test_an_audit_goes_page_by_page_beside_who_writes(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_audit_goes_page_by_page_while_others_write(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "IDS_PER_PAGE", 4)
     async with backend.open() as store:
         await fill(store)

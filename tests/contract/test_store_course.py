@@ -46,7 +46,7 @@ async def test_a_signal_after_a_later_one_of_its_item_is_late(backend: Backend) 
         assert await late(store) == [2]
 
 
-async def test_what_is_said_of_the_whole_order_counts_for_each_item_and_the_other_way(backend: Backend) -> None:
+async def test_signals_of_the_whole_order_and_of_its_items_make_each_other_late(backend: Backend) -> None:
     async with backend.open() as store:
         await take(store, signal_types.ORDER_CANCELED, 12, item=None)
         await take(store, signal_types.ITEM_PRODUCE, 11)
@@ -55,7 +55,7 @@ async def test_what_is_said_of_the_whole_order_counts_for_each_item_and_the_othe
         assert await late(store) == [2, 4]
 
 
-async def test_what_has_no_time_or_no_order_is_never_late(backend: Backend) -> None:
+async def test_a_signal_without_a_time_or_an_order_is_never_late(backend: Backend) -> None:
     async with backend.open() as store:
         await take(store, signal_types.ITEM_PRODUCED, 12)
         await take(store, "Unheard", None)
@@ -98,7 +98,7 @@ async def test_for_an_order_as_a_whole_the_furthest_is_that_of_all_its_items(bac
         assert await furthest(store) == [signal_types.ITEM_SHIPPED] * 2
 
 
-async def test_what_is_no_known_type_is_its_own_furthest(backend: Backend) -> None:
+async def test_an_unknown_type_has_no_stage(backend: Backend) -> None:
     async with backend.open() as store:
         await take(store, "Unheard", 11)
         [delivery] = await claim(store)

@@ -33,7 +33,7 @@ asyncio.run(main())
 
 
 @pytest.mark.gen_test
-async def test_all_is_found_again_after_a_close(backend: Backend) -> None:
+async def test_everything_is_found_again_after_a_close(backend: Backend) -> None:
     async with backend.open() as store:
         for number in range(4):
             await accept(store, numbered(number, order=str(number)), unrouted=("alerts",))
@@ -70,7 +70,7 @@ async def test_two_stores_on_one_database_see_each_others_work(backend: Backend)
         assert await finish(command, [delivery]) == 1
 
 
-def test_what_was_accepted_survives_a_kill(backend: Backend) -> None:
+def test_accepted_signals_survive_a_kill(backend: Backend) -> None:
     command = [sys.executable, "-c", ACCEPTER, backend.url]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

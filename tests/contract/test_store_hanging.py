@@ -31,7 +31,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("pooler", [False, True])
-async def test_what_hangs_is_given_up_and_all_goes_on_when_it_flows_again(postgres: Server, pooler: bool) -> None:
+async def test_a_hanging_connection_is_given_up_and_replaced(postgres: Server, pooler: bool) -> None:
     async with behind_proxy(postgres, pooler=pooler) as (store, proxy):
         await accept(store, numbered(1))
         proxy.hang()
@@ -54,7 +54,7 @@ async def test_a_connection_that_was_forgotten_is_replaced(postgres: Server) -> 
         assert await finish(store, await claim(store)) == 1
 
 
-async def test_news_are_heard_again_after_silence(postgres: Server) -> None:
+async def test_notifications_arrive_again_after_silence(postgres: Server) -> None:
     heard: asyncio.Queue[Sequence[tuple[str, str]]] = asyncio.Queue()
     async with behind_proxy(postgres) as (store, proxy):
         store.on_notification(heard.put_nowait)
@@ -64,7 +64,7 @@ async def test_news_are_heard_again_after_silence(postgres: Server) -> None:
 
 
 @pytest.mark.parametrize("take", [statements.execute, statements.send], ids=["between trips", "within one"])
-async def test_the_server_gives_up_what_we_have(postgres: Server, take: Callable[..., Any]) -> None:
+async def test_the_server_ends_an_abandoned_transaction(postgres: Server, take: Callable[..., Any]) -> None:
     """Without it, the server holds the locks of an abandoned transaction for as long as it believes in the
     connection."""
     given = conninfo_to_dict(postgres.url())

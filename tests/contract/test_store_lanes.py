@@ -103,7 +103,7 @@ async def test_a_claimed_delivery_is_complete(backend: Backend) -> None:
         assert (row.state, row.leased_until, row.due_at, row.attempts) == ("pending", NOW + LEASE, NOW, 0)
 
 
-async def test_what_was_claimed_and_can_not_be_read_is_given_back(backend: Backend) -> None:
+async def test_claimed_deliveries_that_can_not_be_read_are_given_back(backend: Backend) -> None:
     async with backend.open() as store:
         await accept(store, numbered(1))
         [(payload,)] = backend.execute("SELECT payload FROM signals")
@@ -157,7 +157,7 @@ async def test_a_late_result_counts_while_nobody_else_has_claimed(backend: Backe
         assert await finish(store, await claim(store), now=NOW + 10 * LEASE) == 1
 
 
-async def test_of_two_results_at_once_the_holders_and_the_first_counts(backend: Backend) -> None:
+async def test_of_two_results_the_lease_owners_and_the_first_counts(backend: Backend) -> None:
     async with backend.open() as store:
         await accept(store, numbered(1))
         [stale] = await claim(store)
@@ -183,7 +183,7 @@ async def test_a_head_that_is_retried_keeps_its_followers_waiting(backend: Backe
 
 
 @pytest.mark.parametrize("decision", [Dead("no such order"), Done("filtered", "nothing to do"), DELIVERED])
-async def test_what_ends_a_head_lets_the_next_pass(backend: Backend, decision: Decision) -> None:
+async def test_the_end_of_a_head_promotes_the_next(backend: Backend, decision: Decision) -> None:
     async with backend.open() as store:
         for number in range(2):
             await accept(store, numbered(number))
@@ -244,7 +244,7 @@ async def test_a_state_that_is_no_json_is_the_callers_error(backend: Backend) ->
         assert await states(store) == {(1, "erp"): "pending"}
 
 
-async def test_a_lease_lasts_longer_where_its_holder_renews_it(backend: Backend) -> None:
+async def test_a_lease_lasts_longer_if_its_owner_renews_it(backend: Backend) -> None:
     async with backend.open() as store:
         for number in range(2):
             await accept(store, numbered(number, order=str(number)))
@@ -268,7 +268,7 @@ async def test_leases_of_an_earlier_process_are_released(backend: Backend) -> No
         assert sorted(ids(await claim(store, NOW + 1))) == [1, 2, 3]
 
 
-async def test_claims_find_what_was_accepted_with_them(backend: Backend) -> None:
+async def test_claims_find_signals_accepted_in_their_transaction(backend: Backend) -> None:
     async with backend.open() as store:
         claimed, *_ = await asyncio.gather(claim(store), *(accept(store, numbered(n), lane=False) for n in range(3)))
         assert len(claimed) + len(await claim(store)) == 3
@@ -287,7 +287,7 @@ async def test_many_results_at_once(backend: Backend) -> None:
         assert all(done.index(n) < done.index(n + 20) for n in range(1, 41))
 
 
-async def test_a_route_is_kept_for_one_gateway_until_its_time_runs_out_or_it_gives_it_back(backend: Backend) -> None:
+async def test_a_route_is_owned_by_one_gateway_until_its_time_runs_out_or_it_is_released(backend: Backend) -> None:
     other = (ACCOUNT, "export")
     async with backend.open() as store:
         assert await store.own_routes([ROUTE], "one", NOW, NOW + 30) == {ROUTE}

@@ -123,7 +123,7 @@ async def test_the_ledger_counts_every_route(backend: Backend) -> None:
         }
 
 
-async def test_deliveries_are_listed_with_whether_their_signal_is_late(backend: Backend) -> None:
+async def test_deliveries_are_listed_with_late_of_their_signal(backend: Backend) -> None:
     async with backend.open() as store:
         for hour in (12, 11):
             await accept(store, make_signal(ITEM_SHIPPED, id=0, order="1", datetime=f"2026-11-20T{hour}:00:00+00:00"))

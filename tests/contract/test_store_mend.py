@@ -59,7 +59,7 @@ async def test_a_second_replay_finds_nothing(backend: Backend) -> None:
         assert await claim(store, LATER) == []
 
 
-async def test_each_way_to_end_can_be_replayed_and_what_is_pending_is_left_alone(backend: Backend) -> None:
+async def test_each_ended_state_can_be_replayed_and_pending_deliveries_are_left_alone(backend: Backend) -> None:
     async with backend.open() as store:
         for number in range(5):
             await accept(store, numbered(number), lane=False)
@@ -118,7 +118,7 @@ async def test_a_replay_goes_page_by_page_and_tells_how_far_it_is(backend: Backe
 
 
 @pytest.mark.usefixtures("small_pages")
-async def test_who_takes_no_further_page_leaves_the_rest_and_can_go_on(backend: Backend) -> None:
+async def test_a_replay_can_stop_after_a_page_and_go_on_later(backend: Backend) -> None:
     async with backend.open() as store:
         await bury(store, 10)
         page = await anext(store.replay(DEAD, NOW))
@@ -129,7 +129,7 @@ async def test_who_takes_no_further_page_leaves_the_rest_and_can_go_on(backend: 
 
 
 @pytest.mark.usefixtures("small_pages")
-async def test_what_ends_or_comes_in_during_a_replay_is_not_replayed_by_it(backend: Backend) -> None:
+async def test_a_replay_leaves_out_deliveries_that_end_or_come_during_it(backend: Backend) -> None:
     async with backend.open() as store:
         await bury(store, 8)
         replayed = 0
@@ -157,7 +157,7 @@ async def test_what_ends_or_comes_in_during_a_replay_is_not_replayed_by_it(backe
         ({"account": ACCOUNT, "route": "erp", "state": "dead", "after": 4, "since": NOW, "upto": 9}, 5),
     ],
 )
-async def test_each_filter_finds_what_matches_over_all_pages(
+async def test_each_filter_finds_its_matches_over_all_pages(
     backend: Backend, which: dict[str, Any], found: int
 ) -> None:
     async with backend.open() as store:
@@ -189,7 +189,7 @@ async def test_a_replayed_delivery_comes_after_the_live_ones_of_its_lane(backend
         assert (first.signal.id, first.replayed, third.replayed) == (1, True, False)
 
 
-async def test_a_replay_gives_way_to_what_comes_in(backend: Backend) -> None:
+async def test_a_replay_makes_way_for_new_deliveries(backend: Backend) -> None:
     async with backend.open() as store:
         await accept(store, numbered(1))
         await finish(store, await claim(store), Dead("gone"))
@@ -205,7 +205,7 @@ async def test_a_replay_gives_way_to_what_comes_in(backend: Backend) -> None:
         assert ids(await claim(store)) == [3]
 
 
-async def test_a_replay_gives_way_to_what_is_freed(backend: Backend) -> None:
+async def test_a_replay_makes_way_for_freed_deliveries(backend: Backend) -> None:
     async with backend.open() as store:
         await accept(store, numbered(1))
         await accept(store, numbered(2), hold=True)
@@ -227,7 +227,7 @@ async def test_replays_get_no_more_than_their_share(backend: Backend) -> None:
         assert ids(await claim(store, limit=2)) == [2, 3]
 
 
-async def test_listings_tell_replays(backend: Backend) -> None:
+async def test_listings_mark_replays(backend: Backend) -> None:
     async with backend.open() as store:
         for number in range(2):
             await accept(store, numbered(number, order=str(number)))
@@ -287,7 +287,7 @@ async def test_a_duplicate_is_not_called_held(backend: Backend) -> None:
         assert (again.duplicate, again.held) == (True, False)
 
 
-async def test_what_is_freed_waits_for_a_head_at_work(backend: Backend) -> None:
+async def test_a_freed_delivery_waits_for_a_leased_head(backend: Backend) -> None:
     async with backend.open() as store:
         await accept(store, numbered(1), hold=True)
         await accept(store, numbered(2), hold=False)
@@ -302,7 +302,7 @@ async def test_what_is_freed_waits_for_a_head_at_work(backend: Backend) -> None:
 # -- the history
 
 
-async def test_the_history_has_who_did_what_newest_first(backend: Backend) -> None:
+async def test_actions_are_listed_newest_first(backend: Backend) -> None:
     async with backend.open(actor="ann") as store:
         assert await store.list_actions(None, 10) == []
         await store.record_action("reload", {"process": 7, "trouble": "ü"}, NOW)

@@ -57,7 +57,7 @@ def where(server: Server, backend: Backend, table: str) -> Counter[str]:
     return Counter(str(name).partition("_")[2] for (name,) in rows)
 
 
-async def test_what_comes_to_rest_is_kept_by_the_day_it_was_received(shared: Backend, postgres: Server) -> None:
+async def test_ended_rows_are_partitioned_by_the_day_of_receipt(shared: Backend, postgres: Server) -> None:
     async with shared.open() as store:
         await make_week(store)
         old, new, _ = [await take(store, number, days) for number, days in enumerate((5, 0, 400))]
@@ -82,7 +82,7 @@ async def make_partitions(store: Store) -> int:
             return await store.make_partitions(NOW, RETENTION)
 
 
-async def test_parts_are_made_once_whoever_makes_them(shared: Backend) -> None:
+async def test_partitions_are_made_once_by_several_gateways(shared: Backend) -> None:
     async with AsyncExitStack() as stack:
         stores = [await stack.enter_async_context(shared.open()) for _ in range(4)]
         made = await asyncio.gather(*map(make_partitions, stores))
@@ -91,7 +91,7 @@ async def test_parts_are_made_once_whoever_makes_them(shared: Backend) -> None:
         assert await stores[0].make_partitions(NOW + 10 * DAY, 80 * DAY) == 0
 
 
-async def test_a_day_that_was_begun_without_a_part_stays_without(shared: Backend, postgres: Server) -> None:
+async def test_a_day_that_was_begun_without_a_partition_stays_without(shared: Backend, postgres: Server) -> None:
     async with shared.open() as store:
         await take(store, 1)
         assert await store.make_partitions(NOW, RETENTION) == 2
@@ -101,7 +101,7 @@ async def test_a_day_that_was_begun_without_a_part_stays_without(shared: Backend
         assert await store.make_partitions(NOW, RETENTION) == 0
 
 
-async def test_who_reads_on_keeps_nobody_waiting_for_a_part(shared: Backend, postgres: Server) -> None:
+async def test_a_long_reader_does_not_delay_others_while_a_partition_is_made(shared: Backend, postgres: Server) -> None:
     async with shared.open() as store:
         with postgres.connect(shared.url) as reader, reader.transaction():
             reader.execute("SELECT count(*) FROM signals")
@@ -111,7 +111,7 @@ async def test_who_reads_on_keeps_nobody_waiting_for_a_part(shared: Backend, pos
         assert await store.make_partitions(NOW, RETENTION) == 3
 
 
-async def test_a_retry_is_known_in_whatever_part_its_first_self_is(shared: Backend) -> None:
+async def test_a_retry_is_recognised_in_any_partition(shared: Backend) -> None:
     async with shared.open() as store:
         await make_week(store)
         for days in (400, 7, 3, 0):
@@ -157,9 +157,7 @@ TOUCHED = re.compile(r"Scan (?:using \S+ )?on ((?:signals|deliveries)_(?:\d+|def
 
 
 @pytest.mark.parametrize("what", STATEMENTS)
-async def test_what_is_done_all_the_time_touches_what_is_pending_only(
-    shared: Backend, postgres: Server, what: str
-) -> None:
+async def test_hot_statements_read_only_pending_deliveries(shared: Backend, postgres: Server, what: str) -> None:
     """Of signals only their own partition is read, in the executed plan."""
     statement, values, expected = STATEMENTS[what]
     async with shared.open() as store:
@@ -173,9 +171,7 @@ async def test_what_is_done_all_the_time_touches_what_is_pending_only(
 
 
 @pytest.mark.parametrize("what", ["lease", "renew", "result", "giving way", "next head"])
-async def test_what_is_pending_is_looked_for_by_key_by_a_plan_of_when_nothing_was(
-    shared: Backend, postgres: Server, what: str
-) -> None:
+async def test_a_plan_made_for_an_empty_table_seeks_by_key(shared: Backend, postgres: Server, what: str) -> None:
     """A table that was counted while it was empty is filled before it is counted again."""
     statement, values, _ = STATEMENTS[what]
     async with shared.open() as store:
@@ -199,7 +195,7 @@ async def test_what_is_pending_is_looked_for_by_key_by_a_plan_of_when_nothing_wa
     ],
     ids=["accept", "read"],
 )
-async def test_what_looks_in_all_parts_looks_by_the_index_meant_for_it(
+async def test_lookups_in_all_partitions_use_the_index_meant_for_them(
     shared: Backend, statement: str, values: Any, indexes: dict[str, int]
 ) -> None:
     """Empty partitions count too: a plan made then is used while they fill."""
@@ -220,7 +216,7 @@ async def test_what_looks_in_all_parts_looks_by_the_index_meant_for_it(
     ],
     ids=["accept", "record", "give way"],
 )
-async def test_no_statement_reads_the_whole_backlog_to_spare_some_seeks(
+async def test_no_statement_scans_the_backlog_in_place_of_seeks(
     shared: Backend, postgres: Server, statement: str, values: Any
 ) -> None:
     async with shared.open() as store:
@@ -231,7 +227,7 @@ async def test_no_statement_reads_the_whole_backlog_to_spare_some_seeks(
     assert [line for line in lines if "hashed" in line] == []
 
 
-async def test_ids_are_not_used_up_by_making_parts(shared: Backend) -> None:
+async def test_ids_are_not_used_up_by_making_partitions(shared: Backend) -> None:
     async with shared.open() as store:
         await make_week(store)
         assert await take(store, 1) == 1

@@ -52,9 +52,7 @@ def test_no_connection_is_made_without_the_tls_that_the_url_asks_for(server: Ser
 
 
 @pytest.mark.parametrize("password", ["s3cret/w@rd", "wr0ng-word", ""])
-def test_a_password_comes_with_the_url_or_beside_it_and_is_never_shown(
-    server: Server, port: int, password: str
-) -> None:
+def test_a_password_is_in_the_url_or_beside_it_and_never_shown(server: Server, port: int, password: str) -> None:
     url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
     if password == "s3cret/w@rd":
         assert looks(url, password=password)

@@ -43,7 +43,7 @@ async def left(store: Store) -> list[int]:
     return sorted(row.signal.id for row in await store.list_signals(Filter(), 1000))
 
 
-async def test_what_is_old_and_done_goes_with_all_that_belongs_to_it(backend: Backend) -> None:
+async def test_old_finished_signals_are_removed_with_all_their_rows(backend: Backend) -> None:
     async with backend.open() as store:
         old = await take(store, 1, 100)
         await end(store, RetryAt(OLD, "busy"))
@@ -67,7 +67,7 @@ async def test_what_is_old_and_done_goes_with_all_that_belongs_to_it(backend: Ba
 
 
 @pytest.mark.parametrize("decision", [RetryAt(NOW, "busy"), None], ids=["retried", "waiting"])
-async def test_what_is_pending_stays_whatever_its_age(backend: Backend, decision: Decision | None) -> None:
+async def test_pending_deliveries_stay_whatever_their_age(backend: Backend, decision: Decision | None) -> None:
     async with backend.open() as store:
         signal = await take(store, 1, 1000, routes=("erp", "export"))
         await finish(store, await claim(store, OLD, routes=("export",)), now=OLD)
@@ -92,7 +92,7 @@ async def test_dead_letters_stay_unless_asked_for(backend: Backend) -> None:
         assert await store.read_attempts(signal) == {}
 
 
-async def test_what_was_replayed_since_stays(backend: Backend) -> None:
+async def test_signals_replayed_since_stay(backend: Backend) -> None:
     async with backend.open() as store:
         signal = await take(store, 1, 100)
         await end(store)
@@ -106,7 +106,7 @@ async def test_what_was_replayed_since_stays(backend: Backend) -> None:
         assert await left(store) == []
 
 
-async def test_a_purge_goes_page_by_page_past_what_stays(backend: Backend) -> None:
+async def test_a_purge_goes_page_by_page_past_kept_signals(backend: Backend) -> None:
     async with backend.open() as store:
         for number in range(9):
             await take(store, number, 100)
@@ -118,7 +118,7 @@ async def test_a_purge_goes_page_by_page_past_what_stays(backend: Backend) -> No
         assert await left(store) == [3, 6, 9, young]
 
 
-async def test_what_goes_in_parts_is_what_goes_row_by_row(backend: Backend) -> None:
+async def test_dropped_partitions_remove_the_rows_that_a_purge_would(backend: Backend) -> None:
     """A store without partitions drops none; in the end both keep equal rows."""
     async with backend.open() as store:
         for day in range(95, 85, -1):
@@ -132,13 +132,15 @@ async def test_what_goes_in_parts_is_what_goes_row_by_row(backend: Backend) -> N
         await replay_all(store, Filter(ids=taken[1::8]), NOW)
         goes = [signal for place, signal in enumerate(taken) if place % 8 in (0, 4, 5) and place < 20]
         assert await store.count_purge(BEFORE, dead=False) == len(goes)
-        parts = [part async for part in store.drop_partitions(BEFORE, dead=False)]
+        partitions = [partition async for partition in store.drop_partitions(BEFORE, dead=False)]
         pages = await purge_all(store)
-        assert sum(part.signals for part in parts) + sum(page.signals for page in pages) == len(goes)
-        assert sum(part.deliveries for part in parts) + sum(page.deliveries for page in pages) == 2 * len(goes)
+        assert sum(partition.signals for partition in partitions) + sum(page.signals for page in pages) == len(goes)
+        assert sum(partition.deliveries for partition in partitions) + sum(
+            page.deliveries for page in pages
+        ) == 2 * len(goes)
         assert await left(store) == sorted(set(taken) - set(goes))
         assert [page.violations async for page in store.check_custody()] == [[]]
-        assert bool(parts) == backend.url.startswith("postgresql")
+        assert bool(partitions) == backend.url.startswith("postgresql")
 
 
 async def test_ids_are_not_given_again_and_lanes_go_on(backend: Backend) -> None:

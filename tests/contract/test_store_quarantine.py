@@ -46,7 +46,7 @@ async def test_filters_oldest_first(backend: Backend, which: dict[str, Any], fou
         assert await numbers(store, Filter(**which)) == found
 
 
-async def test_pages_are_told_by_ids(backend: Backend) -> None:
+async def test_pages_go_by_ids(backend: Backend) -> None:
     async with backend.open() as store:
         kept = await fill(store)
         assert await numbers(store, Filter(), 2) == [0, 1]
@@ -55,7 +55,7 @@ async def test_pages_are_told_by_ids(backend: Backend) -> None:
         assert await numbers(store, Filter(ids=[kept[3], kept[1]])) == [1, 3]
 
 
-async def test_what_is_released_is_kept_and_listed_no_more(backend: Backend) -> None:
+async def test_a_released_request_is_kept_and_not_listed(backend: Backend) -> None:
     async with backend.open(actor="ada") as store:
         kept = await fill(store)
         await accept(store, numbered(1))

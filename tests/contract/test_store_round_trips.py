@@ -47,7 +47,7 @@ async def test_an_accept_is_one_round_trip(postgres: Server, pooler: bool) -> No
 
 
 @pytest.mark.parametrize("pooler", [False, True])
-async def test_results_and_what_follows_them_are_one_round_trip(postgres: Server, pooler: bool) -> None:
+async def test_results_and_promotions_are_one_round_trip(postgres: Server, pooler: bool) -> None:
     async with counting(postgres, pooler) as (store, trips):
         for number in range(20):
             await accept(store, numbered(number, order=str(number % 10)), ROUTES)
@@ -88,7 +88,7 @@ async def test_a_bad_row_fails_alone_though_its_error_comes_last(postgres: Serve
         assert not (await accept(store, numbered(20), ROUTES)).duplicate
 
 
-async def test_where_the_server_is_to_blame_nothing_is_tried_twice(postgres: Server, postgres_url: str) -> None:
+async def test_a_failure_of_the_server_is_not_retried(postgres: Server, postgres_url: str) -> None:
     async with Backend(postgres_url).open() as store:
         postgres.execute_at(postgres_url, FULL)
         calls = [accept(store, numbered(number), ROUTES) for number in range(20)]
@@ -100,7 +100,7 @@ async def test_where_the_server_is_to_blame_nothing_is_tried_twice(postgres: Ser
 
 
 @pytest.mark.parametrize("uses", range(8))
-async def test_what_was_to_be_prepared_after_a_failure_is_not_taken_for_it(postgres_url: str, uses: int) -> None:
+async def test_a_statement_after_a_failure_is_not_taken_for_prepared(postgres_url: str, uses: int) -> None:
     """The driver prepares a statement at its sixth use."""
     async with Backend(postgres_url).open() as store:
         for number in (0, uses):

@@ -65,7 +65,7 @@ def test_a_replayed_delivery_keeps_each_column_or_sets_it() -> None:
     assert sorted([*replay.replayed_values(0), *replay.KEPT_COLUMNS]) == sorted(DELIVERY_COLUMNS)
 
 
-def test_a_listed_delivery_has_each_column_that_people_may_see() -> None:
+def test_a_listed_delivery_has_each_public_column() -> None:
     fields = {field.name for field in dataclasses.fields(DeliveryRow)}
     assert fields == {*LISTED_COLUMNS, "late"}
 

@@ -33,7 +33,7 @@ def shared(postgres_url: str) -> Backend:
     return Backend(postgres_url)
 
 
-async def test_each_lane_has_one_head_whoever_accepts_and_records(shared: Backend, postgres: Server) -> None:
+async def test_each_lane_has_one_head_with_several_gateways(shared: Backend, postgres: Server) -> None:
     """Gateways accept into the same few lanes, claim and record, all at once. In the end no lane is without a head, and
     each lane's deliveries came out in the order of their ids, one at a time."""
     delivered: dict[str, list[int]] = defaultdict(list)
@@ -82,7 +82,7 @@ async def test_two_first_signals_of_a_lane_make_one_head_and_equal_ones_one_sign
         assert len(await stores[0].list_signals(Filter(), 1000)) == 15 * GATEWAYS // 2
 
 
-async def test_what_is_held_and_what_is_replayed_find_their_heads_too(shared: Backend, postgres: Server) -> None:
+async def test_held_and_replayed_deliveries_get_heads_too(shared: Backend, postgres: Server) -> None:
     async with AsyncExitStack() as stack:
         one, two, three = [await stack.enter_async_context(shared.open()) for _ in range(3)]
         for number in range(10):
@@ -109,7 +109,7 @@ async def test_a_claim_is_one_gateways_alone(shared: Backend) -> None:
         assert sorted(taken) == list(range(1, 121))
 
 
-async def test_a_lease_is_renewed_by_its_holder_alone(shared: Backend) -> None:
+async def test_only_the_owner_renews_a_lease(shared: Backend) -> None:
     async with shared.open() as one, shared.open() as two:
         await accept(one, numbered(1))
         held = await claim(one)
@@ -122,7 +122,7 @@ async def test_a_lease_is_renewed_by_its_holder_alone(shared: Backend) -> None:
         assert await states(two) == {(1, "erp"): "delivered"}
 
 
-async def test_a_commit_is_heard_of_by_the_others(shared: Backend) -> None:
+async def test_other_gateways_are_notified_of_a_commit(shared: Backend) -> None:
     heard: asyncio.Queue[Sequence[tuple[str, str]]] = asyncio.Queue()
     own: list[Sequence[tuple[str, str]]] = []
     async with shared.open() as one, shared.open() as two:
@@ -138,7 +138,7 @@ async def test_a_commit_is_heard_of_by_the_others(shared: Backend) -> None:
 
 
 @pytest.mark.parametrize("pooler", [False, True])
-async def test_all_goes_on_after_the_connections_broke(shared: Backend, postgres: Server, pooler: bool) -> None:
+async def test_gateways_recover_from_broken_connections(shared: Backend, postgres: Server, pooler: bool) -> None:
     async with shared.open(pooler=pooler) as store:
         await accept(store, numbered(1))
         assert len(await states(store)) == 1

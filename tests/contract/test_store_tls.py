@@ -56,11 +56,11 @@ def deliver(root: Path, host: str = "localhost") -> int:
     return asyncio.run(run())
 
 
-def test_the_server_that_is_meant_is_accepted(authority: Path) -> None:
+def test_the_expected_server_is_accepted(authority: Path) -> None:
     assert deliver(authority) == 1
 
 
-def test_one_that_another_authority_signed_is_not(authority: Path, tmp_path: Path) -> None:
+def test_a_certificate_of_another_authority_is_refused(authority: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(other))
     with pytest.raises(StoreError, match=r"certificate verify failed; .* sslrootcert in store\.url") as caught:
@@ -68,7 +68,7 @@ def test_one_that_another_authority_signed_is_not(authority: Path, tmp_path: Pat
     assert str(caught.value).startswith("can't open the store postgres at localhost: ")
 
 
-def test_one_of_another_name_is_not(authority: Path) -> None:
+def test_a_certificate_of_another_name_is_refused(authority: Path) -> None:
     with pytest.raises(StoreError, match=r'"localhost".* does not match host name "db\.example"; .* store\.url'):
         deliver(authority, "db.example")
 

@@ -12,7 +12,7 @@ from gateway.store import Settings, serving_process
 from gateway.store.sqlite.lock import ServingLock
 
 
-def test_the_process_that_serves_is_known_while_it_does(tmp_path: Path) -> None:
+def test_the_serving_process_is_known_while_it_serves(tmp_path: Path) -> None:
     settings = Settings(f"sqlite:///{tmp_path}/gateway.db")
     assert serving_process(settings) is None
     lock = ServingLock(tmp_path / "gateway.db")
@@ -38,5 +38,5 @@ def test_a_lock_that_can_not_be_read_is_an_error(tmp_path: Path) -> None:
         serving_process(Settings(f"sqlite:///{tmp_path}/file/gateway.db"))
 
 
-def test_a_server_does_not_say_who_serves() -> None:
+def test_a_server_has_no_serving_process() -> None:
     assert serving_process(Settings("postgresql://user@host/db")) is None

@@ -21,7 +21,7 @@ def days(*bounds: float) -> list[Partition]:
 
 
 @pytest.mark.parametrize(("retention", "width"), [(1, 1), (8, 1), (8.1, 2), (30, 4), (90, 12), (3650, 457)])
-def test_a_part_is_an_eighth_of_the_retention_and_a_day_at_least(retention: float, width: int) -> None:
+def test_a_partition_is_an_eighth_of_the_retention_and_a_day_at_least(retention: float, width: int) -> None:
     assert width_of(retention * 86400) == width * DAY
 
 
@@ -40,7 +40,7 @@ def test_a_part_is_an_eighth_of_the_retention_and_a_day_at_least(retention: floa
     ],
     ids=str,
 )
-def test_what_lacks_is_filled_from_today_on_until_two_days_ahead(
+def test_missing_partitions_are_found_from_today_until_two_days_ahead(
     there: list[float], width: int, lacking: list[float]
 ) -> None:
     found = list(find_gaps(days(*there), NOON, NOON + 2 * DAY, width * DAY))
@@ -48,5 +48,5 @@ def test_what_lacks_is_filled_from_today_on_until_two_days_ahead(
     assert list(find_gaps([*days(*there), *found], NOON, NOON + 2 * DAY, width * DAY)) == []
 
 
-def test_a_part_is_named_by_its_first_day() -> None:
+def test_a_partition_is_named_by_its_first_day() -> None:
     assert days(0, 12)[0].name == "20261120"

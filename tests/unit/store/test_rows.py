@@ -33,7 +33,7 @@ def test_the_order_of_times_is_kept(one: float, two: float) -> None:
 
 
 @pytest.mark.parametrize("seconds", [float("inf"), float("-inf"), 1e300, -1e300])
-def test_no_time_is_more_than_a_database_takes(seconds: float) -> None:
+def test_times_are_cut_to_64_bits(seconds: float) -> None:
     assert -(2**63) <= rows.micros(seconds) < 2**63
 
 
@@ -42,7 +42,7 @@ def test_no_time_stays_none() -> None:
 
 
 @given(st.text(st.characters(codec=None)))
-def test_any_text_is_made_one_that_any_database_takes(text: str) -> None:
+def test_any_text_is_cleaned_for_both_databases(text: str) -> None:
     cleaned = rows.clean(text)
     cleaned.encode()
     assert "\0" not in cleaned

@@ -69,7 +69,7 @@ def test_the_url_names_a_file(url: str, path: str) -> None:
         ("", "expected sqlite:///path"),
     ],
 )
-def test_another_url_is_refused_and_says_what_to_mend(url: str, says: str) -> None:
+def test_a_wrong_url_is_refused_with_advice(url: str, says: str) -> None:
     with pytest.raises(GatewayError, match=says) as caught:
         run(url)
     assert str(caught.value).startswith("store.url: ")
@@ -150,7 +150,7 @@ def test_one_process_serves_and_others_may_look(tmp_path: Path) -> None:
     asyncio.run(beside())
 
 
-def test_what_can_not_be_opened_is_named_and_nothing_stays_locked(tmp_path: Path) -> None:
+def test_a_file_that_can_not_be_opened_is_named_and_not_locked(tmp_path: Path) -> None:
     path = tmp_path / "gateway.db"
     path.write_bytes(b"no database" * 100)
     for _ in range(2):
@@ -228,7 +228,7 @@ def test_a_folder_that_can_not_be_written_is_named() -> None:
         run("sqlite:////proc/gateway/gateway.db")  # not even root may write there
 
 
-def test_the_schema_sees_to_one_head_a_lane(tmp_path: Path) -> None:
+def test_the_schema_allows_one_head_a_lane(tmp_path: Path) -> None:
     path = tmp_path / "gateway.db"
     run(f"sqlite:///{path}")
     insert = (
@@ -263,7 +263,7 @@ HOT = {
 
 
 @pytest.mark.parametrize("name", HOT)
-def test_hot_statements_walk_no_table(tmp_path: Path, name: str) -> None:
+def test_hot_statements_scan_no_table(tmp_path: Path, name: str) -> None:
     path = tmp_path / "gateway.db"
     run(f"sqlite:///{path}")
     statement = HOT[name].format(rows=f"({', '.join('?' * COLUMNS.get(name, 0))})")
@@ -279,7 +279,7 @@ STEPS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_rare_steps_walk_no_table_either(tmp_path: Path, name: str) -> None:
+def test_rare_steps_scan_no_table(tmp_path: Path, name: str) -> None:
     url = f"sqlite:///{tmp_path}/gateway.db"
     run(url)
     said: list[tuple[str, Any]] = []

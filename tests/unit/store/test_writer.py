@@ -118,7 +118,7 @@ async def hold(writer: Writer, steps: Steps) -> asyncio.Future[Any]:
     return held
 
 
-async def test_what_waits_shares_a_transaction_in_the_order_of_the_steps(tmp_path: Path) -> None:
+async def test_waiting_operations_share_a_transaction_in_the_order_of_the_steps(tmp_path: Path) -> None:
     steps = Steps()
     with writing(tmp_path, steps) as writer:
         held = await hold(writer, steps)
@@ -136,7 +136,9 @@ async def test_what_waits_shares_a_transaction_in_the_order_of_the_steps(tmp_pat
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a niceness for each thread")
-async def test_the_thread_runs_before_the_others_where_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_thread_gets_priority_if_the_system_allows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = []
     monkeypatch.setattr(os, "setpriority", lambda *values: asked.append(values))
     steps = Steps()
@@ -147,7 +149,7 @@ async def test_the_thread_runs_before_the_others_where_it_may(tmp_path: Path, mo
         ]
 
 
-async def test_a_thread_that_may_not_run_first_writes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_thread_without_priority_writes_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*values: int) -> None:
         raise PermissionError
 
@@ -157,7 +159,7 @@ async def test_a_thread_that_may_not_run_first_writes_too(tmp_path: Path, monkey
         assert await writer.submit(steps.first, "a") == "first a"
 
 
-async def test_what_is_patient_waits_for_others_after_the_first(
+async def test_patient_operations_wait_for_others_after_the_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gateway.store.batching, "GATHER_SECONDS", 3600.0)
@@ -170,7 +172,9 @@ async def test_what_is_patient_waits_for_others_after_the_first(
         assert writer.events == ["begin", "commit"] * 2
 
 
-async def test_under_a_rush_accepts_wait_until_all_may_be_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_under_a_rush_accepts_wait_for_the_senders_of_the_last_batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(gateway.store.batching, "GATHER_SECONDS", 3600.0)
     steps = Steps()
     with writing(tmp_path, steps) as writer:
@@ -184,7 +188,7 @@ async def test_under_a_rush_accepts_wait_until_all_may_be_back(tmp_path: Path, m
         assert [len(items) for _, items in steps.calls] == [RUSH, RUSH]
 
 
-async def test_a_rush_that_is_over_keeps_nobody_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_after_a_rush_no_sender_waits_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway.store.batching, "GATHER_SECONDS", 0.01)
     steps = Steps()
     with writing(tmp_path, steps) as writer:
@@ -228,7 +232,7 @@ async def test_a_bad_row_fails_alone_in_few_transactions(tmp_path: Path) -> None
     assert rows(tmp_path) == [f"{n:02}" for n in range(64) if n != 37]
 
 
-async def test_where_the_disk_is_to_blame_nothing_is_tried_twice(tmp_path: Path) -> None:
+async def test_a_failure_of_the_disk_is_not_retried(tmp_path: Path) -> None:
     steps = Steps()
     full = sqlite3.OperationalError("database or disk is full")
     full.sqlite_errorcode = sqlite3.SQLITE_FULL
@@ -247,7 +251,7 @@ async def test_where_the_disk_is_to_blame_nothing_is_tried_twice(tmp_path: Path)
     assert rows(tmp_path) == ["after"]
 
 
-async def test_another_process_that_writes_is_waited_for_and_then_given_up(tmp_path: Path) -> None:
+async def test_a_locked_database_fails_the_write_in_the_end(tmp_path: Path) -> None:
     steps = Steps()
     with writing(tmp_path, steps) as writer:
         writer._db.execute_sql("PRAGMA busy_timeout = 1")
@@ -271,7 +275,7 @@ async def test_a_commit_that_fails_is_no_commit(tmp_path: Path) -> None:
     assert rows(tmp_path) == ["b"]
 
 
-async def test_a_database_may_have_a_form_of_a_step_whose_answers_come_after_the_commit(tmp_path: Path) -> None:
+async def test_answers_may_be_read_after_the_commit(tmp_path: Path) -> None:
     steps = Steps()
 
     def late(db: Database, items: Sequence[str]) -> Callable[[], list[str]]:
@@ -286,7 +290,7 @@ async def test_a_database_may_have_a_form_of_a_step_whose_answers_come_after_the
         assert steps.calls == [("late", ["a"]), ("second", ["b"])]
 
 
-async def test_what_is_committed_is_not_written_again_where_its_answers_cannot_be_read(tmp_path: Path) -> None:
+async def test_a_committed_batch_is_not_written_again_if_its_answers_cannot_be_read(tmp_path: Path) -> None:
     steps = Steps()
 
     def unreadable(db: Database, items: Sequence[str]) -> Callable[[], list[str]]:
@@ -313,7 +317,7 @@ async def test_an_error_that_may_hold_values_is_not_repeated(tmp_path: Path) -> 
         assert str(caught.value) == "the store could not write: ValueError"
 
 
-async def test_the_queue_is_bounded_for_those_who_ask(tmp_path: Path) -> None:
+async def test_the_queue_is_bounded_for_senders(tmp_path: Path) -> None:
     steps = Steps()
     with writing(tmp_path, steps, limit=2) as writer:
         held = await hold(writer, steps)
@@ -327,7 +331,7 @@ async def test_the_queue_is_bounded_for_those_who_ask(tmp_path: Path) -> None:
     assert rows(tmp_path) == ["a", "b", "d", "e"]
 
 
-async def test_closing_writes_what_waits(tmp_path: Path) -> None:
+async def test_closing_writes_waiting_operations(tmp_path: Path) -> None:
     steps = Steps()
     with writing(tmp_path, steps) as writer:
         await hold(writer, steps)
@@ -341,7 +345,7 @@ async def test_closing_writes_what_waits(tmp_path: Path) -> None:
     assert rows(tmp_path) == [str(n) for n in range(5)]
 
 
-async def test_all_of_a_batch_are_answered_in_one_hop_and_the_cancelled_skipped(tmp_path: Path) -> None:
+async def test_a_batch_is_answered_in_one_call_and_cancelled_operations_are_skipped(tmp_path: Path) -> None:
     steps = Steps()
     with writing(tmp_path, steps) as writer:
         held = await hold(writer, steps)
@@ -355,7 +359,7 @@ async def test_all_of_a_batch_are_answered_in_one_hop_and_the_cancelled_skipped(
     assert rows(tmp_path) == ["0", "1", "2"]
 
 
-async def test_what_senders_wait_for_is_written_before_the_rest_and_apart(tmp_path: Path) -> None:
+async def test_senders_operations_have_a_transaction_of_their_own_before_the_others(tmp_path: Path) -> None:
     steps = Steps()
     with writing(tmp_path, steps) as writer:
         held = await hold(writer, steps)
@@ -382,7 +386,7 @@ async def end_of(writer: Writer, waiting: Sequence[asyncio.Future[Any]]) -> str:
 
 
 @pytest.mark.parametrize("fault", [SystemExit(), KeyboardInterrupt(), GeneratorExit()], ids=repr)
-async def test_a_thread_that_is_ended_by_a_step_fails_what_waits_and_what_comes(
+async def test_a_step_that_ends_the_thread_fails_waiting_and_later_operations(
     tmp_path: Path, fault: BaseException
 ) -> None:
     steps = Steps()
@@ -401,7 +405,7 @@ async def test_a_thread_that_is_ended_by_a_step_fails_what_waits_and_what_comes(
     assert rows(tmp_path) == []
 
 
-async def test_an_error_beside_the_transaction_ends_the_thread_and_is_told(
+async def test_an_error_outside_the_transaction_ends_the_thread_and_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps = Steps()
@@ -422,7 +426,7 @@ async def test_an_error_beside_the_transaction_ends_the_thread_and_is_told(
     assert rows(tmp_path) == []
 
 
-async def test_what_comes_between_the_threads_end_and_its_news_is_answered(tmp_path: Path) -> None:
+async def test_an_operation_after_the_threads_end_is_answered(tmp_path: Path) -> None:
     steps = Steps()
     with writing(tmp_path, steps) as writer:
         steps.fault = SystemExit()

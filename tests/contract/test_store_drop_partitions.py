@@ -55,7 +55,7 @@ async def end_all(store: Store, at: float = OLD) -> None:
 
 
 async def drop_all(store: Store, before: float = BEFORE, dead: bool = False) -> list[DroppedPartition]:
-    return [part async for part in store.drop_partitions(before, dead)]
+    return [partition async for partition in store.drop_partitions(before, dead)]
 
 
 async def check(store: Store) -> Mapping[tuple[str, str], Mapping[str, int]]:
@@ -86,7 +86,7 @@ def deleted(server: Server, backend: Backend) -> int:
     return int(str(count))
 
 
-async def test_a_part_is_dropped_and_no_row_is_deleted(shared: Backend, postgres: Server) -> None:
+async def test_a_partition_is_dropped_and_no_row_is_deleted(shared: Backend, postgres: Server) -> None:
     async with opened(shared) as store:
         for number in range(50):
             await take(store, number)
@@ -95,9 +95,9 @@ async def test_a_part_is_dropped_and_no_row_is_deleted(shared: Backend, postgres
         assert (await check(store))[ACCOUNT, "erp"]["accepted"] == 51
         before = tables(postgres, shared)
         assert {"signals_20260812", "deliveries_20260812", "attempts_20260812"} <= before
-        [first, *empty] = [part for part in await drop_all(store) if part.until > MIDNIGHT - 100 * DAY]
+        [first, *empty] = [partition for partition in await drop_all(store) if partition.until > MIDNIGHT - 100 * DAY]
         assert first == DroppedPartition(MIDNIGHT - 100 * DAY, MIDNIGHT - 99 * DAY, 50, 100, 0)
-        assert {(part.signals, part.kept) for part in empty} == {(0, 0)}
+        assert {(partition.signals, partition.kept) for partition in empty} == {(0, 0)}
         gone = before - tables(postgres, shared)
         assert {"signals_20260812", "deliveries_20260812", "attempts_20260812"} <= gone
         assert len(gone) == 15
@@ -106,7 +106,7 @@ async def test_a_part_is_dropped_and_no_row_is_deleted(shared: Backend, postgres
         assert (await check(store))[ACCOUNT, "erp"]["accepted"] == 1
 
 
-async def test_what_must_stay_does_and_is_delivered_later(shared: Backend, postgres: Server) -> None:
+async def test_kept_signals_stay_and_are_delivered_later(shared: Backend, postgres: Server) -> None:
     async with opened(shared) as store:
         done, waiting, retried, dead, replayed, slow = [await take(store, number) for number in range(6)]
         erp = {delivery.signal.id: delivery for delivery in await claim(store, OLD)}
@@ -119,8 +119,8 @@ async def test_what_must_stay_does_and_is_delivered_later(shared: Backend, postg
         await finish(store, await claim(store, OLD, routes=("export",)), now=NOW)
         ledger = await check(store)
         assert await store.count_purge(BEFORE, dead=False) == 1
-        [part] = [part for part in await drop_all(store) if part.signals or part.kept]
-        assert (part.signals, part.deliveries, part.kept) == (1, 2, 5)
+        [partition] = [partition for partition in await drop_all(store) if partition.signals or partition.kept]
+        assert (partition.signals, partition.deliveries, partition.kept) == (1, 2, 5)
         assert "signals_20260812" not in tables(postgres, shared)
         assert [row.signal.id for row in await store.list_signals(Filter(), 100)] == [
             slow,
@@ -142,40 +142,42 @@ async def test_what_must_stay_does_and_is_delivered_later(shared: Backend, postg
         assert await check(store) == {}
 
 
-async def test_dead_letters_go_with_their_part_where_that_is_asked_for(shared: Backend) -> None:
+async def test_dead_letters_are_dropped_with_their_partition_on_demand(shared: Backend) -> None:
     async with opened(shared) as store:
         for number in range(3):
             await take(store, number)
         await finish(store, await claim(store, OLD), Dead("gone"), OLD)
         await finish(store, await claim(store, OLD, routes=("export",)), now=OLD)
-        assert sum(part.signals for part in await drop_all(store, dead=True)) == 3
+        assert sum(partition.signals for partition in await drop_all(store, dead=True)) == 3
         assert await check(store) == {}
 
 
-async def test_a_part_of_which_too_much_must_stay_is_left(shared: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_partition_with_too_many_signals_to_keep_is_left(
+    shared: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with opened(shared) as store:
         monkeypatch.setattr(partitions, "MAX_KEPT_SIGNALS", 2)
         for number in range(3):
             await take(store, number)
         await take(store, 4, days=99)
-        [left, other] = [part for part in await drop_all(store) if part.kept != 0]
+        [left, other] = [partition for partition in await drop_all(store) if partition.kept != 0]
         assert (left.since, left.signals, left.kept) == (MIDNIGHT - 100 * DAY, 0, None)
         assert (other.since, other.signals, other.kept) == (MIDNIGHT - 99 * DAY, 0, 1)
         await end_all(store)
-        assert [part.signals for part in await drop_all(store)] == [3]
+        assert [partition.signals for partition in await drop_all(store)] == [3]
 
 
-async def test_a_part_stays_a_day_longer_and_purge_takes_what_is_in_it(shared: Backend) -> None:
+async def test_a_partition_stays_a_day_longer_and_can_be_purged(shared: Backend) -> None:
     async with opened(shared) as store:
         await store.make_partitions(NOW - 91 * DAY, 8 * DAY)
         await take(store, 1, days=91)
         await end_all(store, NOW - 91 * DAY)
-        assert {part.signals for part in await drop_all(store)} == {0}
+        assert {partition.signals for partition in await drop_all(store)} == {0}
         assert (await store.purge(BEFORE, 0, 100, dead=False, unpartitioned=True)).signals == 0
         assert (await store.purge(BEFORE, 0, 100, dead=False)).signals == 1
 
 
-async def test_who_reads_on_is_not_interrupted_and_keeps_nobody_waiting(shared: Backend, postgres: Server) -> None:
+async def test_a_long_reader_is_not_interrupted_and_delays_nobody(shared: Backend, postgres: Server) -> None:
     async with opened(shared) as store:
         await take(store, 1)
         await end_all(store)
@@ -187,10 +189,10 @@ async def test_who_reads_on_is_not_interrupted_and_keeps_nobody_waiting(shared: 
             assert await take(store, 2, days=0)
             reader.execute("SELECT count(*) FROM deliveries")
         assert tables(postgres, shared) == before
-        assert sum(part.signals for part in await drop_all(store)) == 1
+        assert sum(partition.signals for partition in await drop_all(store)) == 1
 
 
-async def test_of_gateways_that_clean_up_at_once_one_drops_a_part(shared: Backend) -> None:
+async def test_of_gateways_that_clean_up_at_once_one_drops_a_partition(shared: Backend) -> None:
     async with opened(shared) as store:
         for number in range(20):
             await take(store, number, days=100 - number % 4)
@@ -198,12 +200,12 @@ async def test_of_gateways_that_clean_up_at_once_one_drops_a_part(shared: Backen
         async with AsyncExitStack() as stack:
             stores = [store, *[await stack.enter_async_context(shared.open()) for _ in range(3)]]
             found = await asyncio.gather(*map(drop_all, stores))
-            assert sum(part.signals for parts in found for part in parts) == 20
+            assert sum(partition.signals for partitions in found for partition in partitions) == 20
             assert await check(store) == {}
 
 
 @pytest.mark.gen_test(timeout=60)
-async def test_the_ledger_is_even_at_any_moment_while_parts_go(shared: Backend) -> None:
+async def test_the_ledger_is_balanced_at_any_moment_while_partitions_are_dropped(shared: Backend) -> None:
     """Gateways accept into old partitions, deliver, retry and replay while partitions are dropped and one audits."""
     busy = True
 
@@ -223,12 +225,12 @@ async def test_the_ledger_is_even_at_any_moment_while_parts_go(shared: Backend) 
 
     async def clean(store: Store) -> list[DroppedPartition]:
         """Drop a partition each time there are ten more signals."""
-        parts: list[DroppedPartition] = []
+        partitions: list[DroppedPartition] = []
         while busy:
             with suppress(StoreError):  # it gave up, as others were at work
-                if len(await store.list_signals(Filter(), 100)) >= 10 * len(parts) + 10:
-                    parts += await drop_all(store, NOW - (99 - len(parts)) * DAY)
-        return parts
+                if len(await store.list_signals(Filter(), 100)) >= 10 * len(partitions) + 10:
+                    partitions += await drop_all(store, NOW - (99 - len(partitions)) * DAY)
+        return partitions
 
     async with AsyncExitStack() as stack:
         one, two, three, four = [await stack.enter_async_context(opened(shared)) for _ in range(4)]
@@ -237,8 +239,8 @@ async def test_the_ledger_is_even_at_any_moment_while_parts_go(shared: Backend) 
             await asyncio.gather(work(one, 1), work(two, 2))
         finally:
             busy = False
-            _, parts = await asyncio.gather(looking, cleaning)
-        assert len(parts) > 2
-        assert sum(part.signals for part in parts) > 0
+            _, partitions = await asyncio.gather(looking, cleaning)
+        assert len(partitions) > 2
+        assert sum(partition.signals for partition in partitions) > 0
         assert len(await one.list_signals(Filter(), 100)) < 60
         await check(one)
