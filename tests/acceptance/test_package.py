@@ -34,7 +34,7 @@ def test_it_holds_the_gateway_and_the_plugins_only(wheel: zipfile.ZipFile) -> No
     assert tops == {"gateway", *(f"cloudsignal_{name}" for name in SINKS)}
 
 
-def test_it_holds_what_the_gateway_reads_at_run_time(wheel: zipfile.ZipFile) -> None:
+def test_it_contains_the_files_that_the_gateway_reads_at_run_time(wheel: zipfile.ZipFile) -> None:
     names = wheel.namelist()
     assert "gateway/py.typed" in names
     assert any(name.startswith("gateway/store/migrations/0001") for name in names)

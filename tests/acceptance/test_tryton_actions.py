@@ -183,7 +183,7 @@ async def test_a_cancel_after_shipping_leaves_the_shipment_alone(tryton, transpo
 # -- stock
 
 
-async def test_what_is_not_in_stock_becomes_a_dead_letter_whole_and_shipped_once_it_is(tryton, transport):
+async def test_goods_out_of_stock_are_a_dead_letter_and_shipped_when_in_stock(tryton, transport):
     async with Case(tryton, transport, mark_delivered="line") as case:
         reference = new_reference()
         order = tryton.sell(reference, ("STOCKED", 3), ("BOOK", 2))
@@ -203,7 +203,7 @@ async def test_what_is_not_in_stock_becomes_a_dead_letter_whole_and_shipped_once
         }
 
 
-async def test_force_quantity_ships_what_is_not_in_stock_if_the_user_may(tryton, transport):
+async def test_force_quantity_ships_goods_out_of_stock_if_the_user_may(tryton, transport):
     reference = new_reference()
     [line] = tryton.lines(tryton.sell(reference, ("STOCKED", 1)))
     async with Case(tryton, transport, mark_delivered="line", force_quantity=True) as case:
@@ -259,7 +259,7 @@ async def test_the_order_is_found_by_its_number_and_its_line_by_the_products_cod
         assert done == [{"POSTER": 1.0}]
 
 
-async def test_an_item_that_is_no_line_becomes_a_dead_letter_only_where_it_matters(tryton, transport):
+async def test_an_unknown_line_is_a_dead_letter_only_when_marking(tryton, transport):
     reference = new_reference()
     order = tryton.sell(reference, ("BOOK", 1))
     async with Case(tryton, transport, mark_delivered="line") as case:
@@ -304,7 +304,7 @@ async def test_the_preflight_of_a_user_that_may_all_it_needs(tryton, each_transp
         ("gateway", {"application_key": "wrong", "password": "wrong"}, "401"),
     ],
 )
-async def test_the_preflight_names_what_is_missing(tryton, each_transport, user, options, told):
+async def test_the_preflight_names_each_problem(tryton, each_transport, user, options, told):
     async with Case(tryton, each_transport, user=user, **options) as case:
         check = await case.sink.check()
         assert not check.ok

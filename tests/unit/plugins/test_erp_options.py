@@ -60,7 +60,7 @@ def test_options_are_normalised(sink, plugin, least, option, value, expected):
         ("surprise", 1, "extra keys not allowed"),
     ],
 )
-def test_bad_options_say_what_is_expected_and_not_what_was_found(sink, plugin, least, option, value, message):
+def test_errors_of_options_name_the_expected_and_not_the_found(sink, plugin, least, option, value, message):
     with pytest.raises(vol.Invalid, match=message) as caught:
         sink.schema()({**least, option: value})
     assert "abc" not in str(caught.value)

@@ -64,7 +64,7 @@ async def test_an_activity_is_due_when_the_delay_is_over():
         assert dates == ["2026-11-22", "2026-11-20"]
 
 
-async def test_a_fixed_assignee_stands_for_the_salesperson():
+async def test_a_fixed_assignee_replaces_the_salesperson():
     async with Case(activity_user=2) as case:
         order = case.odoo.add_order("PO-1001")
         await case.deliver(signal_types.ITEM_ERROR)
@@ -97,7 +97,7 @@ async def test_a_second_parcel_keeps_the_first_ones_number():
         assert case.tracking(order) == ["TRK1,TRK2"]
 
 
-async def test_a_number_put_in_by_hand_is_kept():
+async def test_a_number_entered_by_hand_is_kept():
     async with Case() as case:
         order = case.odoo.add_order("PO-1001")
         case.odoo.transfers(order)[0]["carrier_tracking_ref"] = "HAND , OLD"
@@ -112,7 +112,7 @@ async def test_the_order_is_found_by_its_name_too():
         assert len(case.odoo.notes(order)) == 1
 
 
-async def test_order_match_says_where_the_reference_stands():
+async def test_order_match_names_the_fields_of_the_reference():
     async with Case(order_match="name") as case:
         case.odoo.add_order("PO-1001")
         with pytest.raises(RetryLater, match="as name yet"):
@@ -201,7 +201,7 @@ async def test_a_type_named_in_notes_leaves_a_note_and_nothing_else():
 
 
 @pytest.mark.parametrize("version", BOTH)
-async def test_on_cancel_cancels_what_is_not_delivered(version):
+async def test_on_cancel_cancels_an_order_without_deliveries(version):
     async with Case(version, groups=CANCELLING, on_cancel="cancel") as case:
         order = case.odoo.add_order("PO-1001", [1, 2])
         await case.deliver(signal_types.ORDER_CANCELED)

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.gen_test
 
 
 @pytest.mark.parametrize(("version", "transport"), [(17, "JSON-RPC"), (18, "JSON-RPC"), (19, "JSON-2")])
-async def test_it_tells_version_identity_rights_and_fields(version, transport):
+async def test_a_healthy_check_lists_version_identity_rights_and_fields(version, transport):
     async with Case(version) as case:
         before = case.odoo.snapshot()
         check = await case.sink.check()
@@ -35,7 +35,7 @@ async def test_it_tells_version_identity_rights_and_fields(version, transport):
         (5, "expires on 2026-11-25, in 5 days: renew it now"),
     ],
 )
-async def test_it_tells_when_the_key_ends(days, told):
+async def test_a_check_says_when_the_key_expires(days, told):
     async with Case() as case:
         end = AT.timestamp() + days * 86400
         case.now = AT.timestamp()
@@ -46,7 +46,7 @@ async def test_it_tells_when_the_key_ends(days, told):
         assert check.details[-1] == f"the first of the user's API keys {told}"
 
 
-async def test_the_page_shows_what_a_healthy_one_tells():
+async def test_the_readme_shows_a_healthy_check():
     async with Case() as case:
         case.now = AT.timestamp()
         case.odoo.rows("res.users.apikeys")[0]["expiration_date"] = "2027-02-18 10:11:12"
@@ -164,7 +164,7 @@ async def test_keys_that_have_ended_are_not_the_one_in_use():
         assert check.details[-1] == "the first of the user's API keys expires on 2027-02-18, in 89 days"
 
 
-async def test_an_end_that_can_t_be_read_is_no_fault():
+async def test_an_unreadable_expiry_is_no_problem():
     async with Case() as case:
         healthy = await case.sink.check()
         asked = len(case.fake.requests)

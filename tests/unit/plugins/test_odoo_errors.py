@@ -65,7 +65,7 @@ async def first_call_answered(version, answer):
 
 
 @pytest.mark.parametrize(("status", "name", "kind"), NAMED)
-async def test_json2_tells_by_status_and_name(status, name, kind):
+async def test_json2_errors_are_classified_by_status_and_name(status, name, kind):
     told = account(OdooError(status, name, "First line.\nSecond line."))
     error = await first_call_answered(19, Answer(status, told))
     assert isinstance(error, kind)
@@ -73,7 +73,7 @@ async def test_json2_tells_by_status_and_name(status, name, kind):
 
 
 @pytest.mark.parametrize(("status", "name", "kind"), NAMED)
-async def test_jsonrpc_tells_by_name(status, name, kind):
+async def test_jsonrpc_errors_are_classified_by_name(status, name, kind):
     told = {"code": 0, "message": "Odoo Server Error", "data": account(OdooError(status, name, "\n  First line.\n2"))}
     error = await first_call_answered(17, Answer(200, {"jsonrpc": "2.0", "id": 1, "error": told}))
     assert isinstance(error, kind)
@@ -99,11 +99,11 @@ async def test_retry_after_is_honoured(version, status):
 
 @pytest.mark.parametrize("version", BOTH)
 @pytest.mark.parametrize("answer", [Answer(200, "<p>Maintenance</p>"), Answer(200, b"")])
-async def test_a_success_that_is_no_json_is_retried(version, answer):
+async def test_a_success_without_json_is_retried(version, answer):
     assert isinstance(await first_call_answered(version, answer), RetryLater)
 
 
-async def test_an_answer_that_is_no_jsonrpc_is_retried():
+async def test_an_answer_without_jsonrpc_is_retried():
     assert isinstance(await first_call_answered(17, Answer(200, [1])), RetryLater)
 
 
@@ -166,7 +166,7 @@ async def test_jsonrpc_without_a_login_names_the_option():
             await sink.open()
 
 
-async def test_what_is_no_odoo_is_named():
+async def test_another_server_than_odoo_is_reported():
     async with Case() as case:
         case.fake.faults.append(Answer(200, {"hello": "world"}))
         with pytest.raises(Misconfigured, match="this is not Odoo"):
@@ -197,7 +197,7 @@ async def test_the_transport_is_found_or_chosen(version, transport, path):
 
 
 @pytest.mark.parametrize("version", BOTH)
-async def test_no_error_log_or_repr_tells_the_key_or_the_traceback(version, caplog):
+async def test_no_error_log_or_repr_contains_the_key_or_the_traceback(version, caplog):
     caplog.set_level(logging.DEBUG)
     words = f"your key {KEY} is not {'x' * 400}\nSECOND-LINE"
     told = account(OdooError(422, "odoo.exceptions.UserError", words))

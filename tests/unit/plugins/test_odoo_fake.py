@@ -176,7 +176,7 @@ def test_a_second_validation_is_a_success_on_19_and_refused_on_17():
 
 
 @pytest.mark.parametrize("version", BOTH)
-def test_a_customer_with_a_phone_is_asked_about_unless_told_not_to(version):
+def test_a_wizard_offers_a_text_message_unless_skipped(version):
     fake = Seeded(version)
     asked = fake.odoo.call(fake.odoo.admin, "stock.picking", "button_validate", [9], {})
     assert (asked["res_model"], fake.odoo.row("stock.picking", 9)["state"]) == ("confirm.stock.sms", "assigned")
@@ -186,7 +186,7 @@ def test_a_customer_with_a_phone_is_asked_about_unless_told_not_to(version):
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize("version", BOTH)
-async def test_a_request_whose_client_has_gone_is_committed_later(version):
+async def test_a_request_is_committed_after_its_client_has_gone(version):
     async with Case(version) as case:
         order = case.odoo.add_order("PO-1001")
         reads = len((await cut_late(case)).calls())

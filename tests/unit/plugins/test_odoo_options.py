@@ -51,7 +51,7 @@ def test_options_are_normalised(option, value, expected):
         ("activity_user", True, "expected the id of a user"),
     ],
 )
-def test_bad_options_say_what_is_expected_and_not_what_was_found(option, value, message):
+def test_errors_of_options_name_the_expected_and_not_the_found(option, value, message):
     with pytest.raises(vol.Invalid, match=message) as caught:
         SCHEMA({**LEAST, option: value})
     assert "abc" not in str(caught.value)
@@ -111,7 +111,7 @@ def test_the_pages_table_has_each_option_with_its_default_and_meaning():
     assert option_table(OdooSink.options) in PAGE
 
 
-def test_the_pages_samples_are_what_is_written():
+def test_the_readmes_samples_are_real_notes():
     assert texts.note(make_delivery(signal_types.ITEM_SHIPPED, url="https://track.example/TRK1")) in PAGE
     error = make_delivery(signal_types.ITEM_ERROR)
     assert f"{texts.summary(error)}\n{texts.note(error)}\n" in PAGE

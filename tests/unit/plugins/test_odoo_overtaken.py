@@ -61,7 +61,7 @@ def test_trouble_is_overcome_where_it_is_old_and_the_item_is_past_it(delivery, e
         (known(signal_types.ORDER_CANCELED, signal_types.ORDER_CANCELED), ""),
     ],
 )
-def test_what_is_shipped_may_be_cancelled(delivery, expected):
+def test_a_shipped_signal_finds_an_earlier_cancellation(delivery, expected):
     assert overtaken.canceled_scope(delivery) == expected
 
 
@@ -69,7 +69,7 @@ def test_what_is_shipped_may_be_cancelled(delivery, expected):
 
 
 @pytest.mark.parametrize("version", BOTH)
-async def test_a_late_error_of_a_delivered_item_is_a_note_and_calls_nobody(version):
+async def test_a_late_error_of_a_delivered_item_leaves_a_note_and_no_activity(version):
     async with Case(version) as case:
         order = case.odoo.add_order("PO-1001")
         await case.sink.deliver(known(signal_types.ITEM_ERROR, COMPLETED, late=True))
@@ -154,7 +154,7 @@ async def test_shipped_after_an_automatic_cancellation_becomes_a_dead_letter():
         assert case.tracking(order) == [False]
 
 
-async def test_a_second_parcel_of_what_is_done_ships_nothing_again():
+async def test_a_second_parcel_of_a_done_delivery_ships_nothing_again():
     async with Case(mark_delivered="line") as case:
         order = case.odoo.add_order("PO-1001")
         await case.deliver(SHIPPED)
@@ -179,7 +179,7 @@ async def test_a_second_parcel_of_what_is_done_ships_nothing_again():
     ],
     ids=["a number", "no number", "a number on no delivery", "services"],
 )
-async def test_what_is_shipped_but_not_marked_delivered_is_not_cancelled(version, how):
+async def test_an_order_shipped_but_not_marked_delivered_is_not_cancelled(version, how):
     signal = {name: value for name, value in how.items() if name in {"tracking", "item_reference"}}
     how = {name: value for name, value in how.items() if name not in signal}
     async with Case(version, CANCELLING, on_cancel="cancel") as case:
@@ -206,7 +206,7 @@ async def test_on_19_a_user_without_the_right_to_cancel_stops_the_route_and_canc
 # -- from the store to Odoo
 
 
-async def test_the_store_knows_what_is_late_and_what_is_cancelled(tmp_path):
+async def test_the_store_knows_late_and_cancelled_signals(tmp_path):
     fake = FakeOdoo()
     fake.start()
     first, second = fake.odoo.add_order("PO-1"), fake.odoo.add_order("PO-2")

@@ -114,7 +114,7 @@ async def test_two_transactions_that_met_are_repeated(version):
 
 
 @pytest.mark.parametrize("version", BOTH)
-async def test_times_are_told_in_odoos_form(version):
+async def test_times_have_odoos_form(version):
     async with Case(version) as case:
         order = case.odoo.add_order("PO-1001")
         await case.deliver(SHIPPED, datetime="2026-11-20T00:30:00+01:00")
@@ -139,7 +139,7 @@ async def test_markup_in_a_message_stays_text(version):
 
 @pytest.mark.parametrize("version", BOTH)
 @pytest.mark.parametrize("type", [SHIPPED, signal_types.ITEM_ERROR, signal_types.ORDER_CANCELED])
-async def test_nobody_outside_is_mailed(version, type):
+async def test_no_follower_is_mailed(version, type):
     async with Case(version) as case:
         order = case.odoo.add_order("PO-1001")
         await case.deliver(type)
@@ -149,7 +149,7 @@ async def test_nobody_outside_is_mailed(version, type):
 # -- 10: a Message-Id is not unique
 
 
-async def test_the_same_message_id_on_another_order_is_no_proof():
+async def test_an_equal_message_id_on_another_order_does_not_count():
     async with Case() as case:
         other, order = case.odoo.add_order("PO-1"), case.odoo.add_order("PO-1001")
         message_id = f"<{make_delivery(signal_types.ITEM_ERROR).key}@cloudsignal.invalid>"

@@ -86,7 +86,7 @@ async def test_tracking_is_written_before_validating(version):
 
 
 @pytest.mark.parametrize("reserved", [0, 2])
-async def test_what_is_not_reserved_is_not_shipped_but_keeps_its_number(reserved):
+async def test_unreserved_goods_are_not_shipped_but_keep_their_number(reserved):
     async with Case(mark_delivered="line") as case:
         order = case.odoo.add_order("PO-1001", [3], reserved=[reserved])
         with pytest.raises(Permanent, match=f"{reserved} of 3 reserved"):
@@ -99,7 +99,7 @@ async def test_what_is_not_reserved_is_not_shipped_but_keeps_its_number(reserved
         assert case.states(order) == ["done"]
 
 
-async def test_force_quantity_ships_what_is_not_reserved():
+async def test_force_quantity_ships_unreserved_goods():
     async with Case(mark_delivered="line", force_quantity=True) as case:
         order = case.odoo.add_order("PO-1001", [3], reserved=[0])
         await case.deliver(SHIPPED)
@@ -107,7 +107,7 @@ async def test_force_quantity_ships_what_is_not_reserved():
         assert case.odoo.forced == [1]
 
 
-async def test_what_is_reserved_but_for_a_rounding_is_shipped():
+async def test_goods_reserved_up_to_a_rounding_are_shipped():
     async with Case(mark_delivered="line") as case:
         order = case.odoo.add_order("PO-1001", [0.3], reserved=[0.1 + 0.2 - 1e-9])
         await case.deliver(SHIPPED)

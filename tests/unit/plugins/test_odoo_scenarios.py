@@ -241,7 +241,7 @@ def assert_same(found: World, expected: World, deliveries: Sequence[Delivery]) -
 
 @pytest.mark.parametrize("version", BOTH)
 @pytest.mark.parametrize("name", LIVES)
-def test_in_order_each_life_comes_to_what_it_should(name, version):
+def test_in_order_each_life_ends_as_expected(name, version):
     scenario = LIVES[name]
     world = run(scenario, version, scenario.happen())
     state = world.state()

@@ -122,7 +122,7 @@ async def test_a_code_of_two_lines_or_none_becomes_a_dead_letter(codes, referenc
 
 
 @pytest.mark.parametrize("reference", ["7", "-1", "one", "٣", None])
-async def test_an_item_that_is_no_line_of_the_order_becomes_a_dead_letter_only_where_it_matters(reference):
+async def test_an_unknown_line_is_a_dead_letter_only_when_marking(reference):
     async with Case(mark_delivered="line") as case:
         case.odoo.add_order("PO-1001", [1])
         with pytest.raises(Permanent, match=r"no line of order S00001 matches the signal's item \(by id\)"):

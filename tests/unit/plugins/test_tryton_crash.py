@@ -103,7 +103,7 @@ async def test_no_write_begins_that_the_attempt_can_t_wait_for():
         assert [each["state"] for each in case.tryton.shipments(order)] == ["done"]
 
 
-async def test_someone_quicker_is_no_trouble(monkeypatch):
+async def test_a_button_that_somebody_pressed_first_counts(monkeypatch):
     async with Case(mark_delivered="line") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
         press = case.tryton.press

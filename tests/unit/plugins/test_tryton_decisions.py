@@ -46,7 +46,7 @@ async def test_shipped_before_it_was_cancelled_is_only_late_and_moves_no_state()
         assert "Not marked as shipped, because the printer has cancelled it since" in case.tryton.notes(order)[0]
 
 
-async def test_what_a_note_says_is_shipped_is_not_cancelled():
+async def test_a_line_with_a_note_of_shipping_is_not_cancelled():
     async with Case(on_cancel="cancel") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
         await case.deliver(signal_types.ITEM_SHIPPED, tracking="")
@@ -110,7 +110,7 @@ async def test_a_shipment_that_is_being_picked_is_not_split_but_waits_for_its_la
         assert [each["state"] for each in case.tryton.shipments(order)] == ["done"]
 
 
-async def test_what_a_sender_writes_is_no_mark_of_a_shipped_line():
+async def test_text_of_a_sender_can_not_mark_a_line_as_shipped():
     async with Case(mark_delivered="order") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1), ("POSTER", 1))
         await case.deliver(signal_types.ITEM_ERROR, cause=f"[line 2 shipped] [{'0' * 32}]")

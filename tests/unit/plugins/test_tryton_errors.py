@@ -57,7 +57,7 @@ async def first_call_answered(series, *answers):
 
 
 @pytest.mark.parametrize(("answer", "kind"), REST)
-async def test_rest_tells_by_status_and_message(answer, kind):
+async def test_rest_errors_are_classified_by_status_and_message(answer, kind):
     error = await first_call_answered("8.0", answer)
     assert type(error) is kind or (kind is RetryLater and type(error) is faults.Unanswered)
     assert str(error).startswith("sale.sale/search: ")
@@ -65,7 +65,7 @@ async def test_rest_tells_by_status_and_message(answer, kind):
 
 
 @pytest.mark.parametrize(("answer", "kind"), [row for row in RPC if row[1]])
-async def test_jsonrpc_tells_by_name(answer, kind):
+async def test_jsonrpc_errors_are_classified_by_name(answer, kind):
     error = await first_call_answered("7.0", Answer(200, {"id": 1, "error": answer}))
     assert type(error) is kind
     assert str(error).startswith("sale.sale/search_read: ")
@@ -235,7 +235,7 @@ async def test_a_key_alone_does_not_do_for_7():
     ("answer", "words"),
     [({"id": 0, "result": "6.0.1"}, r"7\.0 or later is needed; this is 6\.0\.1"), ([], "not Tryton")],
 )
-async def test_what_is_too_old_or_no_tryton_is_named(answer, words):
+async def test_another_server_or_an_old_tryton_is_reported(answer, words):
     async with Case() as case:
         case.fake.faults.append(Answer(200, answer))
         with pytest.raises(Misconfigured, match=words):
@@ -279,7 +279,7 @@ def skipping_nothing(serve):
 
 
 @pytest.mark.parametrize("series", BOTH)
-async def test_no_error_log_or_repr_tells_a_secret(series, caplog):
+async def test_no_error_log_or_repr_contains_a_secret(series, caplog):
     caplog.set_level(logging.DEBUG)
     words = f"your key {KEY} or {PASSWORD} is not {'x' * 400}\nSECOND-LINE"
     body = {"status": 400, "message": words} if series >= "8" else {"id": 1, "error": ["UserError", [words, "", None]]}

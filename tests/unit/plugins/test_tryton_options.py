@@ -53,7 +53,7 @@ def test_options_are_normalised(option, value, expected):
         ("line_match", "sku", "expected one of id, code, none"),
     ],
 )
-def test_bad_options_say_what_is_expected_and_not_what_was_found(option, value, message):
+def test_errors_of_options_name_the_expected_and_not_the_found(option, value, message):
     with pytest.raises(vol.Invalid, match=message) as caught:
         SCHEMA({**LEAST, option: value})
     assert "abc" not in str(caught.value)
@@ -80,7 +80,7 @@ def test_the_page_has_each_option_with_its_default_and_meaning():
     assert option_table(TrytonSink.options) in PAGE
 
 
-def test_the_page_says_what_each_type_does():
+def test_the_readme_lists_the_effect_of_each_type():
     rows = re.findall(r"^\| (`[^|]*) \|", section(PAGE, "## What each signal does"), re.MULTILINE)
     assert set(re.findall(r"`(\w+)`", " ".join(rows))) == {*DEFAULT_TYPES, *NOTE_TYPES}
 
