@@ -234,7 +234,7 @@ class DatabaseStore:
 
     async def check_writable(self) -> None:
         if self._writer.is_full():
-            raise StoreBusy
+            raise StoreBusy  # as senders are told; but no sender waits for this, so its priority is not ACK
         await self._writer.submit(self._dialect.check_writable, CheckWritable())
 
     def on_failure(self, tell: Callable[[], None]) -> None:

@@ -121,8 +121,11 @@ class Writer:
         settle(operations, answers)
 
     def _give_up(self, reason: str, in_hand: Sequence[Operation]) -> None:
-        """Fail everything after the thread's end. Race: operations submitted since then are in the queue; later ones
-        are refused by `submit`, which runs on this thread too."""
+        """Fail everything after the thread's end.
+
+        Race: operations submitted since then are in the queue. Later ones are refused by `submit`, which runs on the
+        event loop too.
+        """
         self._failure = reason
         waiting = [*in_hand]
         while not self._queue.empty():
@@ -136,8 +139,8 @@ class Writer:
     # -- on the writer's thread
 
     def _run(self) -> None:
-        run_first()
         try:
+            run_first()
             for operations in self._batching.batches():
                 self._in_hand = operations
                 operations.sort(key=lambda operation: self._rank[operation.step])
@@ -156,10 +159,11 @@ class Writer:
         Some operations in hand may be committed: senders send them again.
         """
         reason = describe_failure(error)
-        # Not the traceback's text, which may contain values.
+        # First the callers: without memory, for instance, the rest of this may fail too.
+        self._tell(self._give_up, f"the store's writer has ended: {reason}", self._in_hand)
+        # Names and lines only: the traceback's text may contain values.
         frames = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
         log.critical("store.writer_ended", reason=reason, at=frames[-3:], operations=len(self._in_hand))
-        self._tell(self._give_up, f"the store's writer has ended: {reason}", self._in_hand)
         with contextlib.suppress(Exception):
             self._db.close()
 

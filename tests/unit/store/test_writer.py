@@ -8,7 +8,6 @@ import os
 import sqlite3
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -400,6 +399,7 @@ async def test_a_step_that_ends_the_thread_fails_waiting_and_later_operations(
             steps.gate.set()
             await held
             assert await end_of(writer, waiting) == f"the store's writer has ended: {type(fault).__name__}"
+            writer.close().join()
         [line] = [line for line in logs if line["event"] == "store.writer_ended"]
         assert (line["log_level"], line["operations"]) == ("critical", 2)
     assert rows(tmp_path) == []
@@ -431,8 +431,7 @@ async def test_an_operation_after_the_threads_end_is_answered(tmp_path: Path) ->
     with writing(tmp_path, steps) as writer:
         steps.fault = SystemExit()
         first = writer.submit(steps.first, "a")
-        while writer._thread.is_alive():
-            time.sleep(0.001)  # noqa: ASYNC251 - the event loop must not hear of it yet
+        writer._thread.join()  # blocks the event loop, which has not heard of the end yet
         second = writer.submit(steps.first, "b")
         answers = await asyncio.gather(first, second, return_exceptions=True)
         assert {str(answer) for answer in answers} == {"the store's writer has ended: SystemExit"}
