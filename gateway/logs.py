@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 import json
@@ -18,6 +17,8 @@ from urllib.parse import quote
 import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
+
+from gateway.log_output import LogOutput
 
 MASK = "***"
 MIN_SECRET_LENGTH = 4
@@ -71,27 +72,38 @@ def spellings(secret: str) -> set[str]:
 
 
 def set_up_logs(
-    format: str = "json", level: str = "info", redact: Redactor | None = None, stream: TextIO | None = None
+    format: str = "json", level: str = "info", redact: Redactor | None = None, stream: LogOutput | TextIO | None = None
 ) -> None:
     """Write a line per event to `stream` (stderr), as JSON or for the console. The stdlib's logs are included."""
-    out = stream or open_stderr()
+    out = stream or LogOutput(sys.stderr.fileno())
     console = structlog.dev.ConsoleRenderer(colors=out.isatty(), timestamp_key="at")
     shown = [escape_values, console] if format == "console" else [render_json]
+    processors = [
+        structlog.processors.add_log_level,
+        add_time,
+        structlog.processors.format_exc_info,
+        *shown,
+        RedactLine(redact or Redactor()),
+    ]
+    wrapper_class = structlog.make_filtering_bound_logger(level)
     structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            add_time,
-            structlog.processors.format_exc_info,
-            *shown,
-            RedactLine(redact or Redactor()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, Unbreakable(out))),
+        processors=processors,
+        wrapper_class=wrapper_class,
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, out)),
         cache_logger_on_first_use=False,
     )
     logging.basicConfig(handlers=[StdlibHandler()], level=level.upper(), force=True)
     # At the debug level peewee logs each statement with its values, so whole payloads.
     logging.getLogger("peewee").setLevel(max(logging.INFO, logging.getLogger().level))
+
+    def describe_dropped(lines: int) -> str:
+        line = io.StringIO()
+        log = structlog.wrap_logger(structlog.WriteLogger(line), processors, wrapper_class)
+        log.warning("log.dropped", lines=lines)
+        return line.getvalue()
+
+    if isinstance(out, LogOutput):
+        out.describe_dropped = describe_dropped
 
 
 def add_time(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
@@ -103,26 +115,6 @@ def add_time(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
 @functools.lru_cache(maxsize=1)  # many lines have the same second
 def utc_second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def open_stderr() -> TextIO:
-    """Return stderr without a buffer: that would keep lines that can't be written, and fail when the process ends."""
-    raw = io.FileIO(sys.stderr.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(raw, encoding="utf-8", errors="backslashreplace", write_through=True)
-
-
-class Unbreakable:
-    """A stream that drops lines it can't write. A full disk or a closed pipe must not make a signal fail."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            self._stream.write(text)
-
-    def flush(self) -> None:
-        """Do nothing: stderr has no buffer, see `open_stderr`."""
 
 
 def escape(text: str) -> str:

@@ -97,6 +97,10 @@ class Observer:
     def clock_ahead(self, seconds: float) -> None:
         """The computer's clock is ahead of the gateway's, which follows its jumps slowly."""
 
+    @feeds(Gauge, "log_lines_dropped", "Log lines that could not be written, since the start")
+    def log_lines_dropped(self, lines: int) -> None:
+        """So many log lines found no reader, or no room on the disk, since the start."""
+
     @feeds(Gauge, "route_state", "0 running, 1 paused, 2 open (failing, probed), 3 misconfigured")
     def route_state(self, account: str, route: str, sink: str, status: int) -> None:
         """A route has this state: at the start, and when it changes. `status` is a gateway.policy.Status."""

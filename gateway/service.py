@@ -22,6 +22,7 @@ from gateway.dispatch import Dispatcher, Runner, Throttle, Tuning
 from gateway.errors import GatewayError, StoreError
 from gateway.in_flight import InFlightRequests
 from gateway.ingest import Ingest
+from gateway.log_output import LogOutput, watch_dropped
 from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route, RouteKey
@@ -59,9 +60,11 @@ class Service:
         redact: Redactor | None = None,
         worker: int | None = None,
         tuning: Tuning | None = None,
+        log_output: LogOutput | None = None,
     ) -> None:
         self.config = config
         self._worker = worker
+        self._log_output = log_output
         self._tuning = tuning or Tuning()
         self.observer = guard(PrometheusObserver())
         self.url = ""
@@ -118,6 +121,7 @@ class Service:
                 self.store.watch_writer(),
                 self.dispatcher.watch(),
                 watch_clock(self._now, self.observer.clock_ahead),
+                *([watch_dropped(self._log_output, self.observer.log_lines_dropped)] if self._log_output else []),
                 keep_house(self.store, lambda: self.config.retention, self._earliest_now),
             )
         )

@@ -22,8 +22,12 @@ END_WITHIN = 1.0
 grace time."""
 
 
-def run_gateway(main: Coroutine[Any, Any, None], new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
-    """Run `main` and close the loop. If tasks or threads are left, end the process without them."""
+def run_gateway(
+    main: Coroutine[Any, Any, None],
+    new_loop: Callable[[], asyncio.AbstractEventLoop],
+    drain_log: Callable[[], object] = lambda: None,
+) -> None:
+    """Run `main` and close the loop. If tasks or threads are left, drain the log and end the process without them."""
     loop = new_loop()
     threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
     loop.set_default_executor(threads)
@@ -38,6 +42,7 @@ def run_gateway(main: Coroutine[Any, Any, None], new_loop: Callable[[], asyncio.
         log.error("gateway.abandoned", left=left)
         if failure:
             click.echo(str(failure), err=True)
+        drain_log()
         os._exit(1 if failure else 0)
     loop.close()
     if failure:

@@ -20,6 +20,7 @@ from gateway.cli.event_loop import run_gateway
 from gateway.cli.options import config_option
 from gateway.config import Config, load_config
 from gateway.errors import GatewayError
+from gateway.log_output import LineStream, LogOutput
 from gateway.logs import Redactor, set_up_logs
 from gateway.service import Service
 
@@ -34,16 +35,21 @@ def serve(config_path: Path, workers: int, worker: int | None) -> None:
     """Accept signals and deliver them, until SIGTERM or SIGINT."""
     config = load_config(config_path)
     redact = Redactor(config.secrets)
-    set_up_logs(config.log.format, config.log.level, redact)
+    output = LogOutput(sys.stderr.fileno())
+    set_up_logs(config.log.format, config.log.level, redact, output)
+    sys.stderr = LineStream(output, redact)
     if workers > 1:
         serve_with_workers(config, workers)
         return
-    run_gateway(run_service(config, redact, worker), find_loop_factory() or asyncio.new_event_loop)
+    service = run_service(config, redact, worker, output)
+    run_gateway(service, find_loop_factory() or asyncio.new_event_loop, output.drain)
 
 
-async def run_service(config: Config, redact: Redactor, worker: int | None = None) -> None:
-    """Run a gateway until it is asked to stop; `worker` is its number among several."""
-    service = Service(config, redact=redact, worker=worker)
+async def run_service(
+    config: Config, redact: Redactor, worker: int | None = None, output: LogOutput | None = None
+) -> None:
+    """Run a gateway until it is asked to stop; `worker` is its number among several, `output` takes its log."""
+    service = Service(config, redact=redact, worker=worker, log_output=output)
     asked_to_stop = stop_on_signals()
     if worker is not None:
         asyncio.get_running_loop().add_reader(sys.stdin, asked_to_stop.set)  # closed when the parent process ends
@@ -54,8 +60,7 @@ async def run_service(config: Config, redact: Redactor, worker: int | None = Non
         set_modules_aside()
         reloading = asyncio.create_task(reload_when_asked(service, asked_to_reload))
         if config.log.format == "console":
-            with contextlib.suppress(OSError):
-                click.echo(greeting(service))
+            LogOutput(sys.stdout.fileno()).write(greeting(service) + "\n")
         await service.serve(asked_to_stop)
     finally:
         if reloading:

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from gateway import logs
+from gateway.log_output import LogOutput
 
 SECRET = 'pa"ss\\wörd/7&x'
 
@@ -125,3 +126,14 @@ def test_a_secret_within_another_is_masked_as_a_whole() -> None:
 
 def test_a_url_quoted_secret_is_masked() -> None:
     assert logs.Redactor(["a b/c"])("u=a%20b%2Fc v=a%20b/c") == "u=*** v=***"
+
+
+@pytest.mark.parametrize(("format", "told"), [("json", '"event":"log.dropped"'), ("console", "log.dropped")])
+def test_dropped_lines_are_told_in_the_logs_format(format: str, told: str) -> None:
+    output = LogOutput(-1)
+    logs.set_up_logs(format, "info", logs.Redactor(), output)
+    line = output.describe_dropped(7)
+    assert told in line
+    assert "7" in line
+    assert line.endswith("\n")
+    assert '"level":"warning"' in line or "[warning" in line

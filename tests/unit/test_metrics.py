@@ -18,6 +18,7 @@ VALUES = {
     "delivery_attempted": ("bookshop", "erp", "odoo", "delivered", 0.3),
     "store_failed": (),
     "clock_ahead": (3600.0,),
+    "log_lines_dropped": (3,),
     "route_state": ("bookshop", "erp", "odoo", 2),
     "route_gone": ("bookshop", "gone", "odoo"),
     "config_loaded": (True,),
@@ -57,6 +58,7 @@ def test_events_are_counted() -> None:
     assert found["cloudsignal_bad_keys_total", (("account", "-"),)] == 2
     assert found["cloudsignal_store_failures_total", ()] == 2
     assert found["cloudsignal_clock_ahead_seconds", ()] == 3600
+    assert found["cloudsignal_log_lines_dropped", ()] == 3
     assert found["cloudsignal_route_state", (*account, ("route", "erp"), ("sink", "odoo"))] == 2
     assert not [labels for name, labels in found if ("route", "gone") in labels]
     assert found["cloudsignal_config_last_reload_successful", ()] == 1
