@@ -21,7 +21,7 @@ class Limits:
     """Seconds. Cuts a connection if a body is incomplete after this time. 64 KiB take 20 s at 26 kbit/s."""
 
     head_size: int = 16 * 1024
-    """Bytes. Cuts a connection if a head is longer, not counting its first read. Common servers allow 8 to 16 KiB."""
+    """Bytes. Cuts a connection if a head is longer, not counting its first 2 KiB. Common servers allow 8 to 16 KiB."""
 
     chunk_overhead: int = 8
     """Factor. Cuts a connection that sends more than this times the largest body, for instance as tiny chunks.
@@ -29,9 +29,9 @@ class Limits:
     A sender that writes chunks of one byte needs 6 bytes for each."""
 
     read_ahead: int = 16
-    """Requests. Pauses reading while more wait for answers. One read may exceed it.
+    """Requests. Pauses parsing and reading while so many wait for answers. A piece of 2 KiB may exceed it.
 
-    16 keep a pipelining sender busy, and bound its memory to about 16 bodies."""
+    16 keep a pipelining sender busy, and bound its memory to one read and about 16 bodies."""
 
     drain_size: int = 1024 * 1024
     """Bytes. Cuts a sender that still sends after its refusal. Closing on unread bytes resets the connection, and the

@@ -4,9 +4,12 @@ import pytest
 
 from gateway.errors import GatewayError, MalformedRequest, MethodNotAllowed, TooLarge
 from gateway.web.http1.messages import Answer, Request
-from gateway.web.http1.reader import RequestReader, path_of
+from gateway.web.http1.reader import PIECE, RequestReader, path_of
 from gateway.web.limits import Limits
 from tests.support.wire import chunks, head, plain
+
+MANY = 10_000
+"""Requests to read ahead, in tests of other things."""
 
 
 class Form:
@@ -32,7 +35,7 @@ class OneRoute:
 
 
 def make_reader() -> RequestReader:
-    return RequestReader("203.0.113.5", OneRoute)
+    return RequestReader("203.0.113.5", OneRoute, MANY)
 
 
 def feed(data: bytes, size: int = 0) -> RequestReader:
@@ -82,6 +85,30 @@ def test_upgrade_offers_are_ignored_however_many_come() -> None:
     offer = ("Connection: Upgrade", "Upgrade: h2c")
     reader = feed((head(*offer, "Content-Length: 2") + b"{}") * 2000)
     assert [exchange.request.body for exchange in reader.ready] == [b"{}"] * 2000
+
+
+def test_a_read_of_many_tiny_requests_is_parsed_as_they_are_answered() -> None:
+    """One read of 256 KiB holds 10,000 requests, and each parsed one takes memory and time."""
+    tiny = b"POST / HTTP/1.1\r\nHost:a\r\n\r\n"
+    reader = RequestReader("203.0.113.5", OneRoute, Limits().read_ahead)
+    reader.feed(tiny * 8000)
+    answered = most = 0
+    while reader.ready:
+        most = max(most, len(reader.ready))
+        answered += len(reader.ready)
+        reader.ready.clear()
+        reader.parse_on()
+    assert answered == 8000
+    assert not reader.is_full
+    assert most <= Limits().read_ahead + PIECE // len(tiny) + 1
+
+
+def test_nothing_is_taken_behind_the_last_request_of_a_connection() -> None:
+    reader = feed(head("Connection: close") + head() * 200)
+    assert [exchange.closes for exchange in reader.ready] == [True]
+    reader.feed(head() * 200)
+    assert len(reader.ready) == 1
+    assert not reader.is_full
 
 
 def test_a_head_is_oversized_beyond_its_limit() -> None:

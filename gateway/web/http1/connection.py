@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
         self._routes = routes
         self._limits = limits
         self._connections = connections
-        self._reader = RequestReader(peer, routes)
+        self._reader = RequestReader(peer, routes, limits.read_ahead)
         self._final: Exchange | None = None
         """The last exchange, set once it is answered; its answer announced the close."""
         self._reading_paused = False
@@ -102,7 +102,7 @@ class Connection(asyncio.Protocol):
         if self._final:
             self._close_unless_draining(self._final)
         elif reader.ready:
-            if len(reader.ready) > self._limits.read_ahead:
+            if not self._reading_paused and (reader.is_full or len(reader.ready) > self._limits.read_ahead):
                 self._reading_paused = True
                 self._transport.pause_reading()
             resolve(self._request_ready)
@@ -136,11 +136,12 @@ class Connection(asyncio.Protocol):
     # -- the answering task
 
     async def _answer_requests(self) -> None:
+        reader = self._reader
         while not self._is_closed:
-            if not self._reader.ready:
+            if not reader.ready:
                 await self._wait_for_request()
                 continue
-            exchange = self._reader.ready.popleft()
+            exchange = reader.ready.popleft()
             # Replaces a body's deadline, which must not cut the connection while the store commits.
             self._deadline.set(self._limits.idle_timeout)
             # During the await, the sender may hang up or send more requests. Answering goes on in any case: the
@@ -151,9 +152,15 @@ class Connection(asyncio.Protocol):
                 self._deadline.set(self._limits.body_timeout)
                 self._close_unless_draining(exchange)
                 return
+            if reader.ready or reader.is_full:
+                # Other connections take their turn. A refusal awaits nothing, so a pipelining sender would starve them.
+                await asyncio.sleep(0)
 
     async def _wait_for_request(self) -> None:
         """Wait until a request is ready or the connection is lost. Close if the sender has sent all."""
+        if self._reader.is_full:
+            self._parse_on()
+            return
         if self._eof_received:
             self.close()
             return
@@ -177,6 +184,12 @@ class Connection(asyncio.Protocol):
             await self._writable
 
     # -- incomplete requests
+
+    def _parse_on(self) -> None:
+        """Parse bytes that were read ahead."""
+        self._reader.parse_on()
+        if self._reader.incoming:
+            self._enforce_limits(self._reader.incoming)
 
     def _enforce_limits(self, exchange: Exchange) -> None:
         """Abort if an incomplete request is oversized. Limit the time for its body."""
