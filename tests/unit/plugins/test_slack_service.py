@@ -34,7 +34,7 @@ async def test_the_routes_of_a_workspace_have_its_pace_in_common(
     service = Service(load_config(tmp_path / "gateway.yaml"))
     await service.start()
     try:
-        sinks = [await runner.make_sink() for runner in service.dispatcher.runners.values()]
+        sinks = [await runner._opened() for runner in service.dispatcher.runners.values()]
         assert len({id(sink.workspace) for sink in sinks[:3]}) == 1  # type: ignore[attr-defined]
         assert sinks[3].workspace is not sinks[0].workspace  # type: ignore[attr-defined]
     finally:
