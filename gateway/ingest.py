@@ -7,14 +7,13 @@ knows nothing of HTTP.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
-
-from gateway import keys, protocol, signal_types
+from gateway import exact_json, keys, protocol, signal_types
 from gateway.errors import InvalidSignal, ShuttingDown, TooManyRequests, Unauthorized
 from gateway.in_flight import InFlightRequests
 from gateway.metrics import NO_ACCOUNT, Observer
@@ -78,6 +77,7 @@ class Ingest:
         decoded = decode_body(body)
         known = self._authenticate(account, decoded.key, address, now)
         self._limit_rate(known, now)
+        decoded = restore_numbers(decoded)
         self._in_flight.begin()  # after authentication, so that strangers can't slow deliveries down
         try:
             return await self._accept(known, await self._parse_or_quarantine(known, decoded, now))
@@ -163,17 +163,31 @@ class DecodedBody:
 
     body: bytes
     key: Any
-    payload: Mapping[str, Any] | None = None
+    payload: dict[str, Any] | None = None
     error: InvalidSignal | None = None
 
 
 def decode_body(body: bytes) -> DecodedBody:
-    """Decode a body. A body that is no JSON object may still present a right key, which quarantine asks for."""
+    """Decode a body, with its numbers rounded until it is known that the key is right.
+
+    A body that is no JSON object may still present a right key, which quarantine asks for.
+    """
     try:
-        payload = protocol.decode(body)
+        payload = protocol.decode_rounded(body)
     except InvalidSignal as error:
         return DecodedBody(body, keys.find_key(body), error=error)
     return DecodedBody(body, payload.get(keys.FIELD), payload)
+
+
+def restore_numbers(decoded: DecodedBody) -> DecodedBody:
+    """Return a decoded body with its numbers as sent."""
+    if decoded.payload is None:
+        return decoded
+    try:
+        payload = protocol.restore_numbers(decoded.payload, decoded.body)
+    except InvalidSignal as error:
+        return DecodedBody(decoded.body, decoded.key, error=error)
+    return decoded if payload is decoded.payload else dataclasses.replace(decoded, payload=payload)
 
 
 def parse_decoded(account: Account, decoded: DecodedBody, now: datetime) -> Signal:
@@ -201,7 +215,7 @@ def text_to_keep(decoded: DecodedBody) -> str:
     """Return the text for quarantine: the payload without its key, or the body as text if it is no JSON object."""
     if decoded.payload is not None:
         try:
-            return orjson.dumps(keys.remove_key(decoded.payload, decoded.key)).decode()
+            return exact_json.dumps(keys.remove_key(decoded.payload, decoded.key)).decode()
         except InvalidSignal:  # nested too deeply to be written
             pass
     return keys.remove_key_from_text(decoded.body, decoded.key)

@@ -10,8 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import orjson
-
+from gateway import exact_json
 from gateway.errors import InvalidSignal
 from gateway.model import Key
 
@@ -71,11 +70,11 @@ def remove_key(payload: Mapping[str, Any], key: str) -> dict[str, Any]:
     """
     keyless = {name: value for name, value in payload.items() if name != FIELD}
     try:
-        written = orjson.dumps(keyless)
+        written = exact_json.dumps(keyless)
     except TypeError:
         raise InvalidSignal({"body": "nested too deeply"}) from None
     # Searching the written text is much faster than walking the payload, and nearly never finds anything.
-    if FIELD.encode() in written.lower() or orjson.dumps(key)[1:-1] in written:
+    if FIELD.encode() in written.lower() or exact_json.dumps(key)[1:-1] in written:
         return dict(_scrub(keyless, key))
     return keyless
 

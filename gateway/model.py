@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-import orjson
-
-from gateway import signal_types
+from gateway import exact_json, signal_types
 
 EVERY = "*"
 """In a route's `signals`, every type, also unknown ones."""
@@ -143,9 +141,11 @@ class Signal:
         return self.occurred_at or self.received_at
 
     def text(self, name: str) -> str:
-        """Return a payload field as text, "" if it is missing or empty."""
+        """Return a payload field as text, "" if it is missing or null. A whole number has no decimals: 24.0 is 24."""
         value = self.payload.get(name)
-        return "" if value is None else str(value)
+        if type(value) is str:
+            return value
+        return "" if value is None else exact_json.whole_digits(value) or exact_json.to_text(value)
 
     @property
     def cause(self) -> str:
@@ -168,9 +168,9 @@ def identity_of(account: str, payload: Mapping[str, Any]) -> str:
     """Return a signal's identity, 32 hex digits: BLAKE2b of the account and the payload (no apikey, sorted keys).
 
     The sender gives no event id, and the same order, type and time with other content is a second signal. So the
-    whole content is the identity, and only a true retry is a duplicate.
+    whole content is the identity, and only a true retry is a duplicate. Numbers count as sent: 1.0 is not 1.
     """
-    canonical = orjson.dumps(payload, option=orjson.OPT_SORT_KEYS)
+    canonical = exact_json.dumps(payload, sort_keys=True)
     return hashlib.blake2b(account.encode() + b"\0" + canonical, digest_size=16).hexdigest()
 
 

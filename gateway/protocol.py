@@ -6,15 +6,15 @@ gateway.signal_types has the types and their parameters; the rules for parameter
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import orjson
 import voluptuous as vol
 
-from gateway import model, signal_types
+from gateway import exact_json, model, signal_types
 from gateway.errors import InvalidSignal
 from gateway.signal_types import SignalType
 
@@ -25,23 +25,27 @@ REPEATED_FOR_DAYS = 7
 The store must keep signals longer, or it takes a late retry for a new signal."""
 
 
+_DECIMALS = frozenset({float, exact_json.Number})
+
 # -- parameters ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A check for text of 1 to `limit` characters, not only spaces. `integer` also takes a JSON integer, as digits."""
+    """A check for text of 1 to `limit` characters, not only spaces. `number` also takes whole numbers, as digits."""
 
     limit: int
-    integer: bool = False
+    number: bool = False
 
     def __call__(self, value: object) -> str:
-        if self.integer and type(value) is int:  # a bool is no integer here
-            value = str(value)
         if value is None:
             raise vol.Invalid("must not be null")
-        if not isinstance(value, str):
-            raise vol.Invalid("must be text or an integer" if self.integer else "must be text")
+        if type(value) is not str:
+            digits = exact_json.whole_digits(value) if self.number else None
+            if digits is None:
+                fraction = self.number and type(value) in _DECIMALS
+                raise vol.Invalid("must be text or a whole number" if fraction else "must be text")
+            value = digits
         if not value or value.isspace():
             raise vol.Invalid("must not be empty")
         if len(value) > self.limit:
@@ -86,20 +90,20 @@ def to_utc(text: str) -> datetime:
         raise vol.Invalid("is out of range") from None
 
 
-ID = Name(255, integer=True)
+ID = Name(255, number=True)
 TYPE = Name(64)
 IDS = ("order", "item", "order_reference", "item_reference")
 
 PARAMETERS: Mapping[str, Callable[[object], str]] = {
     **dict.fromkeys(IDS, ID),
     "datetime": Timestamp(),
-    "tracking": Text(255),
-    "shipping_option": Text(255),
+    # The vendor's examples have text, but a JSON number is plausible: a code, digits of a parcel, a number of hours.
+    "tracking": Text(255, number=True),
+    "shipping_option": Text(255, number=True),
     "url": Text(2048),
-    # A code, or a number of hours: the vendor's examples have text, but a JSON number is plausible.
-    "cause": Text(4096, integer=True),
-    "delay": Text(255, integer=True),
-    "message": Text(4096),
+    "cause": Text(4096, number=True),
+    "delay": Text(255, number=True),
+    "message": Text(4096, number=True),
 }
 """The check of each parameter, the same in all types."""
 
@@ -145,11 +149,16 @@ def decode(body: bytes) -> dict[str, Any]:
 
     Raises InvalidSignal for anything else, also for NaN, lone surrogates and more than 1024 levels.
     """
+    return restore_numbers(decode_rounded(body), body)
+
+
+def decode_rounded(body: bytes) -> dict[str, Any]:
+    """Return the JSON object in a body as `decode` does, but with numbers rounded: a stranger's cost little time."""
     if not body:
         raise InvalidSignal({"body": "must not be empty"})
     try:
-        payload = orjson.loads(body.removeprefix(BOM))
-    except orjson.JSONDecodeError as error:
+        payload = exact_json.load_rounded(body.removeprefix(BOM))
+    except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise InvalidSignal({"body": f"not valid JSON in UTF-8 ({where})"}) from None
     if not isinstance(payload, dict):
@@ -157,11 +166,20 @@ def decode(body: bytes) -> dict[str, Any]:
     return payload
 
 
+def restore_numbers(payload: dict[str, Any], body: bytes) -> dict[str, Any]:
+    """Return what `decode_rounded` made of `body` with its numbers as sent. Raises InvalidSignal."""
+    try:
+        exact: dict[str, Any] = exact_json.restore_numbers(payload, body.removeprefix(BOM))
+    except json.JSONDecodeError:  # the standard library has a lower limit of levels
+        raise InvalidSignal({"body": "nested too deeply"}) from None
+    return exact
+
+
 def parse(account: str, payload: Mapping[str, Any], received_at: datetime) -> model.Signal:
     """Return the signal in a payload without its key. Raises InvalidSignal, which names each wrong field.
 
     The signal keeps the payload as sent. Its ids are text, also in its identity, so that a retry that sends an
-    id as a number has the same identity. An unknown type needs nothing but a valid `type`; its other fields are used
+    id as an integer has the same identity. An unknown type needs nothing but a valid `type`; its other fields are used
     if they are valid.
     """
     name = _check_type_name(payload)
@@ -181,7 +199,7 @@ def parse(account: str, payload: Mapping[str, Any], received_at: datetime) -> mo
         occurred_at=_moment(normalized.get("datetime")),
         received_at=received_at,
         payload=payload,
-        identity=model.identity_of(account, normalized),
+        identity=model.identity_of(account, _identified(payload, normalized)),
     )
 
 
@@ -206,6 +224,17 @@ def _normalize_ids(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Return the payload of an unknown type with its valid ids as text."""
     valid = {name: _valid_or_none(ID, payload.get(name)) for name in IDS}
     return {**payload, **{name: text for name, text in valid.items() if text is not None}}
+
+
+def _identified(payload: Mapping[str, Any], normalized: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the payload that the identity is made of: parameters as text, but 24.0 as sent, because it is not 24."""
+    if _DECIMALS.isdisjoint(map(type, payload.values())):
+        return normalized
+
+    def identified(sent: Any, value: Any) -> Any:
+        return sent if type(sent) in _DECIMALS and exact_json.to_text(sent) != value else value
+
+    return {name: identified(payload[name], value) for name, value in normalized.items()}
 
 
 def _valid_or_none(check: Callable[[object], str], value: object) -> str | None:

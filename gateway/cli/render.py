@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-import orjson
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from gateway import exact_json
 from gateway.logs import escape
 
 
 def print_json(rows: Iterable[Any]) -> None:
     """Print one object a line."""
     for row in rows:
-        click.echo(orjson.dumps(row, default=_plain))
+        click.echo(exact_json.dumps(row, default=_plain))
 
 
 def _plain(value: Any) -> Any:

@@ -13,6 +13,7 @@ from gateway.cli.deliveries import delivery_line
 from gateway.cli.opening import run_on_store, with_store
 from gateway.cli.options import config_option, filter_options, json_option, limit_option, make_filter
 from gateway.config import load_config
+from gateway.exact_json import to_text
 from gateway.model import Attempt
 from gateway.operate import lookups, views
 from gateway.operate.explain import ExplainedSignal, Explanation, explain_signal
@@ -84,7 +85,7 @@ def print_details(details: lookups.SignalDetails) -> None:
             click.echo(f"{name:16} {render.show(in_words(value))}")
     click.echo("\nPayload, as sent but for the key")
     for name, value in details.row.signal.payload.items():
-        click.echo(f"  {render.show(name):20} {render.show(value)}")
+        click.echo(f"  {render.show(name):20} {render.show(None if value is None else to_text(value))}")
     click.echo(f"\nDeliveries ({details.row.deliveries} given when accepted)")
     render.print_table([delivery_line(row) for row in details.deliveries], "  none: no route asked for it")
     for route, attempts in details.attempts.items():

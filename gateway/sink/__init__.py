@@ -2,6 +2,7 @@
 
 from gateway import signal_types
 from gateway.errors import Misconfigured, Permanent, RetryLater, SinkError, Skip
+from gateway.exact_json import dumps as dump_json
 from gateway.model import ALL, Delivery, SecretValue, Signal
 from gateway.signal_types import ALERTS, signal_type
 from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
@@ -54,6 +55,7 @@ __all__ = [
     "compose_note",
     "describe_signal",
     "describe_type",
+    "dump_json",
     "duration",
     "field_names",
     "first_line",

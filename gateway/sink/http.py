@@ -11,6 +11,7 @@ import aiohttp
 import orjson
 import yarl
 
+from gateway import exact_json
 from gateway.errors import RetryLater, SinkError
 from gateway.sink.api import Sink
 from gateway.sink.erp_writes import Unanswered, WriteGuard
@@ -105,7 +106,7 @@ class HttpSink(Sink):
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         """Send a request and return the answer. Raises Unanswered if none came. No message contains the URL."""
-        body = data if json is None else orjson.dumps(json)
+        body = data if json is None else exact_json.dumps(json)
         sent = {"User-Agent": "cloudsignal-gateway", **(headers or {})}
         if json is not None:
             sent["Content-Type"] = "application/json"

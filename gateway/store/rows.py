@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import orjson
-
+from gateway import exact_json
 from gateway.model import Attempt, Dead, Delivery, Done, RetryAt, Signal
 from gateway.signal_types import STAGES
 from gateway.store.values import Result
@@ -47,7 +46,7 @@ def when(value: int) -> datetime:
 
 def dumps(value: Any) -> str:
     """Return JSON text. Raises TypeError for values that JSON does not have."""
-    return orjson.dumps(value).decode()
+    return exact_json.dumps(value).decode()
 
 
 def clean(text: str) -> str:
@@ -131,7 +130,7 @@ def make_signal(row: Sequence[Any]) -> Signal:
         item_reference=item_reference,
         occurred_at=None if occurred == UNKNOWN_TIME else when(occurred),
         received_at=when(received),
-        payload=orjson.loads(payload),
+        payload=exact_json.loads(payload),
         identity=identity,
         id=id,
         late=bool(late),

@@ -11,9 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
-import orjson
-
-from gateway.sink import Signal
+from gateway.sink import Signal, dump_json
 
 Getter = Callable[[Signal, tzinfo], str]
 
@@ -55,7 +53,7 @@ COLUMNS: Mapping[str, Getter] = {
     "signal": lambda signal, zone: str(signal.id),
     "identity": lambda signal, zone: signal.identity,
     "cause_in_words": lambda signal, zone: signal.cause,
-    "payload": lambda signal, zone: orjson.dumps(signal.payload, option=orjson.OPT_SORT_KEYS).decode(),
+    "payload": lambda signal, zone: dump_json(signal.payload, sort_keys=True).decode(),
 }
 """The getter of each column. `signal` is the gateway's own number; `payload` is the sent JSON without the key."""
 

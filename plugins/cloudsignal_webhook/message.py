@@ -8,14 +8,12 @@ import hmac
 from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
-from gateway.sink import Delivery, Signal
+from gateway.sink import Delivery, Signal, dump_json
 
 
 def build_body(delivery: Delivery) -> bytes:
     """Return the body, equal at each attempt. The payload is as sent; the normalised fields stand beside it."""
-    return orjson.dumps(
+    return dump_json(
         {"type": delivery.signal.type, "timestamp": event_time(delivery.signal), "data": make_data(delivery.signal)}
     )
 

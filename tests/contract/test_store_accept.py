@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gateway import exact_json
 from gateway.errors import StoreBusy, StoreError
 from gateway.model import identity_of
 from gateway.store.values import Accepted, ClaimRequest, Filter, Refused
@@ -28,6 +29,7 @@ PAYLOADS: Mapping[str, Any] = {
     "nested": {"a": {"b": [{"c": []}, {}, [None, True, False, ""]]}},
     "floats": {"list": [0.1, -0.0, 1e-300, 1.7976931348623157e308, math.pi, 5e-324]},
     "ints": {"list": [0, -(2**63), 2**63 - 1, 2**64 - 1]},
+    "digits": exact_json.loads('{"list": [9400111899223197428490, 1e400, 24.10, 1.00, -0], "text": "1.00"}'),
     "odd names": {"": 1, "a.b": 2, "$": 3, "0": 4, 'quo"te': 5},
     "deep": {"a": [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]},
 }
@@ -124,6 +126,7 @@ async def test_the_payload_comes_back_as_it_was(backend: Backend, payload: dict[
         [delivery] = await claim(store)
         for kept in (row.signal, delivery.signal):
             assert repr(kept.payload) == repr(payload)
+            assert exact_json.dumps(kept.payload) == exact_json.dumps(payload)
             assert kept == dataclasses.replace(signal, id=1)
 
 

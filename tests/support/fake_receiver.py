@@ -9,9 +9,9 @@ import argparse
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-import orjson
 from standardwebhooks import Webhook
 
+from gateway import exact_json
 from tests.support.stub import Answer, Request, Stub, run_until_interrupted
 
 PATH = "/hook/8f14e45fceea167a"
@@ -39,7 +39,7 @@ class FakeReceiver(Stub):
         if request.method != "POST":
             return Answer(405)
         key = request.headers["webhook-id"]
-        self.say(f"{key} {'again' if key in self.events else orjson.loads(request.body)}")
+        self.say(f"{key} {'again' if key in self.events else exact_json.loads(request.body)}")
         self.events[key] = request.body
         return Answer(202)
 

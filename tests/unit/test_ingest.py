@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway import keys
+from gateway import exact_json, keys
 from gateway.errors import (
     InvalidSignal,
     ShuttingDown,
@@ -297,6 +297,38 @@ async def test_a_byte_order_mark_is_no_harm() -> None:
     desk = Desk()
     await desk.post(b"\xef\xbb\xbf" + request(example()))
     assert desk.store.signals[0].payload == example()
+
+
+async def test_a_number_that_json_libraries_change_is_kept_as_sent() -> None:
+    desk = Desk()
+    for number in (b"9400111899223197428490", b"9400111899223197428491", b"1e400", b"24.10", b"24.1"):
+        body = request(example())[:-1] + b', "parcel": ' + number + b"}"
+        assert not (await desk.post(body)).duplicate
+        assert (await desk.post(body)).duplicate
+        assert exact_json.dumps(desk.store.signals[-1].payload).endswith(b'"parcel":' + number + b"}")
+        await desk.refused(InvalidSignal, body.replace(b'"item"', b'"itme"'))
+        kept = desk.store.refused[-1].body
+        assert kept.encode().endswith(b'"parcel":' + number + b"}")
+        again = await desk.ingest.readmit("bookshop", kept.replace("itme", "item"), NOW)
+        assert again.duplicate, "quarantine changed it"
+
+
+@pytest.mark.parametrize("number", [b"1.0", b"1e400", b"9" * 25])
+async def test_a_strangers_numbers_are_read_rounded(monkeypatch: pytest.MonkeyPatch, number: bytes) -> None:
+    """A body of 64 KiB of them would cost 20 ms before its key is refused."""
+    monkeypatch.setattr(exact_json, "Number", None)
+    desk = Desk()
+    await desk.refused(Unauthorized, request(example(), OTHER_KEY)[:-1] + b', "n": [' + number + b"]}")
+
+
+async def test_a_payload_that_only_the_rounding_reader_takes_is_quarantined() -> None:
+    desk = Desk()
+    body = request(example())[:-1] + b', "n": 1.0, "d": ' + b"[" * 1015 + b"]" * 1015 + b"}"
+    error = await desk.refused(InvalidSignal, body)
+    assert error.fields == {"body": "nested too deeply"}
+    (refused,) = desk.store.refused
+    assert KEY not in refused.body
+    assert "apikey" not in refused.body
 
 
 # -- store failures and shutdown

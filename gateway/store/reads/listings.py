@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 from peewee import Database, Tuple, fn
 
+from gateway import exact_json
 from gateway.model import Attempt, Kind, RouteKey, Signal
 from gateway.store.reads.filters import between, of_deliveries, of_signals, received, valid_ids
 from gateway.store.rows import SIGNAL_COLUMNS, make_signal, seconds
@@ -160,7 +161,7 @@ def read_sink_state(db: Database, account: str, route: str) -> dict[str, Any]:
     """Return a route's keys and values."""
     query = SinkState.select(SinkState.key, SinkState.value)
     rows = query.where(SinkState.account == account, SinkState.route == route).tuples().execute(db)
-    return {key: orjson.loads(value) for key, value in rows}
+    return {key: exact_json.loads(value) for key, value in rows}
 
 
 def list_actions(db: Database, action: str | None, limit: int) -> list[Action]:

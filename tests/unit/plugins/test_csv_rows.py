@@ -80,7 +80,7 @@ def test_an_unknown_type_with_little_in_it_is_a_row():
     found = row(make_signal("New", order=None, order_reference=None, datetime=None, cause={"a": [1]}, delay=None))
     assert found["type"] == "New"
     assert found["occurred_at"] == found["order"] == found["item"] == found["delay"] == ""
-    assert found["cause"] == "{'a': [1]}"
+    assert found["cause"] == '{"a":[1]}'
 
 
 def test_times_are_of_one_width():
