@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import email.utils
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import aiohttp
 import orjson
-import yarl
 
 from gateway import exact_json
 from gateway.errors import RetryLater, SinkError
 from gateway.sink.api import Sink
-from gateway.sink.erp_writes import Unanswered, WriteGuard
-from gateway.sink.resolver import Address, ThreadResolver, require_host_permitted
+from gateway.sink.client import Client, Dialer, Head, Proxies, Reading, Target, parse_url
+from gateway.sink.erp_writes import WriteGuard
+from gateway.sink.resolver import Address, require_host_permitted
+from gateway.sink.retry_after import parse_retry_after
 
 TRANSIENT_STATUSES = frozenset({408, 409, 423, 425, 429, 502, 503, 504})
 """Statuses of a busy or unreachable target, for any kind of target: a retry may succeed."""
 RETRIED_STATUSES = TRANSIENT_STATUSES | {500}
 """Statuses for which `raise_for_retry` raises RetryLater."""
 
-MAX_ANSWER_BYTES = 4 * 1024 * 1024
-"""Longest body that is read. A longer one is refused, so that a broken target can't use up the memory."""
+MAX_ANSWER_BYTES = 1024 * 1024
+"""Longest body that is read, on the wire and inflated. A broken target must neither use up the memory nor the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +49,8 @@ class Response:
             raise RetryLater(f"answered {self.status} with a body that is not JSON") from error
 
     def retry_after(self, now: float) -> float | None:
-        """Return the seconds that Retry-After asks for (RFC 9110 10.2.3: a number or a date), None if it has none."""
-        text = self.headers.get("retry-after", "").strip()
-        if text.isascii() and text.isdigit():
-            return float(text)
-        try:
-            return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
-        except (ValueError, TypeError, OverflowError):
-            return None
+        """Return the seconds that Retry-After asks for, None if it has none that is valid."""
+        return parse_retry_after(self.headers.get("retry-after", ""), now)
 
     def make_error(self, kind: type[SinkError], message: str, now: float) -> SinkError:
         """Return an error of that kind. A RetryLater waits at least as long as Retry-After asks."""
@@ -77,24 +70,18 @@ class HttpSink(Sink):
     """
 
     read_timeout: ClassVar[float] = 25.0
-    _session: aiohttp.ClientSession | None = None
-
-    @property
-    def session(self) -> aiohttp.ClientSession:
-        """The connection pool. It is made at first use, so that `check` works without `open`."""
-        if self._session is None:
-            # No limits but the silences: the route's concurrency bounds the connections, and the dispatcher the time of
-            # an attempt. No cookies: a session that a target keeps must not tie one delivery to another.
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, resolver=ThreadResolver(self.permits)),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=self.read_timeout),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
+    use_proxy: bool = True
+    """True if the environment's proxies are used. A sink with an option for it sets this in `__init__`."""
+    _http: Client | None = None
 
     def permits(self, address: Address) -> bool:
         """Return True if the sink may connect to an address. Override it if other people may choose the URL."""
         return True
+
+    @property
+    def is_restricted(self) -> bool:
+        """True if `permits` may refuse an address. A proxy is then given addresses that were checked, never names."""
+        return type(self).permits is not HttpSink.permits
 
     async def request(
         self,
@@ -106,26 +93,43 @@ class HttpSink(Sink):
         headers: Mapping[str, str] | None = None,
     ) -> Response:
         """Send a request and return the answer. Raises Unanswered if none came. No message contains the URL."""
-        body = data if json is None else exact_json.dumps(json)
+        target, sent, body = self._prepare(url, json, data, headers)
+        reading = Reading(MAX_ANSWER_BYTES, self.read_timeout)
+        head, content = await self._open_http().exchange(method, target, sent, body, reading)
+        return as_response(head, content)
+
+    async def request_head(
+        self,
+        method: str,
+        url: str,
+        *,
+        json: Any = None,
+        data: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Response:
+        """Send a request and return the answer's status and headers, whatever its body is. Raises as `request` does.
+
+        For a target that tells by the status alone that it took a delivery.
+        """
+        target, sent, body = self._prepare(url, json, data, headers)
+        return as_response(await self._open_http().ask_head(method, target, sent, body, self.read_timeout), b"")
+
+    def _prepare(
+        self, url: str, json: Any, data: bytes | None, headers: Mapping[str, str] | None
+    ) -> tuple[Target, dict[str, str], bytes | None]:
         sent = {"User-Agent": "cloudsignal-gateway", **(headers or {})}
         if json is not None:
             sent["Content-Type"] = "application/json"
         target = parse_url(url)
-        require_host_permitted(target.host or "", self.permits)
-        try:
-            async with self.session.request(method, target, data=body, headers=sent, allow_redirects=False) as answer:
-                kept = {name.lower(): value for name, value in answer.headers.items()}
-                return Response(answer.status, kept, await read_body(answer))
-        except TimeoutError as error:
-            raise Unanswered("the target did not answer in time") from error
-        except aiohttp.InvalidURL as error:
-            raise RetryLater("the target's URL is not valid") from error
-        except aiohttp.ClientConnectorDNSError as error:  # before its base class below
-            raise Unanswered("the target's name can't be resolved") from error
-        except aiohttp.ClientConnectorError as error:
-            raise Unanswered(f"can't connect: {error.os_error.strerror or 'refused'}") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise Unanswered(f"the connection broke: {type(error).__name__}") from error
+        require_host_permitted(target.host, self.permits)
+        return target, sent, data if json is None else exact_json.dumps(json)
+
+    def _open_http(self) -> Client:
+        """Return the connection pool. It is made at first use, so that `check` works without `open`."""
+        if self._http is None:
+            proxies = Proxies.from_environment() if self.use_proxy else Proxies({})
+            self._http = Client(Dialer(self.permits, self.is_restricted, proxies))
+        return self._http
 
     def write_guard(self) -> WriteGuard:
         """Return the guard for the writes of an attempt that begins now."""
@@ -134,9 +138,9 @@ class HttpSink(Sink):
 
     async def close(self) -> None:
         """Close the pool."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        if self._http is not None:
+            await self._http.close()
+            self._http = None
 
 
 SendRequest = Callable[..., Awaitable[Response]]
@@ -168,19 +172,5 @@ class RemoteServer:
         return response.make_error(kind, message, self.now())
 
 
-def parse_url(url: str) -> yarl.URL:
-    """Parse a URL as the HTTP client does, so that both checks and calls see one host."""
-    try:
-        return yarl.URL(url)
-    except ValueError as error:
-        raise RetryLater("the target's URL is not valid") from error
-
-
-async def read_body(answer: aiohttp.ClientResponse) -> bytes:
-    """Return the whole body. Raises RetryLater if it is too long."""
-    body = bytearray()
-    async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise RetryLater(f"answered {answer.status} with more than {MAX_ANSWER_BYTES} bytes")
-    return bytes(body)
+def as_response(head: Head, body: bytes) -> Response:
+    return Response(head.status, head.headers, body)

@@ -14,49 +14,52 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from aiohttp.abc import AbstractResolver, ResolveResult
-
 from gateway.errors import Misconfigured
+from gateway.sink.erp_writes import Unanswered
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Permits = Callable[[Address], bool]
+"""A decision about an address: True if the sink may connect to it."""
+Found = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
+"""An address as `socket.getaddrinfo` returns it."""
 
 
-class ThreadResolver(AbstractResolver):
-    """Resolves a name with the system's resolver, each time on a new daemon thread.
+async def resolve(host: str, port: int, permits: Permits) -> list[Found]:
+    """Return the addresses of a host; all have passed `permits`.
 
-    aiohttp resolves a host once at a time, and connects only to the addresses returned here. All have passed `permits`.
+    Raises Misconfigured if one address is not permitted, and
+    Unanswered if the host has none.
     """
-
-    def __init__(self, permits: Callable[[Address], bool]) -> None:
-        self._permits = permits
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return the addresses of a host. Raises OSError if it has none, Misconfigured if one is not permitted."""
-        loop = asyncio.get_running_loop()
-        found: asyncio.Future[list[Any]] = loop.create_future()
-
-        def ask() -> None:
-            try:
-                answer: Any = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
-            except OSError as error:
-                answer = error
-            with contextlib.suppress(RuntimeError):  # the event loop was closed meanwhile
-                loop.call_soon_threadsafe(settle, found, answer)
-
-        # A daemon: the process may end while a name server does not answer.
-        threading.Thread(target=ask, name="resolver", daemon=True).start()
-        results = [make_result(host, *info) for info in await found]
-        for result in results:
-            require_permitted(result["host"], self._permits)
-        return results
-
-    async def close(self) -> None:
-        """Do nothing: a resolver has no resources."""
+    require_host_permitted(host, permits)
+    if is_address(host):
+        return list(socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST))
+    for result in (results := await ask_on_a_thread(host, port)):
+        require_permitted(str(result[4][0]), permits)
+    return results
 
 
-def require_permitted(address: str, permits: Callable[[Address], bool]) -> None:
+async def ask_on_a_thread(host: str, port: int) -> list[Found]:
+    """Return the addresses of a name. Raises Unanswered if it has none."""
+    loop = asyncio.get_running_loop()
+    found: asyncio.Future[list[Found]] = loop.create_future()
+
+    def ask() -> None:
+        try:
+            answer: Any = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)
+        except (OSError, UnicodeError) as error:
+            answer = error
+        with contextlib.suppress(RuntimeError):  # the event loop was closed meanwhile
+            loop.call_soon_threadsafe(settle, found, answer)
+
+    # A daemon: the process may end while a name server does not answer.
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+    try:
+        return await found
+    except (OSError, UnicodeError) as error:
+        raise Unanswered("the target's name can't be resolved") from error
+
+
+def require_permitted(address: str, permits: Permits) -> None:
     """Raise Misconfigured if a socket's address is not permitted, or is not an IP address."""
     try:
         permitted = permits(ipaddress.ip_address(address))
@@ -66,30 +69,25 @@ def require_permitted(address: str, permits: Callable[[Address], bool]) -> None:
         raise Misconfigured("the target's address is not one that this route may connect to")
 
 
-def require_host_permitted(host: str, permits: Callable[[Address], bool]) -> None:
+def require_host_permitted(host: str, permits: Permits) -> None:
     """Raise Misconfigured if a host is an IP address and is not permitted.
 
-    The resolver never sees such a host. Unusual forms that a socket takes for an address, such as 2130706433, are never
-    permitted.
+    Unusual forms that a socket takes for an address, such as 2130706433, are never permitted.
     """
-    if ":" in host or host.replace(".", "").isdigit():
+    if is_address(host):
         require_permitted(host, permits)
 
 
-def settle(found: asyncio.Future[list[Any]], answer: Any) -> None:
+def is_address(host: str) -> bool:
+    """Return True if a host looks like an IP address: no name is all digits and dots."""
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+def settle(found: asyncio.Future[list[Found]], answer: Any) -> None:
     """Give the answer to the coroutine that waits for it, unless that was cancelled."""
     if found.done():
         return
-    if isinstance(answer, OSError):
+    if isinstance(answer, Exception):
         found.set_exception(answer)
     else:
         found.set_result(answer)
-
-
-def make_result(host: str, family: int, _type: int, proto: int, _name: str, address: tuple[Any, ...]) -> ResolveResult:
-    # A link-local IPv6 address is valid only with its scope.
-    scope = f"%{address[3]}" if len(address) > 3 and address[3] else ""
-    flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
-    return ResolveResult(
-        hostname=host, host=f"{address[0]}{scope}", port=address[1], family=family, proto=proto, flags=flags
-    )

@@ -12,7 +12,7 @@ from gateway.testing import samples
 from gateway.testing.hooks import as_text, next_attempt
 from gateway.testing.sink_contract import REQUESTED_WAIT, SinkContract, expect_hidden, run_check
 from gateway.testing.stub import Answer, Fault, Request, ScriptedAnswer, Stub
-from gateway.testing.target import HttpTarget
+from gateway.testing.target import DoesNotApply, HttpTarget
 from gateway.testing.verdict import expect
 
 
@@ -21,6 +21,9 @@ class HttpSinkContract(SinkContract):
 
     transient_statuses: ClassVar[tuple[int, ...]] = (429, 500, 502, 503, 504)
     """Statuses of temporary failures of the target: the sink must retry after them."""
+
+    status_decides: ClassVar[bool] = False
+    """True if the sink needs no body: with a status of success the target has taken a delivery (`request_head`)."""
 
     def make_target(self, folder: Path) -> HttpTarget:
         raise NotImplementedError
@@ -34,8 +37,19 @@ class HttpSinkContract(SinkContract):
 
     def test_a_broken_connection_is_retried(self) -> None:
         async def body() -> None:
-            for fault in (Fault.CLOSE, Fault.HALF):
+            for fault in (Fault.CLOSE,) if self.status_decides else (Fault.CLOSE, Fault.HALF):
                 await self.after_trouble(failing(fault), "breaking connections")
+
+        self.run(body)
+
+    def test_a_status_of_success_decides_if_the_sink_says_so(self) -> None:
+        async def body() -> None:
+            if not self.status_decides:
+                raise DoesNotApply("the sink needs the target's body")
+            async with self.rig() as rig:
+                await failing(Fault.HALF)(rig.target)
+                (outcome,) = await rig.deliver(self.deliveries()[0])
+                expect(outcome.kind is Kind.DELIVERED, f"the status was 200, but the outcome is {as_text(outcome)}")
 
         self.run(body)
 

@@ -47,7 +47,7 @@ class WebhookSink(HttpSink):
         return is_public(address) or is_within(address, self.webhook.allow_private)
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Post the signal. With any 2xx the receiver has taken it."""
+        """Post the signal. With any 2xx the receiver has taken it, whatever follows the answer's headers."""
         judge(await self._send("POST", delivery.key, build_body(delivery)), self.context.now())
 
     async def check(self) -> Check:
@@ -67,7 +67,7 @@ class WebhookSink(HttpSink):
     async def _send(self, method: str, key: str, body: bytes) -> Response:
         headers = sign(key, int(self.context.now()), body, self._secrets)
         headers["Content-Type"] = "application/json"
-        return await self.request(method, self.webhook.url.reveal(), data=body or None, headers=headers)
+        return await self.request_head(method, self.webhook.url.reveal(), data=body or None, headers=headers)
 
 
 def judge(response: Response, now: float) -> None:

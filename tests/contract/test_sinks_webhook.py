@@ -25,6 +25,7 @@ class Receiver(HttpTarget):
 
 class TestWebhook(HttpSinkContract):
     sink = WebhookSink
+    status_decides = True
     transient_statuses = (408, 409, 423, 425, 429, 500, 501, 502, 503, 504, 507, 599)
 
     def make_target(self, folder: Path) -> HttpTarget:

@@ -1,0 +1,46 @@
+"""URLs in parts: one reading of a URL, for the check of its address and for the call."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.errors import RetryLater
+from gateway.sink.client.url import parse_url
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "path", "header"),
+    [
+        ("http://Desk.example", "desk.example", 80, "/", "desk.example"),
+        ("https://desk.example:443/a", "desk.example", 443, "/a", "desk.example"),
+        ("https://desk.example:8443/a?b=c%20d&e", "desk.example", 8443, "/a?b=c%20d&e", "desk.example:8443"),
+        ("http://[::1]:8080/", "::1", 8080, "/", "[::1]:8080"),
+        ("http://[fe80::1%25eth0]/", "fe80::1%eth0", 80, "/", "[fe80::1]"),
+        ("http://bücher.example/ü?q=ß x", "xn--bcher-kva.example", 80, "/%C3%BC?q=%C3%9F%20x", "xn--bcher-kva.example"),
+        ("http://127.0.0.1./", "127.0.0.1.", 80, "/", "127.0.0.1."),
+        ("http://１２７.０.０.１/", "127.0.0.1", 80, "/", "127.0.0.1"),
+        ("http://desk.example/a#b", "desk.example", 80, "/a", "desk.example"),
+    ],
+)
+def test_a_url_has_its_parts(url: str, host: str, port: int, path: str, header: str) -> None:
+    target = parse_url(url)
+    assert (target.host, target.port, target.path, target.host_header) == (host, port, path, header)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "desk",
+        "ftp://desk/",
+        "http://",
+        "http://:80/",
+        "http://a:b/",
+        "http://a:99999/",
+        "http://[::1/",
+        "http://a b/",
+    ],
+)
+def test_a_url_that_is_none_is_named_without_showing_it(url: str) -> None:
+    with pytest.raises(RetryLater, match=r"^the target's URL is not valid$"):
+        parse_url(url)
