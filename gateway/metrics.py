@@ -85,6 +85,14 @@ class Observer:
     def bad_key(self, account: str) -> None:
         """A key was wrong or missing."""
 
+    @feeds(Gauge, "connections", "Open connections, by listener")
+    def connections_open(self, listener: str, count: int) -> None:
+        """A connection of a listener, `public` or `admin`, was opened or has ended."""
+
+    @feeds(Counter, "connections_refused", "Connections closed or refused at a limit, by listener and reason")
+    def connection_refused(self, listener: str, reason: str) -> None:
+        """A connection was closed or refused; `reason` is limit, address or descriptors."""
+
     @feeds(Histogram, "attempt_seconds", "Attempts to deliver, by outcome")
     def delivery_attempted(self, account: str, route: str, sink: str, outcome: str, seconds: float) -> None:
         """An attempt ended; `outcome` is a gateway.model.Kind."""

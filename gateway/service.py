@@ -30,8 +30,12 @@ from gateway.operate.housekeeping import keep_house, make_partitions
 from gateway.sink.api import Shared
 from gateway.store import open_store
 from gateway.store.contract import Store
+from gateway.web.addresses import Addresses
 from gateway.web.admin.app import make_admin_app, make_admin_server
+from gateway.web.descriptors import count_descriptors, limit_connections
+from gateway.web.gate import Gate
 from gateway.web.http1 import Server
+from gateway.web.limits import Limits
 from gateway.web.listen import listen
 from gateway.web.public import PublicRoutes
 from gateway.web.tls import load_certificate, make_tls_context
@@ -43,10 +47,15 @@ READY_WITHIN = 3.0
 wait 5 s by default, so the answer arrives in time."""
 
 
+ADMIN_CONNECTIONS = 128
+"""Open connections of the admin listener: a few operators with a browser, and monitoring."""
+
+
 class Service:
     """A running gateway. `start` returns once it takes signals, `stop` once everything is on disk and closed."""
 
     _public: Server
+    _gate: Gate
     store: Store
     dispatcher: Dispatcher
     ingest: Ingest
@@ -169,6 +178,8 @@ class Service:
         self.ingest.accounts = config.accounts
         self.ingest.bad_keys_per_minute = config.server.bad_keys_per_minute
         self._public.routes = self._make_public_routes()
+        self._public.limits = self._make_limits()
+        self._gate.is_exempt = Addresses(config.server.trusted_proxies).trusts
         gone, new = changed_routes(old, config)
         await self.dispatcher.change(gone, self._make_runners(new), config.server.grace)
 
@@ -246,14 +257,29 @@ class Service:
             now=lambda: datetime.fromtimestamp(self._now(), UTC),
         )
 
+    def _make_limits(self) -> Limits:
+        server = self.config.server
+        return Limits(
+            max_connections=limit_connections(server.max_connections, count_descriptors()),
+            max_connections_per_address=server.max_connections_per_address,
+            idle_timeout=server.idle_timeout,
+        )
+
     def _listen(self, stack: AsyncExitStack) -> None:
         server = self.config.server
         self._tls = make_tls_context(self.config)
-        self._public = Server(self._make_public_routes(), self._tls)
+        trusts = Addresses(server.trusted_proxies).trusts
+        self._gate = Gate("public", lambda: self._public.limits, self.observer, trusts)
+        self._public = Server(self._make_public_routes(), self._tls, self._make_limits(), self._gate)
         scheme = "https" if server.tls else "http"
         self.url = listen(self._public, server.listen, scheme, stack, share=self._worker is not None)
         if self.config.admin:
-            admin = make_admin_server(make_admin_app(self.ready, self.observer))
+            limits = Limits(
+                max_connections=max(4, min(ADMIN_CONNECTIONS, count_descriptors() // 16)),
+                max_connections_per_address=ADMIN_CONNECTIONS,
+                idle_timeout=server.idle_timeout,
+            )
+            admin = make_admin_server(make_admin_app(self.ready, self.observer), limits, self.observer)
             host, port = self.config.admin.listen
             # Each worker has its own figures, so each has its own port.
             own = port + (self._worker or 0) if port else 0

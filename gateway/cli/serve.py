@@ -23,6 +23,7 @@ from gateway.errors import GatewayError
 from gateway.log_output import LineStream, LogOutput
 from gateway.logs import Redactor, set_up_logs
 from gateway.service import Service
+from gateway.web.descriptors import raise_descriptor_limit
 
 log = structlog.get_logger()
 
@@ -34,6 +35,7 @@ log = structlog.get_logger()
 def serve(config_path: Path, workers: int, worker: int | None) -> None:
     """Accept signals and deliver them, until SIGTERM or SIGINT."""
     config = load_config(config_path)
+    raise_descriptor_limit()
     redact = Redactor(config.secrets)
     output = LogOutput(sys.stderr.fileno())
     set_up_logs(config.log.format, config.log.level, redact, output)

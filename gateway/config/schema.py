@@ -69,6 +69,25 @@ SERVER = (
         "wrong keys that an address may send per minute; further ones are answered 429",
         60,
     ),
+    Setting(
+        "max_connections",
+        values.whole(1, 1_000_000),
+        "open connections; at this number, idle ones are closed for new ones. The process's limit of open files may "
+        "lower it",
+        2048,
+    ),
+    Setting(
+        "max_connections_per_address",
+        values.whole(1, 1_000_000),
+        "open connections of one address, or of one IPv6 /64; trusted proxies have no such limit",
+        512,
+    ),
+    Setting(
+        "idle_timeout",
+        values.at_least_a_second,
+        "time after which an idle connection of either listener is closed; longer than that of a proxy before it",
+        "75s",
+    ),
     Setting("grace", duration, "time for running deliveries to end at a shutdown", "10s"),
 )
 ADMIN = (Setting("listen", values.address, "address of the admin listener; keep it private", "127.0.0.1:8081"),)

@@ -70,6 +70,12 @@ def at_least_one(value: object) -> float:
     return number(value)
 
 
+def at_least_a_second(value: object) -> float:
+    if duration(value) < 1:
+        raise vol.Invalid("expected at least 1s")
+    return duration(value)
+
+
 def retention(value: object) -> float:
     """A duration at least as long as the sender's retries: duplicates of removed signals are not recognised."""
     days = protocol.REPEATED_FOR_DAYS

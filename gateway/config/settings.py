@@ -21,13 +21,16 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The public listener. `listen` is (host, port), `max_body` in bytes, `grace` in seconds."""
+    """The public listener. `listen` is (host, port), `max_body` in bytes, `grace` and `idle_timeout` in seconds."""
 
     listen: tuple[str, int]
     tls: Tls | None
     trusted_proxies: tuple[str, ...]
     max_body: int
     bad_keys_per_minute: int
+    max_connections: int
+    max_connections_per_address: int
+    idle_timeout: float
     grace: float
 
 

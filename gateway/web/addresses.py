@@ -32,6 +32,10 @@ class Addresses:
                 break
         return nearest
 
+    def trusts(self, peer: str) -> bool:
+        """Return True if a socket's other end is a trusted proxy."""
+        return self._is_trusted(_parse(peer))
+
     def _is_trusted(self, address: Address | None) -> bool:
         return address is not None and any(address in network for network in self._trusted)
 

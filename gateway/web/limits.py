@@ -10,12 +10,24 @@ MAX_BODY = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one connection. Each field says its unit, its effect and the reason for its value."""
+    """Limits of a listener and of each connection. A field says its unit, its effect and the reason for its value."""
+
+    max_connections: int = 2048
+    """Connections. At this number, idle ones are closed for new ones, see gateway/web/gate.py. 10 KB of memory each.
+
+    Setting: server.max_connections. The process's limit of open files may lower it."""
+
+    max_connections_per_address: int = 512
+    """Connections of one address, without those of trusted proxies. The vendor's senders use fewer than 100."""
 
     idle_timeout: float = 75.0
-    """Seconds. Cuts a connection that is idle or still sends a head, counted from the request before.
+    """Seconds. Cuts a connection that is idle or still sends a head, counted from the answer before.
 
-    nginx and load balancers close their idle connections after 60 s, so they close first and never meet a cut one."""
+    nginx and load balancers close their idle connections after 60 s, so they close first and never meet a cut one.
+    Setting: server.idle_timeout."""
+
+    answer_timeout: float = 75.0
+    """Seconds. Cuts a connection whose answer takes longer, or is not read. The store answers within 15 s."""
 
     body_timeout: float = 20.0
     """Seconds. Cuts a connection if a body is incomplete after this time. 64 KiB take 20 s at 26 kbit/s."""

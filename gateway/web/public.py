@@ -82,6 +82,7 @@ class SignalsResource:
             receipt = await self.ingest.receive(account, request.body, address, self.now())
         except Exception as error:
             return self.refuse(request, error)
+        request.authenticated = True
         answer = HELD if receipt.held else ACCEPTED
         seconds = time.perf_counter() - request.started
         self.observer.signal_received(account, answer.code, seconds)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import resource
 import statistics
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.support.attacker import pipelining
+from tests.support.attacker import idling, pipelining
 from tests.support.scene import Scene
 
 SIGNALS = 20
@@ -52,3 +53,27 @@ def test_a_connection_that_pipelines_starves_nobody(scene: Scene, request_bytes:
         assert attacked[1] < 50 * alone[1] + 0.2
         scene.check_custody()
     assert "Traceback" not in gateway.log.read_text()
+
+
+@pytest.mark.parametrize("descriptors", [64, 256])
+def test_strangers_who_hold_connections_keep_nobody_out(tmp_path: Path, descriptors: int) -> None:
+    """They hold more connections, on both listeners, than the process may have open files."""
+    scene = Scene(tmp_path, descriptors=descriptors)
+    with scene.running() as gateway:
+        with idling(gateway.url, 2 * descriptors), idling(gateway.admin_url, 2 * descriptors):
+            for number in range(SIGNALS):
+                assert scene.send(number).code == 200
+                assert scene.ready() == (200, {"store": "", "gateway": ""})
+            assert scene.metric("cloudsignal_connections", listener="public") < descriptors
+            assert scene.metric("cloudsignal_connections_refused_total") > descriptors
+            assert len(scene.logged("connections.limited")) <= 2
+        scene.check_custody()
+    text = gateway.log.read_text()
+    assert "Traceback" not in text
+    assert text.count("\n") < 20 * SIGNALS
+
+
+def test_the_limit_of_open_files_is_raised_at_the_start(scene: Scene) -> None:
+    with scene.running() as gateway:
+        soft, hard = resource.prlimit(gateway.pid, resource.RLIMIT_NOFILE)
+        assert soft == hard

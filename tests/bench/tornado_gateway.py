@@ -23,7 +23,7 @@ from gateway.web.public import PublicRoutes
 class TornadoServer(httputil.HTTPServerConnectionDelegate):
     """Replacement for gateway.web.http1.Server: Tornado's HTTPServer with this connection delegate."""
 
-    def __init__(self, routes: PublicRoutes, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, routes: PublicRoutes, tls: ssl.SSLContext | None = None, *unused: object) -> None:
         self.routes = routes
         self._server = HTTPServer(self, ssl_options=tls)
 

@@ -62,7 +62,7 @@ def environment(extra: Mapping[str, str] | None) -> dict[str, str]:
 class Gateway:
     """`cloudsignal serve` in `directory`, on the `gateway.yaml` there. `log` has the output of all its runs.
 
-    The command is `python -m`, `program`, `serve`, `words`.
+    The command is `python -m`, `program`, `serve`, `words`. `descriptors` is its limit of open files, if given.
     """
 
     def __init__(
@@ -72,8 +72,10 @@ class Gateway:
         program: Sequence[str] = ("gateway",),
         python: str = sys.executable,
         words: Sequence[str] = (),
+        descriptors: int | None = None,
     ) -> None:
         self._words = words
+        self._descriptors = descriptors
         self._program = program
         self._python = python
         self.log = directory / "gateway.log"
@@ -89,6 +91,8 @@ class Gateway:
         """Start, and wait until it accepts signals. With a `fault`, see tests.support.faults, it may die first."""
         program = ["tests.support.faults", fault[0], str(fault[1])] if fault else self._program
         command = [self._python, "-m", *program, "serve", "--config", "gateway.yaml", *self._words]
+        if self._descriptors:
+            command = ["prlimit", f"--nofile={self._descriptors}:{self._descriptors}", *command]
         self._process = subprocess.Popen(
             command, cwd=self._directory, env=self._env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         )

@@ -64,6 +64,7 @@ class Scene:
         give_up: str = "1h",
         retry: str = "first: 0.1s, cap: 0.4s",
         port: int = 0,
+        descriptors: int | None = None,
     ) -> None:
         self.folder = folder
         self.store = folder / store
@@ -78,7 +79,8 @@ class Scene:
         for sink in (recorder, post, rude):
             sink.install(folder / "path")
         self.env = {"PYTHONPATH": f"{ROOT}:{folder / 'path'}"}
-        self.gateway = Gateway(folder, self.env, ("tests.support.world", str(folder / "world.json")))
+        program = ("tests.support.world", str(folder / "world.json"))
+        self.gateway = Gateway(folder, self.env, program, descriptors=descriptors)
 
     @contextmanager
     def running(self) -> Iterator[Gateway]:

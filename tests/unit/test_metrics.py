@@ -15,6 +15,8 @@ VALUES = {
     "signal_quarantined": ("bookshop",),
     "type_unknown": ("bookshop",),
     "bad_key": ("-",),
+    "connections_open": ("public", 7),
+    "connection_refused": ("public", "address"),
     "delivery_attempted": ("bookshop", "erp", "odoo", "delivered", 0.3),
     "store_failed": (),
     "clock_ahead": (3600.0,),
@@ -56,6 +58,8 @@ def test_events_are_counted() -> None:
     for name in ("accepted", "duplicate", "held", "quarantined", "unknown_type"):
         assert found[f"cloudsignal_signals_{name}_total", account] == 2
     assert found["cloudsignal_bad_keys_total", (("account", "-"),)] == 2
+    assert found["cloudsignal_connections", (("listener", "public"),)] == 7
+    assert found["cloudsignal_connections_refused_total", (("listener", "public"), ("reason", "address"))] == 2
     assert found["cloudsignal_store_failures_total", ()] == 2
     assert found["cloudsignal_clock_ahead_seconds", ()] == 3600
     assert found["cloudsignal_log_lines_dropped", ()] == 3

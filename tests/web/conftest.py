@@ -79,7 +79,11 @@ def http_server(
 ) -> Iterator[Server | HTTPServer]:
     """Replaces pytest-tornado's fixture, which knows Tornado's server only."""
     server = Server(app, tls) if isinstance(app, PublicRoutes) else make_admin_server(app)
-    server.add_sockets([_unused_port[0]])
+
+    async def add_sockets() -> None:
+        server.add_sockets([_unused_port[0]])
+
+    io_loop.run_sync(add_sockets)
     yield server
     server.stop()
     io_loop.run_sync(server.close_all_connections)

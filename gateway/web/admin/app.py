@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from tornado import web
-from tornado.httpserver import HTTPServer
 
 from gateway.metrics import Observer
 from gateway.web.admin.base import NotFoundHandler
 from gateway.web.admin.ops import MetricsHandler, Readiness, ReadyHandler
-from gateway.web.limits import MAX_BODY, Limits
+from gateway.web.admin.server import AdminServer
+from gateway.web.limits import Limits
 
 
 def make_admin_app(readiness: Readiness, observer: Observer) -> web.Application:
@@ -27,13 +27,8 @@ def make_admin_app(readiness: Readiness, observer: Observer) -> web.Application:
     )
 
 
-def make_admin_server(app: web.Application) -> HTTPServer:
+def make_admin_server(
+    app: web.Application, limits: Limits | None = None, observer: Observer | None = None
+) -> AdminServer:
     """Return a server with the same limits on sizes and times as the public one; it does not listen yet."""
-    limits = Limits()
-    return HTTPServer(
-        app,
-        max_body_size=MAX_BODY,
-        max_header_size=limits.head_size,
-        idle_connection_timeout=limits.idle_timeout,
-        body_timeout=limits.body_timeout,
-    )
+    return AdminServer(app, limits or Limits(), observer or Observer())

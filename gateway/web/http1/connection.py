@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import cast
 
@@ -45,7 +46,7 @@ class Deadline:
 
 
 class Connection(asyncio.Protocol):
-    """A connection to one sender. It is in the set `connections` from when it is made until it is lost.
+    """A connection to one sender, a guest of the listener's gate. `on_lost` is called once it is lost.
 
     `routes` returns the current route table. The loop calls the public methods; one task answers. Both run on the
     loop's thread, so only an `await` of the task lets the other in.
@@ -53,18 +54,25 @@ class Connection(asyncio.Protocol):
 
     _transport: asyncio.Transport
     _deadline: Deadline
+    task: asyncio.Task[None]
+    """The task that connects, for instance by a TLS handshake; then the answering task."""
 
     def __init__(
-        self, peer: str, routes: Callable[[], RouteTable], limits: Limits, connections: set[Connection]
+        self, peer: str, routes: Callable[[], RouteTable], limits: Limits, on_lost: Callable[[Connection], None]
     ) -> None:
+        self.address = peer
+        self.idle_since: float | None = time.monotonic()
+        self._connected = False
         self._routes = routes
         self._limits = limits
-        self._connections = connections
+        self._on_lost = on_lost
         self._reader = RequestReader(peer, routes, limits.read_ahead)
         self._final: Exchange | None = None
         """The last exchange, set once it is answered; its answer announced the close."""
         self._reading_paused = False
         self._eof_received = False
+        self._trusted = False
+        """True once a request had a right key: such a connection makes no room for others."""
         self._lost = False
         self._request_ready: asyncio.Future[None] | None = None
         """Pending while the answering task waits for a request."""
@@ -73,10 +81,17 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Close after the answers in the buffer are sent. Abort if the sender does not read them."""
-        if self._writable:
-            self._transport.abort()
+        if self._writable or not self._connected:
+            self.abort()
         else:
             self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once."""
+        if self._connected:
+            self._transport.abort()
+        else:
+            self.task.cancel()
 
     @property
     def _is_closed(self) -> bool:
@@ -87,10 +102,10 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the answering task."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transport is no subclass
-        self._connections.add(self)
+        self._connected = True
         self._deadline = Deadline(self._transport.abort)
         self._deadline.set(self._limits.idle_timeout)
-        self._task = asyncio.get_running_loop().create_task(self._answer_requests())
+        self.task = asyncio.get_running_loop().create_task(self._answer_requests())
 
     def data_received(self, data: bytes) -> None:
         """Parse bytes, and wake the answering task if they complete a request."""
@@ -128,7 +143,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """Let the answering task end. A request that it is answering goes on; its answer is dropped."""
         self._lost = True
-        self._connections.discard(self)
+        self._on_lost(self)
         self._deadline.cancel()
         resolve(self._request_ready)
         resolve(self._writable)
@@ -143,7 +158,8 @@ class Connection(asyncio.Protocol):
                 continue
             exchange = reader.ready.popleft()
             # Replaces a body's deadline, which must not cut the connection while the store commits.
-            self._deadline.set(self._limits.idle_timeout)
+            self._deadline.set(self._limits.answer_timeout)
+            self.idle_since = None
             # During the await, the sender may hang up or send more requests. Answering goes on in any case: the
             # signal is stored, and `_write` drops its answer.
             await self._write(exchange, await self._answer(exchange))
@@ -152,6 +168,9 @@ class Connection(asyncio.Protocol):
                 self._deadline.set(self._limits.body_timeout)
                 self._close_unless_draining(exchange)
                 return
+            self._deadline.set(self._limits.idle_timeout)
+            self._trusted = self._trusted or exchange.request.authenticated
+            self.idle_since = None if self._trusted else time.monotonic()
             if reader.ready or reader.is_full:
                 # Other connections take their turn. A refusal awaits nothing, so a pipelining sender would starve them.
                 await asyncio.sleep(0)

@@ -27,6 +27,8 @@ class Request:
     headers: dict[bytes, bytes] = field(default_factory=dict)
     """Headers that the gateway uses, by name in lower case; see `gateway.web.http1.reader.USED_HEADERS`."""
     body: bytes = b""
+    authenticated: bool = False
+    """True once the resource has found a right key in it."""
 
     def header(self, name: bytes) -> str:
         """Return a header's value, "" if it is missing. Values of a repeated header are joined by commas."""

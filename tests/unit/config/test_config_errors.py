@@ -27,6 +27,9 @@ MAIN = [
     ("server: {listen: 8080}", f"server.listen: {ADDRESS}"),
     ("server: {max_body: 10}", "server.max_body: expected a whole number from 1024 to 16777216"),
     ("server: {grace: soon}", f"server.grace: {DURATION}"),
+    ("server: {idle_timeout: 500ms}", f"server.idle_timeout: {DURATION}"),
+    ("server: {idle_timeout: 0}", "server.idle_timeout: expected at least 1s"),
+    ("server: {max_connections: 0}", "server.max_connections: expected a whole number from 1 to 1000000"),
     ("server: {bad_keys_per_minute: 0}", "server.bad_keys_per_minute: expected a whole number from 1 to 1000000"),
     (
         "server: {trusted_proxies: [10.0.0.1, example]}",
