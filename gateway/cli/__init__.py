@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -26,6 +27,9 @@ from gateway.cli import (
     simulate,
 )
 from gateway.errors import GatewayError
+
+CLOSED_TO_OTHERS = 0o027
+"""Added to the process's umask: new files have 0640 at most and folders 0750, for they hold clients' data."""
 
 
 class Commands(click.Group):
@@ -53,6 +57,7 @@ class Commands(click.Group):
 @click.version_option(__version__, prog_name="cloudsignal")
 def main() -> None:
     """CloudSignal Gateway: takes Cloudprinter's signals into custody and delivers them to your sinks."""
+    os.umask(os.umask(0) | CLOSED_TO_OTHERS)
 
 
 COMMANDS = (

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import disk
 from tests.support.process import free_port
 from tests.support.scene import Scene
 
@@ -217,6 +218,53 @@ def test_a_store_that_another_gateway_uses(tmp_path: Path) -> None:
         assert says == "another gateway is using gateway.db: stop it, or give this one a store of its own"
         scene.send(1)
         scene.check_custody()
+
+
+@pytest.mark.parametrize("make_link", [Path.symlink_to, Path.hardlink_to])
+def test_a_link_to_a_store_that_another_gateway_uses(tmp_path: Path, make_link: Callable[[Path, Path], object]) -> None:
+    first, second = (Scene(tmp_path / name) for name in make(tmp_path, "first", "second"))
+    with first.running():
+        first.send(1)
+        make_link(second.store, first.store)
+        assert second.refused_start().startswith("another gateway is using gateway.db: ")
+        first.send(2)
+        first.check_custody()
+        assert set(first.recorded().values()) == {1}
+
+
+@pytest.mark.skipif(not disk.may_mount() and "CI" not in os.environ, reason="we may not mount here")
+def test_a_mounted_file_that_another_gateway_uses(tmp_path: Path) -> None:
+    first, second = (Scene(tmp_path / name) for name in make(tmp_path, "first", "second"))
+    second.store.touch()
+    with first.running():
+        first.send(1)
+        disk.run("mount", "--bind", first.store, second.store)
+        try:
+            assert second.refused_start().startswith("another gateway is using gateway.db: ")
+        finally:
+            disk.run("umount", "--lazy", second.store)
+        first.check_custody()
+
+
+def test_all_that_a_gateway_writes_is_closed_to_strangers(tmp_path: Path) -> None:
+    csv = "sink: csv, options: {directory: exports/bookshop}"
+    scene = Scene(tmp_path, {"bookshop": {"export": csv}}, store=Path("data/gateway.db"), plugins="recorder, csv")
+    before = os.umask(0)
+    try:
+        with scene.running():
+            scene.send(1)
+            scene.wait_for_delivery()
+            scene.cli("export", "--output", "all.csv")
+            written = [path for top in ("data", "exports", "all.csv") for path in walk(tmp_path / top)]
+            assert len(written) >= 8
+            for path in written:
+                assert path.stat().st_mode & 0o777 & ~(0o750 if path.is_dir() else 0o640) == 0, path
+    finally:
+        os.umask(before)
+
+
+def walk(top: Path) -> list[Path]:
+    return [top, *top.rglob("*")]
 
 
 def make(folder: Path, *names: str) -> tuple[str, ...]:

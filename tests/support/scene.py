@@ -27,7 +27,7 @@ CONFIG = """\
 server: {{listen: "127.0.0.1:{port}", grace: {grace}}}
 admin: {{listen: "127.0.0.1:0"}}
 store: {{url: "sqlite:///{store}"}}
-plugins: [recorder, post, rude]
+plugins: [{plugins}]
 tenant: acme
 accounts:
 """
@@ -65,12 +65,13 @@ class Scene:
         retry: str = "first: 0.1s, cap: 0.4s",
         port: int = 0,
         descriptors: int | None = None,
+        plugins: str = "recorder, post, rude",
     ) -> None:
         self.folder = folder
         self.store = folder / store
         self.world = World(folder / "world.json")
         self.owed: set[str] = set()
-        text = CONFIG.format(port=port, grace=grace, store=store)
+        text = CONFIG.format(port=port, grace=grace, store=store, plugins=plugins)
         waits = f"{retry}, give_up_after: {give_up}"
         for account, named in (routes or {"bookshop": {"erp": ERP}}).items():
             text += ACCOUNT.format(name=account, key=KEY)

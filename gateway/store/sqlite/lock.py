@@ -8,25 +8,28 @@ import os
 from pathlib import Path
 
 from gateway.errors import StoreInUse
+from gateway.store.sqlite.files import make_private, resolve
 from gateway.store.sqlite.integrity import IntegrityCheck
 
 
 class ServingLock:
-    """Locked from its creation on. `unclean` is True if the last owner did not end in order.
+    """Locked from its creation on. `unclean` is True if the last owner of an existing database did not end in order.
 
     The file contains the owner's process id, and is empty after a run that ended in order. It is a file of its own, not
-    a row: it can be written when the disk is full or the database is locked. Raises StoreInUse if another process has
-    the lock, OSError if the file can't be written.
+    a row: it can be written when the disk is full or the database is locked. The database file is locked too: a hard
+    link or a bind mount gives it another name with other files beside it. Raises StoreInUse if another process has
+    a lock, OSError if a file can't be written.
     """
 
     def __init__(self, path: Path) -> None:
-        self._handle = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._handle)
-            raise StoreInUse(f"another gateway is using {path}: stop it, or give this one a store of its own") from None
-        self.unclean = os.fstat(self._handle).st_size > 0
+        real = resolve(path)
+        with contextlib.ExitStack() as opened:
+            self._handle = take_lock(Path(f"{real}.lock"), os.O_CREAT, path, opened)
+            existed = real.exists() and real.stat().st_size > 0
+            make_private(path)
+            self.database = take_lock(real, 0, path, opened)
+            opened.pop_all()
+        self.unclean = existed and os.fstat(self._handle).st_size > 0
 
     def mark(self) -> None:
         """Write to disk that a run has begun."""
@@ -45,13 +48,26 @@ class ServingLock:
                 with contextlib.suppress(OSError):
                     os.ftruncate(self._handle, 0)
         finally:
+            # Quirk of POSIX: closing the database here drops SQLite's locks on it, so this comes after SQLite's end.
+            os.close(self.database)
             os.close(self._handle)
+
+
+def take_lock(file: Path, flags: int, path: Path, opened: contextlib.ExitStack) -> int:
+    """Open and lock a file. Raises StoreInUse if another process has the lock."""
+    handle = os.open(file, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
+    opened.callback(os.close, handle)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise StoreInUse(f"another gateway is using {path}: stop it, or give this one a store of its own") from None
+    return handle
 
 
 def serving_pid(path: Path) -> int | None:
     """Return the process id of the gateway that serves from a database; None if there is none."""
     try:
-        handle = os.open(f"{path}.lock", os.O_RDONLY | os.O_CLOEXEC)
+        handle = os.open(f"{resolve(path)}.lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:

@@ -19,6 +19,7 @@ from gateway.store.contract import Settings, Store
 from gateway.store.failures import describe_failure, original
 from gateway.store.migrations import migrate, open_schema
 from gateway.store.sqlite.dialect import SqliteDialect
+from gateway.store.sqlite.files import make_folder, make_private, resolve
 from gateway.store.sqlite.integrity import IntegrityCheck, damaged, is_corrupt
 from gateway.store.sqlite.lock import Serving, ServingLock
 from gateway.store.store import DatabaseStore
@@ -43,9 +44,10 @@ def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: 
     timeout = float(settings.options.get("busy_timeout", BUSY_TIMEOUT))
     with contextlib.ExitStack() as opened:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
             serving = lock_for_serving(path, opened) if exclusive else None
-            with lock_folder(path.parent):
+            with lock_folder(resolve(path).parent):
+                make_private(path)
                 databases = [connect(path, timeout, WRITER_PRAGMAS, opened, "IMMEDIATE")]
                 open_schema(databases[0])
             databases += [connect(path, timeout, READER_PRAGMAS, opened) for _ in range(READERS)]
@@ -69,7 +71,7 @@ def migrate_sqlite(settings: Settings, contract: bool) -> list[str]:
     path = path_of(settings.url)
     with contextlib.ExitStack() as opened:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path)
             opened.callback(ServingLock(path).release)
             return migrate(connect(path, BUSY_TIMEOUT, WRITER_PRAGMAS, opened, "IMMEDIATE"), contract)
         except (PeeweeException, sqlite3.Error) as error:
@@ -155,7 +157,7 @@ def lock_for_serving(path: Path, opened: contextlib.ExitStack) -> Serving:
     """Take the lock of the serving process, and start the check if the last run did not end in order."""
     lock = ServingLock(path)
     opened.callback(lock.release)
-    check = IntegrityCheck(path) if lock.unclean and path.exists() else None
+    check = IntegrityCheck(path) if lock.unclean else None
     if check:
         opened.callback(check.cancel)
     return Serving(lock, check)

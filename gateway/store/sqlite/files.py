@@ -1,0 +1,58 @@
+"""The files of a store: the database, and beside it SQLite's -wal and -shm and the lock of the serving process.
+
+SQLite itself resolves symbolic links, so these files are beside the real database, whatever name was given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger()
+
+FILE_MODE = 0o640
+FOLDER_MODE = 0o750
+"""Most that others may do with the store. SQLite gives -wal and -shm the mode of the database."""
+COMPANIONS = ("-wal", "-shm")
+
+
+def resolve(path: Path) -> Path:
+    """Return the real path of a database, which may not exist yet. Raises OSError for a loop of links."""
+    real = Path(os.path.realpath(path))
+    if real.is_symlink():
+        raise OSError(0, "too many levels of symbolic links")
+    return real
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder of a database, and its parents, closed to strangers."""
+    missing = [folder for folder in (path.parent, *path.parent.parents) if not folder.exists()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for folder in missing:
+        folder.chmod(folder.stat().st_mode & FOLDER_MODE)
+
+
+def make_private(path: Path) -> None:
+    """Make an empty database if there is none, and close the store's files to strangers.
+
+    A mode that can't be changed, because another user owns the file, is logged as a warning.
+    """
+    real = resolve(path)
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(real, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE))
+    for name in (real, *(Path(f"{real}{suffix}") for suffix in COMPANIONS)):
+        with contextlib.suppress(FileNotFoundError):
+            close_to_strangers(name)
+
+
+def close_to_strangers(path: Path) -> None:
+    """Take away the rights on a file that FILE_MODE does not give."""
+    mode = path.stat().st_mode & 0o777
+    if path.is_file() and mode & ~FILE_MODE & 0o077:
+        try:
+            path.chmod(mode & FILE_MODE)
+        except PermissionError:
+            log.warning("store.file_open_to_others", file=str(path.absolute()), mode=f"{mode:04o}")
