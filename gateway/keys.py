@@ -40,6 +40,42 @@ def match(presented: object, keys: Sequence[Key], now: datetime) -> Key | None:
     return found if isinstance(presented, str) and presented else None
 
 
+MIN_LENGTH = 16
+"""Characters of a key. The vendor's have 32 hex digits; what is much shorter can be guessed."""
+
+_QUOTES = frozenset("\"'`\u00ab\u00bb\u2018\u2019\u201a\u201c\u201d\u201e")
+_SHELL_VARIABLE = re.compile(r"\$\{?\w+\}?|%\w+%")
+_DIGESTS_OF_NOTHING = frozenset(hash_key(text) for text in ("", "\n", "\r\n"))
+
+
+_FAULTS: Mapping[str, Callable[[str], object]] = {
+    "the key begins with a byte order mark: save the file as UTF-8 without it": lambda key: key.startswith("\ufeff"),
+    "the key has spaces or line breaks around it: remove them": lambda key: key != key.strip(),
+    "the key has quotes around it, which would be part of it: remove them": lambda key: (
+        key[:1] in _QUOTES and key[-1:] in _QUOTES
+    ),
+    "the key has a quotation mark in it: remove it, or give the key's sha256": _QUOTES.intersection,
+    "the key has a space, a line break or a character that can't be seen in it: remove it": lambda key: (
+        " " in key or not key.isprintable()
+    ),
+    "the key is the name of a variable: for the value of one, write !env NAME": _SHELL_VARIABLE.fullmatch,
+    f"the key is shorter than {MIN_LENGTH} characters: `cloudsignal keys new` makes a good one": lambda key: (
+        len(key) < MIN_LENGTH
+    ),
+}
+"""Messages about a key, each with the test that finds the fault, in the order in which they are told."""
+
+
+def find_fault(key: str) -> str:
+    """Return what is wrong with the text of a key and how to mend it, without the text; "" for a good key."""
+    return next((fault for fault, has_fault in _FAULTS.items() if has_fault(key)), "")
+
+
+def is_digest_of_nothing(digest: bytes) -> bool:
+    """Return True for the digest of an empty text or line, which a script with an empty variable makes."""
+    return digest in _DIGESTS_OF_NOTHING
+
+
 def new_key(token: Callable[[int], str] = secrets.token_hex) -> str:
     """Return a new key in the vendor's form: 32 hex digits. `token` returns random hex for a number of bytes."""
     return token(16)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 import random
 import ssl
@@ -17,9 +18,9 @@ import structlog
 
 from gateway import policy
 from gateway.clock import Clock, watch_clock
-from gateway.config import Config, changed_routes, enabled_routes, load_config, needs_restart
+from gateway.config import Config, changed_routes, enabled_routes, find_key_ends, load_config, needs_restart, review
 from gateway.dispatch import Dispatcher, Runner, Throttle, Tuning
-from gateway.errors import GatewayError, StoreError
+from gateway.errors import GatewayError, Problem, StoreError
 from gateway.in_flight import InFlightRequests
 from gateway.ingest import Ingest
 from gateway.log_output import LogOutput, watch_dropped
@@ -116,6 +117,8 @@ class Service:
         log.info("gateway.started", url=self.url, admin=self.admin_url, accounts=len(self.config.accounts))
         if released or reset:
             log.warning("gateway.recovered", released=released, reset=reset)
+        # One client's ended keys must not keep the gateway from the others, so here they are no error.
+        self._warn([*self.config.warnings, *find_key_ends(self.config.key_places, self._date())])
 
     async def serve(self, asked_to_stop: asyncio.Event) -> None:
         """Run until asked to stop.
@@ -149,8 +152,11 @@ class Service:
         """
         trouble = ""
         try:
-            await self._apply(await asyncio.to_thread(load_config, self.config.path))
+            config = await asyncio.to_thread(load_config, self.config.path)
+            warnings = review(config, self._date())
+            await self._apply(config)
             log.info("config.reloaded", accounts=len(self.config.accounts))
+            self._warn(warnings)
         except GatewayError as error:
             trouble = str(error)
             log.error("config.refused", problems=trouble.splitlines())
@@ -162,6 +168,13 @@ class Service:
             await self.store.record_action("reload", {"process": os.getpid(), "trouble": trouble}, self._now())
         except StoreError as error:
             log.warning("config.reload_not_noted", reason=str(error))
+
+    def _warn(self, warnings: Iterable[Problem]) -> None:
+        for warning in warnings:
+            log.warning("config.warning", **dataclasses.asdict(warning))
+
+    def _date(self) -> datetime:
+        return datetime.fromtimestamp(self._now(), UTC)
 
     async def _apply(self, config: Config) -> None:
         """Use a config. Raises GatewayError before it changes anything.
@@ -254,7 +267,7 @@ class Service:
             max_body=self.config.server.max_body,
             trusted_proxies=self.config.server.trusted_proxies,
             observer=self.observer,
-            now=lambda: datetime.fromtimestamp(self._now(), UTC),
+            now=self._date,
         )
 
     def _make_limits(self) -> Limits:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from gateway.cli import render
 from gateway.cli.options import config_option, json_option
-from gateway.config import Config, load_config, write_starter
+from gateway.config import Config, load_config, review, write_starter
 from gateway.errors import ConfigError, GatewayError
 from gateway.operate import views
 from gateway.operate.check import check_routes
@@ -27,15 +28,18 @@ def check(config_path: Path, connect: bool, as_json: bool) -> None:
     try:
         config = load_config(config_path)
         make_tls_context(config)
+        warnings = review(config, datetime.now(UTC))
     except ConfigError as error:
         if not as_json:
             raise
         render.print_json(map(views.problem_json, error.problems))
         sys.exit(1)
     if as_json:
-        render.print_json([views.config_json(config)])
+        render.print_json([views.config_json(config, warnings)])
     else:
         click.echo(summarize(config))
+        for warning in warnings:
+            click.echo(f"warning: {warning}", err=True)
     if connect:
         connect_routes(config, as_json)
 

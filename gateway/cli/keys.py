@@ -37,6 +37,8 @@ def hash_(key: str | None, as_json: bool) -> None:
     text = read_key() if key is None else key
     if not text:
         raise click.UsageError("the key is empty")
+    if fault := hashing.find_fault(text):
+        raise click.UsageError(fault)
     digest = hashing.hash_key(text).hex()
     if as_json:
         render.print_json([{"sha256": digest}])
@@ -48,4 +50,7 @@ def read_key() -> str:
     """Read a key: from a terminal without echo, or the first line of a pipe."""
     if sys.stdin.isatty():
         return str(click.prompt("Key", hide_input=True))
-    return sys.stdin.readline().rstrip("\r\n")
+    try:
+        return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise click.UsageError("the key is not UTF-8 text") from None

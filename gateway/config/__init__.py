@@ -5,6 +5,7 @@
 """
 
 from gateway.config.changes import changed_routes, enabled_routes, needs_restart
+from gateway.config.keys import find_ended_accounts, find_key_ends, review
 from gateway.config.load import load_config, load_enabled
 from gateway.config.schema import settings_table
 from gateway.config.settings import Admin, Config, Log, Server, Tls
@@ -19,9 +20,12 @@ __all__ = [
     "Tls",
     "changed_routes",
     "enabled_routes",
+    "find_ended_accounts",
+    "find_key_ends",
     "load_config",
     "load_enabled",
     "needs_restart",
+    "review",
     "settings_table",
     "write_starter",
 ]

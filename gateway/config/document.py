@@ -33,7 +33,8 @@ BROKEN = Broken()
 
 @dataclass(slots=True)
 class Document:
-    """A file's `data`, the line of each place, the `texts` from `!env` and `!file`, and its problems.
+    """A file's `data`, the line of each place, the `texts` from `!env` and `!file`, its problems, and its
+    warnings.
 
     `file` is its name in messages. Relative paths in it are relative to `directory`.
     """
@@ -44,10 +45,14 @@ class Document:
     lines: dict[Place, int] = field(default_factory=dict)
     texts: dict[Place, str] = field(default_factory=dict, repr=False)
     problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
     broken: set[Place] = field(default_factory=set)
 
     def report(self, place: Place, message: str, line: int | None = None) -> None:
         self.problems.append(Problem(self.file, line or self.line(place), show_place(place), message))
+
+    def warn(self, place: Place, message: str) -> None:
+        self.warnings.append(Problem(self.file, self.line(place), show_place(place), message))
 
     def line(self, place: Place) -> int:
         """Return the line of a place, or of the nearest place around it."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,10 +11,12 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from gateway.config.document import BROKEN, Document, Place, read_document
+from gateway.config.include import find_includes, show_file
+from gateway.config.keys import KeyPlaces
 from gateway.config.route_settings import Plugins, Routes, merge_routes, named, read_routes, secrets_of
 from gateway.config.schema import ACCOUNT_SCHEMA, MAIN_ONLY, MAIN_SCHEMA, TENANT_SCHEMA
 from gateway.config.setting_values import did_you_mean
-from gateway.config.settings import Admin, Config, Log, Server, Tls
+from gateway.config.settings import Admin, Config, Include, Log, Server, Tls
 from gateway.config.validation import pick, validate
 from gateway.errors import ConfigError
 from gateway.keys import hash_key
@@ -34,7 +35,8 @@ def load_config(path: str | Path, environ: Mapping[str, str] = os.environ) -> Co
     main = read_document(Path(path), Path(path).name, environ)
     if main.data is BROKEN:
         raise ConfigError([problem if problem.line else replace(problem, file=str(path)) for problem in main.problems])
-    documents = [main, *read_included(main, Path(path), environ)]
+    includes = find_includes(main)
+    documents = [main, *read_included(main, Path(path), includes, environ)]
     settings = validate(main, MAIN_SCHEMA, main.data, ())
     resolve_tls(main, settings)
     accounts = Accounts(find_plugins(main))
@@ -45,7 +47,9 @@ def load_config(path: str | Path, environ: Mapping[str, str] = os.environ) -> Co
     if problems := [problem for document in documents for problem in document.problems]:
         raise ConfigError(sorted(problems, key=lambda problem: (problem.file, problem.line, problem.path)))
     secrets = accounts.secrets.union(find_secrets(settings["store"], documents))
-    return make_config(Path(path), settings, accounts, secrets)
+    config = make_config(Path(path), settings, accounts, secrets)
+    warnings = [warning for document in documents for warning in document.warnings]
+    return replace(config, includes=includes, key_places=tuple(accounts.keys.places), warnings=tuple(warnings))
 
 
 def load_enabled(path: str | Path, environ: Mapping[str, str] = os.environ) -> Mapping[str, registry.Plugin]:
@@ -78,29 +82,17 @@ def make_config(path: Path, settings: Any, accounts: Accounts, secrets: Iterable
 # -- included files
 
 
-def read_included(main: Document, path: Path, environ: Mapping[str, str]) -> Iterator[Document]:
-    """Yield the included files, each once. A pattern may match no file, but a plain name must exist."""
-    given = pick(main.data, ("include",))
-    patterns = [given] if isinstance(given, str) else given if isinstance(given, list) else []
+def read_included(
+    main: Document, path: Path, includes: Iterable[Include], environ: Mapping[str, str]
+) -> Iterator[Document]:
+    """Yield the included files, each once."""
     seen = {path.resolve()}
-    for index, pattern in enumerate(patterns):
-        if not isinstance(pattern, str) or not pattern.strip() or "\0" in pattern:
-            continue
-        place: Place = ("include", index) if isinstance(given, list) else ("include",)
-        found = sorted(glob.glob(pattern, root_dir=path.parent, recursive=True))
-        if not found and not glob.has_magic(pattern):
-            main.report(place, "there is no such file")
-        for match in found:
-            target = path.parent / match
-            if target.resolve() not in seen and not (target.is_dir() and glob.has_magic(pattern)):
+    for include in includes:
+        for name in include.files:
+            target = path.parent / name
+            if target.resolve() not in seen:
                 seen.add(target.resolve())
-                yield read_document(target, show_file(match, path.parent), environ)
-
-
-def show_file(name: str, directory: Path) -> str:
-    """Return a file's name in messages: relative if it is below the main file's directory, else as given."""
-    below = os.path.relpath(directory / name, directory)
-    return os.path.normpath(name) if below.startswith(os.pardir) else below
+                yield read_document(target, show_file(name, path.parent), environ)
 
 
 # -- parts of the main file
@@ -161,6 +153,7 @@ class Accounts:
         self.plugins = plugins
         self.accounts: dict[str, Account] = {}
         self.secrets: set[str] = set()
+        self.keys = KeyPlaces()
         self._places: dict[tuple[str, str], str] = {}
 
     def read(self, document: Document, is_main: bool) -> None:
@@ -173,6 +166,8 @@ class Accounts:
             validate(document, TENANT_SCHEMA, without_main_settings(document), ())
         routes = read_routes(document, document.data.get("routes"), ("routes",), self.plugins)
         tenant = Tenant(self._read_tenant(document, is_main), routes)
+        if not is_main and not document.data.get("accounts"):
+            document.warn((), "the file has no accounts")
         for name, raw, place in named(document, document.data.get("accounts"), ("accounts",)):
             self._claim(document, "account", name, place)
             self._read_account(document, raw, place, tenant)
@@ -202,13 +197,15 @@ class Accounts:
         if spec is None:
             return
         name = str(place[-1])
+        keys = tuple(make_key(entry, number) for number, entry in enumerate(spec["keys"], 1))
+        self.keys.add(document, (*place, "keys"), name, keys)
         routes = {key: replace(route, account=name, tenant=tenant.name) for key, route in merged.items() if route}
         self.secrets.update(entry["key"] for entry in spec["keys"] if "key" in entry)
         self.secrets.update(secret for route in routes.values() for secret in secrets_of(route))
         self.accounts[name] = Account(
             name=name,
             tenant=tenant.name,
-            keys=tuple(make_key(entry, number) for number, entry in enumerate(spec["keys"], 1)),
+            keys=keys,
             routes=MappingProxyType(routes),
             rate=spec.get("rate"),
             unknown_types=spec["unknown_types"],

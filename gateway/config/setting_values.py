@@ -11,7 +11,7 @@ from typing import Any
 
 import voluptuous as vol
 
-from gateway import model, protocol, signal_types
+from gateway import keys, model, protocol, signal_types
 from gateway.validators import SECONDS_IN, duration, number
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -136,15 +136,18 @@ def signal_type(value: object) -> str:
 
 
 def key_text(value: object) -> str:
-    if text(value) != text(value).strip():
-        raise vol.Invalid("expected a key without spaces around it")
+    if fault := keys.find_fault(text(value)):
+        raise vol.Invalid(fault)
     return text(value)
 
 
 def sha256(value: object) -> bytes:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", value):
         raise vol.Invalid("expected a SHA-256 digest: 64 hex digits, as `cloudsignal keys hash` prints them")
-    return bytes.fromhex(value)
+    digest = bytes.fromhex(value)
+    if keys.is_digest_of_nothing(digest):
+        raise vol.Invalid("the digest of an empty text: hash the key itself, with `cloudsignal keys hash`")
+    return digest
 
 
 def moment(value: object) -> datetime:

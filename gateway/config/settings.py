@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.model import Account, Route, RouteKey
+from gateway.errors import Problem
+from gateway.model import Account, Key, Route, RouteKey
 from gateway.sink.registry import Plugin
 from gateway.store.contract import Settings
 
@@ -50,11 +51,30 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Include:
+    """An entry of `include`, and the files that it names or matches, relative to the main file's directory."""
+
+    pattern: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlace:
+    """A key of an account, and its place in the files: the index in `keys`, the file and the line."""
+
+    account: str
+    key: Key
+    index: int
+    file: str
+    line: int
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """A whole configuration. `retention` is in seconds; `loaded` has all enabled plugins, also broken ones.
 
     `secrets` are the texts that must never appear in a log: keys, secret options, and texts from `!env` and `!file`
-    for keys, options and the store.
+    for keys, options and the store. `warnings` are findings that are no errors, see also `check_keys`.
     """
 
     path: Path
@@ -67,6 +87,9 @@ class Config:
     loaded: Mapping[str, Plugin] = field(repr=False)
     accounts: Mapping[str, Account] = field(repr=False)
     secrets: frozenset[str] = field(repr=False)
+    includes: tuple[Include, ...] = ()
+    key_places: tuple[KeyPlace, ...] = field(default=(), repr=False)
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def tenants(self) -> Mapping[str, Sequence[Account]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -204,8 +205,8 @@ def plugin_json(row: PluginRow) -> dict[str, Any]:
     return {"name": row.name, "state": row.state, "from": row.source, "about": row.about}
 
 
-def config_json(config: Config) -> dict[str, Any]:
-    """Return a valid configuration's tenants, accounts, routes and plugins."""
+def config_json(config: Config, warnings: Iterable[Problem] = ()) -> dict[str, Any]:
+    """Return a valid configuration's tenants, accounts, routes and plugins, and its warnings."""
     accounts = {
         account.name: {
             "tenant": account.tenant,
@@ -216,7 +217,13 @@ def config_json(config: Config) -> dict[str, Any]:
         }
         for account in config.accounts.values()
     }
-    return {"ok": True, "tenants": list(config.tenants), "accounts": accounts, "plugins": list(config.plugins)}
+    return {
+        "ok": True,
+        "tenants": list(config.tenants),
+        "accounts": accounts,
+        "plugins": list(config.plugins),
+        "warnings": [dataclasses.asdict(warning) for warning in warnings],
+    }
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:

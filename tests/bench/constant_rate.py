@@ -76,7 +76,7 @@ class PlannedConnection(Connection):
 async def run(port: int, path: str, rate: float, warm_up: float, seconds: float, target: int | None) -> dict[str, Any]:
     """Return the figures of the signals after the warm-up, in milliseconds."""
     loop = asyncio.get_running_loop()
-    sender = ConstantRate(path, payloads.KEY)
+    sender = ConstantRate(path, payloads.key_of(path.rpartition("/")[2]))
     if target:
         await loop.create_server(lambda: Target(sender.arrived), "127.0.0.1", target)
     began = time.perf_counter()

@@ -166,7 +166,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.core is not None:
         os.sched_setaffinity(0, {given.core})
-    load = Load(given.path, payloads.KEY, given.first)
+    load = Load(given.path, payloads.key_of(given.path.rpartition("/")[2]), given.first)
     print(json.dumps(asyncio.run(run(load, given.port, given.pid, given.connections, given.warm_up, given.seconds))))
 
 

@@ -168,8 +168,9 @@ def write_config(
     tenants: Mapping[str, Mapping[str, Routes]],
     settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Ports:
-    """Write a gateway's configuration: tenants, their accounts with the key of `payloads`, and their routes. `settings`
-    adds to some accounts. It is JSON, which is YAML too."""
+    """Write a gateway's configuration: tenants, their accounts with the keys of `payloads`, and their routes.
+
+    `settings` adds to some accounts. It is JSON, which is YAML too."""
     ports = Ports()
     post.install(directory / "path")
     main = {
@@ -182,7 +183,7 @@ def write_config(
     (directory / "gateway.yaml").write_text(json.dumps(main))
     for tenant, accounts in tenants.items():
         text = {
-            name: {"keys": [payloads.KEY], "routes": routes, **(settings or {}).get(name, {})}
+            name: {"keys": [payloads.key_of(name)], "routes": routes, **(settings or {}).get(name, {})}
             for name, routes in accounts.items()
         }
         (directory / f"{tenant}.yaml").write_text(json.dumps({"tenant": tenant, "accounts": text}))

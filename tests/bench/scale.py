@@ -72,7 +72,7 @@ def write_config(directory: Path, url: str, routes: int) -> tuple[int, int]:
         "admin": {"listen": f"127.0.0.1:{admin}"},
         "store": {"url": url},
         "plugins": ["discard"],
-        "accounts": {"bench": {"keys": [payloads.KEY], "routes": named}},
+        "accounts": {"bench": {"keys": [payloads.key_of("bench")], "routes": named}},
     }
     (directory / "gateway.yaml").write_text(json.dumps(text))
     return public, admin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import orjson
@@ -60,6 +61,11 @@ def example(name: str = "ItemShipped", **changes: Any) -> dict[str, Any]:
     """Return a valid payload with fields changed or added; `...` removes a field."""
     payload = {**EXAMPLES[name], **changes}
     return {field: value for field, value in payload.items() if value is not ...}
+
+
+def key_of(account: str) -> str:
+    """Return the key of an account in tests that run several accounts; KEY for the bookshop."""
+    return KEY if account == "bookshop" else hashlib.sha256(account.encode()).hexdigest()[:32]
 
 
 def request(payload: dict[str, Any], key: Any = KEY) -> bytes:

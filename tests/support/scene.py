@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.support import post, recorder, rude
-from tests.support.payloads import KEY, example, request
+from tests.support.payloads import example, key_of, request
 from tests.support.process import ROOT, Gateway, run_cli
 from tests.support.stub import Stub
 from tests.support.world import World
@@ -74,7 +74,7 @@ class Scene:
         text = CONFIG.format(port=port, grace=grace, store=store, plugins=plugins)
         waits = f"{retry}, give_up_after: {give_up}"
         for account, named in (routes or {"bookshop": {"erp": ERP}}).items():
-            text += ACCOUNT.format(name=account, key=KEY)
+            text += ACCOUNT.format(name=account, key=key_of(account))
             text += "".join(ROUTE.format(name=name, text=route, retry=waits) for name, route in named.items())
         (folder / "gateway.yaml").write_text(text)
         for sink in (recorder, post, rude):
@@ -105,7 +105,7 @@ class Scene:
     def send(self, number: int, account: str = "bookshop", order: str = "1000") -> Answer:
         """Post the signal of that number, and hold the answer to the promises that every sender gets."""
         payload = example(order=order, item=str(number))
-        answer = fetch(f"{self.gateway.url}/signals/{account}", request(payload))
+        answer = fetch(f"{self.gateway.url}/signals/{account}", request(payload, key_of(account)))
         assert answer.code in (200, 503), answer
         if answer.code == 503:
             assert int(answer.retry_after) >= 1

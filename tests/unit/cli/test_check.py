@@ -58,6 +58,26 @@ def test_a_missing_config_is_an_error_that_names_it(folder: Folder) -> None:
     assert "nowhere.yaml" in folder.run("check", "--config", "nowhere.yaml", code=1).output
 
 
+def test_check_prints_warnings_and_goes_on(folder: Folder) -> None:
+    old = "    keys: [test-key-of-the-bookshop, {key: an-old-key-of-the-bookshop, expires: 2020-01-31T00:00:00Z}]"
+    text = CONFIG.replace("    keys: [test-key-of-the-bookshop]", old)
+    (folder.path / "gateway.yaml").write_text("include: [tenants/*.yaml]\n" + text)
+    result = folder.run("check")
+    assert "warning: gateway.yaml:1: include[0]: no file matches tenants/*.yaml" in result.output
+    assert "keys[1]: the key 'key-2' ended at 2020-01-31 00:00 UTC" in result.output
+    (summary,) = (json.loads(line) for line in folder.run("check", "--json").output.splitlines())
+    assert [warning["line"] for warning in summary["warnings"]] == [1, 7]
+
+
+def test_check_refuses_an_account_whose_only_key_has_ended(folder: Folder) -> None:
+    only = CONFIG.replace(
+        "test-key-of-the-bookshop", "{key: an-old-key-of-the-bookshop, expires: 2020-01-31T00:00:00Z}"
+    )
+    (folder.path / "gateway.yaml").write_text(only)
+    assert "accounts.bookshop.keys: every key has ended" in folder.run("check", code=1).output
+    assert json.loads(folder.run("check", "--json", code=1).output)["ok"] is False
+
+
 def test_check_connect_asks_each_target(folder: Folder) -> None:
     output = folder.run("check", "--connect").output
     assert "ok   bookshop/export (csv)" in output

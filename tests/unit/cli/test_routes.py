@@ -56,7 +56,10 @@ def test_the_backlog_is_counted_and_its_age_is_shown(folder: Folder) -> None:
 
 def test_the_list_can_be_of_one_account(folder: Folder) -> None:
     config = folder.path / "gateway.yaml"
-    config.write_text(f"{CONFIG}  posters: {{keys: [k], routes: {{mail: {{sink: csv, options: {{directory: x}}}}}}}}\n")
+    config.write_text(
+        f"{CONFIG}  posters:\n    keys: [test-key-of-the-posters]\n"
+        "    routes: {mail: {sink: csv, options: {directory: x}}}\n"
+    )
     assert list(listed(folder)) == ["export", "alerts", "mail"]
     assert list(listed(folder, "--account", "posters")) == ["mail"]
 

@@ -15,8 +15,8 @@ routes:
   table: {sink: table, options: {directory: x}}
   chat: {sink: chat, signals: [ItemError], options: {webhook_url: !env HOOK}}
 accounts:
-  shop: {keys: [a-key]}
-  other: {keys: [b-key], routes: {chat: {enabled: false}}}
+  shop: {keys: [a-key-of-the-shop]}
+  other: {keys: [b-key-of-the-shop], routes: {chat: {enabled: false}}}
 """
 
 
@@ -36,8 +36,8 @@ def load(folder: Folder, text: str = MAIN, hook: str = "https://chat.example/a")
         ("65536", "65535", []),
         ("c.pem", "c2.pem", []),
         ("90d", "30d", []),
-        ("a-key", "c-key", []),
-        ("shop: {keys: [a-key]}", "shop: {keys: [a-key], rate: 5}", []),
+        ("a-key-of-the-shop", "c-key-of-the-shop", []),
+        ("shop: {keys: [a-key-of-the-shop]}", "shop: {keys: [a-key-of-the-shop], rate: 5}", []),
     ],
 )
 def test_listeners_store_and_log_take_a_restart(folder: Folder, old: str, new: str, settings: list[str]) -> None:
@@ -46,7 +46,10 @@ def test_listeners_store_and_log_take_a_restart(folder: Folder, old: str, new: s
 
 def test_an_unchanged_route_is_not_restarted(folder: Folder) -> None:
     assert changed_routes(load(folder), load(folder)) == ([], [])
-    assert changed_routes(load(folder), load(folder, MAIN.replace("a-key", "c-key"))) == ([], [])
+    assert changed_routes(load(folder), load(folder, MAIN.replace("a-key-of-the-shop", "c-key-of-the-shop"))) == (
+        [],
+        [],
+    )
 
 
 @pytest.mark.parametrize(
@@ -55,8 +58,13 @@ def test_an_unchanged_route_is_not_restarted(folder: Folder) -> None:
         ("directory: x", "directory: y", ["shop/table", "other/table"], ["shop/table", "other/table"]),
         ("signals: [ItemError]", "rate: 5", ["shop/chat"], ["shop/chat"]),
         ("{chat: {enabled: false}}", "{table: {enabled: false}}", ["other/table"], ["other/chat"]),
-        ("  shop: {keys: [a-key]}\n", "", ["shop/table", "shop/chat"], []),
-        ("  shop:", "  third: {keys: [c-key], routes: {chat: {enabled: false}}}\n  shop:", [], ["third/table"]),
+        ("  shop: {keys: [a-key-of-the-shop]}\n", "", ["shop/table", "shop/chat"], []),
+        (
+            "  shop:",
+            "  third: {keys: [c-key-of-the-shop], routes: {chat: {enabled: false}}}\n  shop:",
+            [],
+            ["third/table"],
+        ),
         ("  chat: {sink: chat", "  talk: {sink: chat", ["shop/chat"], ["shop/talk", "other/talk"]),
     ],
 )

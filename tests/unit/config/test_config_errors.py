@@ -11,7 +11,7 @@ from gateway.config.setting_values import NAME_EXPECTED, SIGNAL_TYPES
 from gateway.errors import ConfigError
 from tests.unit.config.folder import Folder
 
-ACCOUNT = "accounts: {shop: {keys: [a-key]}}\n"
+ACCOUNT = "accounts: {shop: {keys: [a-key-of-the-shop]}}\n"
 ADDRESS = "expected host:port, such as 127.0.0.1:8080 or [::1]:8080"
 DURATION = "expected a duration such as 30s, 15m, 48h or 7d, or a number of seconds"
 MAPPING = "expected a mapping (name: value)"
@@ -70,26 +70,27 @@ def test_the_main_file(folder: Folder, line: str, error: str) -> None:
 ACCOUNTS = [
     ("{}", "keys: required"),
     ("", "keys: required"),
-    ("[a-key]", MAPPING),
+    ("[a-key-of-the-shop]", MAPPING),
     ("{keys: []}", "keys: expected at least one entry"),
     ("{keys: {sha256: x}}", "keys: expected a list"),
     ("{keys: [12345678]}", "keys[0]: expected text; put it in quotes"),
     ("{keys: ['']}", "keys[0]: expected text"),
-    ("{keys: [a-key, {label: x}]}", "keys[1]: expected either key or sha256"),
+    ("{keys: [a-key-of-the-shop, {label: x}]}", "keys[1]: expected either key or sha256"),
     ("{keys: [{sha256: abc}]}", "keys[0].sha256: expected a SHA-256 digest: 64 hex digits, as `cloudsignal keys hash` "
      "prints them"),
-    ("{keys: [{key: x, expires: 2027-01-31}]}", "keys[0].expires: expected a time with its offset, such as "
-     "2027-01-31T00:00:00Z"),
-    ("{keys: [{key: x, labl: y}]}", "keys[0].labl: unknown key 'labl'; did you mean 'label'?"),
+    ("{keys: [{key: key-of-the-shop-x, expires: 2027-01-31}]}", "keys[0].expires: expected a time with its offset, "
+     "such as 2027-01-31T00:00:00Z"),
+    ("{keys: [{key: key-of-the-shop-x, labl: y}]}", "keys[0].labl: unknown key 'labl'; did you mean 'label'?"),
     ("{keys: [{something: y}]}", "keys[0]: unknown key; known: key, sha256, label, expires"),
-    ("{keys: [x], rate: 0}", "rate: expected a number above 0"),
-    ("{keys: [x], rate: fast}", "rate: expected a number"),
-    ("{keys: [x], unknown_types: drop}", "unknown_types: expected one of accept, reject"),
-    ("{keys: [x], unknown_orders: reject}", "unknown_orders: expected one of accept, hold"),
-    ("{keys: [x], key: y}", "key: unknown key 'key'; did you mean 'keys'?"),
-    ("{keys: [x], routes: [y]}", f"routes: {MAPPING}"),
-    ("{keys: [x], routes: {Erp: {}}}", f"routes.Erp: {NAME_EXPECTED}"),
-    ("{keys: [x], routes: {erp: {enabled: false}}}", "routes.erp: the tenant has no route of this name to switch off"),
+    ("{keys: [key-of-the-shop-x], rate: 0}", "rate: expected a number above 0"),
+    ("{keys: [key-of-the-shop-x], rate: fast}", "rate: expected a number"),
+    ("{keys: [key-of-the-shop-x], unknown_types: drop}", "unknown_types: expected one of accept, reject"),
+    ("{keys: [key-of-the-shop-x], unknown_orders: reject}", "unknown_orders: expected one of accept, hold"),
+    ("{keys: [key-of-the-shop-x], key: y}", "key: unknown key 'key'; did you mean 'keys'?"),
+    ("{keys: [key-of-the-shop-x], routes: [y]}", f"routes: {MAPPING}"),
+    ("{keys: [key-of-the-shop-x], routes: {Erp: {}}}", f"routes.Erp: {NAME_EXPECTED}"),
+    ("{keys: [key-of-the-shop-x], routes: {erp: {enabled: false}}}", "routes.erp: the tenant has no route of this name "
+     "to switch off"),
 ]  # fmt: skip
 
 
@@ -147,7 +148,7 @@ def test_a_route(folder: Folder, route: str, error: str, path: str) -> None:
     if path == "routes":
         text = f"{plugins}{ACCOUNT}\n\n\nroutes:\n  erp: {route}\n"
     else:
-        text = f"{plugins}\naccounts:\n  shop:\n    keys: [a-key]\n    routes:\n      erp: {route}\n"
+        text = f"{plugins}\naccounts:\n  shop:\n    keys: [a-key-of-the-shop]\n    routes:\n      erp: {route}\n"
     assert folder.errors(text) == [f"gateway.yaml:7: {error}"]
 
 
@@ -157,7 +158,7 @@ plugins: [erp]
 accounts:
   shop:
     keys:
-      - a-key
+      - a-key-of-the-shop
       - sha256: x
     routes:
       erp:
@@ -188,9 +189,9 @@ routes:
   erp: {sink: erp, options: {url: no}}
 accounts:
   shop: {keys: [!env SHOP_KEY], rate: none}
-  Other: {keys: [x]}
+  Other: {keys: [key-of-the-shop-x]}
   third:
-    keys: [x]
+    keys: [key-of-the-shop-x]
     routes:
       chat: {sink: chat, options: {webhook_url: !file nowhere}, retry: {cap: x}}
 """
@@ -214,12 +215,14 @@ accounts:
 
 
 def test_a_tenants_wrong_default_is_told_once(folder: Folder) -> None:
-    text = "plugins: [erp]\nroutes:\n  erp: {sink: erp}\naccounts:\n  a: {keys: [x]}\n  b: {keys: [x]}\n"
+    text = "plugins: [erp]\nroutes:\n  erp: {sink: erp}\n"
+    text += "accounts:\n  a: {keys: [key-of-the-shop-a]}\n  b: {keys: [key-of-the-shop-b]}\n"
     assert folder.errors(text) == ["gateway.yaml:3: routes.erp.options.url: required"]
 
 
 def test_switching_off_a_wrong_default_leaves_its_error(folder: Folder) -> None:
-    text = "plugins: [erp]\nroutes:\n  erp: {sink: erp}\naccounts: {a: {keys: [x], routes: {erp: {enabled: false}}}}\n"
+    text = "plugins: [erp]\nroutes:\n  erp: {sink: erp}\n"
+    text += "accounts: {a: {keys: [key-of-the-shop-x], routes: {erp: {enabled: false}}}}\n"
     assert folder.errors(text) == ["gateway.yaml:3: routes.erp.options.url: required"]
 
 
@@ -231,7 +234,7 @@ def test_a_route_that_is_off_is_checked_as_any_other(folder: Folder) -> None:
 def test_switching_off_names_the_nearest_route(folder: Folder) -> None:
     text = (
         "plugins: [table]\nroutes: {export: {sink: table, options: {directory: x}}}\n"
-        "accounts: {a: {keys: [x], routes: {exports: {enabled: false}}}}\n"
+        "accounts: {a: {keys: [key-of-the-shop-x], routes: {exports: {enabled: false}}}}\n"
     )
     assert folder.errors(text) == [
         "gateway.yaml:3: accounts.a.routes.exports: the tenant has no route of this name to switch off; "
@@ -244,8 +247,9 @@ def test_switching_off_names_the_nearest_route(folder: Folder) -> None:
 
 def test_names_must_be_unique(folder: Folder) -> None:
     files = {
-        "a.yaml": "tenant: acme\naccounts:\n  shop: {keys: [x]}\n",
-        "b.yaml": "accounts:\n  shop: {keys: [y]}\n  other: {keys: [z]}\ntenant: acme\n",
+        "a.yaml": "tenant: acme\naccounts:\n  shop: {keys: [key-of-the-shop-x]}\n",
+        "b.yaml": "accounts:\n  shop: {keys: [key-of-the-shop-y]}\n  other: {keys: [key-of-the-shop-z]}\n"
+        "tenant: acme\n",
     }
     assert folder.errors("include: '[ab].yaml'\n", files) == [
         "b.yaml:2: accounts.shop: this account is already in a.yaml:3; names must be unique",

@@ -20,18 +20,23 @@ log: {level: !env LEVEL}
 plugins: [chat, erp, table]
 accounts:
   shop:
-    keys: [plain-key, !env ENV_KEY, {key: !file key.txt, label: filed}, {sha256: "@DIGEST@"}]
+    keys: [plain-key-of-a-shop, !env ENV_KEY, {key: !file key.txt, label: filed}, {sha256: "@DIGEST@"}]
     routes:
       alerts: {sink: chat, options: {webhook_url: "https://chat.example.com/hook-secret"}}
       erp: {sink: erp, options: {url: !env ERP_URL, login: {user: me, password: pass-option}}}
       export: {sink: table, options: {directory: exports}}
 """.replace("@DIGEST@", "5e" * 32)
-FILES = {"key.txt": "filed-key\n"}
-ENV = {"LISTEN": "127.0.0.1:1", "LEVEL": "info", "ENV_KEY": "env-key", "ERP_URL": "https://erp.example.com/env-secret"}
+FILES = {"key.txt": "filed-key-of-a-shop\n"}
+ENV = {
+    "LISTEN": "127.0.0.1:1",
+    "LEVEL": "info",
+    "ENV_KEY": "env-key-of-a-shop",
+    "ERP_URL": "https://erp.example.com/env-secret",
+}
 SECRETS = {
-    "plain-key",
-    "env-key",
-    "filed-key",
+    "plain-key-of-a-shop",
+    "env-key-of-a-shop",
+    "filed-key-of-a-shop",
     "https://chat.example.com/hook-secret",
     "https://erp.example.com/env-secret",
     "pass-option",
@@ -68,7 +73,7 @@ def test_no_repr_shows_a_secret(folder: Folder) -> None:
     accounts = repr(dict(config.accounts))
     for secret in SECRETS - {"https://erp.example.com/env-secret"}:  # an option that its sink does not call secret
         assert secret not in accounts
-    for key in ("plain-key", "env-key", "filed-key"):
+    for key in ("plain-key-of-a-shop", "env-key-of-a-shop", "filed-key-of-a-shop"):
         assert hash_key(key).hex() not in shown + accounts
         assert repr(hash_key(key)) not in shown + accounts
     assert "5e5e" not in shown + accounts
@@ -98,8 +103,8 @@ WRONG = [
     "accounts: {a: {keys: {{}}}}",
     "accounts: {a: {keys: [{key: {}, expires: {}, label: [{}]}]}}",
     "accounts: {a: {keys: [{key: {}, sha256: {}}]}}",
-    "accounts: {a: {keys: [x], {}: y}}",
-    "accounts: {a: {keys: [x], rate: {}, unknown_types: {}, unknown_orders: {}}}",
+    "accounts: {a: {keys: [key-of-the-shop-x], {}: y}}",
+    "accounts: {a: {keys: [key-of-the-shop-x], rate: {}, unknown_types: {}, unknown_orders: {}}}",
     "accounts: {a: {keys: [*{}]}}",
     "accounts: {a: {keys: [!{}]}}",
     "accounts: {a: {keys: [!{} x]}}",
@@ -127,7 +132,7 @@ WRONG = [
 @pytest.mark.parametrize("text", WRONG)
 def test_no_error_shows_a_value(folder: Folder, text: str) -> None:
     plugins = "" if text.startswith("plugins") else "plugins: [chat, erp, leaky, table]\n"
-    accounts = "" if text.startswith("accounts") else "accounts: {shop: {keys: [k]}}\n"
+    accounts = "" if text.startswith("accounts") else "accounts: {shop: {keys: [key-of-the-shop-k]}}\n"
     main = plugins + accounts + text.replace("{}", HUNTER) + "\n"
     errors = folder.errors(main, {"secret.txt": f"{HUNTER}\n"}, {"SECRET": HUNTER})
     assert errors
@@ -136,7 +141,8 @@ def test_no_error_shows_a_value(folder: Folder, text: str) -> None:
 
 
 def test_a_value_in_a_plugins_message_is_taken_out(folder: Folder) -> None:
-    text = "plugins: [leaky]\naccounts: {a: {keys: [k]}}\nroutes: {x: {sink: leaky, options: {token: its-token}}}\n"
+    text = "plugins: [leaky]\naccounts: {a: {keys: [key-of-the-shop-k]}}\n"
+    text += "routes: {x: {sink: leaky, options: {token: its-token}}}\n"
     assert folder.errors(text) == [
         "gateway.yaml:3: routes.x.options.token: what is '***' doing here, ***?",
     ]
@@ -167,7 +173,7 @@ PLACES = [text for text in WRONG if not any(mark in text for mark in ("*{}", "!{
 @given(secret=st.from_regex(r"[a-z]{2}[0-9]{2}[a-zA-Z0-9_-]{6,28}", fullmatch=True), place=st.sampled_from(PLACES))
 def test_no_secret_is_shown_wherever_it_stands(folder: Folder, secret: str, place: str) -> None:
     main = "" if place.startswith("plugins") else "plugins: [chat, erp, leaky, table]\n"
-    main += "" if place.startswith("accounts") else "accounts: {shop: {keys: [k]}}\n"
+    main += "" if place.startswith("accounts") else "accounts: {shop: {keys: [key-of-the-shop-k]}}\n"
     try:
         shown = repr(folder.load(main + place.replace("{}", secret)))
     except ConfigError as error:
