@@ -25,8 +25,18 @@ PLAUSIBLE_WAIT = 30 * 86400.0
 """Seconds. A longer wait is no wish but a wrong clock or a placeholder, such as a date in 9999, and is ignored."""
 
 
-def decide(delivery: Delivery, outcome: Outcome, retry: Retry, now: float, rng: random.Random) -> Decision:
-    """Return the next step of a delivery after an attempt."""
+REFUSALS_TO_GIVE_UP = 3
+"""Attempts after which a delivery that is refused while others of its route are taken becomes a dead letter. They are
+MISCONFIGURED_PROBE apart, so that a target which learns of an order a little later still gets it."""
+
+
+def decide(
+    delivery: Delivery, outcome: Outcome, retry: Retry, now: float, rng: random.Random, own_fault: bool = False
+) -> Decision:
+    """Return the next step of a delivery after an attempt.
+
+    `own_fault` is True if the target refuses the delivery and takes others of the route.
+    """
     match outcome.kind:
         case Kind.DELIVERED:
             return Done("delivered")
@@ -34,8 +44,22 @@ def decide(delivery: Delivery, outcome: Outcome, retry: Retry, now: float, rng: 
             return Done("filtered", outcome.reason)
         case Kind.PERMANENT:
             return Dead(outcome.reason)
+        case Kind.MISCONFIGURED if own_fault:
+            return after_refusal(delivery, outcome, now)
         case Kind.MISCONFIGURED | Kind.RELEASED:
             return RetryAt(now, outcome.reason, counted=False)
+    return after_failure(delivery, outcome, retry, now, rng)
+
+
+def after_refusal(delivery: Delivery, outcome: Outcome, now: float) -> Decision:
+    """Return the next step of a delivery that the target refuses while it takes others of the route."""
+    if delivery.attempt < REFUSALS_TO_GIVE_UP:
+        return RetryAt(now + MISCONFIGURED_PROBE, outcome.reason)
+    return Dead(f"refused {delivery.attempt} times, while others of the route were taken: {outcome.reason}")
+
+
+def after_failure(delivery: Delivery, outcome: Outcome, retry: Retry, now: float, rng: random.Random) -> Decision:
+    """Return the next step of a delivery that failed for now: a retry, or a dead letter after the time to give up."""
     end = delivery.created_at + retry.give_up_after
     requested = requested_wait(outcome.after)
     if not outcome.firm:  # leave time for one more try before the end

@@ -68,6 +68,7 @@ class Dispatcher:
         for name in routes:
             runner = self.runners.get((account, name))
             if runner is not None:
+                runner.state.expect_more()
                 self.admission.mark_due(runner.state)
 
     def on_notification(self, routes: Sequence[RouteKey]) -> None:
@@ -207,12 +208,25 @@ class Dispatcher:
                 self.admission.mark_due(runner.state)
             raise
         claimed = group_by_route(claim.deliveries)
+        unused: list[Delivery] = []
         for runner, request in zip(runners, claim_requests, strict=True):
-            deliveries = claimed.get(runner.key, ())
-            self.admission.settle(runner.state, request.limit, len(deliveries))
-            runner.start(deliveries, self.admission)
+            chosen = runner.state.choose(claimed.get(runner.key, ()), now)
+            self.admission.settle(runner.state, request.limit, len(chosen))
+            runner.start(chosen, self.admission)
             if runner.state.due is None:
                 self._expect(runner.state, claim.next_due.get(runner.key), now)
+            unused += [delivery for delivery in claimed.get(runner.key, ()) if delivery not in chosen]
+        if unused:
+            await self._give_back(unused, now)
+
+    async def _give_back(self, deliveries: Sequence[Delivery], now: float) -> None:
+        """End the leases of claimed deliveries that do not start."""
+        try:
+            await self._store.renew(deliveries, now)
+        except StoreError as error:  # they can be claimed when their leases run out
+            log.warning("dispatch.leases_not_renewed", deliveries=len(deliveries), reason=str(error))
+        for key in group_by_route(deliveries):
+            self.admission.mark_due(self.runners[key].state)
 
     def _lease_until(self, runners: Iterable[Runner], now: float) -> float:
         if self._store.shared:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import enum
 import random
-from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
 
 from gateway import policy
+from gateway.dispatch.refusals import Refusals
 from gateway.dispatch.tuning import DEFAULT_TUNING, Tuning
 from gateway.errors import StoreError
 from gateway.metrics import Observer
-from gateway.model import Delivery, Outcome, Route, RouteKey
+from gateway.model import Delivery, Kind, Outcome, Route, RouteKey
 from gateway.sink.api import Sink
 from gateway.store.contract import Queue
 from gateway.store.values import RouteState
 from gateway.token_bucket import TokenBucket
 
 log = structlog.get_logger()
+
+NEVER = float("inf")
+MANY = 2**31
+"""More deliveries than any route may start."""
 
 
 class Ownership(enum.Enum):
@@ -59,6 +64,8 @@ class LiveRouteState:
         self.ownership = Ownership.NOT_NEEDED
         self.running = 0
         self.replaying = 0
+        self._refusals = Refusals()
+        self._second_opinion_at = NEVER
         self._owned_until = 0.0
         self._now = now
         self._rng = rng
@@ -96,9 +103,13 @@ class LiveRouteState:
             return 0
         if not self.is_ours(now):  # owned by another gateway
             return 0
-        calls = self.breaker.slots(self.route.concurrency, self.running, now)  # the target fails, or all calls run
-        deliveries = calls * self.batch if self.breaker.closed else calls
-        return min(deliveries, int(self._rate.available(now))) if self._rate else deliveries
+        allowed = int(self._rate.available(now)) if self._rate else MANY  # by the route's rate
+        if self.breaker.closed:
+            calls = self.breaker.slots(self.route.concurrency, self.running, now)  # all calls run
+            return min(calls * self.batch, allowed)
+        resting = replace(self.breaker, probe_at=self._probes_at())
+        probes = resting.slots(self.route.concurrency, self.running, now)  # the target fails
+        return self._tuning.probe_choice if probes and allowed else 0
 
     def is_ours(self, now: float) -> bool:
         """Return True if this gateway may work on the route."""
@@ -115,8 +126,8 @@ class LiveRouteState:
         """Return the time from which there may be slots again. None: an attempt must end, or a person act, first."""
         if self.paused or self.retired:
             return None
-        if not self.breaker.closed and now < self.breaker.probe_at:
-            return self.breaker.probe_at
+        if not self.breaker.closed and now < self._probes_at():
+            return self._probes_at()
         delay = self._rate.delay(now) if self._rate else 0.0
         return now + delay if delay else None
 
@@ -132,6 +143,33 @@ class LiveRouteState:
         """Count the deliveries of one call as ended."""
         self.running -= 1
         self.replaying -= count_replays(deliveries)
+
+    # -- probes
+
+    def _probes_at(self) -> float:
+        return min(self.breaker.probe_at, self._second_opinion_at)
+
+    def choose(self, deliveries: Sequence[Delivery], now: float) -> Sequence[Delivery]:
+        """Return those of the claimed deliveries that may start. Of a route whose breaker is open, at most one may.
+
+        Before the time of its probe, a route may be tried with another delivery than the one that failed or was
+        refused: a second opinion.
+        """
+        if self.breaker.closed or not deliveries:
+            return deliveries
+        if now >= self.breaker.probe_at:
+            return [self._refusals.choose_probe(deliveries)]
+        other = self._refusals.find_blameless(deliveries)
+        if other is None:
+            self._second_opinion_at = now + self._tuning.second_opinion_again
+            return []
+        return [other]
+
+    def expect_more(self) -> None:
+        """Note that signals were committed for the route: one of another order may give a second opinion."""
+        if self._second_opinion_at != NEVER:
+            soon = self._now() + self._tuning.second_opinion_soon
+            self._second_opinion_at = min(self._second_opinion_at, soon)
 
     # -- ownership
 
@@ -158,10 +196,27 @@ class LiveRouteState:
             self._log.info(event, **({"why": state.why} if state.why else {}))
         self._show()
 
-    def turn_breaker(self, outcome: Outcome, now: float) -> None:
-        """Update the breaker by an attempt's outcome."""
+    def is_own_fault(self, delivery: Delivery, outcome: Outcome, alone: bool = True) -> bool:
+        """Note an outcome. Return True if the target refuses this delivery, and takes others of the route.
+
+        `alone` is False if the whole call of several deliveries was refused.
+        """
+        if outcome.kind is Kind.DELIVERED:
+            self._refusals.take()
+        if outcome.kind is Kind.RETRY and not outcome.healthy:
+            self._refusals.fail(delivery.signal.id)
+        return outcome.kind is Kind.MISCONFIGURED and self._refusals.refuse(delivery.signal.id, alone)
+
+    def turn_breaker(self, outcome: Outcome, now: float, own_fault: bool = False) -> None:
+        """Update the breaker by an attempt's outcome. A refusal that is the delivery's own fault opens no breaker."""
         before = self.breaker
+        if own_fault and before.closed:
+            return
         self.breaker = policy.after_outcome(before, outcome, self.route.retry, now, self._rng)
+        if self.breaker.closed:
+            self._second_opinion_at = NEVER
+        elif self.breaker != before:
+            self._second_opinion_at = NEVER if self._refusals.confirmed else now + self.route.retry.first
         if self.breaker.closed and not before.closed:
             self._log.info("route.closed")
         elif not self.breaker.closed and self.breaker.probe_at != before.probe_at:

@@ -167,17 +167,19 @@ class Runner:
         self, deliveries: Sequence[Delivery], outcomes: Sequence[Outcome], started: float, ended: float
     ) -> list[Result]:
         results = []
+        alone = len(outcomes) == 1 or any(outcome.kind is not Kind.MISCONFIGURED for outcome in outcomes)
         for number, (delivery, outcome) in enumerate(zip(deliveries, outcomes, strict=True), 1):
-            results.append(self._judge(delivery, outcome, started, ended))
+            results.append(self._judge(delivery, outcome, started, ended, alone))
             if not number % self._tuning.judged_at_once:
                 await asyncio.sleep(0)
         return results
 
-    def _judge(self, delivery: Delivery, outcome: Outcome, started: float, ended: float) -> Result:
+    def _judge(self, delivery: Delivery, outcome: Outcome, started: float, ended: float, alone: bool) -> Result:
         if outcome.reason:
             outcome = replace(outcome, reason=self._redact(outcome.reason)[:MAX_REASON_LENGTH])
-        decision = policy.decide(delivery, outcome, self.route.retry, ended, self._rng)
-        self.state.turn_breaker(outcome, ended)
+        own_fault = self.state.is_own_fault(delivery, outcome, alone)
+        decision = policy.decide(delivery, outcome, self.route.retry, ended, self._rng, own_fault)
+        self.state.turn_breaker(outcome, ended, own_fault)
         attempt = None
         if outcome.kind not in (Kind.DELIVERED, Kind.RELEASED):
             attempt = Attempt(delivery.attempt, started, ended - started, outcome.kind, outcome.reason)

@@ -48,6 +48,17 @@ class Tuning:
     replay_share: float = 0.25
     """Share of a route's deliveries in hand that may be replays. Live signals always find the rest free of them."""
 
+    # -- probes of resting routes
+
+    probe_choice: int = 8
+    """Deliveries claimed for a probe. One of them probes, if possible one that was not refused before; the others are
+    given back."""
+    second_opinion_again: float = 30.0
+    """Seconds between looks for another delivery to probe a misconfigured route with, while only one was refused. A
+    look that finds none costs a claim and its return."""
+    second_opinion_soon: float = 1.0
+    """Seconds from a new signal to such a look: it may be of another order. A burst of signals leads to one look."""
+
     # -- fair shares of tenants
 
     fair_lead: float = 0.005

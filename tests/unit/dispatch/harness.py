@@ -143,6 +143,27 @@ class Harness:
         for _ in range(10):
             await self.store.check_writable()
 
+    async def play(self, seconds: float, step: float = 10.0) -> None:
+        """Let time pass, in steps in which everything that is due is done."""
+        end = self.clock.at + seconds
+        while self.clock.at < end:
+            self.clock.at += step
+            self.dispatcher.on_notification([])
+            await until(self.is_idle)
+            await self.store.check_writable()  # leases that are being given back
+            await until(self.is_idle)
+
+    async def is_idle(self) -> bool:
+        """Return True if the loop has polled at the present time, and waits for a later one with nothing in hand."""
+        loop = self.dispatcher
+        return (
+            loop._polled_at >= self.clock.at
+            and not loop.admission.waiting
+            and not loop._woken.is_set()
+            and loop.admission.slots.free == loop._tuning.slots
+            and not (loop._timers and loop._timers[0][0] <= self.clock.at)
+        )
+
     def advance(self, seconds: float) -> None:
         self.clock.at += seconds
         for account, route in self.routes:

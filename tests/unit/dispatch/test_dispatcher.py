@@ -164,7 +164,7 @@ async def test_wrong_settings_pause_the_route_and_burn_nothing(tmp_path: Path) -
     async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
         first = await gateway.accept()
         await until(lambda: has_failed(gateway, first))
-        second = await gateway.accept(order="2")
+        second = await gateway.accept(order="1", type="Second")
         gateway.advance(299)
         rows = await gateway.store.list_deliveries(Filter(), 10)
         assert [(row.state, row.attempts) for row in rows] == [("pending", 0), ("pending", 0)]

@@ -57,7 +57,8 @@ def test_an_open_breaker_leaves_one_slot_for_its_probe() -> None:
     state = make_state(batch=10)
     state.breaker = Breaker(5, 1, START + 9, "down")
     assert (state.slots(START), state.opens_at(START)) == (0, START + 9)
-    assert (state.slots(START + 9), state.opens_at(START + 9)) == (1, None)
+    claimed = make_deliveries(state.slots(START + 9))
+    assert (len(claimed), len(state.choose(claimed, START + 9)), state.opens_at(START + 9)) == (8, 1, None)
     state.begin(1, make_deliveries(1))
     assert (state.slots(START + 9), state.opens_at(START + 9)) == (0, None)
 

@@ -123,6 +123,7 @@ async def test_the_loop_goes_on_after_an_unexpected_exception(tmp_path: Path) ->
         with capture_logs() as logs:
             await gateway.accept()
             await gateway.settle("delivered")
+            await gateway.turn()
         assert [entry["failures"] for entry in logs if entry["event"] == "dispatch.failed"] == [1, 2, 3]
         assert gateway.dispatcher.admission.slots.free == Tuning().slots
 
