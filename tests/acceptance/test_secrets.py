@@ -18,7 +18,7 @@ from tests.support.process import Gateway, run_cli
 from tests.support.stub import Answer, Request, Stub
 
 ENV = {
-    "SHOP_KEY": 'right-key-"quoted"-7c1a2b',
+    "SHOP_KEY": "right-key-\\escaped\\-7c1a2b",
     "OLD_KEY": "old-key-55aa66bb77cc",
     "SLACK_URL": "http://127.0.0.1:{slack}/services/T0/B0/slack-s3cret-path",
     "ODOO_KEY": "odoo-api-key-0f1e2d3c",
