@@ -68,7 +68,9 @@ def any_of(texts: Iterable[str]) -> re.Pattern[str] | None:
 
 def spellings(secret: str) -> set[str]:
     escaped = json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1], repr(secret)[1:-1]
-    return {secret, *escaped, quote(secret), quote(secret, safe="")}
+    # repr escapes a single quote only beside a double one, which the text around the secret may have.
+    quoted = repr(f'"{secret}')[2:-1], repr(f"'{secret}")[2:-1]
+    return {secret, *escaped, *quoted, quote(secret), quote(secret, safe="")}
 
 
 def set_up_logs(

@@ -36,6 +36,7 @@ from gateway.web.admin.app import make_admin_app, make_admin_server
 from gateway.web.descriptors import count_descriptors, limit_connections
 from gateway.web.gate import Gate
 from gateway.web.http1 import Server
+from gateway.web.key_mask import KeyMask
 from gateway.web.limits import Limits
 from gateway.web.listen import listen
 from gateway.web.public import PublicRoutes
@@ -82,6 +83,7 @@ class Service:
         self._now = clock or Clock()
         self._rng = rng or random.Random()
         self._redact = redact or Redactor(config.secrets)
+        self._mask = KeyMask(lambda: self.config.accounts)
         self._tls: ssl.SSLContext | None = None
         self._stack = AsyncExitStack()
         self._started = False
@@ -187,6 +189,7 @@ class Service:
         self._redact.learn(config.secrets)
         if self._tls:
             load_certificate(self._tls, config)
+        self._mask.learn()
         old, self.config = self.config, config
         self.ingest.accounts = config.accounts
         self.ingest.bad_keys_per_minute = config.server.bad_keys_per_minute
@@ -268,6 +271,7 @@ class Service:
             trusted_proxies=self.config.server.trusted_proxies,
             observer=self.observer,
             now=self._date,
+            mask=self._mask,
         )
 
     def _make_limits(self) -> Limits:
@@ -292,7 +296,7 @@ class Service:
                 max_connections_per_address=ADMIN_CONNECTIONS,
                 idle_timeout=server.idle_timeout,
             )
-            admin = make_admin_server(make_admin_app(self.ready, self.observer), limits, self.observer)
+            admin = make_admin_server(make_admin_app(self.ready, self.observer, self._mask), limits, self.observer)
             host, port = self.config.admin.listen
             # Each worker has its own figures, so each has its own port.
             own = port + (self._worker or 0) if port else 0

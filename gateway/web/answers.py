@@ -55,6 +55,6 @@ def _answer(code: int, error: Exception, allow: str) -> Answer:
 
 
 def log_refusal(code: int, path: str, address: str, error: Exception | None = None) -> None:
-    """Log a request for which no resource exists, on either listener."""
+    """Log a request for which no resource exists, on either listener. `path` has no key any more, see KeyMask."""
     why = {} if error is None or isinstance(error, errors.NotFound) else {"error": str(error)}
-    log.info("request.refused", code=code, path=path[:64], address=address, **why)
+    log.info("request.refused", code=code, path=path, address=address, **why)

@@ -18,6 +18,7 @@ from gateway.metrics import NO_ACCOUNT, Observer
 from gateway.web.addresses import Addresses
 from gateway.web.answers import answer_error, answer_json, log_refusal
 from gateway.web.http1 import Answer, Request
+from gateway.web.key_mask import KeyMask
 from gateway.web.limits import MAX_BODY
 
 SIGNALS_PREFIX = "/signals/"
@@ -36,10 +37,12 @@ class PublicRoutes:
         trusted_proxies: Sequence[str] = (),
         observer: Observer | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        mask: KeyMask | None = None,
     ) -> None:
         observer = observer or Observer()
-        signals = SignalsResource(ingest, Addresses(trusted_proxies), max_body, observer, now)
-        self.fallback = NotFoundResource(max_body, observer)
+        mask = mask or KeyMask(lambda: ingest.accounts)
+        signals = SignalsResource(ingest, Addresses(trusted_proxies), max_body, observer, now, mask)
+        self.fallback = NotFoundResource(max_body, observer, mask)
         self._routes: tuple[tuple[re.Pattern[str], Resource], ...] = (
             (re.compile(r"/signals/[^/]+", re.DOTALL), signals),
             (re.compile(r"/healthz"), HealthResource(ingest)),
@@ -65,12 +68,14 @@ class SignalsResource:
         max_body: int,
         observer: Observer,
         now: Callable[[], datetime],
+        mask: KeyMask,
     ) -> None:
         self.ingest = ingest
         self.addresses = addresses
         self.max_body = max_body
         self.observer = observer
         self.now = now
+        self.mask = mask
         # Bound once, because a lazy logger is built anew for each line.
         self.log: Any = structlog.get_logger().bind()
 
@@ -112,7 +117,7 @@ class SignalsResource:
         self.log.info(event, code=code, address=address, ms=round(seconds * 1000, 2), **context)
 
     def _log_refusal(self, error: Exception, code: int, account: str, address: str, seconds: float) -> None:
-        context: dict[str, object] = {"code": code, "account": account[:64], "address": address}
+        context: dict[str, object] = {"code": code, "account": self.mask.account(account), "address": address}
         if isinstance(error, InvalidSignal):
             context["fields"] = error.fields
         if isinstance(error, GatewayError):
@@ -145,7 +150,8 @@ class NotFoundResource:
 
     methods: frozenset[str] = frozenset(HTTPMethod) - {HTTPMethod.CONNECT}
 
-    def __init__(self, max_body: int, observer: Observer) -> None:
+    def __init__(self, max_body: int, observer: Observer, mask: KeyMask) -> None:
+        self.mask = mask
         self.max_body = max_body
         self.observer = observer
 
@@ -157,7 +163,7 @@ class NotFoundResource:
         """Answer, log and count an error."""
         answer = answer_error(error)
         self.observer.signal_received(NO_ACCOUNT, answer.code, time.perf_counter() - request.started)
-        log_refusal(answer.code, request.path, request.peer, error)
+        log_refusal(answer.code, self.mask.path(request.path), request.peer, error)
         return answer
 
 

@@ -79,6 +79,16 @@ def test_secrets_are_masked_wherever_they_stand(format: str) -> None:
     assert text.count("***") >= 5
 
 
+@pytest.mark.parametrize("format", ["json", "console"])
+@pytest.mark.parametrize("around", ["{}", '"{}"', "'{}'", '{}"', "{}'\\", '\n"{}'])
+def test_a_secret_with_a_quote_is_masked_beside_any_text(format: str, around: str) -> None:
+    stream = io.StringIO()
+    secret = "it's-a-secret"
+    logs.set_up_logs(format, "info", logs.Redactor([secret]), stream)
+    structlog.get_logger().info("told", text=around.format(secret))
+    assert "s-a-secret" not in stream.getvalue()
+
+
 def test_levels_below_the_chosen_one_are_left_out() -> None:
     stream = written("json", "warning")
     structlog.get_logger().info("quiet")

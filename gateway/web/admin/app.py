@@ -10,10 +10,11 @@ from gateway.metrics import Observer
 from gateway.web.admin.base import NotFoundHandler
 from gateway.web.admin.ops import MetricsHandler, Readiness, ReadyHandler
 from gateway.web.admin.server import AdminServer
+from gateway.web.key_mask import KeyMask
 from gateway.web.limits import Limits
 
 
-def make_admin_app(readiness: Readiness, observer: Observer) -> web.Application:
+def make_admin_app(readiness: Readiness, observer: Observer, mask: KeyMask | None = None) -> web.Application:
     """Return the Tornado application of the admin listener."""
     routes: list[Any] = [
         ("/readyz", ReadyHandler, {"readiness": readiness}),
@@ -22,6 +23,7 @@ def make_admin_app(readiness: Readiness, observer: Observer) -> web.Application:
     return web.Application(
         routes,
         default_handler_class=NotFoundHandler,
+        default_handler_args={"mask": mask or KeyMask(dict)},
         log_function=lambda handler: None,
         compress_response=False,
     )

@@ -10,6 +10,7 @@ from tornado import web
 from gateway import errors
 from gateway.web.answers import answer_error, log_refusal
 from gateway.web.http1 import Answer
+from gateway.web.key_mask import KeyMask
 
 log = structlog.get_logger()
 
@@ -43,8 +44,11 @@ class Handler(web.RequestHandler):
 class NotFoundHandler(Handler):
     """Any path that the route list does not have."""
 
+    def initialize(self, mask: KeyMask) -> None:
+        self.mask = mask
+
     def prepare(self) -> None:
         raise errors.NotFound()
 
     def on_finish(self) -> None:
-        log_refusal(self.get_status(), self.request.path, self.request.remote_ip or "")
+        log_refusal(self.get_status(), self.mask.path(self.request.path), self.request.remote_ip or "")
