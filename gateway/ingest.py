@@ -205,7 +205,7 @@ def parse_quarantined(account: Account, kept: str, now: datetime) -> Signal:
 
 def parse_payload(account: Account, payload: Mapping[str, Any], now: datetime) -> Signal:
     """Return the signal in a payload without its key. Raises InvalidSignal, also for a type the account rejects."""
-    signal = protocol.parse(account.name, payload, now)
+    signal = protocol.parse(account.name, payload, now, incomplete=account.incomplete == "accept")
     if account.unknown_types == "reject" and signal.type not in signal_types.TYPES:
         raise InvalidSignal({"type": "is not known, and this account takes known types only"})
     return signal

@@ -106,6 +106,7 @@ class Account:
     rate: float | None = None
     unknown_types: Literal["accept", "reject"] = "accept"
     unknown_orders: Literal["accept", "hold"] = "accept"
+    incomplete: Literal["accept", "reject"] = "reject"
 
     def log_context(self) -> dict[str, object]:
         return {"account": self.name, "tenant": self.tenant}
@@ -141,11 +142,16 @@ class Signal:
         return self.occurred_at or self.received_at
 
     def text(self, name: str) -> str:
-        """Return a payload field as text, "" if it is missing or null. A whole number has no decimals: 24.0 is 24."""
+        """Return a payload field as text, "" if it is missing or null. A whole number has no decimals."""
         value = self.payload.get(name)
         if type(value) is str:
             return value
         return "" if value is None else exact_json.whole_digits(value) or exact_json.to_text(value)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Return the type's required parameters that the sender left empty; see `Account.incomplete`."""
+        return tuple(name for name in signal_types.signal_type(self.type).required if not self.text(name).strip())
 
     @property
     def cause(self) -> str:

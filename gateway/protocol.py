@@ -109,22 +109,28 @@ PARAMETERS: Mapping[str, Callable[[object], str]] = {
 
 
 def optional(check: Callable[[object], str]) -> Callable[[object], object]:
-    """Return a check that also takes null and empty text."""
-    return lambda value: value if value is None or value == "" else check(value)
+    """Return a check that also takes null, empty text and spaces."""
+    return lambda value: value if value is None or value == "" or str(value).isspace() else check(value)
 
 
 # -- types -----------------------------------------------------------------------------------------
 
 
-def make_schema(known: SignalType) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Return a type's schema. It names every wrong field at once, and keeps fields that the type does not name."""
-    fields: dict[object, object] = {vol.Required(name, msg="required"): PARAMETERS[name] for name in known.required}
-    fields |= {vol.Optional(name): optional(PARAMETERS[name]) for name in known.optional}
+def make_schema(known: SignalType, *, incomplete: bool = False) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Return a type's schema. It names every wrong field at once, and keeps fields that the type does not name.
+
+    With `incomplete`, each parameter may be missing or empty.
+    """
+    required = () if incomplete else known.required
+    rest = (*known.required, *known.optional) if incomplete else known.optional
+    fields: dict[object, object] = {vol.Required(name, msg="required"): PARAMETERS[name] for name in required}
+    fields |= {vol.Optional(name): optional(PARAMETERS[name]) for name in rest}
     compiled: Callable[[Mapping[str, Any]], dict[str, Any]] = vol.Schema(fields, extra=vol.ALLOW_EXTRA)
     return compiled
 
 
 SCHEMAS = {known.name: make_schema(known) for known in signal_types.TABLE}
+INCOMPLETE_SCHEMAS = {known.name: make_schema(known, incomplete=True) for known in signal_types.TABLE}
 
 
 def check_quickly(known: SignalType, payload: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -175,17 +181,17 @@ def restore_numbers(payload: dict[str, Any], body: bytes) -> dict[str, Any]:
     return exact
 
 
-def parse(account: str, payload: Mapping[str, Any], received_at: datetime) -> model.Signal:
+def parse(account: str, payload: Mapping[str, Any], received_at: datetime, *, incomplete: bool = False) -> model.Signal:
     """Return the signal in a payload without its key. Raises InvalidSignal, which names each wrong field.
 
     The signal keeps the payload as sent. Its ids are text, also in its identity, so that a retry that sends an
     id as an integer has the same identity. An unknown type needs nothing but a valid `type`; its other fields are used
-    if they are valid.
+    if they are valid. With `incomplete`, a known type's parameters may be missing or empty too.
     """
     name = _check_type_name(payload)
     known = signal_types.TYPES.get(name)
-    normalized = _normalize(known, payload) if known else _normalize_ids(payload)
-    checked = known.required if known else ()
+    normalized = _normalize(known, payload, incomplete) if known else _normalize_ids(payload)
+    checked = known.required if known and not incomplete else ()
     order, item, order_reference, item_reference = (
         normalized[id] if id in checked else _valid_or_none(ID, normalized.get(id)) for id in IDS
     )
@@ -212,10 +218,11 @@ def _check_type_name(payload: Mapping[str, Any]) -> str:
         raise InvalidSignal({"type": error.msg}) from None
 
 
-def _normalize(known: SignalType, payload: Mapping[str, Any]) -> dict[str, Any]:
+def _normalize(known: SignalType, payload: Mapping[str, Any], incomplete: bool) -> dict[str, Any]:
     """Return the payload with its parameters as text. Raises InvalidSignal."""
+    schemas = INCOMPLETE_SCHEMAS if incomplete else SCHEMAS
     try:
-        return check_quickly(known, payload) or SCHEMAS[known.name](payload)
+        return check_quickly(known, payload) or schemas[known.name](payload)
     except vol.MultipleInvalid as errors:
         raise InvalidSignal({str(error.path[0]): error.msg for error in errors.errors}) from None
 

@@ -210,6 +210,7 @@ class Accounts:
             rate=spec.get("rate"),
             unknown_types=spec["unknown_types"],
             unknown_orders=spec["unknown_orders"],
+            incomplete=spec["incomplete"],
         )
 
 

@@ -202,6 +202,12 @@ ACCOUNT = (
         "`hold`: hold signals of unknown orders, and deliver them when the order becomes known",
         "accept",
     ),
+    Setting(
+        "incomplete",
+        one_of("accept", "reject"),
+        "`accept` or `reject` signals whose required parameters are missing, null or empty",
+        "reject",
+    ),
 )
 TENANT = (
     Setting(

@@ -46,6 +46,8 @@ def signal_json(row: SignalRow) -> dict[str, Any]:
         "occurred_at": signal.occurred_at.isoformat() if signal.occurred_at else None,
         "received_at": signal.received_at.isoformat(),
         "late": signal.late,
+        "incomplete": bool(signal.missing),
+        "missing": list(signal.missing),
         "deliveries": row.deliveries,
         "unrouted": list(row.unrouted),
         "payload": signal.payload,

@@ -40,6 +40,8 @@ def describe_signal(signal: Signal) -> str:
     ):
         if value := one_line(value).rstrip("."):
             parts.append(f"{label} {value}")
+    if signal.missing:
+        parts.append(f"missing in the signal: {', '.join(signal.missing)}")
     return ", ".join(parts)
 
 

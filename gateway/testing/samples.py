@@ -31,9 +31,12 @@ def make_payload(type: str = ITEM_SHIPPED, **fields: Any) -> dict[str, Any]:
 
 
 def make_signal(type: str = ITEM_SHIPPED, *, account: str = "bookshop", id: int = 1, **fields: Any) -> Signal:
-    """Return a signal with these payload fields. Raises InvalidSignal if the gateway would refuse it."""
+    """Return a signal with these payload fields. Required parameters may be empty, as with `incomplete: accept`.
+
+    Raises InvalidSignal if the gateway would refuse it.
+    """
     received = datetime.fromtimestamp(NOW, UTC)
-    return replace(protocol.parse(account, make_payload(type, **fields), received), id=id)
+    return replace(protocol.parse(account, make_payload(type, **fields), received, incomplete=True), id=id)
 
 
 def make_delivery(type: str = ITEM_SHIPPED, *, route: str = "route", attempt: int = 1, **fields: Any) -> Delivery:

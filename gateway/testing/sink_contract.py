@@ -45,6 +45,8 @@ ODD_SIGNALS: tuple[Mapping[str, Any], ...] = (
         "datetime": LAST_DATETIME,
     },
     {"type": signal_types.ORDER_CANCELED, "order_reference": "x" * 255, "cause": "190", "message": "\ud7ff\ufffe"},
+    {"type": signal_types.ITEM_SHIPPED, "tracking": "", "shipping_option": " "},
+    *({"type": known.name, **dict.fromkeys(known.required)} for known in signal_types.TABLE),
 )
 """Fields of unusual signals that the gateway accepts."""
 

@@ -94,7 +94,7 @@ def test_a_parameter_must_be_text(name: str, field: str, value: object) -> None:
 
 
 @pytest.mark.parametrize(("name", "field"), OPTIONAL)
-@pytest.mark.parametrize("value", [..., None, "", "x"], ids=repr)
+@pytest.mark.parametrize("value", [..., None, "", " \t", "x"], ids=repr)
 def test_an_optional_parameter_may_be_missing_or_empty(name: str, field: str, value: object) -> None:
     payload = example(name, **{field: value})
     assert parse(payload).payload == payload
@@ -135,6 +135,51 @@ def test_ids_hold_no_control_characters(field: str, text: str) -> None:
 @pytest.mark.parametrize("text", ["büch-1", "本", "a b", "a\u00a0b", "😀"])
 def test_ids_may_be_any_other_text(text: str) -> None:
     assert parse(example(order=text)).order == text
+
+
+# -- incomplete signals
+
+
+def parse_incomplete(payload: dict[str, Any]) -> model.Signal:
+    return protocol.parse("bookshop", payload, NOW, incomplete=True)
+
+
+@pytest.mark.parametrize(("name", "field"), REQUIRED)
+@pytest.mark.parametrize("value", [..., None, "", " \t"], ids=repr)
+def test_an_incomplete_signal_is_taken_if_the_account_wants_it(name: str, field: str, value: object) -> None:
+    payload = example(name, **{field: value})
+    signal = parse_incomplete(payload)
+    assert signal.missing == (field,)
+    assert signal.text(field).strip() == ""
+    assert signal.payload == payload
+    whole = parse(example(name))
+    assert {id: getattr(signal, id) or "" for id in protocol.IDS} == {
+        id: "" if id == field else getattr(whole, id) or "" for id in protocol.IDS
+    }
+    assert signal.occurred_at == (None if field == "datetime" else whole.occurred_at)
+    assert signal.identity == parse_incomplete(payload).identity != whole.identity
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_whole_signal_is_not_incomplete(name: str) -> None:
+    assert parse_incomplete(EXAMPLES[name]) == parse(EXAMPLES[name])
+    assert parse_incomplete(EXAMPLES[name]).missing == ()
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_only_the_type_must_be_there(name: str) -> None:
+    signal = parse_incomplete({"type": name})
+    assert set(signal.missing) == DOCUMENT[name][0]
+    assert (signal.order, signal.order_reference, signal.item, signal.occurred_at) == ("", "", None, None)
+    with pytest.raises(InvalidSignal):
+        parse_incomplete(example(name, type=...))
+
+
+@pytest.mark.parametrize(("name", "field"), REQUIRED + OPTIONAL)
+def test_an_incomplete_signals_wrong_values_are_named(name: str, field: str) -> None:
+    with pytest.raises(InvalidSignal) as caught:
+        parse_incomplete(example(name, **{field: ["x"]}))
+    assert caught.value.fields == {field: "must be text"}
 
 
 # -- numbers for ids

@@ -41,5 +41,12 @@ def test_an_unknown_type_is_for_the_account_to_accept() -> None:
     assert "type" in verdict(folded, unknown_types="reject").errors
 
 
+def test_an_incomplete_signal_is_for_the_account_to_accept() -> None:
+    shipped = example("ItemShipped", tracking="")
+    assert verdict(shipped).errors == {"tracking": "must not be empty"}
+    assert verdict(shipped, incomplete="accept").result == "accepted"
+    assert verdict(example("ItemShipped", tracking=[]), incomplete="accept").errors == {"tracking": "must be text"}
+
+
 def test_an_account_that_is_gone_is_told() -> None:
     assert verdict(example("ItemPacked"), "gone").errors == {"account": "is not configured"}

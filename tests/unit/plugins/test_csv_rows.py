@@ -129,7 +129,16 @@ def test_more_columns_than_the_usual():
     found = row(make_signal(signal_types.ITEM_CANCELED), columns=named("cause_in_words", "payload"))
     assert found["cause_in_words"] == "wrong cover spine width (CancelCoverSpine)"
     assert json.loads(found["payload"]) == make_payload(signal_types.ITEM_CANCELED)
-    assert set(COLUMNS) == {*DEFAULT_COLUMNS, *found}
+    assert set(COLUMNS) == {*DEFAULT_COLUMNS, *found, "incomplete"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "named_so"),
+    [({}, ""), ({"tracking": ""}, "tracking"), ({"shipping_option": " ", "item": None}, "item shipping_option")],
+)
+def test_a_column_names_what_an_incomplete_signal_lacks(fields, named_so):
+    found = row(make_signal(signal_types.ITEM_SHIPPED, **fields), columns=named("tracking", "incomplete"))
+    assert found == {"tracking": fields.get("tracking", "TRK1"), "incomplete": named_so}
 
 
 def test_chosen_columns_come_in_the_order_chosen():

@@ -22,6 +22,16 @@ async def test_a_line_is_shipped_and_the_rest_is_left_to_a_backorder(version):
         assert case.states(order) == ["done", "assigned"]
 
 
+@pytest.mark.parametrize("tracking", ["", None, " "])
+async def test_an_item_without_a_tracking_number_is_shipped_and_the_note_says_so(tracking):
+    async with Case(mark_delivered="line") as case:
+        order = case.odoo.add_order("PO-1001", [2, 1])
+        await case.deliver(SHIPPED, tracking=tracking, shipping_option=None)
+        assert case.states(order) == ["done", "assigned"]
+        assert case.tracking(order) == [False, False]
+        assert "missing in the signal: tracking, shipping_option." in case.odoo.notes(order)[0]["body"]
+
+
 @pytest.mark.parametrize("version", BOTH)
 async def test_the_last_line_ships_its_backorder(version):
     async with Case(version, mark_delivered="line") as case:

@@ -65,6 +65,12 @@ def test_a_cancellation_tells_the_cause_in_words_and_the_message(type):
     assert f"❌ {signal_types.signal_type(type).title}: PO-1001" in text
 
 
+def test_an_incomplete_signal_shows_what_it_has():
+    sent = message(signal_types.ITEM_SHIPPED, tracking="", shipping_option=None, item_reference=None)
+    shown = [read(part["text"]).split(":")[0] for part in sent["blocks"][1]["fields"]]
+    assert shown == ["Account", "Order reference", "Order", "Item", "Time"]
+
+
 def test_an_order_has_no_item():
     assert "Item" not in seen(signal_types.ORDER_CANCELED)
 

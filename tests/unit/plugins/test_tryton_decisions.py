@@ -46,6 +46,16 @@ async def test_shipped_before_it_was_cancelled_is_only_late_and_moves_no_state()
         assert "Not marked as shipped, because the printer has cancelled it since" in case.tryton.notes(order)[0]
 
 
+@pytest.mark.parametrize("tracking", ["", None, " "])
+async def test_an_item_without_a_tracking_number_is_shipped_and_the_note_says_so(tracking):
+    async with Case(mark_delivered="line") as case:
+        order = case.tryton.sell("PO-1001", ("BOOK", 1))
+        await case.deliver(signal_types.ITEM_SHIPPED, tracking=tracking)
+        [shipment] = case.tryton.shipments(order)
+        assert (shipment["state"], shipment["shipping_reference"]) == ("done", None)
+        assert "missing in the signal: tracking." in case.tryton.notes(order)[0]
+
+
 async def test_a_line_with_a_note_of_shipping_is_not_cancelled():
     async with Case(on_cancel="cancel") as case:
         order = case.tryton.sell("PO-1001", ("BOOK", 1))
