@@ -9,7 +9,7 @@ from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
 from gateway.sink.erp_orders import pick_order, require_reference
 from gateway.sink.erp_writes import OrderLocks, Unanswered, WriteGuard
 from gateway.sink.http import TRANSIENT_STATUSES, HttpSink, RemoteServer, Response, SendRequest
-from gateway.sink.options import Secret, Url, field_names, header_value, option, options_of, server_url
+from gateway.sink.options import Secret, Url, field_names, header_value, option, options_of, proxy_option, server_url
 from gateway.sink.recent import RecentDeliveries
 from gateway.sink.text import (
     compose_note,
@@ -69,6 +69,7 @@ __all__ = [
     "option",
     "options_of",
     "pick_order",
+    "proxy_option",
     "require_reference",
     "server_url",
     "signal_type",

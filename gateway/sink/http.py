@@ -70,8 +70,6 @@ class HttpSink(Sink):
     """
 
     read_timeout: ClassVar[float] = 25.0
-    use_proxy: bool = True
-    """True if the environment's proxies are used. A sink with an option for it sets this in `__init__`."""
     _http: Client | None = None
 
     def permits(self, address: Address) -> bool:
@@ -79,8 +77,13 @@ class HttpSink(Sink):
         return True
 
     @property
+    def use_proxy(self) -> bool:
+        """True if requests go through the environment's proxies: unless the route's option `proxy` is false."""
+        return bool(self.settings.get("proxy", True))
+
+    @property
     def is_restricted(self) -> bool:
-        """True if `permits` may refuse an address. A proxy is then given addresses that were checked, never names."""
+        """True if `permits` may refuse an address. A proxy is then given the address that was checked, not the name."""
         return type(self).permits is not HttpSink.permits
 
     async def request(

@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import voluptuous as vol
 
 from gateway.model import SecretValue
+from gateway.validators import flag
 
 NOT_GIVEN: Any = vol.UNDEFINED
 
@@ -40,6 +41,12 @@ def option(check: Any, meaning: str, *, default: Any = NOT_GIVEN, unset: Any = N
     if default is NOT_GIVEN:
         return dataclasses.field(default=unset, metadata=metadata)
     return dataclasses.field(default_factory=lambda: vol.Schema(check)(default), metadata=metadata)
+
+
+def proxy_option() -> Any:
+    """Make the field `proxy` of a sink that speaks HTTP: `proxy: bool = proxy_option()`. HttpSink reads it."""
+    meaning = "Use the proxies that the environment names (`HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY`, `NO_PROXY`)."
+    return option(flag, meaning, default=True)
 
 
 def options_of(settings: type) -> Mapping[Any, Any]:

@@ -17,6 +17,7 @@ from gateway.sink import (
     header_value,
     one_of,
     option,
+    proxy_option,
     server_url,
     signal_types,
 )
@@ -96,3 +97,4 @@ class Settings:
         "How long to wait for an order that is not in Odoo yet, such as `30m`, `48h`, `7d` or a number of seconds.",
         default="48h",
     )
+    proxy: bool = proxy_option()

@@ -11,7 +11,18 @@ from urllib.parse import quote, urlsplit
 
 import voluptuous as vol
 
-from gateway.sink import Context, Delivery, Secret, SecretValue, Signal, Url, option, signal_type, signal_types
+from gateway.sink import (
+    Context,
+    Delivery,
+    Secret,
+    SecretValue,
+    Signal,
+    Url,
+    option,
+    proxy_option,
+    signal_type,
+    signal_types,
+)
 
 GROUP_MENTIONS = ("here", "channel", "everyone")
 MENTIONED = ("error", "canceled", "other")
@@ -145,6 +156,7 @@ class Settings:
     api_url: str = option(
         safe_url, "The URL of Slack's Web API. GovSlack has another.", default="https://slack.com/api"
     )
+    proxy: bool = proxy_option()
 
 
 def check_together(options: Mapping[str, Any]) -> None:

@@ -19,6 +19,7 @@ from gateway.sink import (
     header_value,
     one_of,
     option,
+    proxy_option,
     server_url,
     signal_types,
 )
@@ -100,6 +101,7 @@ class Settings:
         "or a number of seconds.",
         default="48h",
     )
+    proxy: bool = proxy_option()
 
     @property
     def has_login(self) -> bool:

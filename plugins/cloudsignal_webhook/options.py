@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 import voluptuous as vol
 
 from cloudsignal_webhook.addresses import Network
-from gateway.sink import Secret, SecretValue, Url, option
+from gateway.sink import Secret, SecretValue, Url, option, proxy_option
 
 PREFIX = "whsec_"
 MAX_SECRETS = 5
 """Secrets at once; a rotation needs two."""
+EVERYWHERE: tuple[Network, ...] = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 
 
 def receiver_url(value: object) -> str:
@@ -53,7 +54,7 @@ def signing_secrets(value: object) -> tuple[SecretValue, ...]:
 def private_networks(value: object) -> tuple[Network, ...]:
     """Return the networks that are allowed in addition to the internet: all for true, none for false."""
     if isinstance(value, bool):
-        return (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")) if value else ()
+        return EVERYWHERE if value else ()
     if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):
         raise vol.Invalid("expected true, false or a list of networks such as 10.1.0.0/16")
     try:
@@ -79,3 +80,4 @@ class Settings:
         "Networks that are allowed in addition to the internet: a list such as `[10.1.0.0/16]`, or `true` for all.",
         default=False,
     )
+    proxy: bool = proxy_option()

@@ -7,7 +7,7 @@ from typing import Any
 
 from cloudsignal_webhook.addresses import Address, is_public, is_within
 from cloudsignal_webhook.message import build_body, sign
-from cloudsignal_webhook.options import Settings, decode
+from cloudsignal_webhook.options import EVERYWHERE, Settings, decode
 from gateway.sink import (
     ALL,
     Check,
@@ -45,6 +45,11 @@ class WebhookSink(HttpSink):
     def permits(self, address: Address) -> bool:
         """Return True for public addresses, and for those that the route allows."""
         return is_public(address) or is_within(address, self.webhook.allow_private)
+
+    @property
+    def is_restricted(self) -> bool:
+        """False with `allow_private: true`: then names may be left to a proxy."""
+        return not set(EVERYWHERE) <= set(self.webhook.allow_private)
 
     async def deliver(self, delivery: Delivery) -> None:
         """Post the signal. With any 2xx the receiver has taken it, whatever follows the answer's headers."""
