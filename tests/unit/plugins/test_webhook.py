@@ -218,6 +218,25 @@ REFUSED = [
     "64:ff9b:1::1",
     "2002:7f00:1::1",
     "2001:0:7f00:1::1",
+    "2001:0:4136:e378:8000:63bf:80ff:fffe",
+    "2002:808:808::1",
+    "::127.0.0.1",
+    "::10.0.0.1",
+    "::169.254.169.254",
+    "::8.8.8.8",
+    "::ffff:0:127.0.0.1",
+    "::ffff:0:10.0.0.1",
+    "::ffff:0:8.8.8.8",
+    "64:ff9b::10.0.0.1",
+    "64:ff9b:1:a00:1::",
+    "2606:4700::5efe:10.0.0.1",
+    "2606:4700::200:5efe:127.0.0.1",
+    "100::1",
+    "3fff::1",
+    "5f00::1",
+    "2001:10::1",
+    "2001:db8:ffff::1",
+    "4000::1",
 ]
 PUBLIC = ["1.1.1.1", "8.8.8.8", "93.184.216.34", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 
@@ -232,11 +251,49 @@ def test_addresses_of_the_internet_are(address):
     assert is_public(ipaddress.ip_address(address))
 
 
-@pytest.mark.parametrize(
-    "host", ["127.0.0.1", "[::1]", "169.254.169.254", "[::ffff:127.0.0.1]", "2130706433", "127.1", "0", "127.0.0.1."]
-)
+SPELLINGS = [
+    "127.0.0.1",
+    "127.0.0.1.",
+    "127.1",
+    "127.000.000.001",
+    "0",
+    "0.0.0.0",  # noqa: S104
+    "2130706433",
+    "017700000001",
+    "0177.0.0.1",
+    "0x7f000001",
+    "0x7f.0.0.1",
+    "0X7F.1",
+    "１２７.０.０.１",
+    "127。0。0。1",
+    "localhost",
+    "LOCALHOST",
+    "[::1]",
+    "[0:0:0:0:0:0:0:1]",
+    "[0000:0000:0000:0000:0000:0000:0000:0001]",
+    "[::]",
+    "[::127.0.0.1]",
+    "[::7f00:1]",
+    "[::ffff:127.0.0.1]",
+    "[::FFFF:7F00:1]",
+    "[0:0:0:0:0:ffff:7f00:0001]",
+    "[::ffff:0:127.0.0.1]",
+    "[::ffff:0:7f00:1]",
+    "[64:ff9b::127.0.0.1]",
+    "[64:ff9b::7f00:1]",
+    "[2002:7f00:1::]",
+    "[2001:0:4136:e378:8000:63bf:80ff:fffe]",
+    "[fe80::1%25lo]",
+    "[fe80::1%lo]",
+    "169.254.169.254",
+    "[fd00:ec2::254]",
+]
+"""Hosts of URLs that lead to this machine or its metadata, as attackers write them."""
+
+
+@pytest.mark.parametrize("host", SPELLINGS)
 @pytest.mark.gen_test
-async def test_an_address_in_the_url_is_refused(host, monkeypatch):
+async def test_an_address_in_the_url_is_refused(host):
     async with forwarding() as (_, fake):
         port = fake.url.rpartition(":")[2]
         sink = make_sink(url=f"http://{host}:{port}{PATH}")
