@@ -14,7 +14,7 @@ from peewee import Database
 
 from gateway.model import Delivery, RouteKey
 from gateway.store.operations import Accept, Answers, CheckWritable, ClaimDue, Lane, Record, Renew, Step
-from gateway.store.steps import actions, known_orders, purge, quarantine, replay, routes, startup
+from gateway.store.steps import accounts, actions, known_orders, purge, quarantine, replay, routes, startup
 from gateway.store.steps.claims import Leases
 from gateway.store.steps.known_orders import AddKnownOrders
 from gateway.store.steps.replay import Replay
@@ -145,5 +145,9 @@ def order_of_steps(dialect: Dialect) -> tuple[Step, ...]:
         dialect.replay,
         purge.purge_signals,
         purge.purge_quarantine,
+        accounts.save_in_force,
+        accounts.remove_in_force,
+        accounts.note_key_uses,
+        accounts.forget,
         dialect.lease,
     )

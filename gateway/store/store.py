@@ -18,7 +18,7 @@ from gateway.store.readers import Readers
 from gateway.store.reads import backlog, custody_check, listings, pages
 from gateway.store.rows import dumps
 from gateway.store.sqlite.lock import Serving
-from gateway.store.steps import actions, purge, quarantine, routes, startup
+from gateway.store.steps import accounts, actions, purge, quarantine, routes, startup
 from gateway.store.steps.claims import Leases
 from gateway.store.steps.known_orders import AddKnownOrders
 from gateway.store.steps.replay import Replay
@@ -28,10 +28,12 @@ from gateway.store.values import (
     Backlog,
     Claim,
     ClaimRequest,
+    ConfigPart,
     CustodyPage,
     DeliveryRow,
     DroppedPartition,
     Filter,
+    Forgotten,
     Page,
     Purged,
     QuarantineRow,
@@ -207,6 +209,31 @@ class DatabaseStore:
 
     async def list_actions(self, action: str | None, limit: int) -> Sequence[Action]:
         return await self._readers.run(listings.list_actions, action, limit)
+
+    # -- Accounts
+
+    async def save_in_force(self, parts: Sequence[ConfigPart], now: float) -> None:
+        await self._writer.submit(accounts.save_in_force, accounts.SaveInForce(parts, now))
+
+    async def read_in_force(self) -> Sequence[ConfigPart]:
+        return await self._readers.run(accounts.read_in_force)
+
+    async def remove_in_force(self, account: str, now: float) -> bool:
+        item = accounts.RemoveInForce(account, now, self._actor)
+        return bool(await self._writer.submit(accounts.remove_in_force, item))
+
+    async def note_key_uses(self, uses: Mapping[tuple[str, str], float]) -> None:
+        await self._writer.submit(accounts.note_key_uses, accounts.NoteKeyUses(uses))
+
+    async def read_key_uses(self) -> Mapping[tuple[str, str], float]:
+        return await self._readers.run(accounts.read_key_uses)
+
+    async def forget(self, account: str, limit: int, now: float) -> Forgotten:
+        forgotten: Forgotten = await self._writer.submit(accounts.forget, accounts.Forget(account, limit, now))
+        return forgotten
+
+    async def count_forget(self, account: str) -> Forgotten:
+        return await self._readers.run(accounts.count_forget, account)
 
     # -- Upkeep
 

@@ -162,6 +162,34 @@ class KnownOrders(Model):
         primary_key = CompositeKey("account", "ref")
 
 
+class InForce(Model):
+    """The parts of the configuration that a gateway used last: accounts, include entries and settings.
+
+    `detail` is JSON. An account that has left the configuration has `left_at`, until it is forgotten.
+    """
+
+    kind = TextField()
+    name = TextField()
+    detail = TextField()
+    left_at = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "in_force"
+        primary_key = CompositeKey("kind", "name")
+
+
+class KeyUses(Model):
+    """The last use of each key. `mark` tells an account's keys apart and does not give them away."""
+
+    account = TextField()
+    mark = TextField()
+    used_at = BigIntegerField()
+
+    class Meta:
+        table_name = "key_uses"
+        primary_key = CompositeKey("account", "mark")
+
+
 class Actions(Model):
     """Actions of people and commands."""
 
@@ -184,6 +212,8 @@ TABLES: tuple[type[Model], ...] = (
     Routes,
     RouteOwners,
     KnownOrders,
+    InForce,
+    KeyUses,
     Actions,
 )
 

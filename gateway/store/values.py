@@ -123,6 +123,31 @@ class QuarantineRow:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigPart:
+    """A part of the configuration that a gateway uses: an account, an include entry or a setting.
+
+    `detail` is JSON without secrets. `left_at` is the time at which an account left the configuration.
+    """
+
+    kind: Literal["account", "include", "setting"]
+    name: str
+    detail: Mapping[str, Any]
+    left_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Rows of an account that were removed, or would be. `done` is True once nothing of it is left."""
+
+    signals: int = 0
+    deliveries: int = 0
+    pending: int = 0
+    quarantined: int = 0
+    orders: int = 0
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """Selects signals or deliveries; None selects any.
 

@@ -129,6 +129,21 @@ CREATE TABLE known_orders (
     PRIMARY KEY (account, ref)
 ) WITHOUT ROWID;
 
+CREATE TABLE in_force (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    left_at BIGINT,
+    PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
+
+CREATE TABLE key_uses (
+    account TEXT NOT NULL,
+    mark TEXT NOT NULL,
+    used_at BIGINT NOT NULL,
+    PRIMARY KEY (account, mark)
+) WITHOUT ROWID;
+
 CREATE TABLE actions (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     at BIGINT NOT NULL,
@@ -269,6 +284,21 @@ CREATE TABLE known_orders (
     account TEXT NOT NULL,
     ref TEXT NOT NULL,
     PRIMARY KEY (account, ref)
+);
+
+CREATE TABLE in_force (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    detail TEXT NOT NULL,
+    left_at BIGINT,
+    PRIMARY KEY (kind, name)
+);
+
+CREATE TABLE key_uses (
+    account TEXT NOT NULL,
+    mark TEXT NOT NULL,
+    used_at BIGINT NOT NULL,
+    PRIMARY KEY (account, mark)
 );
 
 CREATE TABLE actions (

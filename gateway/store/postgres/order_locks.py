@@ -29,6 +29,7 @@ from peewee import Database
 from gateway.model import Signal
 from gateway.store.operations import Accept, CheckWritable, ClaimDue, Record, Renew
 from gateway.store.statements import send
+from gateway.store.steps.accounts import NoteKeyUses
 from gateway.store.steps.routes import OwnRoutes, SetPaused
 from gateway.store.values import Refused, RouteState
 
@@ -79,6 +80,8 @@ def names_of(item: Any) -> Iterable[Name] | None:
             names = (("route", item.account, item.route),)
         case OwnRoutes():
             names = [("route", *route) for route in item.routes]
+        case NoteKeyUses():
+            names = (("key uses",),)
     return names
 
 
