@@ -6,6 +6,7 @@ from gateway.exact_json import dumps as dump_json
 from gateway.model import ALL, Delivery, SecretValue, Signal
 from gateway.signal_types import ALERTS, signal_type
 from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
+from gateway.sink.erp_answers import explain_foreign, foreign_error, parse_answer
 from gateway.sink.erp_orders import pick_order, require_reference
 from gateway.sink.erp_writes import OrderLocks, Unanswered, WriteGuard
 from gateway.sink.http import TRANSIENT_STATUSES, HttpSink, RemoteServer, Response, SendRequest
@@ -57,9 +58,11 @@ __all__ = [
     "describe_type",
     "dump_json",
     "duration",
+    "explain_foreign",
     "field_names",
     "first_line",
     "flag",
+    "foreign_error",
     "has_tracking",
     "header_value",
     "merge_tracking",
@@ -68,6 +71,7 @@ __all__ = [
     "one_of",
     "option",
     "options_of",
+    "parse_answer",
     "pick_order",
     "proxy_option",
     "require_reference",

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, Protocol
 
-from cloudsignal_odoo import faults
+from cloudsignal_odoo import answers, faults
 from cloudsignal_odoo.options import Settings
-from gateway.sink import Misconfigured, RemoteServer, Response, RetryLater, SendRequest, WriteGuard, first_line
+from gateway.sink import (
+    Misconfigured,
+    RemoteServer,
+    Response,
+    SendRequest,
+    WriteGuard,
+    explain_foreign,
+    first_line,
+    foreign_error,
+    parse_answer,
+)
 
-OLDEST_VERSION, FIRST_JSON2_VERSION = 17, 19
+FIRST_JSON2_VERSION = 19
 READ_METHODS = frozenset(
     {"search_read", "read", "fields_get", "has_access", "check_access_rights", "has_group", "context_get"}
 )
@@ -40,17 +49,17 @@ class OdooServer(RemoteServer):
         super().__init__(send, settings.url, now)
         self.settings = settings
 
-    def fail(self, call: str, response: Response, error: Any, status: int) -> NoReturn:
-        """Raise the error that follows from an error answer. `error` is its JSON, None for a page."""
-        name = str(error.get("name", "")) if isinstance(error, dict) else ""
-        kind = faults.classify(status, error is not None, name)
-        if error is None:
-            words = faults.explain_page(status)
-        else:
-            message = error.get("message") if isinstance(error, dict) else ""
-            # The field `debug`, a traceback, is never read.
-            words = first_line(message, [self.settings.api_key.reveal()]) or "no message"
+    def fail(self, call: str, response: Response, error: Mapping[str, Any], status: int) -> NoReturn:
+        """Raise the error that follows from an exception of Odoo: its JSON, and the HTTP status that it stands for."""
+        kind = faults.classify(status, str(error["name"]))
+        # The field `debug`, a traceback, is never read.
+        words = first_line(error.get("message"), [self.settings.api_key.reveal()]) or "no message"
         raise self.make_error(kind, f"{call}: {words}", response)
+
+    def reject(self, call: str, response: Response) -> NoReturn:
+        """Raise the error for an answer that Odoo did not write itself."""
+        words = faults.explain_page(response.status) or explain_foreign(response, "Odoo")
+        raise self.make_error(foreign_error(response.status), f"{call}: {words}", response)
 
 
 class Json2:
@@ -69,10 +78,12 @@ class Json2:
         }
         body = {**params} if ids is None else {**params, "ids": list(ids)}
         response = await self.server.exchange("POST", f"/json/2/{model}/{method}", body, headers)
-        if response.status == 200:
-            return response.json()
-        error = response.json() if response.is_json else None
-        self.server.fail(f"{model}/{method}", response, error, response.status)
+        answer = parse_answer(response)
+        if response.status == 200 and answers.is_result(method, answer):
+            return answer
+        if response.status != 200 and (error := answers.own_error(answer)):
+            self.server.fail(f"{model}/{method}", response, error, response.status)
+        self.server.reject(f"{model}/{method}", response)
 
     async def user_id(self) -> int:
         context = await self.call("res.users", "context_get", None, {})
@@ -94,7 +105,10 @@ class JsonRpc:
         uid = await self.user_id()
         positional = [] if ids is None else [list(ids)]
         arguments = [settings.database, uid, settings.api_key.reveal(), model, method, positional, dict(params)]
-        return await self.service("object", "execute_kw", arguments, f"{model}/{method}")
+        result, response = await self.service("object", "execute_kw", arguments, f"{model}/{method}")
+        if not answers.is_result(method, result):
+            self.server.reject(f"{model}/{method}", response)
+        return result
 
     async def user_id(self) -> int:
         if self._uid is None:
@@ -102,28 +116,27 @@ class JsonRpc:
             if not settings.login:
                 raise Misconfigured("set the option login: JSON-RPC needs it, and Odoo 17 and 18 have nothing else")
             arguments = [settings.database, settings.login, settings.api_key.reveal(), {}]
-            uid = await self.service("common", "authenticate", arguments, "authenticate")
+            uid, _ = await self.service("common", "authenticate", arguments, "authenticate")
             # Odoo answers a wrong login or key with false, not with an error.
             if not uid:
                 raise Misconfigured("authenticate: Odoo does not accept this login with this key")
             self._uid = int(uid)
         return self._uid
 
-    async def service(self, service: str, method: str, arguments: Sequence[Any], call: str) -> Any:
-        """Return the result of a service's method. `call` names it in errors."""
+    async def service(self, service: str, method: str, arguments: Sequence[Any], call: str) -> tuple[Any, Response]:
+        """Return the result of a service's method, and the answer. `call` names it in errors."""
         params = {"service": service, "method": method, "args": list(arguments)}
         body = {"jsonrpc": "2.0", "method": "call", "id": next(self._numbers), "params": params}
         response = await self.server.exchange("POST", "/jsonrpc", body)
-        if response.status != 200:
-            self.server.fail(call, response, response.json() if response.is_json else None, response.status)
-        answer = response.json()
-        if not isinstance(answer, dict):
-            raise RetryLater(f"{call}: the answer is not JSON-RPC")
+        answer = parse_answer(response)
+        if not answers.is_rpc(answer):
+            self.server.reject(call, response)
         if error := answer.get("error"):
-            # The status is always 200, so the exception's name decides, as it does for a 500 of JSON-2.
-            data = error.get("data") or error
-            self.server.fail(call, response, {"message": error.get("message"), **data}, 500)
-        return answer.get("result")
+            # Odoo's status is always 200, so the exception's name decides, as it does for a 500 of JSON-2.
+            self.server.fail(call, response, {"message": error.get("message"), **error["data"]}, 500)
+        if response.status != 200:
+            self.server.reject(call, response)
+        return answer.get("result"), response
 
 
 class Client:
@@ -143,24 +156,24 @@ class Client:
         if self._transport is None:
             chosen = self.settings.transport
             if chosen == "auto":
-                chosen = "json2" if version_number(await self.version()) >= FIRST_JSON2_VERSION else "jsonrpc"
+                chosen = "json2" if answers.version_number(await self.version()) >= FIRST_JSON2_VERSION else "jsonrpc"
             self._transport = Json2(self.server) if chosen == "json2" else JsonRpc(self.server)
         return self._transport
 
     async def version(self) -> str:
         """Return the server's version, such as "19.0". Raises Misconfigured if it is too old."""
         response = await self.server.exchange("GET", "/web/version")
-        if response.status == 200:
-            answer = response.json()
-        elif response.status in {404, 405}:
+        answer = parse_answer(response)
+        if response.status != 200 and (error := answers.own_error(answer)):
+            self.server.fail("version", response, error, response.status)
+        if response.status in {404, 405}:
             # Odoo 17 and 18 have no such page and give the version by JSON-RPC only.
-            answer = await JsonRpc(self.server).service("common", "version", [], "version")
-        else:
-            self.server.fail("version", response, None, response.status)
-        fields = answer if isinstance(answer, dict) else {}
-        version = str(fields.get("version") or fields.get("server_version") or "")
-        if version_number(version) < OLDEST_VERSION:
-            raise Misconfigured(f"Odoo {OLDEST_VERSION} or later is needed; this is {version or 'not Odoo'}"[:100])
+            answer, response = await JsonRpc(self.server).service("common", "version", [], "version")
+        version = answers.own_version(answer)
+        if response.status != 200 or not version:
+            self.server.reject("version", response)
+        if answers.version_number(version) < answers.OLDEST_VERSION:
+            raise Misconfigured(f"Odoo {answers.OLDEST_VERSION} or later is needed; this is {version}"[:100])
         return version
 
 
@@ -175,9 +188,3 @@ class AttemptClient:
         """Call as Client.call does, and guard a write."""
         with contextlib.nullcontext() if method in READ_METHODS else self.guard.begin(f"{model}/{method}"):
             return await self.client.call(model, method, ids, **params)
-
-
-def version_number(version: str) -> int:
-    """Return 19 for "19.0" and for "saas~19.2", 0 for text without a number."""
-    match = re.search(r"\d+", version)
-    return int(match[0]) if match else 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-from cloudsignal_odoo.client import Client, version_number
+from cloudsignal_odoo.answers import version_number
+from cloudsignal_odoo.client import Client
 from cloudsignal_odoo.options import Settings
 from gateway.sink import Check, Misconfigured, Permanent, SinkError
 

@@ -11,17 +11,19 @@ from urllib.parse import urlencode
 
 import orjson
 
-from cloudsignal_tryton import faults
+from cloudsignal_tryton import answers, faults
 from cloudsignal_tryton.options import Settings
 from gateway.sink import (
     Misconfigured,
     Permanent,
     RemoteServer,
     Response,
-    RetryLater,
     SendRequest,
     WriteGuard,
+    explain_foreign,
     first_line,
+    foreign_error,
+    parse_answer,
 )
 
 OLDEST_SERIES, FIRST_REST_SERIES = (7, 0), (8, 0)
@@ -62,13 +64,19 @@ class TrytonServer(RemoteServer):
         self.settings = settings
 
     def fail(self, call: str, response: Response, reading: bool) -> NoReturn:
-        """Raise the error that follows from an error status."""
-        error = response.json() if response.is_json else None
-        text = error.get("message") if isinstance(error, dict) else faults.page_text(response.text)
-        message = first_line(text, self.settings.secrets())
+        """Raise the error that follows from an error status: Tryton's own, or that of a proxy."""
+        error, page = answers.own_error(response), answers.own_page(response)
+        if error is None and page is None:
+            self.reject(call, response)
+        message = first_line(page if error is None else error["message"], self.settings.secrets())
         kind = faults.classify(response.status, error is not None, message, reading)
         words = message if error is not None and message else faults.explain(response.status, message)
         raise self.make_error(kind, f"{call}: {words}", response)
+
+    def reject(self, call: str, response: Response) -> NoReturn:
+        """Raise the error for an answer that Tryton did not write itself."""
+        words = explain_foreign(response, "Tryton")
+        raise self.make_error(foreign_error(response.status), f"{call}: {words}", response)
 
 
 class Rest:
@@ -83,35 +91,40 @@ class Rest:
         query = [("d", encode(domain)), *(("f", field) for field in fields)]
         if limit is not None:
             query.append(("s", str(limit)))
-        answer = await self.call("GET", f"{model}?{urlencode(query)}", None, f"{model}/search")
-        if not isinstance(answer, list):
-            raise RetryLater(f"{model}/search: the answer is not a list")
-        return answer
+        path = f"{model}?{urlencode(query)}"
+        rows: list[Row] = await self.call("GET", path, None, f"{model}/search", answers.is_rows)
+        return rows
 
     async def create(self, model: str, values: Row) -> None:
-        await self.call("POST", model, values, f"{model}/create")
+        await self.call("POST", model, values, f"{model}/create", answers.is_done)
 
     async def write(self, model: str, id: int, values: Row) -> None:
-        await self.call("PUT", f"{model}/{id}", values, f"{model}/write")
+        await self.call("PUT", f"{model}/{id}", values, f"{model}/write", answers.is_done)
 
     async def press(self, model: str, id: int, button: str) -> None:
-        await self.call("POST", f"{model}/{id}/{button}", {}, f"{model}/{button}", {"_skip_warnings": True})
+        path, context = f"{model}/{id}/{button}", {"_skip_warnings": True}
+        await self.call("POST", path, {}, f"{model}/{button}", answers.is_done, context)
 
     async def ask(self, model: str, method: str, arguments: Row) -> Any:
-        return await self.call("POST", f"{model}/{method}", arguments, f"{model}/{method}")
+        return await self.call("POST", f"{model}/{method}", arguments, f"{model}/{method}", bool)
 
-    async def call(self, method: str, path: str, body: Any, what: str, context: Row | None = None) -> Any:
+    async def call(
+        self, method: str, path: str, body: Any, what: str, fits: Callable[[Any], bool], context: Row | None = None
+    ) -> Any:
+        """Return the result. `what` names the call in errors, and `fits` is true for the results it may have."""
         key = self.server.settings.application_key
         headers = {"Authorization": f"bearer {key.reveal() if key else ''}"}
         if context is not None:
             headers["X-Tryton-Context"] = encode(context)
         path = f"/{self.server.settings.database}/rest/model/{path}"
         response = await self.server.exchange(method, path, body, headers)
-        if response.status == 204:
-            return None
-        if response.status != 200:
+        if response.status not in {200, 204}:
             self.server.fail(what, response, reading=method == "GET")
-        return response.json()
+        # 204 is the answer to a write if the user may not read the record.
+        result = None if response.status == 204 else parse_answer(response)
+        if not fits(result):
+            self.server.reject(what, response)
+        return result
 
 
 class JsonRpc:
@@ -125,9 +138,7 @@ class JsonRpc:
         self._numbers = itertools.count(1)
 
     async def search(self, model: str, domain: Sequence[Any], fields: Sequence[str], limit: int | None) -> list[Row]:
-        rows = await self.call(model, "search_read", [list(domain), 0, limit, None, list(fields)])
-        if not isinstance(rows, list):
-            raise RetryLater(f"{model}/search_read: the answer is not a list")
+        rows = await self.call(model, "search_read", [list(domain), 0, limit, None, list(fields)], answers.is_rows)
         return [undotted(row) for row in rows]
 
     async def create(self, model: str, values: Row) -> None:
@@ -150,17 +161,24 @@ class JsonRpc:
     async def ask(self, model: str, method: str, arguments: Row) -> Any:
         return await self.call(model, method, list(arguments.values()))
 
-    async def call(self, model: str, method: str, arguments: Sequence[Any]) -> Any:
-        answer = await self.send(model, method, arguments)
+    async def call(
+        self, model: str, method: str, arguments: Sequence[Any], fits: Callable[[Any], bool] = lambda result: True
+    ) -> Any:
+        """Return the result. `fits` is true for the results that the method may have."""
+        answer, response = await self.send(model, method, arguments)
         if error := answer.get("error"):
             self.fail(f"{model}/{method}", error)
-        return answer.get("result")
+        if not fits(result := answer.get("result")):
+            self.server.reject(f"{model}/{method}", response)
+        return result
 
     async def attempt(self, model: str, method: str, arguments: Sequence[Any]) -> Any:
         """Call a method and return its error, None for a success."""
-        return (await self.send(model, method, arguments)).get("error")
+        answer, _ = await self.send(model, method, arguments)
+        return answer.get("error")
 
-    async def send(self, model: str, method: str, arguments: Sequence[Any]) -> Mapping[str, Any]:
+    async def send(self, model: str, method: str, arguments: Sequence[Any]) -> tuple[Mapping[str, Any], Response]:
+        """Send a call. Return the envelope of its result or error, and the answer that contained it."""
         settings = self.server.settings
         password = settings.password.reveal() if settings.password else ""
         credentials = base64.b64encode(f"{settings.user}:{password}".encode()).decode()
@@ -170,10 +188,9 @@ class JsonRpc:
         response = await self.server.exchange("POST", self.path, body, headers)
         if response.status != 200:
             self.server.fail(f"{model}/{method}", response, reading=True)
-        answer = response.json()
-        if not isinstance(answer, dict):
-            raise RetryLater(f"{model}/{method}: the answer is not JSON-RPC")
-        return answer
+        if not answers.is_rpc(answer := parse_answer(response)):
+            self.server.reject(f"{model}/{method}", response)
+        return answer, response
 
     def fail(self, call: str, error: Any) -> NoReturn:
         """Raise the error that follows from `[name, [message, …]]`, or from a server error's `[text, traceback]`."""
@@ -238,16 +255,19 @@ class Client:
     async def version(self) -> str:
         """Return the server's version, such as "8.0" or "7.0.59". Raises Misconfigured if it is too old."""
         body = {"id": 0, "method": "common.server.version", "params": []}
-        response = await self.server.exchange("POST", "/rpc/", body)
-        if response.status in {401, 403, 404, 405}:
+        response = first = await self.server.exchange("POST", "/rpc/", body)
+        if first.status in {401, 403, 404, 405}:
             # Before 8.0, /rpc/ is read as the name of a database.
             response = await self.server.exchange("POST", "/", body)
+        if response.status != 200 and not answers.is_own(first):
+            # A proxy answered first, so that Tryton's refusal of the other path means nothing.
+            self.server.reject("version", first)
         if response.status != 200:
             self.server.fail("version", response, reading=True)
-        answer = response.json() if response.is_json else None
-        version = str(answer.get("result") or "") if isinstance(answer, dict) else ""
+        if not (version := answers.own_version(parse_answer(response))):
+            self.server.reject("version", response)
         if series_of(version) < OLDEST_SERIES:
-            raise Misconfigured(f"Tryton 7.0 or later is needed; this is {version or 'not Tryton'}"[:100])
+            raise Misconfigured(f"Tryton 7.0 or later is needed; this is {version}"[:100])
         return version
 
 

@@ -1,12 +1,10 @@
-"""Classifies Tryton's error answers: try again, dead letter, or pause the route.
+"""Classifies Tryton's own error answers: try again, dead letter, or pause the route.
 
 REST gives an HTTP status and a message. JSON-RPC answers 200 and gives the exception's name.
 """
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Callable
 
 from gateway.sink import TRANSIENT_STATUSES, Misconfigured, Permanent, RetryLater, SinkError, Unanswered
@@ -33,7 +31,7 @@ def classify(status: int, is_json: bool, message: str, reading: bool) -> type[Si
     if status == 404 and not reading:
         # The record was deleted after it was read.
         return RetryLater
-    if status in {401, 403, 404, 405} or 300 <= status < 400:
+    if status in {401, 403, 404, 405}:
         return Misconfigured
     if status in {502, 504}:
         return Unanswered
@@ -65,15 +63,7 @@ def explain(status: int, message: str) -> str:
         return "answered 403: this Tryton does not allow the call"
     if status == 404:
         return "answered 404: no such database, record or interface"
-    if 300 <= status < 400:
-        return f"answered {status}, a redirect: set url to the final address"
     return f"answered {status}: {message}" if message else f"answered {status}"
-
-
-def page_text(page: str) -> str:
-    """Return the paragraph of Tryton's own error page, "" for any other page."""
-    match = re.search(r"<h1>[^<]*</h1>\s*<p>(.*?)</p>\s*$", page, re.DOTALL)
-    return html.unescape(match[1]) if match else ""
 
 
 class ServerErrorLimit:

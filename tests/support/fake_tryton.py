@@ -15,6 +15,8 @@ DATABASE, USER = "demo", "gateway"
 KEY = "tryton-key-45c48cce2e2d7fbd"
 PASSWORD = "tryton-password-6f4922f45568161a"
 PAGE = "<!doctype html>\n<html lang=en>\n<title>{0} {1}</title>\n<h1>{1}</h1>\n<p>{2}</p>\n"
+UNAUTHORIZED = Answer(401, "", {"WWW-Authenticate": 'Basic realm="Tryton"'})
+"""The answer of JSON-RPC to a wrong password, and of 7.0 to a path that it takes for another database."""
 NO_METHOD = "Unable to get RPC method"
 
 
@@ -36,7 +38,7 @@ class FakeTryton(InterruptibleStub):
         if request.method == "POST" and request.path in {"/rpc/", "/"}:
             if (request.path == "/rpc/") == modern:
                 return Answer(200, {"id": request.json["id"], "result": self.version})
-            return page(405, "Method Not Allowed") if modern else Answer(401, "")
+            return page(405, "Method Not Allowed") if modern else UNAUTHORIZED
         if modern and request.path.startswith(f"/{DATABASE}/rest/model/"):
             return self.answer_rest(request)
         if request.path == f"/{DATABASE}/" + ("rpc/" if modern else ""):
@@ -69,16 +71,19 @@ class FakeTryton(InterruptibleStub):
             case "GET", [model]:
                 query = parse_qs(request.query)
                 limit = int(query["s"][0]) if "s" in query else None
-                return [nested(row) for row in self.tryton.search(model, decode(query["d"][0]), query["f"], limit)]
+                found = self.tryton.search(model, decode(query["d"][0]), query["f"], limit)
+                return [{"__name__": model, **nested(row)} for row in found]
             case "POST", [model]:
-                return {"id": self.tryton.create(model, body)}
+                return record(model, self.tryton.create(model, body))
             case "POST", [model, method] if method in {"get_access", "get_preferences"}:
                 return self.ask(method, *body.values())
             case "PUT", [model, id]:
-                return self.tryton.write(model, int(id), body)
+                self.tryton.write(model, int(id), body)
+                return record(model, int(id))
             case "POST", [model, id, button]:
                 context = decode(request.headers.get("X-Tryton-Context", "e30="))
-                return self.tryton.press(model, int(id), button, bool(context.get("_skip_warnings")))
+                self.tryton.press(model, int(id), button, bool(context.get("_skip_warnings")))
+                return record(model, int(id))
         raise KeyError(request.path)
 
     # -- JSON-RPC
@@ -87,7 +92,7 @@ class FakeTryton(InterruptibleStub):
         """Answer with status 200, also for an error, if the password is right."""
         credentials = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
         if request.headers.get("Authorization") != f"Basic {credentials}":
-            return Answer(401, "")
+            return UNAUTHORIZED
         body = request.json
         assert set(body) == {"id", "method", "params"}
         model, _, method = body["method"].removeprefix("model.").rpartition(".")
@@ -131,6 +136,11 @@ def dotted(row: Row) -> Row:
 def nested(row: Row) -> Row:
     """Convert a row to the form of REST."""
     return {name.rstrip("."): value for name, value in dotted(row).items()}
+
+
+def record(model: str, id: int) -> Row:
+    """Return REST's answer to a write: the record without its fields."""
+    return {"__name__": model, "id": id, "rec_name": str(id)}
 
 
 def decode(text: str) -> Any:

@@ -6,7 +6,7 @@ import pytest
 import voluptuous as vol
 
 from cloudsignal_odoo import OdooSink, texts
-from cloudsignal_odoo.client import version_number
+from cloudsignal_odoo.answers import version_number
 from cloudsignal_odoo.options import NOTE_TYPES, Settings
 from gateway import signal_types
 from tests.support.factory import make_delivery, make_signal
