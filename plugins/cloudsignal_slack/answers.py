@@ -102,15 +102,44 @@ def judge(response: Response, now: float) -> None:
     `now` is in seconds since the epoch, for a Retry-After that is a date.
     """
     status, code = response.status, code_of(response)
-    answered = f"Slack answered {status} {code}".rstrip()
-    if status == 200 and response.text.strip() == "ok":
+    if 200 <= status < 300:
+        judge_success(response)
         return
+    answered = f"Slack answered {status} {code}".rstrip()
     if code in WEBHOOK_MISCONFIGURED:
         raise Misconfigured(f"{answered}: {WEBHOOK_MISCONFIGURED[code]}")
     judge_status(response, now, answered, "webhook_url")
     if status in (400, 413):
         raise Permanent(answered)
     raise Misconfigured(f"{answered}: look at webhook_url")
+
+
+def judge_success(response: Response) -> None:
+    """Return unless the body of a success shows that no message was taken. Raises Misconfigured.
+
+    Slack answers `ok`; servers with webhooks of the same kind answer `{"success": true}`, other words or nothing. A
+    message that was taken must not be posted again, so only a refusal and a web page count as not taken.
+    """
+    text = response.text.strip()
+    code = as_code(text)
+    if text.startswith("{"):
+        fields = read_fields(response)
+        refused = fields.get("ok") is False or fields.get("success") is False
+        code = (as_code(fields.get("error")) or "a refusal") if refused else ""
+    elif code not in WEBHOOK_MISCONFIGURED:
+        code = "a page" if text.startswith("<") else ""
+    if code:
+        remedy = WEBHOOK_MISCONFIGURED.get(code, "look at webhook_url")
+        raise Misconfigured(f"answered {response.status} with {code}: {remedy}")
+
+
+def read_fields(response: Response) -> dict[str, Any]:
+    """Return the fields of a JSON object, none for any other body."""
+    try:
+        fields = response.json()
+    except RetryLater:
+        return {}
+    return fields if isinstance(fields, dict) else {}
 
 
 def judge_call(response: Response, now: float) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from gateway.sink import (
 GROUP_MENTIONS = ("here", "channel", "everyone")
 MENTIONED = ("error", "canceled", "other")
 """The severities that `mention` tells apart."""
+SLACK_HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
 PLACEHOLDERS = re.compile(r"\{(account|tenant)\}")
 
 
@@ -41,6 +42,19 @@ def safe_url(value: object) -> str:
     url = Url()(value)
     if urlsplit(url).scheme == "http" and not is_loopback(urlsplit(url).hostname or ""):
         raise vol.Invalid("expected an https URL (http is for this machine only)")
+    return url
+
+
+def incoming_webhook(value: object) -> str:
+    """Check the URL of an incoming webhook. A workflow's trigger takes fields of its own and posts no message."""
+    url = safe_url(value)
+    parts = urlsplit(url)
+    first = parts.path.lower().split("/")[1:2]
+    if first in (["triggers"], ["workflows"]) or (parts.hostname in SLACK_HOSTS and first != ["services"]):
+        raise vol.Invalid(
+            "expected an incoming webhook's URL (hooks.slack.com/services/…), not a workflow's or another one: "
+            "in the app's settings choose Incoming Webhooks, Add New Webhook"
+        )
     return url
 
 
@@ -120,7 +134,7 @@ class Settings:
     """The options once validated. `mention` maps severities to mentions in Slack's syntax."""
 
     webhook_url: SecretValue | None = option(
-        Secret(safe_url),
+        Secret(incoming_webhook),
         "The incoming webhook's URL, https (http only to this machine); a secret. Give this or `token`.",
         unset=None,
     )
@@ -151,7 +165,10 @@ class Settings:
         default=20,
     )
     console_url: str = option(
-        page_url, "The URL of the gateway's console. Each message links to its order's page.", unset=""
+        page_url,
+        "The URL of the gateway's console, once the console is served: each message then links to its order's page. "
+        "Without it, messages have no links.",
+        unset="",
     )
     api_url: str = option(
         safe_url, "The URL of Slack's Web API. GovSlack has another.", default="https://slack.com/api"

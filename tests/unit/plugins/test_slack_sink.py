@@ -30,7 +30,25 @@ MISCONFIGURED = [
     (302, ""),
     (308, ""),
     (200, "<html>Log in to the guest network</html>"),
+    (200, " <!DOCTYPE html><title>Log in</title>"),
+    (200, {"ok": False, "error": "invalid_token"}),
+    (200, {"success": False}),
+    (200, "no_service"),
+]
+TAKEN = [
+    (200, "ok"),
+    (200, "ok\n"),
+    (200, ""),
+    (201, "created"),
+    (202, {}),
     (204, ""),
+    (200, {"ok": True}),
+    (200, {"success": True}),
+    (200, "accepted"),
+    (200, "Thanks!"),
+    (200, "{broken"),
+    (200, [1]),
+    (200, "1"),
 ]
 
 
@@ -52,6 +70,16 @@ async def test_a_message_arrives():
         [sent] = case.fake.messages
         assert "Paper jam" in sent["text"]
         assert case.fake.requests[0].headers["Content-Type"] == "application/json"
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(("status", "body"), TAKEN)
+async def test_a_message_that_was_taken_is_posted_once(status, body):
+    """Mattermost, Rocket.Chat and others answer in their own words."""
+    async with Case() as case:
+        case.fake.faults.append(Answer(status, body))
+        await case.deliver()
+        assert len(case.fake.requests) == 1
 
 
 @pytest.mark.gen_test
@@ -253,7 +281,33 @@ def test_a_url_that_is_not_safe_is_refused(url):
 
 
 @pytest.mark.parametrize(
-    "url", ["https://hooks.slack.com/services/T/B/x", "http://127.0.0.1:8090/x", "http://localhost/x", "http://[::1]/x"]
+    "url",
+    [
+        "https://hooks.slack.com/triggers/T012/345/abc",
+        "https://hooks.slack.com/workflows/T012/A345/678/abc",
+        "https://hooks.slack.com/Triggers/T012/345/abc",
+        "https://hooks.slack.com/commands/T012/345/abc",
+        "https://hooks.slack.com/",
+        "https://hooks.slack-gov.com/triggers/T012/345/abc",
+        "http://127.0.0.1:8090/triggers/T0/1/x",
+        "https://chat.example/workflows/x",
+    ],
+)
+def test_a_workflows_url_is_refused_with_the_remedy(url):
+    with pytest.raises(vol.Invalid, match="choose Incoming Webhooks") as caught:
+        options(webhook_url=url)
+    assert url not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hooks.slack.com/services/T/B/x",
+        "http://127.0.0.1:8090/x",
+        "http://localhost/x",
+        "http://[::1]/x",
+        "https://chat.example/hooks/5f/triggers",
+    ],
 )
 def test_plain_http_is_for_this_machine_only(url):
     assert options(webhook_url=url)["webhook_url"].reveal() == url
