@@ -426,7 +426,13 @@ def test_a_channel_is_an_id_or_a_name():
 @pytest.mark.gen_test
 @pytest.mark.parametrize(
     "answer",
-    [Answer(404, "no_service"), Answer(400, f"http://x{PATH}"), Answer(500, PATH), Answer(200, PATH), Fault.CLOSE],
+    [
+        Answer(404, "no_service"),
+        Answer(400, f"http://x{PATH}"),
+        Answer(500, PATH),
+        Answer(200, f"<{PATH}>"),
+        Fault.CLOSE,
+    ],
 )
 async def test_the_url_is_in_no_error_log_or_repr(answer):
     with structlog.testing.capture_logs() as logs:
