@@ -68,7 +68,8 @@ class Retry:
 class Route:
     """A named use of a sink by an account: the signals it wants, and the settings of their delivery.
 
-    `options` has passed the sink's schema; its secrets are `SecretValue`. `rate` is in deliveries per second.
+    `options` has passed the sink's schema; its secrets are `SecretValue`. `rate` is in deliveries per second. `broken`
+    is the reason why the sink can't be loaded, "" if it can.
     """
 
     account: str
@@ -82,6 +83,7 @@ class Route:
     rate: float | None = None
     retry: Retry = Retry()
     order: Ordering = "lane"
+    broken: str = ""
 
     def wants(self, signal_type: str) -> bool:
         """Return True if signals of this type are delivered on the route."""

@@ -29,6 +29,7 @@ from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route, RouteKey
 from gateway.operate.housekeeping import keep_house, make_partitions
 from gateway.sink.api import Shared
+from gateway.sink.registry import make_stand_in
 from gateway.store import open_store
 from gateway.store.contract import Store
 from gateway.web.addresses import Addresses
@@ -119,6 +120,7 @@ class Service:
         log.info("gateway.started", url=self.url, admin=self.admin_url, accounts=len(self.config.accounts))
         if released or reset:
             log.warning("gateway.recovered", released=released, reset=reset)
+        self._report_plugins()
         # One client's ended keys must not keep the gateway from the others, so here they are no error.
         self._warn([*self.config.warnings, *find_key_ends(self.config.key_places, self._date())])
 
@@ -175,6 +177,13 @@ class Service:
         for warning in warnings:
             log.warning("config.warning", **dataclasses.asdict(warning))
 
+    def _report_plugins(self) -> None:
+        """Log each plugin that can't be loaded. Its routes are misconfigured; signals are taken."""
+        broken = [route for route in self.config.routes.values() if route.broken]
+        for name, reason in {route.sink: route.broken for route in broken}.items():
+            routes = sum(route.sink == name for route in broken)
+            log.error("plugin.failed", plugin=name, routes=routes, reason=reason)
+
     def _date(self) -> datetime:
         return datetime.fromtimestamp(self._now(), UTC)
 
@@ -198,6 +207,7 @@ class Service:
         self._gate.is_exempt = Addresses(config.server.trusted_proxies).trusts
         gone, new = changed_routes(old, config)
         await self.dispatcher.change(gone, self._make_runners(new), config.server.grace)
+        self._report_plugins()
 
     async def stop(self) -> None:
         """Refuse signals (503), let attempts end within the grace time or give them back, close everything.
@@ -249,7 +259,9 @@ class Service:
         return [self._make_runner(routes[key], redact) for key in keys]
 
     def _make_runner(self, route: Route, redact: Redactor) -> Runner:
-        sink = self.config.loaded[route.sink].sink
+        if route.broken:
+            route = dataclasses.replace(route, broken=redact(route.broken))
+        sink = make_stand_in(route.broken) if route.broken else self.config.loaded[route.sink].sink
         assert sink is not None
         return Runner(
             route,

@@ -12,7 +12,7 @@ import click
 
 from gateway.cli import render
 from gateway.cli.options import config_option, json_option
-from gateway.config import Config, load_config, review, write_starter
+from gateway.config import Config, load_checked, review, write_starter
 from gateway.errors import ConfigError, GatewayError
 from gateway.operate import views
 from gateway.operate.check import check_routes
@@ -26,7 +26,7 @@ from gateway.web.tls import make_tls_context
 def check(config_path: Path, connect: bool, as_json: bool) -> None:
     """Check the configuration; print a summary, or every error with its place."""
     try:
-        config = load_config(config_path)
+        config = load_checked(config_path)
         make_tls_context(config)
         warnings = review(config, datetime.now(UTC))
     except ConfigError as error:

@@ -6,7 +6,7 @@
 
 from gateway.config.changes import changed_routes, enabled_routes, needs_restart
 from gateway.config.keys import find_ended_accounts, find_key_ends, review
-from gateway.config.load import load_config, load_enabled
+from gateway.config.load import load_checked, load_config, load_enabled
 from gateway.config.schema import settings_table
 from gateway.config.settings import Admin, Config, Log, Server, Tls
 from gateway.config.starter import Starter, write_starter
@@ -22,6 +22,7 @@ __all__ = [
     "enabled_routes",
     "find_ended_accounts",
     "find_key_ends",
+    "load_checked",
     "load_config",
     "load_enabled",
     "needs_restart",

@@ -33,8 +33,7 @@ BROKEN = Broken()
 
 @dataclass(slots=True)
 class Document:
-    """A file's `data`, the line of each place, the `texts` from `!env` and `!file`, its problems, and its
-    warnings.
+    """A file's `data`, the line of each place, the `texts` from `!env` and `!file`, its problems and its warnings.
 
     `file` is its name in messages. Relative paths in it are relative to `directory`.
     """
@@ -46,10 +45,15 @@ class Document:
     texts: dict[Place, str] = field(default_factory=dict, repr=False)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    plugin_problems: list[Problem] = field(default_factory=list)
     broken: set[Place] = field(default_factory=set)
 
     def report(self, place: Place, message: str, line: int | None = None) -> None:
         self.problems.append(Problem(self.file, line or self.line(place), show_place(place), message))
+
+    def report_plugin(self, place: Place, message: str) -> None:
+        """Report a plugin that can't be loaded. The configuration can be used without it."""
+        self.plugin_problems.append(Problem(self.file, self.line(place), show_place(place), message))
 
     def warn(self, place: Place, message: str) -> None:
         self.warnings.append(Problem(self.file, self.line(place), show_place(place), message))

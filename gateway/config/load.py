@@ -31,7 +31,10 @@ would make the log unreadable."""
 
 
 def load_config(path: str | Path, environ: Mapping[str, str] = os.environ) -> Config:
-    """Load and check a configuration. Raises ConfigError with all problems by file and line."""
+    """Load and check a configuration. Raises ConfigError with all problems by file and line.
+
+    Plugins that can't be loaded are no such problem, as signals can be taken without them: see `plugin_problems`.
+    """
     main = read_document(Path(path), Path(path).name, environ)
     if main.data is BROKEN:
         raise ConfigError([problem if problem.line else replace(problem, file=str(path)) for problem in main.problems])
@@ -45,11 +48,26 @@ def load_config(path: str | Path, environ: Mapping[str, str] = os.environ) -> Co
     if not any(document.problems for document in documents):
         report_conflicts(main, settings, accounts.accounts)
     if problems := [problem for document in documents for problem in document.problems]:
+        problems += [problem for document in documents for problem in document.plugin_problems]
         raise ConfigError(sorted(problems, key=lambda problem: (problem.file, problem.line, problem.path)))
     secrets = accounts.secrets.union(find_secrets(settings["store"], documents))
     config = make_config(Path(path), settings, accounts, secrets)
     warnings = [warning for document in documents for warning in document.warnings]
-    return replace(config, includes=includes, key_places=tuple(accounts.keys.places), warnings=tuple(warnings))
+    return replace(
+        config,
+        includes=includes,
+        key_places=tuple(accounts.keys.places),
+        warnings=tuple(warnings),
+        plugin_problems=tuple(problem for document in documents for problem in document.plugin_problems),
+    )
+
+
+def load_checked(path: str | Path, environ: Mapping[str, str] = os.environ) -> Config:
+    """Load and check a configuration. Raises ConfigError also for plugins that can't be loaded."""
+    config = load_config(path, environ)
+    if config.plugin_problems:
+        raise ConfigError(config.plugin_problems)
+    return config
 
 
 def load_enabled(path: str | Path, environ: Mapping[str, str] = os.environ) -> Mapping[str, registry.Plugin]:
@@ -107,9 +125,9 @@ def find_plugins(main: Document) -> Plugins:
         if isinstance(name, str) and name.strip() and name not in installed:
             hint = did_you_mean(name, installed)
             place: Place = ("plugins", index) if isinstance(given, list) else ("plugins",)
-            main.report(place, f"no plugin of this name is installed{hint}")
-    enabled = dict.fromkeys(name for name in names if isinstance(name, str) and name in installed)
-    return Plugins(registry.load_plugins(enabled), installed)
+            main.report_plugin(place, f"no plugin of this name is installed{hint}")
+    enabled = tuple(dict.fromkeys(name for name in names if isinstance(name, str)))
+    return Plugins(registry.load_plugins(enabled), installed, enabled)
 
 
 def resolve_tls(main: Document, settings: Any) -> None:

@@ -13,14 +13,16 @@ from gateway.config.setting_values import NAME, NAME_EXPECTED, did_you_mean
 from gateway.config.validation import validate
 from gateway.model import Retry, Route, SecretValue
 from gateway.sink import Sink, registry
+from gateway.sink.registry import UnloadedSink, make_stand_in
 
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """The plugins that a config enables, and the names of all installed ones."""
+    """The plugins that a config enables, the names of all installed ones, and the names that the config enables."""
 
     loaded: Mapping[str, registry.Plugin]
     installed: tuple[str, ...]
+    enabled: tuple[str, ...] = ()
 
 
 Routes = dict[str, Route | None]
@@ -63,14 +65,17 @@ def is_switch_off(raw: Any) -> bool:
 def read_route(document: Document, raw: Any, place: Place, plugins: Plugins) -> Route | None:
     spec = validate(document, ROUTE_SCHEMA, raw, place)
     sink = find_sink(document, raw, place, plugins) if isinstance(raw, dict) else None
-    options = read_options(document, sink, raw.get("options"), (*place, "options")) if sink else None
-    if spec is None or sink is None or options is None:
+    if spec is None or sink is None:
+        return None
+    unloaded = issubclass(sink, UnloadedSink)  # then nothing is known of its options
+    options = {} if unloaded else read_options(document, sink, raw.get("options"), (*place, "options"))
+    if options is None:
         return None
     return Route(
         account="",
         tenant="",
         name=str(place[-1]),
-        sink=sink.name,
+        sink=spec["sink"],
         signals=frozenset(spec.get("signals", sink.signals)),
         options=MappingProxyType(options),
         enabled=spec["enabled"],
@@ -78,11 +83,15 @@ def read_route(document: Document, raw: Any, place: Place, plugins: Plugins) -> 
         rate=spec.get("rate"),
         retry=Retry(**spec["retry"]),
         order=spec.get("order", sink.order),
+        broken=sink.reason if issubclass(sink, UnloadedSink) else "",
     )
 
 
 def find_sink(document: Document, raw: dict[str, Any], place: Place, plugins: Plugins) -> type[Sink] | None:
-    """Return the class of a route's sink. Values that are not names are left to the route's schema."""
+    """Return the class of a route's sink, or a stand-in if its plugin can't be loaded.
+
+    Values that are not names are left to the route's schema.
+    """
     name = raw.get("sink", BROKEN)
     if not isinstance(name, str) or not name.strip():
         return None
@@ -95,6 +104,9 @@ def find_sink(document: Document, raw: dict[str, Any], place: Place, plugins: Pl
         message = f"not enabled: add {name!r} to plugins"
     else:
         message = f"no plugin of this name is installed{did_you_mean(name, plugins.installed)}"
+    if name in plugins.enabled:
+        document.report_plugin((*place, "sink"), message)
+        return make_stand_in(message)
     document.report((*place, "sink"), message)
     return None
 
@@ -103,7 +115,12 @@ def read_options(document: Document, sink: type[Sink], raw: Any, place: Place) -
     """Return the options as the sink's schema converts them, or None after errors."""
     if not isinstance(raw, dict | None):
         return None  # the route's schema has reported it
-    options: dict[str, Any] | None = validate(document, sink.schema(), raw or {}, place, foreign=True)
+    try:
+        schema = sink.schema()
+    except (Exception, SystemExit) as error:
+        document.report(place, f"the schema of these options failed: {type(error).__name__}")
+        return None
+    options: dict[str, Any] | None = validate(document, schema, raw or {}, place, foreign=True)
     return options
 
 

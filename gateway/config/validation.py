@@ -43,7 +43,7 @@ def validate(document: Document, schema: vol.Schema, value: Any, place: Place, f
             elif not document.is_broken((*place, *steps)):
                 found = leaves(pick(value, steps)) if foreign else ()
                 document.report((*place, *steps), without_values(message, found, document.texts.values()))
-    except Exception as error:  # a plugin's validator may raise any error, with the value in its message
+    except (Exception, SystemExit) as error:  # a plugin's validator may raise any error, with the value in its message
         document.report(place, f"the schema of these options failed: {type(error).__name__}")
     return None
 

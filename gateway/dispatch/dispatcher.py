@@ -175,15 +175,17 @@ class Dispatcher:
         # Below 0, the clock was set back.
         if 0 <= now - self._polled_at < self._tuning.poll_interval:
             return
-        self._follow(await self._store.read_route_states())
+        await self._follow(await self._store.read_route_states())
         due = await self._store.read_next_due(self.runners)
         self._polled_at = now
         for key, at in due.items():
             self._expect(self.runners[key].state, at, now)
 
-    def _follow(self, states: Mapping[RouteKey, RouteState]) -> None:
+    async def _follow(self, states: Mapping[RouteKey, RouteState]) -> None:
         for key, runner in self.runners.items():
             runner.state.follow(states.get(key) or RouteState(*key))
+            if runner.route.broken:
+                await runner.state.save_breaker(self._store)
 
     def _expect(self, route: LiveRouteState, at: float | None, now: float) -> None:
         """Note the time from which the route has something to claim."""

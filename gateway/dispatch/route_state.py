@@ -190,6 +190,8 @@ class LiveRouteState:
         if not self.followed:
             self._stored = policy.Breaker.from_state(state)
             self.breaker = self._stored = policy.after_restart(self._stored, self.route.retry, self._now())
+            if self.route.broken:  # known without an attempt
+                self.turn_breaker(Outcome(Kind.MISCONFIGURED, self.route.broken), self._now())
         if state.paused != self.paused:
             self.paused = state.paused
             event = "route.paused" if state.paused else "route.resumed"

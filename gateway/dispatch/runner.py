@@ -28,6 +28,7 @@ log = structlog.get_logger()
 
 MAX_REASON_LENGTH = 500
 """Characters kept of a reason. A target may answer with a long page, and its beginning says enough."""
+UNWANTED = "the sink takes no signals of this type; its plugin could not be loaded when the signal came"
 RECORD_WITHIN = 1.0
 """Seconds for recording the results of attempts that a stop has cancelled. If it takes longer, their leases are
 released at the next start."""
@@ -139,6 +140,10 @@ class Runner:
 
     async def _call(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """Call the sink. Whatever it raises is an outcome, also what would end the process, such as SystemExit."""
+        wanted = [delivery for delivery in deliveries if self._wants(delivery)]
+        if len(wanted) < len(deliveries):
+            answers = iter(await self._call(wanted) if wanted else ())
+            return [next(answers) if delivery in wanted else Outcome(Kind.SKIPPED, UNWANTED) for delivery in deliveries]
         hook = "open"
         try:
             sink = await self._opened()
@@ -147,9 +152,9 @@ class Runner:
                 await sink.deliver(deliveries[0])
                 return [Outcome(Kind.DELIVERED)]
             hook = "deliver_batch"
-            answers = await sink.deliver_batch(deliveries)
-            outcomes = batch_outcomes(answers, len(deliveries))
-            for error in answers or ():
+            given = await sink.deliver_batch(deliveries)
+            outcomes = batch_outcomes(given, len(deliveries))
+            for error in given or ():
                 if error is not None:
                     self._faults.report(error, hook)
             return outcomes
@@ -160,6 +165,13 @@ class Runner:
         except BaseException as error:
             self._faults.report(error, hook)
             return [outcome_of(error)] * len(deliveries)
+
+    def _wants(self, delivery: Delivery) -> bool:
+        """Return False if the signal's type is none of the sink's own, and the route names no types.
+
+        While a plugin could not be loaded, the types of its sink were unknown, and its routes were given all signals.
+        """
+        return self.route.wants(delivery.signal.type) or self.route.signals != self.sink_class.signals
 
     # -- results
 

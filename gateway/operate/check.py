@@ -36,6 +36,8 @@ async def check_routes(config: Config) -> list[RouteCheck]:
 
 async def check_route(config: Config, route: Route, redact: Redactor) -> RouteCheck:
     """Ask one target. An exception of the sink is an answer too; secrets in it are redacted."""
+    if route.broken:
+        return RouteCheck(route.account, route.name, route.sink, False, (redact(route.broken),))
     sink_class = config.loaded[route.sink].sink
     assert sink_class is not None
     try:

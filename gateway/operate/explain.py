@@ -154,10 +154,17 @@ def explain_block(route: Route | None, state: RouteState) -> tuple[str, str]:
         return "unconfigured", "the route is no longer configured; the delivery waits until it is"
     if not route.enabled:
         return "off", "the route is switched off; the delivery waits until it is on again"
+    return explain_status(route, state)
+
+
+def explain_status(route: Route, state: RouteState) -> tuple[str, str]:
+    """Explain why a configured route delivers nothing now, by its stored state."""
     status = read_status(state)
     if status is policy.Status.PAUSED:
         why = f": {state.why}" if state.why else ""
         return "paused", f"the route has been paused since {moment(state.paused_at)}{why}"
+    if route.broken:
+        return "misconfigured", f"{route.broken}. Mend it, and run `cloudsignal reload`"
     if status is policy.Status.OPEN:
         return "open", f"the route's target fails, and is probed at {moment(state.probe_at)}: {state.reason}"
     if status is policy.Status.MISCONFIGURED:

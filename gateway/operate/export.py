@@ -72,8 +72,10 @@ def find_route(config: Config, like: str) -> tuple[type[Sink], Mapping[str, Any]
     route = config.routes.get((account, name))
     if route is None:
         raise UnknownRoute("expected an account's route, as in bookshop/export")
+    if route.broken:
+        raise GatewayError(f"{like}: {route.broken}")
     sink = config.loaded[route.sink].sink
-    assert sink is not None  # a config with a broken plugin is not loaded
+    assert sink is not None
     return sink, {str(name): route.options[str(name)] for name in sink.file_options}
 
 

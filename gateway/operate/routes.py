@@ -30,12 +30,19 @@ class RouteRow:
             return "not configured"
         if not self.route.enabled:
             return "off"
+        if self.route.broken and not self.state.paused:
+            return policy.Status.MISCONFIGURED.name.lower()
         return read_status(self.state).name.lower()
 
     @property
     def why(self) -> str:
-        """Return the operator's reason for a pause and the target's reason for an open breaker."""
-        return "; ".join(filter(None, (self.state.why, self.state.reason)))
+        """Return the operator's reason for a pause, and the reason for an open breaker."""
+        return "; ".join(filter(None, (self.state.why, self.reason)))
+
+    @property
+    def reason(self) -> str:
+        """Return the reason for an open breaker, "" if it is closed."""
+        return (self.route.broken if self.route else "") or self.state.reason
 
     @property
     def probe_at(self) -> float | None:

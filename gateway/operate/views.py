@@ -127,7 +127,7 @@ def route_json(row: RouteRow, now: float) -> dict[str, Any]:
         "state": row.status,
         "paused_at": iso(row.state.paused_at),
         "why": row.state.why,
-        "reason": row.state.reason,
+        "reason": row.reason,
         "probe_at": iso(row.probe_at),
         "pending": row.backlog.pending,
         "due": row.backlog.due,

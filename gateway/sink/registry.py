@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import inspect
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, ClassVar, get_args
 
-import voluptuous as vol
-
-from gateway.errors import PluginError
+from gateway.errors import Misconfigured, PluginError
+from gateway.model import Ordering
 from gateway.sink.api import Sink
 
 ENTRY_POINT_GROUP = "cloudsignal.sinks"
@@ -47,13 +49,53 @@ def describe_plugin(entry: importlib.metadata.EntryPoint) -> Plugin:
 
 
 def load_plugin(entry: importlib.metadata.EntryPoint) -> Plugin:
+    """Import a plugin and check its class. If that fails, a later call tries again, as its files may be mended."""
     known = describe_plugin(entry)
+    before = set(sys.modules)
     try:
         sink = entry.load()
         check_sink_class(entry.name, sink)
-    except (Exception, SystemExit) as error:  # a plugin's module may raise anything at import
-        return Plugin(known.name, known.distribution, known.version, None, f"{type(error).__name__}: {error}")
+    except KeyboardInterrupt:  # by a person, while a command starts
+        raise
+    except BaseException as error:  # a plugin's module may raise anything at import
+        forget_modules(entry.module, before)
+        return Plugin(known.name, known.distribution, known.version, None, describe_failure(error))
     return Plugin(known.name, known.distribution, known.version, sink)
+
+
+def forget_modules(module: str, before: set[str]) -> None:
+    """Remove the modules of a plugin that were imported since, so that the next import reads its files again."""
+    package = module.partition(".")[0]
+    for name in set(sys.modules) - before:
+        if name.partition(".")[0] == package:
+            del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return an exception's type, message and place in the plugin's code."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or isinstance(error, (PluginError, ImportError, SyntaxError)):  # they name a place themselves
+        return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error} ({trace.tb_frame.f_code.co_filename}:{trace.tb_lineno})"
+
+
+class UnloadedSink(Sink):
+    """Stands in for a sink whose plugin can't be loaded: its route is misconfigured, and signals wait."""
+
+    name = "unloaded"
+    summary = "stands in for a plugin that can't be loaded"
+    reason: ClassVar[str] = ""
+
+    async def open(self) -> None:
+        raise Misconfigured(self.reason)
+
+
+def make_stand_in(reason: str) -> type[UnloadedSink]:
+    """Return a sink class that refuses all deliveries for this reason."""
+    return type("UnloadedSink", (UnloadedSink,), {"reason": reason})
 
 
 def check_sink_class(name: str, sink: object) -> None:
@@ -66,7 +108,23 @@ def check_sink_class(name: str, sink: object) -> None:
         raise PluginError("the class has no summary")
     if sink.deliver is Sink.deliver and sink.deliver_batch is Sink.deliver_batch:
         raise PluginError("the class has neither deliver nor deliver_batch")
+    check_attributes(sink)
     try:
         sink.schema()
-    except (vol.SchemaError, TypeError, ValueError) as error:
+    except Exception as error:
         raise PluginError(f"the options are not a schema: {error}") from error
+
+
+def check_attributes(sink: type[Sink]) -> None:
+    """Raise PluginError if a class attribute has a value that the gateway can't work with."""
+    for name in ("concurrency", "batch"):
+        value = getattr(sink, name)
+        if type(value) is not int or value < 1:
+            raise PluginError(f"{name} is {value!r}; expected a whole number above 0")
+    if not isinstance(sink.timeout, (int, float)) or not 0 < sink.timeout < float("inf"):
+        raise PluginError(f"timeout is {sink.timeout!r}; expected a number of seconds above 0")
+    if sink.order not in get_args(Ordering):
+        raise PluginError(f"order is {sink.order!r}; expected one of {', '.join(get_args(Ordering))}")
+    signals: Any = sink.signals
+    if isinstance(signals, str) or not all(isinstance(name, str) for name in signals):
+        raise PluginError(f"signals is {signals!r}; expected a frozenset of signal types")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import voluptuous as vol
 
-from gateway.config import Config, load_config
+from gateway.config import Config, load_checked, load_config
 from gateway.errors import ConfigError
 from gateway.sink import ALERTS, Delivery, Secret, Sink, Url, registry
 
@@ -87,16 +87,20 @@ class Folder:
             target.write_bytes(text if isinstance(text, bytes) else text.encode())
 
     def load(
-        self, main: str | bytes, files: Mapping[str, str | bytes] | None = None, env: Mapping[str, str] | None = None
+        self,
+        main: str | bytes,
+        files: Mapping[str, str | bytes] | None = None,
+        env: Mapping[str, str] | None = None,
+        how: Callable[..., Config] = load_config,
     ) -> Config:
         self.write({"gateway.yaml": main, **(files or {})})
-        return load_config(self.path / "gateway.yaml", env or {})
+        return how(self.path / "gateway.yaml", env or {})
 
     def errors(
         self, main: str | bytes, files: Mapping[str, str | bytes] | None = None, env: Mapping[str, str] | None = None
     ) -> list[str]:
         """Load the configuration and return its errors, one per line."""
         with pytest.raises(ConfigError) as caught:
-            self.load(main, files, env)
+            self.load(main, files, env, load_checked)
         assert str(caught.value).splitlines() == [str(problem) for problem in caught.value.problems]
         return str(caught.value).splitlines()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Admin, Config, Log, Server, Tls, load_config, load_enabled
+from gateway.config import Admin, Config, Log, Server, Tls, load_checked, load_config, load_enabled
 from gateway.errors import ConfigError
 from gateway.keys import hash_key
 from gateway.model import ALL, Retry, Route, SecretValue
@@ -17,6 +17,7 @@ from gateway.store.contract import Settings
 from tests.unit.config.folder import Folder, Table
 
 ACCOUNT = "accounts: {shop: {keys: [a-key-of-the-shop]}}\n"
+SHOP = "accounts:\n  shop:\n    keys: [a-key-of-the-shop]\n    routes:\n"
 
 
 def test_a_setting_left_out_has_its_default(folder: Folder) -> None:
@@ -292,6 +293,35 @@ def test_a_broken_plugin_that_no_route_uses_breaks_nothing(folder: Folder) -> No
     config = folder.load("plugins: [broken, table]\n" + ACCOUNT)
     assert config.loaded["broken"].error == "ImportError: no module named nothing"
     assert config.loaded["broken"].sink is None
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("broken", "the plugin broken could not be loaded: ImportError: no module named nothing"),
+        ("gone", "no plugin of this name is installed; known: broken, chat, erp, leaky, spare, table"),
+    ],
+)
+def test_a_route_of_a_plugin_that_can_not_be_loaded_says_why_and_the_rest_is_loaded(
+    folder: Folder, name: str, reason: str
+) -> None:
+    route = f"{{sink: {name}, options: {{anything: goes, password: s3cret-word}}, concurrency: 2}}"
+    good_route = "{sink: table, options: {directory: x}}"
+    config = folder.load(f"plugins: [{name}, table]\n{SHOP}      bad: {route}\n      good: {good_route}\n")
+    bad, good = config.routes["shop", "bad"], config.routes["shop", "good"]
+    assert (bad.broken, bad.sink, bad.signals, bad.options, bad.concurrency) == (reason, name, {"*"}, {}, 2)
+    assert good.broken == ""
+    assert f"gateway.yaml:6: accounts.shop.routes.bad.sink: {reason}" in map(str, config.plugin_problems)
+    with pytest.raises(ConfigError, match=r"routes\.bad\.sink: "):
+        load_checked(config.path, {})
+
+
+def test_other_errors_are_told_with_those_of_plugins(folder: Folder) -> None:
+    errors = folder.errors(f"plugins: [broken]\n{SHOP}      bad: {{sink: broken, rate: fast}}\n")
+    assert [error.partition(": ")[2].partition(":")[0] for error in errors] == [
+        "accounts.shop.routes.bad.rate",
+        "accounts.shop.routes.bad.sink",
+    ]
 
 
 def test_only_what_is_enabled_is_loaded(folder: Folder) -> None:
