@@ -89,8 +89,30 @@ MASKED_FROM = 8
 """Characters. A shorter key is not searched for in other values, because it would match ordinary text."""
 
 _PRESENTED = re.compile(rb'"apikey"\s*:\s*"([^"\\]+)"')
-_MEMBER = re.compile(r'"apikey"\s*:\s*"(?:[^"\\]|\\.)*"?', re.IGNORECASE | re.DOTALL)
-_NAME = re.compile(FIELD, re.IGNORECASE)
+_SHORT_ESCAPES = {'"': '"', "\\": "\\\\", "/": "/", "\b": "b", "\f": "f", "\n": "n", "\r": "r", "\t": "t"}
+_BACKSLASHES = r"\\{1,8}"
+"""JSON within JSON within JSON has 4. A bound, because a body may have 64 KiB of them."""
+
+
+def spell(text: str) -> str:
+    """Return a regular expression of a text with any of its characters escaped, as JSON or a URL may."""
+    return "".join(map(_spell_character, text))
+
+
+def _spell_character(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    octets = character.encode("utf-8", "surrogatepass").hex()
+    forms = [re.escape(character)]
+    forms.append("".join(f"{_BACKSLASHES}u(?i:{units[at : at + 4]})" for at in range(0, len(units), 4)))
+    forms.append("".join(f"%(?i:{octets[at : at + 2]})" for at in range(0, len(octets), 2)))
+    if character in _SHORT_ESCAPES:
+        forms.append(_BACKSLASHES + _SHORT_ESCAPES[character])
+    return f"(?:{'|'.join(forms)})"
+
+
+_ANY_FIELD = "".join(f"(?:{spell(letter)}|{spell(letter.upper())})" for letter in FIELD)
+_MEMBER = re.compile(rf'"{_ANY_FIELD}"\s*:\s*"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_NAME = re.compile(_ANY_FIELD)
 
 
 def find_key(body: bytes) -> str | None:
@@ -100,8 +122,9 @@ def find_key(body: bytes) -> str | None:
 
 
 def remove_key(payload: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """Return the payload without `apikey` fields, at any depth and in any case, and with the key's text masked.
+    """Return the payload without `apikey` fields, at any depth and in any case. A text that is the key is masked.
 
+    Text that only contains the key is kept: an order reference may begin with a key that people chose.
     Raises InvalidSignal if the payload is nested deeper than orjson can write (254 levels).
     """
     keyless = {name: value for name, value in payload.items() if name != FIELD}
@@ -110,15 +133,20 @@ def remove_key(payload: Mapping[str, Any], key: str) -> dict[str, Any]:
     except TypeError:
         raise InvalidSignal({"body": "nested too deeply"}) from None
     # Searching the written text is much faster than walking the payload, and nearly never finds anything.
-    if FIELD.encode() in written.lower() or exact_json.dumps(key)[1:-1] in written:
+    if FIELD.encode() in written.lower() or exact_json.dumps(key) in written:
         return dict(_scrub(keyless, key))
     return keyless
 
 
 def remove_key_from_text(body: bytes, key: str) -> str:
-    """Return a body that is no JSON object as text without its key. Bytes that are not UTF-8 are escaped."""
+    """Return a body that is no JSON object as text without its key, however it is spelled.
+
+    Bytes that are not UTF-8 are escaped. Such a text has no fields, so the key is masked wherever it stands.
+    """
     text = body.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-    return _NAME.sub(MASK, _mask(_MEMBER.sub(f'"{MASK}": "{MASK}"', text), key))
+    if len(key) >= MASKED_FROM:
+        text = re.sub(spell(key), MASK, text)
+    return _NAME.sub(MASK, _MEMBER.sub(f'"{MASK}": "{MASK}"', text))
 
 
 def _scrub(value: Any, key: str) -> Any:
@@ -130,4 +158,4 @@ def _scrub(value: Any, key: str) -> Any:
 
 
 def _mask(text: str, key: str) -> str:
-    return text.replace(key, MASK) if len(key) >= MASKED_FROM else text
+    return MASK if text == key and len(key) >= MASKED_FROM else text

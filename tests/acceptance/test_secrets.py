@@ -70,7 +70,7 @@ def bodies(key: str) -> list[bytes]:
     text = json.dumps({"apikey": key, **good})
     return [
         text.encode(),
-        json.dumps({"apikey": key, **good, "cause": f"my key is {key}", "extra": {"ApiKey": key}}).encode(),
+        json.dumps({"apikey": key, **good, "cause": key, "extra": {"ApiKey": key}}).encode(),
         json.dumps({"apikey": key, "type": "ItemError", "note": key}).encode(),
         text.replace("Paper jam", "\ud800").encode("utf-8", "surrogatepass"),
         text[:-1].encode(),

@@ -1,11 +1,13 @@
 """Keys: comparison in constant time, and removal from everything that is stored."""
 
 import hashlib
+import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import keys
@@ -124,12 +126,22 @@ def test_a_key_is_removed_wherever_it_stands() -> None:
     payload = {
         "apikey": KEY,
         "APIKEY": "x",
-        "message": f"sent with {KEY}!",
+        "message": KEY,
         KEY: 1,
         "deep": [{"ApiKey": KEY, "b": [KEY]}],
     }
     kept = keys.remove_key(payload, KEY)
-    assert kept == {"message": "sent with ***!", "***": 1, "deep": [{"b": ["***"]}]}
+    assert kept == {"message": "***", "***": 1, "deep": [{"b": ["***"]}]}
+
+
+@pytest.mark.parametrize(
+    "text", ["{}-1001", "PO-{}", "https://track.example/{}/1001", "sent for {} today", " {}", "{}{}", "<{}>", "{}\n"]
+)
+@pytest.mark.parametrize("key", [KEY, "acme-books-wholesale", 'a"quoted\\key"-7c1a2b'])
+def test_text_that_only_contains_a_key_is_kept(key: str, text: str) -> None:
+    payload = {"order_reference": text.format(key, key), text.format(key, key): [{"x": text.format(key, key)}]}
+    assert keys.remove_key({"apikey": key, **payload}, key) == payload
+    assert keys.remove_key({"apikey": key, **payload, "x": key}, key) == {**payload, "x": "***"}
 
 
 def test_a_key_with_characters_that_json_escapes_is_found_too() -> None:
@@ -173,17 +185,46 @@ def test_a_broken_body_is_kept_as_text_without_the_key(body: bytes, text: str) -
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text() | st.sampled_from([KEY, f"a{KEY}b", "apikey"]),
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text() | st.sampled_from([KEY, "apikey"]),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["apikey", "ApiKey", KEY]), inner),
     max_leaves=20,
 )
 
 
-@given(st.dictionaries(st.text() | st.sampled_from(["apikey", "APIKEY", "x" + KEY]), json_values))
+@given(st.dictionaries(st.text() | st.sampled_from(["apikey", "APIKEY", KEY]), json_values))
 def test_no_payload_keeps_a_key(payload: dict[str, object]) -> None:
     kept = keys.remove_key(payload, KEY)
     assert KEY.encode() not in orjson.dumps(kept)
     assert b'"apikey":' not in orjson.dumps(kept).lower()
+
+
+def escape(character: str) -> st.SearchStrategy[str]:
+    """Draw a spelling of a character that JSON, JSON within JSON or a URL decodes to it."""
+    units = character.encode("utf-16-be").hex()
+    escaped = "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
+    in_url = "".join(f"%{octet:02x}" for octet in character.encode())
+    short = json.dumps(character, ensure_ascii=False)[1:-1]
+    forms = [character, escaped, escaped.replace("\\", "\\\\"), in_url, short]
+    return st.sampled_from([*forms, f"\\u{units.upper()}" if len(units) == 4 else escaped, in_url.upper()])
+
+
+@pytest.mark.parametrize("key", [KEY, "schlüssel-😀-1234567890", 'a"quoted\\key/-7c1a2b\n'])
+@settings(max_examples=40)
+@given(data=st.data())
+def test_no_text_keeps_a_key_in_any_spelling(key: str, data: st.DataObject) -> None:
+    spelled = "".join(data.draw(escape(character)) for character in key)
+    name = "".join(data.draw(escape(character)) for character in "apiKey")
+    text = keys.remove_key_from_text(f'{{"{name}": "{key}", "note": "x {spelled} y", NaN'.encode(), key)
+    assert text.endswith('"***", "note": "x *** y", NaN')
+    assert spelled not in text
+    assert name not in text
+
+
+def test_a_body_of_backslashes_costs_little() -> None:
+    body = b'{"apikey": "' + KEY.encode() + b'", ' + b"\\" * 64_000
+    started = time.process_time()
+    assert keys.remove_key_from_text(body, KEY).count("\\") == 64_000
+    assert time.process_time() - started < 5
 
 
 @given(st.binary(), st.binary())
