@@ -135,6 +135,7 @@ class Service:
             asyncio.gather(
                 self.store.verify(),
                 self.store.watch_writer(),
+                self.store.watch_file(),
                 self.dispatcher.watch(),
                 watch_clock(self._now, self.observer.clock_ahead),
                 *([watch_dropped(self._log_output, self.observer.log_lines_dropped)] if self._log_output else []),

@@ -303,6 +303,13 @@ class Upkeep(Protocol):
         """
         ...
 
+    async def watch_file(self) -> None:
+        """Look each second if the store's file is in its place, and log changes; return at once if there is no file.
+
+        Writes fail with StoreError while it is not.
+        """
+        ...
+
     def failure(self) -> StoreError | None:
         """Return the error that every write raises since the writer has ended unexpectedly; None while it works."""
         ...

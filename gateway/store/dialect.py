@@ -87,6 +87,18 @@ class Dialect(ABC):
         """Run first in each transaction, with its operations: take the locks that they need."""
         return
 
+    def check_file(self) -> None:
+        """Run after each commit, before senders are answered. Raises StoreError if the commit may be lost."""
+        return
+
+    def watch_file(self, db: Database) -> None:
+        """Look after the database's file while there is no traffic."""
+        return
+
+    def before_close(self) -> None:
+        """Run before the connections are closed."""
+        return
+
     @abstractmethod
     def leave_transaction(self, db: Database) -> None:
         """Bring a connection out of its transaction after a failed rollback, by ending the connection if need be.

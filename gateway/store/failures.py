@@ -39,6 +39,8 @@ def original(error: BaseException) -> BaseException:
 def blames_environment(error: BaseException) -> bool:
     """Return True if the disk, the file, the server, the network or another process caused the failure."""
     driver = original(error)
+    if isinstance(driver, StoreError):  # of our own: the store's file is not in its place
+        return True
     if isinstance(driver, sqlite3.Error):
         return getattr(driver, "sqlite_errorcode", 0) & 0xFF in SQLITE_ENVIRONMENT
     code = getattr(driver, "sqlstate", None)
@@ -51,6 +53,8 @@ def describe_failure(error: BaseException) -> str:
     Messages of SQLite name tables and columns, never values.
     """
     driver = original(error)
+    if isinstance(driver, StoreError):
+        return str(driver)
     if isinstance(driver, sqlite3.Error) or (isinstance(error, NO_CONNECTION) and not getattr(driver, "sqlstate", "")):
         return "; ".join(str(driver).split("\n"))
     diagnosis = getattr(driver, "diag", None)

@@ -48,6 +48,9 @@ from gateway.store.writer import Writer
 RESULTS_WORTH_A_TRANSACTION = 32
 """Results in one call from which on they are written at once, and don't wait for others to join."""
 
+WATCH_INTERVAL = 1.0
+"""Seconds between two looks at the store's file while there is no traffic."""
+
 
 class DatabaseStore:
     """See gateway.store.contract.Store. `serving` is the serving process's lock of a file; it is released last.
@@ -72,7 +75,9 @@ class DatabaseStore:
         self._notifier = dialect.notifier
         self._actor = actor
         self._loop = loop
-        self._writer = Writer(writer, order_of_steps(dialect), limit, loop, dialect.lock, dialect.leave_transaction)
+        self._writer = Writer(
+            writer, order_of_steps(dialect), limit, loop, dialect.lock, dialect.leave_transaction, dialect.check_file
+        )
         self._claimed = Readers(readers[:1], loop, dialect.revive)
         self._readers = Readers(readers[1:], loop, dialect.revive)
         self._serving = serving
@@ -277,12 +282,19 @@ class DatabaseStore:
     def failure(self) -> StoreError | None:
         return self._writer.failure()
 
+    async def watch_file(self) -> None:
+        while self._serving:
+            await asyncio.sleep(WATCH_INTERVAL)
+            with contextlib.suppress(StoreError):  # the next look tries again
+                await self._readers.run(self._dialect.watch_file)
+
     async def close(self) -> None:
         if self._closing is None:
             self._closing = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
+        await self._loop.run_in_executor(None, self._dialect.before_close)
         thread = self._writer.close()
         with contextlib.ExitStack() as stack:
             if self._serving:

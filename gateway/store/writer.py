@@ -46,7 +46,8 @@ class ConnectionStuck(BaseException):
 class Writer:
     """Group commit. `steps` are all kinds of operations, in the order in which a transaction runs them.
 
-    `lock` runs first in each transaction. `leave_transaction` is called if a rollback failed. Futures belong to `loop`,
+    `lock` runs first in each transaction. `leave_transaction` is called if a rollback failed. `confirm` runs after each
+    commit that senders wait for, and raises StoreError if it can't be relied on. Futures belong to `loop`,
     on which every public method is called, and `on_failure` after each write that failed.
     """
 
@@ -58,10 +59,12 @@ class Writer:
         loop: asyncio.AbstractEventLoop,
         lock: Lock = lambda db, items: None,
         leave_transaction: Callable[[Database], None] = lambda db: None,
+        confirm: Callable[[], None] = lambda: None,
     ) -> None:
         self._db = db
         self._lock = lock
         self._leave_transaction = leave_transaction
+        self._confirm = confirm
         self._rank = {step: rank for rank, step in enumerate(steps)}
         self._limit = limit
         self._loop = loop
@@ -195,6 +198,9 @@ class Writer:
         except BaseException:
             self._rollback()
             raise
+        if operations[0].priority is Priority.ACK:
+            # Of the others, a claim that is committed must be answered: nobody would deliver what it has leased.
+            self._confirm()
         return answers
 
     def _begin(self) -> None:

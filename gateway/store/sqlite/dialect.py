@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from peewee import Database
 
+from gateway.errors import StoreError
 from gateway.model import Delivery, RouteKey
 from gateway.store.dialect import Dialect
 from gateway.store.operations import Accept, Answers, CheckWritable, ClaimDue, Lane, Record, Renew
 from gateway.store.sqlite import accept, lanes, lease, record
+from gateway.store.sqlite.watch import FileWatch
 from gateway.store.statements import execute
 from gateway.store.steps.claims import Leases
 
@@ -18,9 +21,12 @@ CHECK_WRITABLE = "PRAGMA user_version = 0"
 
 
 class SqliteDialect(Dialect):
-    """See Dialect. SQLite needs no locks: only one transaction writes at a time."""
+    """See Dialect. SQLite needs no locks: only one transaction writes at a time. The serving process has a watch."""
 
     shared = False
+
+    def __init__(self, watch: FileWatch | None = None) -> None:
+        self._watch = watch
 
     def accept(self, db: Database, items: Sequence[Accept]) -> Answers:
         return accept.accept_signals(db, items)
@@ -40,6 +46,26 @@ class SqliteDialect(Dialect):
 
     def promote_heads(self, db: Database, lanes_: Iterable[Lane], now: int) -> None:
         lanes.promote_heads(db, lanes_, now)
+
+    def lock(self, db: Database, items: Sequence[Any]) -> None:
+        self.check_file()
+
+    def check_file(self) -> None:
+        if self._watch:
+            self._watch.check()
+
+    def watch_file(self, db: Database) -> None:
+        try:
+            self.check_file()
+        except StoreError:
+            if self._watch and self._watch.may_save_log():
+                [(busy, _, _)] = execute(db, "PRAGMA wal_checkpoint(TRUNCATE)")
+                if not busy:
+                    self._watch.log_saved()
+
+    def before_close(self) -> None:
+        if self._watch:
+            self._watch.protect_files()
 
     def leave_transaction(self, db: Database) -> None:
         # SQLite rolls some failed transactions back by itself: then ROLLBACK fails, and nothing is left to leave.

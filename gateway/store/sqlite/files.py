@@ -11,6 +11,8 @@ from pathlib import Path
 
 import structlog
 
+from gateway.errors import StoreCorrupt
+
 log = structlog.get_logger()
 
 FILE_MODE = 0o640
@@ -46,6 +48,24 @@ def make_private(path: Path) -> None:
     for name in (real, *(Path(f"{real}{suffix}") for suffix in COMPANIONS)):
         with contextlib.suppress(FileNotFoundError):
             close_to_strangers(name)
+
+
+def refuse_remains(path: Path, marked: bool = False) -> None:
+    """Raise StoreCorrupt if signals may be lost by opening a store: SQLite removes a log that is without its database.
+
+    `marked` tells that the last run on an existing file did not end in order.
+    """
+    real = resolve(path)
+    log_file = Path(f"{real}-wal")
+    if real.exists() and real.stat().st_size:
+        return
+    if log_file.exists() and log_file.stat().st_size:
+        raise StoreCorrupt(
+            f"can't open the store {path}: it is gone, but {log_file} is there, and has signals. Put the database back "
+            "beside it, or move it away to begin a new store"
+        )
+    if marked and real.exists():
+        raise StoreCorrupt(f"can't open the store {path}: it was emptied. Put a backup in its place, or remove it")
 
 
 def close_to_strangers(path: Path) -> None:

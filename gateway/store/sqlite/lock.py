@@ -8,8 +8,9 @@ import os
 from pathlib import Path
 
 from gateway.errors import StoreInUse
-from gateway.store.sqlite.files import make_private, resolve
+from gateway.store.sqlite.files import make_private, refuse_remains, resolve
 from gateway.store.sqlite.integrity import IntegrityCheck
+from gateway.store.sqlite.watch import FileWatch
 
 
 class ServingLock:
@@ -25,11 +26,13 @@ class ServingLock:
         real = resolve(path)
         with contextlib.ExitStack() as opened:
             self._handle = take_lock(Path(f"{real}.lock"), os.O_CREAT, path, opened)
-            existed = real.exists() and real.stat().st_size > 0
+            marked = os.fstat(self._handle).st_size > 0
+            existed = real.exists()
+            refuse_remains(path, marked)
             make_private(path)
             self.database = take_lock(real, 0, path, opened)
             opened.pop_all()
-        self.unclean = existed and os.fstat(self._handle).st_size > 0
+        self.unclean = existed and marked
 
     def mark(self) -> None:
         """Write to disk that a run has begun."""
@@ -82,17 +85,20 @@ def serving_pid(path: Path) -> int | None:
 
 
 class Serving:
-    """The serving process's lock, and the check of the database if the last run did not end in order."""
+    """The serving process's lock, the watch of its files, and the check if the last run did not end in order."""
 
     def __init__(self, lock: ServingLock, check: IntegrityCheck | None) -> None:
         self._lock = lock
         self._check = check
+        self._watch: FileWatch | None = None
 
-    def begin(self) -> None:
-        """Mark the run as begun, after waiting a while for the check. Raises StoreCorrupt."""
+    def begin(self, path: Path) -> FileWatch:
+        """Mark the run as begun, after waiting a while for the check, and watch the files. Raises StoreCorrupt."""
         if self._check:
             self._check.wait()
         self._lock.mark()
+        self._watch = FileWatch(path, self._lock.database)
+        return self._watch
 
     async def verify(self) -> None:
         """Wait for the check. Raises StoreCorrupt."""
@@ -100,8 +106,13 @@ class Serving:
             await self._check.verify()
 
     def end(self) -> None:
-        """Release the lock after the store was closed: in order, unless the check found damage or has not ended."""
-        in_order = self._check is None or self._check.sound
+        """Release the lock after the store was closed.
+
+        It was in order, unless the check found damage or has not ended, or a file is not in its place.
+        """
+        in_order = (self._check is None or self._check.sound) and (self._watch is None or self._watch.sound)
         if self._check:
             self._check.cancel()
+        if self._watch:
+            self._watch.end()
         self._lock.release(in_order)

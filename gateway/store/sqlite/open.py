@@ -19,9 +19,10 @@ from gateway.store.contract import Settings, Store
 from gateway.store.failures import describe_failure, original
 from gateway.store.migrations import migrate, open_schema
 from gateway.store.sqlite.dialect import SqliteDialect
-from gateway.store.sqlite.files import make_folder, make_private, resolve
+from gateway.store.sqlite.files import make_folder, make_private, refuse_remains, resolve
 from gateway.store.sqlite.integrity import IntegrityCheck, damaged, is_corrupt
 from gateway.store.sqlite.lock import Serving, ServingLock
+from gateway.store.statements import execute
 from gateway.store.store import DatabaseStore
 
 READERS = 3
@@ -36,6 +37,8 @@ WRITER_PRAGMAS = {
     "temp_store": "memory",  # temporary pages of each batch; as files they are a tenth of its cost
 }
 READER_PRAGMAS = {"query_only": 1}
+OPEN_FILES = "SELECT count(*) FROM sqlite_master"
+"""Run on each reader at once. SQLite opens the -wal by its name at the first read, and another may be there by then."""
 
 
 def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: bool) -> Store:
@@ -47,12 +50,14 @@ def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: 
             make_folder(path)
             serving = lock_for_serving(path, opened) if exclusive else None
             with lock_folder(resolve(path).parent):
+                refuse_remains(path)
                 make_private(path)
                 databases = [connect(path, timeout, WRITER_PRAGMAS, opened, "IMMEDIATE")]
                 open_schema(databases[0])
             databases += [connect(path, timeout, READER_PRAGMAS, opened) for _ in range(READERS)]
-            if serving:
-                serving.begin()
+            for reader in databases[1:]:
+                execute(reader, OPEN_FILES)
+            watch = serving.begin(path) if serving else None
         except (PeeweeException, sqlite3.Error) as error:
             if is_corrupt(error):
                 raise damaged(path, describe_failure(error)) from error
@@ -60,7 +65,8 @@ def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: 
         except OSError as error:
             raise StoreError(f"can't open the store {path}: {error.strerror}") from error
         opened.pop_all()
-    return DatabaseStore(databases[0], databases[1:], SqliteDialect(), settings.queue, loop, settings.actor, serving)
+    dialect = SqliteDialect(watch)
+    return DatabaseStore(databases[0], databases[1:], dialect, settings.queue, loop, settings.actor, serving)
 
 
 def migrate_sqlite(settings: Settings, contract: bool) -> list[str]:
