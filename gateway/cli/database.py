@@ -9,9 +9,9 @@ import click
 import voluptuous as vol
 
 from gateway.cli import render
+from gateway.cli.opening import read_config
 from gateway.cli.options import config_option, json_option
 from gateway.cli.progress import progress_bar
-from gateway.config import load_config
 from gateway.config.setting_values import store_url
 from gateway.operate import views
 from gateway.operate.database import move_database, require_movable
@@ -26,7 +26,7 @@ from gateway.store import migrate_store
 @json_option
 def migrate(config_path: Path, contract: bool, as_json: bool) -> None:
     """Migrate the store to this version's schema. On PostgreSQL, gateways of the last version may keep running."""
-    steps = migrate_store(load_config(config_path).store, contract)
+    steps = migrate_store(read_config(config_path).store, contract)
     if as_json:
         render.print_json({"step": step} for step in steps)
     else:
@@ -60,7 +60,7 @@ def move(config_path: Path, url: str, as_json: bool) -> None:
 
     An interrupted move goes on where it ended. The SQLite file is not changed, except that leases are released.
     """
-    config = load_config(config_path)
+    config = read_config(config_path)
     require_movable(config)
     with progress_bar("signals", None, hidden=as_json) as bar:
         moved = asyncio.run(move_database(config, url, bar.show))

@@ -16,10 +16,10 @@ import click
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from gateway.cli.opening import run_on_store
+from gateway.cli.opening import read_config, run_on_store
 from gateway.cli.options import config_option, filter_options, make_filter
 from gateway.cli.progress import progress_bar
-from gateway.config import Config, load_config
+from gateway.config import Config
 from gateway.errors import GatewayError
 from gateway.operate.export import InvalidOptions, UnknownRoute, choose_format, export_signals
 from gateway.operate.lookups import Filter
@@ -45,7 +45,7 @@ def export(
 
     The same window of the past gives the same bytes each time. The file appears once it is complete.
     """
-    config = load_config(config_path)
+    config = read_config(config_path)
     file_format = read_format(config, like, dict(map(parse_option, given)))
     which = make_filter(**filters)
     which = dataclasses.replace(which, until=time.time() if which.until is None else which.until)

@@ -22,9 +22,14 @@ ANY = Filter()
 """A filter that names no account and no route."""
 
 
+def read_config(config_path: Path) -> Config:
+    """Load a configuration for a command. Keys and secrets of sinks may be missing from its environment."""
+    return load_config(config_path, partial=True)
+
+
 def with_store(config_path: Path, work: Callable[[Store], Awaitable[T]], which: Filter = ANY) -> T:
     """Load the configuration and return the result of `work` on its store; see `run_on_store`."""
-    return run_on_store(load_config(config_path), work, which)
+    return run_on_store(read_config(config_path), work, which)
 
 
 def run_on_store(config: Config, work: Callable[[Store], Awaitable[T]], which: Filter = ANY) -> T:

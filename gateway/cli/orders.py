@@ -9,9 +9,8 @@ from typing import Any
 import click
 
 from gateway.cli import render
-from gateway.cli.opening import run_on_store
+from gateway.cli.opening import read_config, run_on_store
 from gateway.cli.options import config_option
-from gateway.config import load_config
 from gateway.operate.known_orders import add_known_orders
 from gateway.operate.names import require_account
 
@@ -26,7 +25,7 @@ def orders(account: str, orders: tuple[str, ...], file: Any, config_path: Path) 
     names = [*orders, *(line.strip() for line in file or () if line.strip())]
     if not names:
         raise click.UsageError("name at least one order, or use --from FILE")
-    config = load_config(config_path)
+    config = read_config(config_path)
     require_account(config, account)  # before a store is opened, or made
     freed = run_on_store(config, lambda store: add_known_orders(store, config, account, names, time.time()))
     known, held = render.count(len(names), "order"), "delivery" if freed == 1 else "deliveries"

@@ -8,10 +8,9 @@ from pathlib import Path
 import click
 
 from gateway.cli import render
-from gateway.cli.opening import run_on_store
+from gateway.cli.opening import read_config, run_on_store
 from gateway.cli.options import config_option, duration, json_option
 from gateway.cli.progress import progress_bar
-from gateway.config import load_config
 from gateway.operate import views
 from gateway.operate.purge import PurgeRequest, Removed, count_purgeable, purge_store
 from gateway.store import Store
@@ -32,7 +31,7 @@ def purge(
     Pending deliveries stay at any age. Dead letters and quarantined requests stay unless you ask for them. The sender
     retries a signal for 7 days: a retry of a purged signal would be delivered again.
     """
-    config = load_config(config_path)
+    config = read_config(config_path)
     before = time.time() - (config.retention if older_than is None else older_than)
     request = PurgeRequest(before, dead, quarantine)
     removed = run_on_store(config, lambda store: run_purge(store, request, dry_run, hidden=as_json))

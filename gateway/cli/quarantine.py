@@ -12,9 +12,9 @@ import click
 from click.core import ParameterSource
 
 from gateway.cli import progress, render
-from gateway.cli.opening import run_on_store, with_store
+from gateway.cli.opening import read_config, run_on_store, with_store
 from gateway.cli.options import config_option, json_option, limit_option, make_filter, time_window_options
-from gateway.config import Config, load_config
+from gateway.config import Config
 from gateway.operate import views
 from gateway.operate.lookups import Filter
 from gateway.operate.quarantine import QuarantineRow, Verdict, list_quarantine, replay_quarantine
@@ -59,7 +59,7 @@ def replay(
     """
     if not (ids or everything or any(value is not None for value in filters.values())):
         raise click.UsageError("name the requests to replay: ids, --all, or a filter such as --account")
-    config = load_config(config_path)
+    config = read_config(config_path)
     which = make_filter(ids, **filters)
     verdicts, finished = run_on_store(
         config, lambda store: run_replay(store, config, which, dry_run, hidden=as_json), which

@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from gateway.cli import render
-from gateway.cli.opening import run_on_store
+from gateway.cli.opening import read_config, run_on_store
 from gateway.cli.options import config_option
-from gateway.config import load_config
 from gateway.operate.reload import find_process, request_reload
 
 
@@ -25,7 +24,7 @@ from gateway.operate.reload import find_process, request_reload
 )
 def reload(config_path: Path, pid: int | None, wait: float) -> None:
     """Have the running gateway load a changed configuration: all of it, or nothing if it has an error."""
-    config = load_config(config_path)
+    config = read_config(config_path)
     process = pid or find_process(config)
     run_on_store(config, lambda store: request_reload(store, process, wait))
     accounts = render.count(len(config.accounts), "account")

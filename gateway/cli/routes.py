@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from gateway.cli import render
-from gateway.cli.opening import run_on_store
+from gateway.cli.opening import read_config, run_on_store
 from gateway.cli.options import config_option, json_option
-from gateway.config import load_config
 from gateway.operate import views
 from gateway.operate.lookups import Filter
 from gateway.operate.routes import RouteRow, list_routes, pause_route, resume_route
@@ -22,7 +21,7 @@ from gateway.operate.routes import RouteRow, list_routes, pause_route, resume_ro
 @json_option
 def routes(config_path: Path, account: str | None, as_json: bool) -> None:
     """List routes: whether each delivers, why if not, and its pending deliveries."""
-    config = load_config(config_path)
+    config = read_config(config_path)
     rows = run_on_store(config, lambda store: list_routes(store, config, account), Filter(account=account))
     now = time.time()
     if as_json:
@@ -42,7 +41,7 @@ def pause(account: str, route: str, why: str, config_path: Path) -> None:
     The route stays paused until it is resumed, also over restarts of the gateway. A running gateway follows within
     seconds; attempts that are under way then still end.
     """
-    config = load_config(config_path)
+    config = read_config(config_path)
     row = run_on_store(config, lambda store: pause_route(store, config, (account, route), why, time.time()))
     click.echo(f"{account}/{route} is paused; {row.backlog.pending} pending wait.")
 
@@ -53,7 +52,7 @@ def pause(account: str, route: str, why: str, config_path: Path) -> None:
 @config_option
 def resume(account: str, route: str, config_path: Path) -> None:
     """Deliver again on a paused ROUTE of an ACCOUNT. A running gateway follows within seconds."""
-    config = load_config(config_path)
+    config = read_config(config_path)
     row = run_on_store(config, lambda store: resume_route(store, config, (account, route), time.time()))
     if not row.state.paused:
         click.echo(f"{account}/{route} was not paused.")

@@ -10,9 +10,8 @@ import click
 
 from gateway.cli import render
 from gateway.cli.deliveries import delivery_line
-from gateway.cli.opening import run_on_store, with_store
+from gateway.cli.opening import read_config, run_on_store, with_store
 from gateway.cli.options import config_option, filter_options, json_option, limit_option, make_filter
-from gateway.config import load_config
 from gateway.exact_json import to_text
 from gateway.model import Attempt
 from gateway.operate import lookups, views
@@ -53,7 +52,7 @@ def show(signal_id: int, config_path: Path, as_json: bool) -> None:
 @json_option
 def explain(signal_id: int, config_path: Path, as_json: bool) -> None:
     """Explain, route by route, why a signal did or did not reach it."""
-    config = load_config(config_path)
+    config = read_config(config_path)
     explained = run_on_store(config, lambda store: explain_signal(store, config, signal_id, time.time()))
     if as_json:
         render.print_json(views.explanation_json(signal_id, explanation) for explanation in explained.routes)

@@ -35,7 +35,8 @@ BROKEN = Broken()
 class Document:
     """A file's `data`, the line of each place, the `texts` from `!env` and `!file`, its problems and its warnings.
 
-    `file` is its name in messages. Relative paths in it are relative to `directory`.
+    `file` is its name in messages. Relative paths in it are relative to `directory`. `missing` has the places whose
+    variable or file is not there. `partial` is True if these, and faults in sinks' options, are tolerated.
     """
 
     file: str
@@ -47,6 +48,8 @@ class Document:
     warnings: list[Problem] = field(default_factory=list)
     plugin_problems: list[Problem] = field(default_factory=list)
     broken: set[Place] = field(default_factory=set)
+    missing: set[Place] = field(default_factory=set)
+    partial: bool = False
 
     def report(self, place: Place, message: str, line: int | None = None) -> None:
         self.problems.append(Problem(self.file, line or self.line(place), show_place(place), message))
@@ -74,9 +77,9 @@ def show_place(place: Place) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
 
 
-def read_document(path: Path, file: str, environ: Mapping[str, str]) -> Document:
+def read_document(path: Path, file: str, environ: Mapping[str, str], partial: bool = False) -> Document:
     """Read a file. Its errors are in the document's `problems`."""
-    document = Document(file, path.parent)
+    document = Document(file, path.parent, partial=partial)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:
@@ -168,7 +171,7 @@ class Builder:
             return self._fail(place, "!env expects the name of an environment variable; this looks like a key itself")
         if not self.environ.get(name):
             state = "empty" if name in self.environ else "not set"
-            return self._fail(place, f"the environment variable {name} is {state}")
+            return self._lack(place, f"the environment variable {name} is {state}")
         return self._keep(place, self.environ[name])
 
     def _file(self, name: str, place: Place) -> Any:
@@ -177,14 +180,18 @@ class Builder:
         try:
             text = (self.document.directory / name).read_bytes().decode().rstrip("\r\n")
         except OSError as error:
-            return self._fail(place, f"can't read the file {name}: {error.strerror or type(error).__name__}")
+            return self._lack(place, f"can't read the file {name}: {error.strerror or type(error).__name__}")
         except ValueError:
             return self._fail(place, f"the file {name} is not UTF-8 text")
-        return self._keep(place, text) if text else self._fail(place, f"the file {name} is empty")
+        return self._keep(place, text) if text else self._lack(place, f"the file {name} is empty")
 
     def _keep(self, place: Place, text: str) -> str:
         self.document.texts[place] = text
         return text
+
+    def _lack(self, place: Place, message: str) -> Broken:
+        self.document.missing.add(place)
+        return self._fail(place, message)
 
     def _fail(self, place: Place, message: str) -> Broken:
         self.document.report(place, message)

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from gateway.config.document import BROKEN, Document, Place, read_document
 from gateway.config.include import find_includes, show_file
 from gateway.config.keys import KeyPlaces
+from gateway.config.partial import tolerate_missing
 from gateway.config.route_settings import Plugins, Routes, merge_routes, named, read_routes, secrets_of
 from gateway.config.schema import ACCOUNT_SCHEMA, MAIN_ONLY, MAIN_SCHEMA, TENANT_SCHEMA
 from gateway.config.setting_values import did_you_mean
@@ -30,22 +31,26 @@ SECRET_PARTS = {"keys", "options", "store"}
 would make the log unreadable."""
 
 
-def load_config(path: str | Path, environ: Mapping[str, str] = os.environ) -> Config:
+def load_config(path: str | Path, environ: Mapping[str, str] = os.environ, partial: bool = False) -> Config:
     """Load and check a configuration. Raises ConfigError with all problems by file and line.
 
     Plugins that can't be loaded are no such problem, as signals can be taken without them: see `plugin_problems`.
+    A `partial` load is for commands that need the store and the names of accounts and routes. It tolerates variables
+    and files that are not there, except for the store's, and faults in sinks' options.
     """
-    main = read_document(Path(path), Path(path).name, environ)
+    main = read_document(Path(path), Path(path).name, environ, partial)
     if main.data is BROKEN:
         raise ConfigError([problem if problem.line else replace(problem, file=str(path)) for problem in main.problems])
     includes = find_includes(main)
     documents = [main, *read_included(main, Path(path), includes, environ)]
+    for document in documents if partial else ():
+        tolerate_missing(document)
     settings = validate(main, MAIN_SCHEMA, main.data, ())
     resolve_tls(main, settings)
     accounts = Accounts(find_plugins(main))
     for document in documents:
         accounts.read(document, is_main=document is main)
-    if not any(document.problems for document in documents):
+    if not partial and not any(document.problems for document in documents):
         report_conflicts(main, settings, accounts.accounts)
     if problems := [problem for document in documents for problem in document.problems]:
         problems += [problem for document in documents for problem in document.plugin_problems]
@@ -110,7 +115,7 @@ def read_included(
             target = path.parent / name
             if target.resolve() not in seen:
                 seen.add(target.resolve())
-                yield read_document(target, show_file(name, path.parent), environ)
+                yield read_document(target, show_file(name, path.parent), environ, main.partial)
 
 
 # -- parts of the main file

@@ -68,7 +68,10 @@ def read_route(document: Document, raw: Any, place: Place, plugins: Plugins) -> 
     if spec is None or sink is None:
         return None
     unloaded = issubclass(sink, UnloadedSink)  # then nothing is known of its options
-    options = {} if unloaded else read_options(document, sink, raw.get("options"), (*place, "options"))
+    into = replace(document, problems=[]) if document.partial else document
+    options = {} if unloaded else read_options(into, sink, raw.get("options"), (*place, "options"))
+    if options is None and document.partial:
+        options = {}
     if options is None:
         return None
     return Route(

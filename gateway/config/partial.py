@@ -1,0 +1,48 @@
+"""Makes a document usable by commands that need the store and the accounts' names, but no secret of a sink."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+from gateway.config.document import Document, Place, show_place
+
+UNUSED = ("server", "admin", "log")
+"""Sections that only a gateway needs."""
+NEEDED = ("store", "include", "tenant", "plugins")
+"""Sections in which a missing text is an error for every command."""
+
+
+def tolerate_missing(document: Document) -> None:
+    """Remove the sections that only a gateway needs, and the errors of variables and files that are not there.
+
+    A missing key or option becomes a random text, so that no request and no target can match it. Another missing
+    setting gets its default.
+    """
+    if not isinstance(document.data, dict):
+        return
+    for section in UNUSED:
+        document.data.pop(section, None)
+    drop_problems(document, lambda path: path.partition(".")[0] in UNUSED)
+    for place in document.missing:
+        if place[0] not in (*UNUSED, *NEEDED) and replace_missing(document.data, place):
+            document.broken.discard(place)
+            drop_problems(document, show_place(place).__eq__)
+
+
+def drop_problems(document: Document, matches: Any) -> None:
+    document.problems[:] = [problem for problem in document.problems if not matches(problem.path)]
+
+
+def replace_missing(data: Any, place: Place) -> bool:
+    """Put a random text at a place, or remove the setting. Return False if it can do neither."""
+    *around, last = place
+    for step in around:
+        data = data[step]
+    if "keys" in place or "options" in place:
+        data[last] = secrets.token_hex(16)
+    elif isinstance(data, dict):
+        del data[last]
+    else:
+        return False
+    return True
