@@ -10,6 +10,7 @@ from gateway.sink.erp_answers import explain_foreign, foreign_error, parse_answe
 from gateway.sink.erp_orders import pick_order, require_reference
 from gateway.sink.erp_writes import OrderLocks, Unanswered, WriteGuard
 from gateway.sink.http import TRANSIENT_STATUSES, HttpSink, RemoteServer, Response, SendRequest
+from gateway.sink.masking import mask_secrets
 from gateway.sink.options import Secret, Url, field_names, header_value, option, options_of, proxy_option, server_url
 from gateway.sink.recent import RecentDeliveries
 from gateway.sink.text import (
@@ -65,6 +66,7 @@ __all__ = [
     "foreign_error",
     "has_tracking",
     "header_value",
+    "mask_secrets",
     "merge_tracking",
     "note_prefix",
     "one_line",

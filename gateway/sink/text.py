@@ -7,12 +7,17 @@ from collections.abc import Iterable
 
 from gateway.model import Delivery, Signal
 from gateway.signal_types import signal_type
+from gateway.sink.masking import mask_secrets
 
 SENDER = "Cloudprinter"
 MAX_FIELD_LENGTH = 1000
 """Characters of a free-text field that `one_line` keeps: enough to read, and short enough for a note."""
 MAX_MESSAGE_LENGTH = 300
 """Characters of a target's own message that `first_line` keeps: logs and dead letters repeat it."""
+MAX_SEARCHED_LENGTH = 20_000
+"""Characters of a message that are searched for its first line and for secrets. A longer one would take too long."""
+MAX_SPELLING = 12
+"""Characters that one character of a secret has in its longest usual spelling."""
 
 
 def describe_type(type: str) -> str:
@@ -58,12 +63,13 @@ def one_line(text: str, limit: int = MAX_FIELD_LENGTH) -> str:
 
 
 def first_line(message: object, secrets: Iterable[str]) -> str:
-    """Return the first line of a target's message, shortened and with secrets masked; "" for an empty one."""
-    lines = [line.strip() for line in str(message or "").splitlines()]
-    text = next((line for line in lines if line), "")
-    for secret in secrets:
-        text = text.replace(secret, "***")
-    return " ".join(text.split())[:MAX_MESSAGE_LENGTH]
+    """Return the first line of a target's message, with secrets masked and then shortened; "" for an empty one."""
+    text, known = str(message or ""), list(secrets)
+    masked = mask_secrets(text[:MAX_SEARCHED_LENGTH], known)
+    if len(text) > MAX_SEARCHED_LENGTH:  # a secret may be cut in half there
+        masked = masked[: -max([1, *(MAX_SPELLING * len(secret) for secret in known)])]
+    lines = (one_line(line, MAX_MESSAGE_LENGTH) for line in masked.splitlines())
+    return next(filter(None, lines), "")
 
 
 def has_tracking(present: str, number: str) -> bool:

@@ -48,6 +48,6 @@ class ErpCase(SinkCase, ABC):
     async def deliver_cut(self, at: int, after: bool, type: str, **fields: Any) -> None:
         """Deliver, and cut the connection at the attempt's request `at`, before or after its work."""
         self.fake.cut_at(at, after)
-        with suppress(RetryLater):  # the HTTP client repeats a GET by itself, so the attempt may succeed
+        with suppress(RetryLater):
             await self.deliver(type, **fields)
         assert not self.fake.faults

@@ -1,6 +1,9 @@
 """The outcome of each of Odoo's answers, over either transport. No error contains a secret."""
 
+import html
+import json
 import logging
+from urllib.parse import quote
 
 import pytest
 
@@ -187,3 +190,19 @@ async def test_no_error_log_or_repr_contains_the_key_or_the_traceback(version, c
         shown = f"{error!r} {caplog.text} {case.sink!r} {case.sink.settings!r} {case.sink.odoo!r} {make_delivery()!r}"
     for secret in (KEY, "SECRET-OF-DEBUG", "SECOND-LINE"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize("version", BOTH)
+@pytest.mark.parametrize("spell", [str, lambda key: json.dumps(json.dumps(key)[1:-1])[1:-1], quote, html.escape, repr])
+async def test_a_key_of_any_characters_is_masked_whole(version, spell):
+    key = "FRAGODOO5apikey\"x'<&>\\y"
+    words = f"{'x' * 250} no user has the key {spell(key)}: sorry"
+    told = account(OdooError(422, "odoo.exceptions.UserError", words))
+    answer = Answer(422, told)
+    if version < 19:
+        answer = Answer(200, {"jsonrpc": "2.0", "id": 1, "error": {"message": words, "data": told}})
+    async with Case(version, api_key=key, transport="json2" if version >= 19 else "jsonrpc") as case:
+        case.fake.always = answer
+        with pytest.raises(Permanent, match="xxx no user has the key") as caught:
+            await case.deliver(signal_types.ITEM_SHIPPED)
+    assert "FRAG" not in str(caught.value)

@@ -1,6 +1,9 @@
 """The outcome of each of Tryton's answers, over either transport. No error contains a secret."""
 
+import html
+import json
 import logging
+from urllib.parse import quote
 
 import pytest
 
@@ -42,9 +45,9 @@ RPC = [
 ]
 
 
-async def first_call_answered(series, *answers):
+async def first_call_answered(series, *answers, **options):
     """Return the error of a delivery whose first call of a model gets these answers."""
-    async with Case(series) as case:
+    async with Case(series, **options) as case:
         case.tryton.sell("PO-1001", ("BOOK", 1))
         before = 1 if series >= "8" else 2  # the version; on 7.0 a second request for it
         case.fake.faults.extend([*[case.fake.serve] * before, *answers])
@@ -310,6 +313,19 @@ async def test_no_error_log_or_repr_contains_a_secret(series, caplog):
         shown = f"{error!r} {caplog.text} {case.sink!r} {case.sink.settings!r} {case.sink.tryton!r} {make_delivery()!r}"
     for secret in (KEY, PASSWORD, "SECOND-LINE"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize("spell", [str, lambda word: json.dumps(word)[1:-1], quote, html.escape, repr, ascii])
+@pytest.mark.parametrize("series", BOTH)
+async def test_a_password_of_any_characters_is_masked_whole(series, spell):
+    password = "FRAGpässwörd\"x'<&>\\ 日本"
+    words = f"{'x' * 250} nobody has the password {spell(password)}: sorry"
+    body = {"status": 400, "message": words, "description": ""}
+    if series < "8":
+        body = {"id": 1, "error": ["UserError", [words, "", None]]}
+    error = await first_call_answered(series, Answer(400 if series >= "8" else 200, body), password=password)
+    assert "xxx nobody has the password" in str(error)
+    assert "FRAG" not in str(error)
 
 
 def test_the_client_waits_longer_than_a_write_takes_to_settle():

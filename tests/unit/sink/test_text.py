@@ -42,7 +42,17 @@ def test_free_text_of_the_sender_is_one_short_line() -> None:
 def test_of_what_a_target_says_the_first_line_is_kept_without_secrets() -> None:
     assert first_line("\n  your  key s3cret\tof p4ss \nTraceback", ["s3cret", "p4ss"]) == "your key *** of ***"
     assert first_line(None, []) == first_line(" \n ", []) == ""
-    assert first_line("x" * 999, []) == "x" * text.MAX_MESSAGE_LENGTH
+    assert first_line("x" * 999, []) == "x" * (text.MAX_MESSAGE_LENGTH - 1) + "…"
+    assert first_line("a\x00\ud800b", []) == "a b"
+
+
+def test_a_secret_is_masked_before_a_message_is_cut() -> None:
+    secret = "s3cret" * 8
+    for before in range(text.MAX_MESSAGE_LENGTH - len(secret) - 5, text.MAX_MESSAGE_LENGTH + 5):
+        assert "s3c" not in first_line("x" * before + secret, [secret])
+    for before in range(text.MAX_SEARCHED_LENGTH - len(secret) - 1, text.MAX_SEARCHED_LENGTH + 1, 7):
+        assert "s3c" not in first_line((secret + " ") * 400 + "\n" + "x" * before + secret, [secret])
+    assert "s3c" not in first_line(secret * 1000, [secret])
 
 
 @pytest.mark.parametrize(
