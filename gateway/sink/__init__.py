@@ -7,7 +7,7 @@ from gateway.model import ALL, Delivery, SecretValue, Signal
 from gateway.signal_types import ALERTS, signal_type
 from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
 from gateway.sink.erp_answers import explain_foreign, foreign_error, parse_answer
-from gateway.sink.erp_orders import pick_order, require_reference
+from gateway.sink.erp_orders import OrderWait, pick_order, require_confirmed, require_reference
 from gateway.sink.erp_writes import OrderLocks, Unanswered, WriteGuard
 from gateway.sink.http import TRANSIENT_STATUSES, HttpSink, RemoteServer, Response, SendRequest
 from gateway.sink.masking import mask_secrets
@@ -37,6 +37,7 @@ __all__ = [
     "ListOf",
     "Misconfigured",
     "OrderLocks",
+    "OrderWait",
     "Permanent",
     "RecentDeliveries",
     "RemoteServer",
@@ -76,6 +77,7 @@ __all__ = [
     "parse_answer",
     "pick_order",
     "proxy_option",
+    "require_confirmed",
     "require_reference",
     "server_url",
     "signal_type",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol, TypeVar
 
-from gateway.errors import Permanent, RetryLater
+from gateway.errors import Permanent, RetryLater, Skip
 from gateway.model import Signal
 
 
@@ -15,8 +16,23 @@ class NamedOrder(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def state(self) -> str: ...
+
 
 T = TypeVar("T", bound=NamedOrder)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWait:
+    """The wait of a delivery for its order: whether it may still go on, and whether its end is a Skip."""
+
+    open: bool
+    skips: bool = False
+
+    def give_up(self, reason: str) -> NoReturn:
+        """Raise the outcome at the end of the wait: Skip or Permanent."""
+        raise (Skip if self.skips else Permanent)(reason)
 
 
 def require_reference(signal: Signal) -> str:
@@ -29,17 +45,25 @@ def require_reference(signal: Signal) -> str:
     return reference
 
 
-def pick_order(found: Sequence[T], fields: Sequence[str], may_wait: bool) -> T:
-    """Return the only order found by the reference in these fields.
+def pick_order(found: Sequence[T], fields: Sequence[str], wait: OrderWait) -> T:
+    """Return the only order found by the reference in these fields. Leave out cancelled ones if there are others.
 
-    Raises Permanent if several orders match. If none does: RetryLater while the order may still be created
-    (`may_wait`), Permanent afterwards.
+    Raises Permanent if several orders match. If none does: RetryLater while the wait is open, its end afterwards.
     """
     if len(found) > 1:
         raise Permanent(f"ambiguous: several orders match ({found[0].name}, {found[1].name})")
     if found:
         return found[0]
     where = " or ".join(fields)
-    if not may_wait:
-        raise Permanent(f"no order has this reference as {where}; given up waiting for it")
-    raise RetryLater(f"no order has this reference as {where} yet", healthy=True)
+    if wait.open:
+        raise RetryLater(f"no order has this reference as {where} yet", healthy=True)
+    wait.give_up(f"no order has this reference as {where}; given up waiting for it")
+
+
+def require_confirmed(order: NamedOrder, quotations: Collection[str], wait: OrderWait) -> None:
+    """Raise RetryLater, or the wait's end, if the order's state is one of `quotations`."""
+    if order.state not in quotations:
+        return
+    if wait.open:
+        raise RetryLater(f"order {order.name} is a quotation; it is not confirmed yet", healthy=True)
+    wait.give_up(f"order {order.name} is a quotation; given up waiting for its confirmation")

@@ -13,7 +13,16 @@ from cloudsignal_odoo import overtaken, texts
 from cloudsignal_odoo.options import Settings
 from cloudsignal_odoo.orders import Order, Orders
 from cloudsignal_odoo.shipping import Shipping
-from gateway.sink import Delivery, Permanent, describe_type, pick_order, require_reference, signal_types
+from gateway.sink import (
+    Delivery,
+    OrderWait,
+    Permanent,
+    describe_type,
+    pick_order,
+    require_confirmed,
+    require_reference,
+    signal_types,
+)
 
 QUOTATION_STATES = frozenset({"draft", "sent"})
 
@@ -33,8 +42,7 @@ class Actions:
         order = await self.find_order(delivery)
         if await self.orders.has_note(order, delivery):
             return
-        if order.state in QUOTATION_STATES:
-            raise Permanent(f"order {order.name} is a quotation; confirm it and replay")
+        require_confirmed(order, QUOTATION_STATES, self.wait(delivery))
         match delivery.signal.type:
             case signal_types.ITEM_SHIPPED:
                 self.reject_if_canceled(order, delivery)
@@ -48,10 +56,21 @@ class Actions:
         await self.post_note_once(order, delivery, remarks)
 
     async def find_order(self, delivery: Delivery) -> Order:
-        """Return the order that the signal is about. Raises Permanent or RetryLater if there is not exactly one."""
+        """Return the order that the signal is about. Raises Permanent, RetryLater or Skip if it is not exactly one."""
         found = await self.orders.find(self.settings.order_match, require_reference(delivery.signal))
+        if self.may_have_cancelled(found, delivery):
+            found = found[:1]
+        return pick_order(found, self.settings.order_match, self.wait(delivery))
+
+    def wait(self, delivery: Delivery) -> OrderWait:
+        """Return the wait of the delivery for its order."""
         may_wait = self.now() - delivery.created_at < self.settings.unknown_order_retry_for
-        return pick_order(found, self.settings.order_match, may_wait)
+        return OrderWait(may_wait, self.settings.on_unknown == "skip")
+
+    def may_have_cancelled(self, found: Sequence[Order], delivery: Delivery) -> bool:
+        """Return True if an earlier attempt may have cancelled the first order: then all are cancelled."""
+        cancelling = self.settings.on_cancel == "cancel" and delivery.signal.type == signal_types.ORDER_CANCELED
+        return cancelling and all(order.state == "cancel" for order in found)
 
     async def post_note_once(self, order: Order, delivery: Delivery, remarks: Sequence[str]) -> None:
         """Post the note, unless an earlier attempt's note has arrived meanwhile."""

@@ -94,7 +94,13 @@ class Settings:
     )
     unknown_order_retry_for: float = option(
         duration,
-        "How long to wait for an order that is not in Odoo yet, such as `30m`, `48h`, `7d` or a number of seconds.",
+        "How long to wait for an order that is not in Odoo yet or is still a quotation, "
+        "such as `30m`, `48h`, `7d` or a number of seconds.",
         default="48h",
+    )
+    on_unknown: Literal["dead", "skip"] = option(
+        one_of("dead", "skip"),
+        "The end of that wait: `dead` makes a dead letter, `skip` counts the delivery as filtered.",
+        default="dead",
     )
     proxy: bool = proxy_option()

@@ -47,12 +47,20 @@ class Orders:
         self.client = client
 
     async def find(self, fields: Sequence[str], reference: str) -> list[Order]:
-        """Return at most two orders that have the reference in one of the fields."""
+        """Return at most two orders that have the reference in one of the fields.
+
+        Cancelled orders are returned only if there are no others, the one that was changed last first.
+        """
         # Domains are in Polish notation: one "|" fewer than there are terms.
         domain: list[Any] = ["|"] * (len(fields) - 1)
         domain += [[field, "=", reference] for field in fields]
+        alive = await self.search([*domain, ["state", "!=", "cancel"]])
+        return alive or await self.search(domain, order="write_date desc")
+
+    async def search(self, domain: Sequence[Any], **how: Any) -> list[Order]:
+        """Return at most two orders of a domain."""
         wanted = ["name", "state", "user_id", "picking_ids", "order_line", "locked"]
-        rows = await self.client.call("sale.order", "search_read", domain=domain, fields=wanted, limit=2)
+        rows = await self.client.call("sale.order", "search_read", domain=domain, fields=wanted, limit=2, **how)
         return [read_order(row) for row in rows]
 
     async def state(self, order: Order) -> str:

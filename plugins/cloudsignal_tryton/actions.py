@@ -14,7 +14,18 @@ from cloudsignal_tryton.client import AttemptClient
 from cloudsignal_tryton.options import Settings
 from cloudsignal_tryton.orders import Line, Move, Order, Orders
 from cloudsignal_tryton.shipping import Shipping
-from gateway.sink import Delivery, Permanent, RetryLater, Signal, one_line, pick_order, require_reference, signal_types
+from gateway.sink import (
+    Delivery,
+    OrderWait,
+    Permanent,
+    RetryLater,
+    Signal,
+    one_line,
+    pick_order,
+    require_confirmed,
+    require_reference,
+    signal_types,
+)
 
 QUOTATION_STATES = frozenset({"draft", "quotation"})
 CANCELLATION_TYPES = frozenset({signal_types.ITEM_CANCELED, signal_types.ORDER_CANCELED})
@@ -35,8 +46,7 @@ class Actions:
         order = await self.find_order(delivery)
         if await self.orders.has_note(order, delivery):
             return
-        if order.state in QUOTATION_STATES:
-            raise Permanent(f"order {order.name} is a quotation; confirm it and replay")
+        require_confirmed(order, QUOTATION_STATES, self.wait(delivery))
         remarks: Sequence[str] = ()
         line: Line | None = None
         if delivery.signal.type == signal_types.ITEM_SHIPPED:
@@ -47,9 +57,13 @@ class Actions:
         await self.post_note_once(order, delivery, texts.note(delivery, remarks, line.id if line else None))
 
     async def find_order(self, delivery: Delivery) -> Order:
-        """Return the order that the signal is about. Raises Permanent or RetryLater if there is not exactly one."""
+        """Return the order that the signal is about. Raises Permanent, RetryLater or Skip if it is not exactly one."""
         found = await self.orders.find(self.settings.order_match, require_reference(delivery.signal))
-        return pick_order(found, self.settings.order_match, self.may_wait(delivery))
+        return pick_order(found, self.settings.order_match, self.wait(delivery))
+
+    def wait(self, delivery: Delivery) -> OrderWait:
+        """Return the wait of the delivery for its order."""
+        return OrderWait(self.may_wait(delivery), self.settings.on_unknown == "skip")
 
     def may_wait(self, delivery: Delivery) -> bool:
         """Return True while the delivery may wait for a record that Tryton does not have yet."""

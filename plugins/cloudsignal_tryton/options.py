@@ -97,9 +97,14 @@ class Settings:
     )
     unknown_order_retry_for: float = option(
         duration,
-        "How long to wait for a sale or shipment that is not in Tryton yet, such as `30m`, `48h`, `7d` "
-        "or a number of seconds.",
+        "How long to wait for a sale or shipment that is not in Tryton yet, or a sale that is still a quotation, "
+        "such as `30m`, `48h`, `7d` or a number of seconds.",
         default="48h",
+    )
+    on_unknown: Literal["dead", "skip"] = option(
+        one_of("dead", "skip"),
+        "The end of the wait for a sale: `dead` makes a dead letter, `skip` counts the delivery as filtered.",
+        default="dead",
     )
     proxy: bool = proxy_option()
 

@@ -83,9 +83,10 @@ class Orders:
     # -- sales
 
     async def find(self, fields: Sequence[str], reference: str) -> list[Order]:
-        """Return at most two sales that have the reference in one of the fields."""
-        domain = ["OR", *([field, "=", reference] for field in fields)]
-        rows = await self.client.search("sale.sale", domain, ["number", "state"], 2)
+        """Return at most two sales that have the reference in one of the fields, cancelled ones only if no others."""
+        domain = [["OR", *([field, "=", reference] for field in fields)]]
+        alive = await self.client.search("sale.sale", [*domain, ["state", "!=", "cancelled"]], ["number", "state"], 2)
+        rows = alive or await self.client.search("sale.sale", domain, ["number", "state"], 2)
         return [Order(row["id"], str(row["number"] or reference), str(row["state"])) for row in rows]
 
     async def lines(self, order: Order) -> list[Line]:

@@ -163,7 +163,8 @@ class OdooModel(Records):
             wanted = next(term[2] for term in domain if isinstance(term, list))
             found = [self.row(model, self.add_order(wanted))]
             self.say(f"new order {found[0]['name']} for {wanted}")
-        found.sort(key=lambda row: row["id"], reverse=not order and model not in OLDEST_FIRST)
+        field, _, direction = (order or ("id asc" if model in OLDEST_FIRST else "id desc")).partition(" ")
+        found.sort(key=lambda row: row[field], reverse=direction == "desc")
         return [self.present(model, row, fields) for row in found[:limit]]
 
     def do_search(self, uid: int, model: str, ids: list[int], context: Row, domain: list[Any]) -> list[int]:
@@ -235,6 +236,7 @@ class OdooModel(Records):
                 raise user_error("A locked order can't be cancelled. Unlock it first.")
             if self.version < 18 and not context.get("disable_cancel_warning"):
                 return wizard("sale.order.cancel", "Cancel the order?")
+            self.touch(number)
             order["state"] = "cancel"  # Odoo cancels a delivered order too.
             self.cancel_transfers(number)
             self.say(f"cancelled {self.order_of(number)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 
 Row = dict[str, Any]
@@ -21,6 +22,7 @@ FIELDS: dict[str, dict[str, str]] = {
         "order_line": "list",
         "picking_ids": "list",
         "delivery_status": "char",
+        "write_date": "char",
     },
     "sale.order.line": {"order_id": "sale.order", "product_id": "product.product", "product_uom_qty": "float"},
     "stock.picking": {
@@ -94,6 +96,8 @@ class Records:
         self.phones: set[int] = set()
         self._ids = {model: itertools.count(1) for model in FIELDS}
         self._names: dict[str, Any] = {}
+        self._start = datetime(2026, 11, 20)
+        self._changes = itertools.count(1)
         self.robot = self.add("res.users", login="__system__", name="OdooBot", groups=[])
         self.admin = self.add_user("admin", ["sales", "inventory"], name="Administrator")
         self.seller = self.add_user("seller", ["sales"], name="Sam Seller")
@@ -135,6 +139,7 @@ class Records:
         seller = self.seller if salesperson is True else salesperson
         order = self.add("sale.order", client_order_ref=reference, state=state, locked=locked, user_id=seller)
         self.row("sale.order", order)["name"] = f"S{order:05d}"
+        self.touch(order)
         if phone:
             self.phones.add(order)
         self.add_message(order, "<p>Order made</p>", author_id=self.robot, is_internal=True)
@@ -161,6 +166,10 @@ class Records:
         if state == "cancel":
             self.cancel_transfers(order)
         return order
+
+    def touch(self, order: int) -> None:
+        """Set the order's time of change, a second after the last one."""
+        self.row("sale.order", order)["write_date"] = str(self._start + timedelta(seconds=next(self._changes)))
 
     def add_transfer(self, order: int, kind: str, backorder: int | bool = False) -> int:
         prefix = {"outgoing": "WH/OUT", "dropship": "DS"}.get(kind, "WH/PICK")

@@ -231,7 +231,7 @@ def matches(row: Row, domain: Sequence[Any]) -> bool:
     """Return True if a row is in a domain of the forms that the sink uses."""
     if domain and domain[0] == "OR":
         return any(matches(row, [clause]) for clause in domain[1:])
-    return all(fits(row, *clause[:3]) for clause in domain)
+    return all(matches(row, clause) if clause[0] == "OR" else fits(row, *clause[:3]) for clause in domain)
 
 
 def fits(row: Row, field: str, operator: str, value: Any) -> bool:

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.parametrize(("sink", "plugin", "least"), SINKS.values()
         ("unknown_order_retry_for", 0, 0),
         ("notes", list(NOTE_TYPES), NOTE_TYPES),
         ("force_quantity", True, True),
+        ("on_unknown", "skip", "skip"),
     ],
 )
 def test_options_are_normalised(sink, plugin, least, option, value, expected):
@@ -52,6 +53,7 @@ def test_options_are_normalised(sink, plugin, least, option, value, expected):
         ("order_match", ["name = 1"], "expected names of fields"),
         ("mark_delivered", True, "expected one of none, line, order"),
         ("on_cancel", "delete", "expected one of note, cancel"),
+        ("on_unknown", "drop", "expected one of dead, skip"),
         ("force_quantity", "yes", "expected true or false"),
         ("notes", ["ItemShipped"], "expected one of CloudprinterOrderValidated"),
         ("unknown_order_retry_for", "two days", "expected a duration such as 30s"),

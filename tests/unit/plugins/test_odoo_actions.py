@@ -152,8 +152,9 @@ async def test_an_unknown_order_is_waited_for_then_becomes_a_dead_letter():
     ("orders", "reason"),
     [
         ([{}, {}], "ambiguous: several orders match"),
-        ([{"state": "draft"}], "S00001 is a quotation"),
-        ([{"state": "sent"}], "S00001 is a quotation"),
+        ([{}, {}, {"state": "cancel"}], "ambiguous: several orders match"),
+        ([{}, {"state": "draft"}], "ambiguous: several orders match"),
+        ([{"state": "cancel"}, {"state": "cancel"}], "ambiguous: several orders match"),
         ([{"state": "cancel"}], "shipped, but order S00001 is cancelled in Odoo"),
     ],
 )
