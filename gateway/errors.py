@@ -65,6 +65,22 @@ class MalformedRequest(GatewayError):
     """The request is not HTTP/1.1."""
 
 
+class UnsupportedVersion(GatewayError):
+    """The HTTP version is not 1.1 or 1.0."""
+
+
+class UnsupportedCoding(GatewayError):
+    """The coding is not supported."""
+
+
+class TargetTooLong(GatewayError):
+    """The request target is too long."""
+
+
+class HeadTooLarge(GatewayError):
+    """The head of the request is too large."""
+
+
 class TooLarge(GatewayError):
     """The body is too large."""
 

@@ -21,8 +21,12 @@ STATUS: Mapping[type[errors.GatewayError], int] = {
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.TooLarge: 413,
+    errors.TargetTooLong: 414,
     errors.TooManyRequests: 429,
+    errors.HeadTooLarge: 431,
+    errors.UnsupportedCoding: 501,
     errors.Unavailable: 503,
+    errors.UnsupportedVersion: 505,
 }
 """HTTP status of each error. A subclass has the status of its nearest base class here."""
 

@@ -33,7 +33,10 @@ class Limits:
     """Seconds. Cuts a connection if a body is incomplete after this time. 64 KiB take 20 s at 26 kbit/s."""
 
     head_size: int = 16 * 1024
-    """Bytes. Cuts a connection if a head is longer, not counting its first 2 KiB. Common servers allow 8 to 16 KiB."""
+    """Bytes. Answers a longer head with 431, not counting its first 2 KiB. Common servers allow 8 to 16 KiB."""
+
+    target_size: int = 8 * 1024
+    """Bytes. Answers a longer request target with 414. RFC 9112 3 recommends at least 8,000."""
 
     chunk_overhead: int = 8
     """Factor. Cuts a connection that sends more than this times the largest body, for instance as tiny chunks.

@@ -24,18 +24,22 @@ class Wire:
         self.writer.write(b"".join(parts))
         await self.writer.drain()
 
-    async def answer(self) -> tuple[int, dict[str, str], bytes]:
-        """Read one answer: status, headers in lower case, body. The status is 0 if the connection was cut."""
+    async def answer(self, has_body: bool = True) -> tuple[int, dict[str, str], bytes]:
+        """Read one answer: status, headers in lower case, body. The status is 0 if the connection was cut.
+
+        An answer to HEAD names a length, and has no body.
+        """
         try:
             head = await self.reader.readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError:
             return 0, {}, b""
         status, *lines = head.decode().strip().split("\r\n")
         headers = dict(line.lower().split(": ", 1) for line in lines)
-        return int(status.split()[1]), headers, await self.reader.readexactly(int(headers.get("content-length", 0)))
+        length = int(headers.get("content-length", 0)) if has_body else 0
+        return int(status.split()[1]), headers, await self.reader.readexactly(length)
 
-    async def code(self) -> int:
-        return (await self.answer())[0]
+    async def code(self, has_body: bool = True) -> int:
+        return (await self.answer(has_body))[0]
 
     async def flood(self, part: bytes) -> None:
         """Write without end. Raises ConnectionError once the other side cuts the connection."""

@@ -2,14 +2,14 @@
 
 import pytest
 
-from gateway.errors import GatewayError, MalformedRequest, MethodNotAllowed, TooLarge
+from gateway.errors import GatewayError, HeadTooLarge, MalformedRequest, MethodNotAllowed, TargetTooLong, TooLarge
 from gateway.web.http1.messages import Answer, Request
 from gateway.web.http1.reader import PIECE, RequestReader, path_of
 from gateway.web.limits import Limits
 from tests.support.wire import chunks, head, plain
 
-MANY = 10_000
-"""Requests to read ahead, in tests of other things."""
+MANY = Limits(read_ahead=10_000)
+"""Limits for tests of other things than the requests that are read ahead."""
 
 
 class Form:
@@ -60,7 +60,7 @@ def test_a_request_has_its_peer_path_and_used_headers() -> None:
     (exchange,) = reader.ready
     request = exchange.request
     assert (request.peer, request.method, request.path) == ("203.0.113.5", "POST", "/a/b")
-    assert request.headers == {b"x-forwarded-for": b"1.1.1.1,2.2.2.2"}
+    assert request.headers == {b"host": b"gateway", b"x-forwarded-for": b"1.1.1.1,2.2.2.2"}
     assert (request.header(b"x-forwarded-for"), request.header(b"expect")) == ("1.1.1.1,2.2.2.2", "")
 
 
@@ -90,7 +90,7 @@ def test_upgrade_offers_are_ignored_however_many_come() -> None:
 def test_a_read_of_many_tiny_requests_is_parsed_as_they_are_answered() -> None:
     """One read of 256 KiB holds 10,000 requests, and each parsed one takes memory and time."""
     tiny = b"POST / HTTP/1.1\r\nHost:a\r\n\r\n"
-    reader = RequestReader("203.0.113.5", OneRoute, Limits().read_ahead)
+    reader = RequestReader("203.0.113.5", OneRoute, Limits())
     reader.feed(tiny * 8000)
     answered = most = 0
     while reader.ready:
@@ -111,15 +111,20 @@ def test_nothing_is_taken_behind_the_last_request_of_a_connection() -> None:
     assert not reader.is_full
 
 
-def test_a_head_is_oversized_beyond_its_limit() -> None:
-    reader = make_reader()
+def test_a_head_over_its_limit_is_refused() -> None:
+    reader = RequestReader("203.0.113.5", OneRoute, Limits(head_size=100))
     reader.feed(b"POST / HTTP/1.1\r\n")
-    limits = Limits(head_size=100)
     reader.feed(b"X: " + b"y" * 97)
-    assert reader.incoming is not None
-    assert not reader.incoming.is_oversized(limits)
+    assert not reader.ready
     reader.feed(b"y")
-    assert reader.incoming.is_oversized(limits)
+    (exchange,) = reader.ready
+    assert type(exchange.refusal) is HeadTooLarge
+
+
+def test_a_target_over_its_limit_is_refused() -> None:
+    reader = RequestReader("203.0.113.5", OneRoute, Limits(target_size=5))
+    reader.feed(head(path="/1234") + head(path="/12345"))
+    assert [type(exchange.refusal) for exchange in reader.ready] == [type(None), TargetTooLong]
 
 
 def test_a_body_in_tiny_chunks_is_oversized_beyond_its_limit() -> None:

@@ -52,6 +52,24 @@ async def test_expect_100_continue_is_answered(wire: Connect, gateway: Gateway) 
     assert len(await gateway.kept()) == 1
 
 
+async def test_continue_is_not_sent_before_the_answers_of_earlier_requests(wire: Connect, gateway: Gateway) -> None:
+    body = request(example())
+    invited = head("Expect: 100-continue", f"Content-Length: {len(body)}")
+    async with wire() as connection:
+        await connection.write(plain(request(example(n=1))), invited)
+        assert [await connection.code() for _ in range(2)] == [200, 100]
+        await connection.write(body)
+        assert await connection.code() == 200
+
+
+async def test_http_1_0_is_told_that_the_connection_stays(wire: Connect) -> None:
+    async with wire() as connection:
+        for _ in range(2):
+            await connection.write(head("Connection: keep-alive", method="GET", path="/healthz", version="1.0"))
+            code, headers, _ = await connection.answer()
+            assert (code, headers["connection"]) == (200, "keep-alive")
+
+
 async def test_a_refused_body_is_read_so_that_the_answer_arrives(wire: Connect) -> None:
     body = padded(LIMIT * 8)
     async with wire() as connection:

@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
         self._routes = routes
         self._limits = limits
         self._on_lost = on_lost
-        self._reader = RequestReader(peer, routes, limits.read_ahead)
+        self._reader = RequestReader(peer, routes, limits)
         self._final: Exchange | None = None
         """The last exchange, set once it is answered; its answer announced the close."""
         self._reading_paused = False
@@ -186,6 +186,8 @@ class Connection(asyncio.Protocol):
         if self._reading_paused:  # all requests that were read ahead are answered
             self._reading_paused = False
             self._transport.resume_reading()
+        if self._reader.incoming and self._reader.incoming.awaits_body:
+            self._invite_body(self._reader.incoming)
         self._request_ready = asyncio.get_running_loop().create_future()
         await self._request_ready
         self._request_ready = None
@@ -198,7 +200,8 @@ class Connection(asyncio.Protocol):
 
     async def _write(self, exchange: Exchange, answer: Answer) -> None:
         if not self._is_closed:
-            self._transport.write(answer.encode(exchange.request.method, exchange.closes))
+            encoded = answer.encode(exchange.request.method, exchange.closes, exchange.keeps_alive)
+            self._transport.write(encoded)
         if self._writable:
             await self._writable
 
@@ -217,15 +220,21 @@ class Connection(asyncio.Protocol):
         elif exchange.resource and not exchange.awaits_body:
             exchange.awaits_body = True
             self._deadline.set(self._limits.body_timeout)
-            if b"expect" in exchange.request.headers and not self._reader.ready:
-                self._transport.write(CONTINUE)
+            if self._request_ready and not self._request_ready.done() and not self._reader.ready:
+                self._invite_body(exchange)
+
+    def _invite_body(self, exchange: Exchange) -> None:
+        """Send 100 Continue to a sender that waits for it, once all requests before are answered."""
+        if exchange.awaits_continue and not exchange.refusal:
+            exchange.awaits_continue = False
+            self._transport.write(CONTINUE)
 
     def _close_unless_draining(self, final: Exchange) -> None:
         """Close, unless the body of a refused request still comes: closing now would reset the connection, and the
         sender would lose the answer. A sender that waits for 100 Continue sends no body after a refusal."""
         body_comes = self._reader.incoming is final and not self._eof_received
         drained = final.wire_size >= self._limits.drain_size
-        if not body_comes or drained or b"expect" in final.request.headers:
+        if not body_comes or drained or final.awaits_continue:
             self.close()
 
 

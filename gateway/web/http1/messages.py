@@ -43,14 +43,19 @@ class Answer:
     body: bytes = b""
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def encode(self, method: str, closes: bool) -> bytes:
-        """Return the answer's bytes on the wire. `closes` announces that the connection closes after it."""
+    def encode(self, method: str, closes: bool, keeps_alive: bool = False) -> bytes:
+        """Return the answer's bytes on the wire. `closes` announces that the connection closes after it.
+
+        `keeps_alive` announces that it does not, to a sender of HTTP/1.0.
+        """
         lines = [_encode_start(self.code, int(time.time()))]
         lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in self.headers.items()]
         if self.code != 204:
             lines.append(b"Content-Length: %d\r\n" % len(self.body))
         if closes:
             lines.append(b"Connection: close\r\n")
+        elif keeps_alive:
+            lines.append(b"Connection: keep-alive\r\n")
         return b"".join((*lines, b"\r\n", b"" if method == "HEAD" else self.body))
 
 

@@ -10,11 +10,22 @@ from dataclasses import dataclass, field
 
 import httptools
 
-from gateway.errors import GatewayError, MalformedRequest, MethodNotAllowed, TooLarge
+from gateway.errors import (
+    GatewayError,
+    HeadTooLarge,
+    MalformedRequest,
+    MethodNotAllowed,
+    TargetTooLong,
+    TooLarge,
+    UnsupportedVersion,
+)
+from gateway.web.http1 import rules
 from gateway.web.http1.messages import Request, Resource, RouteTable
 from gateway.web.limits import Limits
 
-USED_HEADERS = frozenset({b"content-length", b"expect", b"transfer-encoding", b"x-forwarded-for"})
+USED_HEADERS = frozenset(
+    {b"connection", b"content-length", b"expect", b"host", b"transfer-encoding", b"x-forwarded-for"}
+)
 """Headers that are kept. All others are dropped, which saves their memory."""
 PIECE = 2048
 """Bytes that are parsed at a time: most signals with their head, or at most 80 of the smallest requests.
@@ -34,6 +45,10 @@ class Exchange:
     refusal: GatewayError | None = None
     closes: bool = False
     """True if the connection closes after the answer."""
+    keeps_alive: bool = False
+    """True if it stays open in HTTP/1.0, which the answer must say."""
+    awaits_continue: bool = False
+    """True while the sender waits for 100 Continue before it sends the body."""
     target: bytes = b""
     chunks: list[bytes] = field(default_factory=list)
     body_size: int = 0
@@ -44,28 +59,25 @@ class Exchange:
     """True once the body's time limit runs."""
 
     def is_oversized(self, limits: Limits) -> bool:
-        """Return True if an incomplete request is too long for an answer: an endless head, or mostly empty chunks."""
-        if self.refusal:
+        """Return True if an incomplete body is too long for an answer, because its chunks are mostly empty."""
+        if self.refusal or self.resource is None:
             return False
-        if self.resource is None:
-            return self.wire_size > limits.head_size
         return self.wire_size > limits.chunk_overhead * self.resource.max_body + limits.head_size
 
 
 class RequestReader:
     """Parser of one connection. `feed` appends complete and refused exchanges to `ready`, `parse_on` those read ahead.
 
-    llhttp calls the methods named on_…. `routes` returns the current route table. `read_ahead` is a limit of requests,
-    see `gateway.web.limits.Limits`.
+    llhttp calls the methods named on_…. `routes` returns the current route table.
     """
 
-    def __init__(self, peer: str, routes: Callable[[], RouteTable], read_ahead: int) -> None:
+    def __init__(self, peer: str, routes: Callable[[], RouteTable], limits: Limits) -> None:
         self.ready: deque[Exchange] = deque()
         self.incoming: Exchange | None = None
         """The exchange of an incomplete request."""
         self._peer = peer
         self._routes = routes
-        self._read_ahead = read_ahead
+        self._limits = limits
         self._unparsed = b""
         self._ended = False
         """True once the last request of the connection is complete. Bytes behind it are dropped."""
@@ -83,7 +95,7 @@ class RequestReader:
 
     def parse_on(self) -> None:
         """Parse bytes that were read, until `read_ahead` requests are ready."""
-        while self._unparsed and len(self.ready) < self._read_ahead:
+        while self._unparsed and len(self.ready) < self._limits.read_ahead:
             # One piece at a time, because llhttp can't be stopped within the bytes that it was given.
             piece, self._unparsed = self._unparsed[:PIECE], self._unparsed[PIECE:]
             before = self.incoming
@@ -91,16 +103,18 @@ class RequestReader:
             while rest and not self._ended:
                 rest = self._parse(rest)
             if self.incoming and self.incoming is before:
-                self.incoming.wire_size += len(piece)
+                self._count(self.incoming, len(piece))
 
     def _parse(self, data: bytes) -> bytes:
         """Parse bytes and return the bytes to parse next."""
+        ready = len(self.ready)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:  # raised after on_message_complete, without reading the body
             return self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError as error:
-            self._refuse(self.incoming or self._begin(), describe_parser_error(error, data))
+            first = len(self.ready) == ready  # else `data` does not begin with the line of the malformed request
+            self._refuse(self.incoming or self._begin(), describe_parser_error(error, data if first else b""))
             self.incoming = None
             self._ended = True
         return b""
@@ -114,10 +128,20 @@ class RequestReader:
         if not self.ready or self.ready[-1].refusal:
             return b""
         exchange = self.ready.pop()
+        self._ended = False
         request = exchange.request
+        version = self._parser.get_http_version().encode()
+        options = re.split(rb"[ \t,]+", request.headers.pop(b"connection", b"").lower())
+        request.headers[b"connection"] = b",".join(option for option in options if option != b"upgrade")
         headers = b"".join(b"%s: %s\r\n" % header for header in request.headers.items())
         self._parser = httptools.HttpRequestParser(self)
-        return b"%s %s HTTP/1.1\r\n%s\r\n%s" % (request.method.encode(), exchange.target, headers, rest)
+        return b"%s %s HTTP/%s\r\n%s\r\n%s" % (request.method.encode(), exchange.target, version, headers, rest)
+
+    def _count(self, exchange: Exchange, size: int) -> None:
+        """Count the bytes of an incomplete request, and refuse it if its head is too long."""
+        exchange.wire_size += size
+        if exchange.resource is None and exchange.wire_size > self._limits.head_size:
+            self._refuse(exchange, HeadTooLarge())
 
     def _begin(self) -> Exchange:
         self.incoming = Exchange(Request(self._peer, time.perf_counter()))
@@ -142,6 +166,8 @@ class RequestReader:
     def on_url(self, part: bytes) -> None:
         assert self.incoming
         self.incoming.target += part
+        if len(self.incoming.target) > self._limits.target_size:
+            self._refuse(self.incoming, TargetTooLong())
 
     def on_header(self, name: bytes, value: bytes) -> None:
         exchange, name = self.incoming, name.lower()
@@ -159,7 +185,13 @@ class RequestReader:
         request.method = self._parser.get_method().decode()
         request.path = path_of(exchange.target)
         exchange.resource = self._routes().find(request.path)
-        if request.method not in exchange.resource.methods:
+        if exchange.refusal:
+            return
+        version = self._parser.get_http_version()
+        exchange.awaits_continue = rules.expects_continue(version, request.headers)
+        if fault := rules.find_fault(version, exchange.target, request.headers):
+            self._refuse(exchange, fault)
+        elif request.method not in exchange.resource.methods:
             self._refuse(exchange, MethodNotAllowed())
         # llhttp has refused a length that is no number, is negative, exceeds 64 bits or is given twice.
         elif int(request.headers.get(b"content-length", 0)) > exchange.resource.max_body:
@@ -180,7 +212,8 @@ class RequestReader:
         assert exchange
         if not exchange.refusal:
             exchange.request.body = b"".join(exchange.chunks)
-            exchange.closes = not self._parser.should_keep_alive() or self._parser.get_http_version() == "1.0"
+            exchange.closes = not self._parser.should_keep_alive() or rules.asks_to_close(exchange.request.headers)
+            exchange.keeps_alive = not exchange.closes and self._parser.get_http_version() == "1.0"
             self._add(exchange)
         self._ended = self._ended or exchange.closes
 
@@ -192,7 +225,12 @@ def path_of(target: bytes) -> str:
 
 
 def describe_parser_error(error: httptools.HttpParserError, data: bytes) -> GatewayError:
-    """Return the error to answer. llhttp knows registered methods only, so another method is a parser error."""
+    """Return the error to answer. llhttp knows registered methods only, so another method is a parser error.
+
+    `data` begins with the request line, or is empty.
+    """
+    if "HTTP version" in str(error):
+        return UnsupportedVersion()
     if isinstance(error, httptools.HttpParserInvalidMethodError) and REQUEST_LINE_START.match(data):
         return MethodNotAllowed()
     return MalformedRequest(f"Malformed HTTP: {error}")
