@@ -56,9 +56,14 @@ class Response:
         """Return an error of that kind. A RetryLater waits at least as long as Retry-After asks."""
         return kind(message, self.retry_after(now)) if issubclass(kind, RetryLater) else kind(message)
 
+    @property
+    def is_transient(self) -> bool:
+        """True if the status shows a temporary state of the target."""
+        return self.status in RETRIED_STATUSES
+
     def raise_for_retry(self, now: float) -> None:
         """Raise RetryLater if the status shows a temporary state of the target."""
-        if self.status in RETRIED_STATUSES:
+        if self.is_transient:
             raise RetryLater(f"answered {self.status}", self.retry_after(now))
 
 
@@ -101,7 +106,7 @@ class HttpSink(Sink):
         head, content = await self._open_http().exchange(method, target, sent, body, reading)
         return as_response(head, content)
 
-    async def request_head(
+    async def request_status(
         self,
         method: str,
         url: str,
@@ -110,12 +115,13 @@ class HttpSink(Sink):
         data: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Response:
-        """Send a request and return the answer's status and headers, whatever its body is. Raises as `request` does.
+        """Send a request to a target whose status alone tells if it took a delivery. Raises as `request` does.
 
-        For a target that tells by the status alone that it took a delivery.
+        The body of a 2xx is left out. That of another status is at most 64 KiB, read within 5 s, else empty.
         """
         target, sent, body = self._prepare(url, json, data, headers)
-        return as_response(await self._open_http().ask_head(method, target, sent, body, self.read_timeout), b"")
+        head, content = await self._open_http().ask_status(method, target, sent, body, self.read_timeout)
+        return as_response(head, content)
 
     def _prepare(
         self, url: str, json: Any, data: bytes | None, headers: Mapping[str, str] | None

@@ -23,7 +23,7 @@ class HttpSinkContract(SinkContract):
     """Statuses of temporary failures of the target: the sink must retry after them."""
 
     status_decides: ClassVar[bool] = False
-    """True if the sink needs no body: with a status of success the target has taken a delivery (`request_head`)."""
+    """True if the sink needs no body: with a status of success the target has taken a delivery (`request_status`)."""
 
     def make_target(self, folder: Path) -> HttpTarget:
         raise NotImplementedError

@@ -17,12 +17,12 @@ from gateway.sink.erp_writes import Unanswered
 
 IDLE_SECONDS = 15.0
 """Seconds that an unused connection is kept. Servers close them after 5 to 75 s, and a request may cross that."""
-SKIPPED = Reading(limit=64 * 1024, silence=5.0)
-"""The limits for a body that nobody reads. It is taken in only so that its connection can be used again."""
-SKIP_SECONDS = 5.0
+SPARE = Reading(limit=64 * 1024, silence=5.0)
+"""The limits for a body that decides nothing. It may give a reason, and lets its connection be used again."""
+SPARE_SECONDS = 5.0
 """Seconds for the whole of such a body."""
 MAX_SKIPPING = 8
-"""Bodies of a sink taken in at a time. Further connections are closed, so a target can't use up the descriptors."""
+"""Bodies of a sink skipped at a time. Further connections are closed, so a target can't use up the descriptors."""
 
 
 class Client:
@@ -31,7 +31,7 @@ class Client:
     def __init__(self, dialer: Dialer) -> None:
         self._dialer = dialer
         self._idle: defaultdict[tuple[str, str, int], list[Connection]] = defaultdict(list)
-        self._skipping: set[asyncio.Task[None]] = set()
+        self._skipping: set[asyncio.Task[bytes]] = set()
 
     async def exchange(
         self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None, reading: Reading
@@ -50,18 +50,24 @@ class Client:
         self._give_back(connection, method, target, head)
         return head, content
 
-    async def ask_head(
+    async def ask_status(
         self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None, seconds: float
-    ) -> Head:
-        """Send a request and return the answer's head, as soon as it is there. The body decides nothing."""
+    ) -> tuple[Head, bytes]:
+        """Send a request and return the answer's head, and the body only of a refusal. The body decides nothing.
+
+        A success is returned as soon as its head is there. The body of another status is read within SPARE; it is
+        empty if it is longer, slower or broken.
+        """
         connection, head = await self._ask(method, target, headers, body, seconds)
+        if not 200 <= head.status < 300:
+            return head, await self._read_spare(connection, method, target, head)
         if not can_follow(method, head) or len(self._skipping) >= MAX_SKIPPING:
             connection.abort()
-            return head
-        task = asyncio.create_task(self._skip_body(connection, method, target, head))
-        self._skipping.add(task)
-        task.add_done_callback(self._skipping.discard)
-        return head
+        else:
+            task = asyncio.create_task(self._read_spare(connection, method, target, head))
+            self._skipping.add(task)
+            task.add_done_callback(self._skipping.discard)
+        return head, b""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -103,17 +109,18 @@ class Client:
         kept[:] = [each for each in kept if not each.is_closed]
         kept.append(connection)
 
-    async def _skip_body(self, connection: Connection, method: str, target: Target, head: Head) -> None:
+    async def _read_spare(self, connection: Connection, method: str, target: Target, head: Head) -> bytes:
         try:
-            async with asyncio.timeout(SKIP_SECONDS):
-                await read_body(connection, method, head, SKIPPED)
+            async with asyncio.timeout(SPARE_SECONDS):
+                body = await read_body(connection, method, head, SPARE)
         except (SinkError, TimeoutError):
             connection.abort()
+            return b""
         except BaseException:
             connection.abort()
             raise
-        else:
-            self._give_back(connection, method, target, head)
+        self._give_back(connection, method, target, head)
+        return body
 
 
 def key_of(target: Target) -> tuple[str, str, int]:

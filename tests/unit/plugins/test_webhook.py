@@ -171,6 +171,39 @@ async def test_what_passes_is_tried_again_when_the_receiver_says(status):
 
 
 @pytest.mark.parametrize(
+    ("body", "kind", "reason"),
+    [
+        (b"no such order\nmore", "text/plain; charset=utf-8", " (no such order)"),
+        (b'{"message": "no such order"}', "application/json", " (no such order)"),
+        (b'{"title": "Not known", "detail": "no such order"}', "application/problem+json", " (no such order)"),
+        (b'{"error": {"code": 7, "message": "no such order"}}', "application/json", " (no such order)"),
+        (b'{"errors": [{"detail": "no such order"}]}', "application/json", " (no such order)"),
+        (b'{"error": "secret is %s"}' % SECRET.encode(), "application/json", " (secret is ***)"),
+        (b"no hook %s" % PATH.encode(), "text/plain", " (no hook /***)"),
+        (b"no hook 8f14e45fceea167a", "text/plain", " (no hook ***)"),
+        (b"a\x00\x1b[31m", "text/plain", " (a [31m)"),
+        (b"<html>Sorry</html>", "text/html", ""),
+        (b"{broken", "application/json", ""),
+        (b'{"message": 7}', "application/json", ""),
+        (b"[]", "application/json", ""),
+        (b"[" * 50_000, "application/json", ""),
+        (b'{"error":' * 900 + b'"x"' + b"}" * 900, "application/json", ""),
+        (b"", "text/plain", ""),
+        (b"x" * 70_000, "text/plain", ""),
+    ],
+    ids=range(17),
+)
+@pytest.mark.parametrize("status", [422, 503, 404])
+@pytest.mark.gen_test
+async def test_a_refusal_has_the_receivers_reason(status, body, kind, reason):
+    async with forwarding() as (sink, fake):
+        fake.faults.append(Answer(status, body, {"Content-Type": kind}))
+        with pytest.raises((Permanent, RetryLater, Misconfigured)) as caught:
+            await sink.deliver(make_delivery())
+        assert str(caught.value).partition(":")[0] == f"answered {status}{reason}"
+
+
+@pytest.mark.parametrize(
     ("status", "ok"), [(200, True), (404, True), (405, True), (501, True), (400, True), (302, False), (410, False)]
 )
 @pytest.mark.gen_test

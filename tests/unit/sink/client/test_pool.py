@@ -68,7 +68,7 @@ async def test_a_connection_is_used_again_if_it_can_be(answer: bytes, connection
 async def test_a_connection_is_used_again_after_a_body_that_nobody_reads() -> None:
     async with answering(THANKS) as (sink, target):
         for _ in range(3):
-            await sink.request_head("POST", target.url, data=b"x")
+            await sink.request_status("POST", target.url, data=b"x")
             await settled(sink)
         assert (len(target.requests), target.connections) == (3, 1)
 
@@ -96,7 +96,7 @@ async def test_bodies_that_nobody_reads_use_a_bounded_number_of_connections() ->
     target.listen_locally()
     sink = Plain({}, Context("shop", "acme", "erp"))
     for _ in range(3 * pools.MAX_SKIPPING):
-        assert (await sink.request_head("POST", target.url)).status == 200
+        assert (await sink.request_status("POST", target.url)).status == 200
     assert len(sink._open_http()._skipping) == pools.MAX_SKIPPING
     await sink.close()
     await target.close()
