@@ -68,7 +68,7 @@ setup(
     ],
     extras_require=EXTRAS,
     entry_points={
-        "console_scripts": ["cloudsignal = gateway.cli:main"],
+        "console_scripts": ["cloudsignal = gateway.__main__:main"],
         "cloudsignal.sinks": [f"{name} = cloudsignal_{name}:{sink}" for name, sink in PLUGINS.items()],
     },
     classifiers=["Framework :: AsyncIO", "Programming Language :: Python :: 3 :: Only", "Typing :: Typed"],

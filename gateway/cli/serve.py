@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -78,8 +78,14 @@ def reload_on_signal(asked_to_stop: asyncio.Event) -> asyncio.Event:
     def ask() -> None:
         (asked_to_stop if at_a_terminal and not os.isatty(0) else asked).set()
 
-    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, ask)
+    handle_hang_ups(ask)
     return asked
+
+
+def handle_hang_ups(handler: Callable[[], None]) -> None:
+    """Call `handler` at each SIGHUP, also for one that came since the process began; see gateway/__main__.py."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
 
 
 def set_modules_aside() -> None:
@@ -182,7 +188,7 @@ class Workers:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
+        handle_hang_ups(self._hang_up)
         log.info("workers.starting", workers=self._count)
         codes = await asyncio.gather(*(self._keep(number) for number in range(self._count)))
         log.info("workers.stopped")
@@ -192,9 +198,12 @@ class Workers:
         """Run one worker, again and again until stopped. Return its exit code."""
         while True:
             started = time.monotonic()
+            # The process begins with the blocked signals of this one, and unblocks SIGHUP once it has its handler.
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
             process = await asyncio.create_subprocess_exec(
                 *self._command, "--worker", str(number), stdin=asyncio.subprocess.PIPE
             )
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
             self._running[number] = process
             if self._stopping.is_set():  # race: the stop came while the process was being created
                 self._pass_on(signal.SIGTERM)

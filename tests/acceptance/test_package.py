@@ -44,6 +44,6 @@ def test_it_contains_the_files_that_the_gateway_reads_at_run_time(wheel: zipfile
 def test_it_declares_the_command_and_the_sinks(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     lines = wheel.read(name).decode().splitlines()
-    assert "cloudsignal = gateway.cli:main" in lines
+    assert "cloudsignal = gateway.__main__:main" in lines
     for sink, kind in SINKS.items():
         assert f"{sink} = cloudsignal_{sink}:{kind}" in lines
