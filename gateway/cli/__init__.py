@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Any
 
 import click
 
@@ -16,6 +17,7 @@ from gateway.cli import (
     export,
     keys,
     orders,
+    output,
     plugins,
     purge,
     quarantine,
@@ -33,7 +35,12 @@ CLOSED_TO_OTHERS = 0o027
 
 
 class Commands(click.Group):
-    """Print a GatewayError of any command to stderr and exit with code 1."""
+    """Print a GatewayError of any command to stderr and exit with code 1, and so for output that fails."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        output.prepare_streams()
+        with output.failures_told():
+            return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> object:
         try:

@@ -16,6 +16,7 @@ import click
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from gateway.cli import output
 from gateway.cli.opening import read_config, run_on_store
 from gateway.cli.options import config_option, filter_options, make_filter
 from gateway.cli.progress import progress_bar
@@ -36,10 +37,12 @@ Writable = IO[bytes] | gzip.GzipFile
 @click.option(
     "--set", "given", metavar="OPTION=VALUE", multiple=True, help="An option of the sink, such as delimiter=tab."
 )
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file. Default: standard output.")
+@click.option(
+    "--output", "path", type=click.Path(path_type=Path, dir_okay=False), help="A file. Default: standard output."
+)
 @click.option("--gzip", "packed", is_flag=True, help="Compress the file.")
 def export(
-    config_path: Path, like: str | None, given: Sequence[str], output: Path | None, packed: bool, **filters: Any
+    config_path: Path, like: str | None, given: Sequence[str], path: Path | None, packed: bool, **filters: Any
 ) -> None:
     """Write accepted signals as a CSV file, oldest first.
 
@@ -49,9 +52,9 @@ def export(
     file_format = read_format(config, like, dict(map(parse_option, given)))
     which = make_filter(**filters)
     which = dataclasses.replace(which, until=time.time() if which.until is None else which.until)
-    with open_output(output) as raw, compress(raw, packed) as file:
+    with open_output(path) as raw, compress(raw, packed) as file:
         count = run_on_store(config, lambda store: write_signals(store, which, file_format, file), which)
-    click.echo(f"{count} signals written{f' to {output}' if output else ''}.", err=True)
+    click.echo(f"{count} signals written{f' to {path}' if path else ''}.", err=True)
 
 
 async def write_signals(store: Store, which: Filter, file_format: FileFormat, file: Writable) -> int:
@@ -99,7 +102,9 @@ def parse_option(text: str) -> tuple[str, Any]:
 def open_output(path: Path | None) -> Iterator[IO[bytes]]:
     """Open standard output, or a file that gets its name once it is whole. Raises GatewayError on an error."""
     if path is None:
-        yield sys.stdout.buffer
+        with output.failure_named():
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
         return
     unfinished = path.with_name(f"{path.name}.part")
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,13 +15,22 @@ from rich.table import Table
 from rich.text import Text
 
 from gateway import exact_json
+from gateway.cli import output
 from gateway.logs import escape
 
 
 def print_json(rows: Iterable[Any]) -> None:
-    """Print one object a line."""
+    """Print one object a line. If the output's encoding lacks a character, all but ASCII is escaped as JSON does."""
     for row in rows:
-        click.echo(exact_json.dumps(row, default=_plain))
+        text = exact_json.dumps(row, default=_plain).decode()
+        click.echo(text if output.is_encodable(text) else NOT_ASCII.sub(escape_json, text))
+
+
+NOT_ASCII = re.compile(r"[^\x00-\x7f]")
+
+
+def escape_json(character: re.Match[str]) -> str:
+    return json.dumps(character[0])[1:-1]
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,75 @@
+"""Output that can't be encoded is escaped; output that can't be written ends a command with a line and code 1."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.store import Store
+from gateway.store.values import Refused
+from tests.support.factory import make_signal
+from tests.support.folder import Folder
+
+COMMANDS = ["signals", "show 1", "signals --json", "quarantine --json"]
+ALL = ["signals", "quarantine --json", "--help", "export", "keys new"]
+FULL = Path("/dev/full")
+
+
+@pytest.fixture
+def umlauts(folder: Folder) -> Folder:
+    async def fill(store: Store) -> None:
+        signal = make_signal("ItemError", account="bookshop", order_reference="BÜRO-1", cause="jam \U0001f600")
+        await store.accept(replace(signal, order_reference="BÜRO-1"), [], [], False)
+        await store.quarantine(Refused("bookshop", 1.0, '{"order": "BÜRO-2 \U0001f600"}', {"type": "is missing"}))
+
+    folder.fill(fill)
+    return folder
+
+
+def run(folder: Folder, words: str, encoding: str = "utf-8", **options: Any) -> subprocess.CompletedProcess[bytes]:
+    environ = {**os.environ, "PYTHONIOENCODING": encoding, "CLOUDSIGNAL_CONFIG": "gateway.yaml"}
+    options = {"stdout": subprocess.PIPE, "timeout": 60, **options}
+    command = [sys.executable, "-m", "gateway", *words.split()]
+    return subprocess.run(command, check=False, cwd=folder.path, env=environ, stderr=subprocess.PIPE, **options)
+
+
+@pytest.mark.parametrize(
+    ("words", "encoding"),
+    [*((words, "ascii") for words in COMMANDS), ("show 1", "latin-1"), ("signals --json", "latin-1")],
+)
+def test_a_character_that_the_encoding_lacks_is_escaped(umlauts: Folder, words: str, encoding: str) -> None:
+    result = run(umlauts, words, encoding)
+    assert (result.returncode, result.stderr) == (0, b"")
+    text = result.stdout.decode(encoding.partition(":")[0])
+    if "--json" in words:
+        assert "BÜRO" in json.dumps([json.loads(line) for line in text.splitlines()], ensure_ascii=False)
+    else:
+        assert ("BÜRO" if encoding == "latin-1" else "B\\xdcRO") in text
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("words", ALL)
+def test_a_full_disk_is_told(umlauts: Folder, words: str) -> None:
+    with FULL.open("wb") as full:
+        result = run(umlauts, words, stdout=full)
+    assert result.returncode == 1
+    assert result.stderr.decode().splitlines()[-1] == "the output can't be written: No space left on device"
+    assert b"Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("words", ["signals --json", "export"])
+def test_a_reader_that_left_ends_a_command_quietly(umlauts: Folder, words: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    result = run(umlauts, words, stdout=writing)
+    os.close(writing)
+    assert result.returncode == 1
+    assert b"Traceback" not in result.stderr
+    assert b"rror" not in result.stderr
