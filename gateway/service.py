@@ -28,6 +28,8 @@ from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route, RouteKey
 from gateway.operate.housekeeping import keep_house, make_partitions
+from gateway.operate.in_force import Change
+from gateway.operate.reload import Reloads
 from gateway.sink.api import Shared
 from gateway.sink.registry import make_stand_in
 from gateway.store import open_store
@@ -62,6 +64,7 @@ class Service:
     store: Store
     dispatcher: Dispatcher
     ingest: Ingest
+    _reloads: Reloads
     _throttle: Throttle
 
     def __init__(
@@ -98,6 +101,8 @@ class Service:
             stack.push_async_callback(self.store.close)
             self.store.on_failure(self.observer.store_failed)
             released, reset = await self._recover()
+            self._reloads = Reloads(self.store)
+            await self._reloads.begin(self.config, self._now())
             await make_partitions(self.store, self._earliest_now(), self.config.retention)
             in_flight = InFlightRequests()
             self._throttle = Throttle(in_flight, self._tuning)
@@ -152,15 +157,19 @@ class Service:
     async def reload(self) -> None:
         """Load the config again and use it. Never raises, and must end before the next call.
 
-        If the config is wrong or needs a restart, the last one stays in use. The log, a metric and the store's actions
-        name the reason.
+        If the config is wrong, needs a restart or looks like a mistake, the last one stays in use. The log, a metric
+        and the store's actions name the reason, or the changes.
         """
         trouble = ""
+        changes: list[Change] = []
         try:
             config = await asyncio.to_thread(load_config, self.config.path)
             warnings = review(config, self._date())
+            changes = await self._reloads.plan(self.config, config, self._now())
             await self._apply(config)
-            log.info("config.reloaded", accounts=len(self.config.accounts))
+            told = list(map(str, changes))
+            log.info("config.reloaded", accounts=len(config.accounts), routes=len(config.routes), changes=told)
+            await self._reloads.note(config, changes, self._now())
             self._warn(warnings)
         except GatewayError as error:
             trouble = str(error)
@@ -169,8 +178,9 @@ class Service:
             trouble = f"{type(error).__name__}; the gateway's log tells more"
             log.exception("config.reload_failed")
         self.observer.config_loaded(not trouble)
+        detail = {"process": os.getpid(), "trouble": trouble, "changes": [] if trouble else list(map(str, changes))}
         try:
-            await self.store.record_action("reload", {"process": os.getpid(), "trouble": trouble}, self._now())
+            await self.store.record_action("reload", detail, self._now())
         except StoreError as error:
             log.warning("config.reload_not_noted", reason=str(error))
 

@@ -10,6 +10,7 @@ import click
 
 from gateway import __version__
 from gateway.cli import (
+    accounts,
     audit,
     check,
     database,
@@ -82,11 +83,13 @@ COMMANDS = (
     routes.routes,
     routes.pause,
     routes.resume,
+    accounts.accounts,
     orders.orders,
     quarantine.quarantine,
     export.export,
     audit.audit,
     purge.purge,
+    accounts.forget,
     database.migrate,
     database.move,
     plugins.plugins,

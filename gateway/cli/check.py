@@ -11,19 +11,22 @@ from pathlib import Path
 import click
 
 from gateway.cli import render
+from gateway.cli.opening import run_on_store
 from gateway.cli.options import config_option, json_option
 from gateway.config import Config, load_checked, review, write_starter
 from gateway.errors import ConfigError, GatewayError
 from gateway.operate import views
 from gateway.operate.check import check_routes
+from gateway.operate.reload import preview
 from gateway.web.tls import make_tls_context
 
 
 @click.command()
 @config_option
 @click.option("--connect", is_flag=True, help="Also ask each route's target whether it could take deliveries.")
+@click.option("--diff", is_flag=True, help="Also print what differs from the configuration that a gateway used last.")
 @json_option
-def check(config_path: Path, connect: bool, as_json: bool) -> None:
+def check(config_path: Path, connect: bool, diff: bool, as_json: bool) -> None:
     """Check the configuration; print a summary, or every error with its place."""
     try:
         config = load_checked(config_path)
@@ -40,8 +43,24 @@ def check(config_path: Path, connect: bool, as_json: bool) -> None:
         click.echo(summarize(config))
         for warning in warnings:
             click.echo(f"warning: {warning}", err=True)
+    if diff:
+        print_diff(config, as_json)
     if connect:
         connect_routes(config, as_json)
+
+
+def print_diff(config: Config, as_json: bool) -> None:
+    """Print the changes that a reload would make."""
+    found = run_on_store(config, lambda store: preview(store, config))
+    if as_json:
+        render.print_json(map(views.change_json, found.changes))
+        return
+    for change in found.changes:
+        click.echo(f"change: {render.show(change)}")
+    if not found.changes:
+        click.echo("no change: a gateway used this configuration last")
+    for danger in found.dangers:
+        click.echo(f"a reload would need --force: {render.show(danger)}", err=True)
 
 
 def summarize(config: Config) -> str:

@@ -22,10 +22,18 @@ from gateway.operate.reload import find_process, request_reload
     show_default=True,
     help="Seconds to wait for the gateway's answer.",
 )
-def reload(config_path: Path, pid: int | None, wait: float) -> None:
-    """Have the running gateway load a changed configuration: all of it, or nothing if it has an error."""
+@click.option(
+    "--force", is_flag=True, help="Reload although most accounts, or all files of an include entry, would go."
+)
+def reload(config_path: Path, pid: int | None, wait: float, force: bool) -> None:
+    """Have the running gateway load a changed configuration: all of it, or nothing if it has an error.
+
+    Prints what comes, goes and changes. A reload that would take away more than half of the accounts, or in which an
+    include entry matches no file any more, is refused without --force.
+    """
     config = read_config(config_path)
     process = pid or find_process(config)
-    run_on_store(config, lambda store: request_reload(store, process, wait))
+    for change in run_on_store(config, lambda store: request_reload(store, process, wait, force)):
+        click.echo(render.show(change))
     accounts = render.count(len(config.accounts), "account")
     click.echo(f"reloaded: {accounts}, {render.count(len(config.routes), 'route')}")

@@ -4,7 +4,7 @@
 `validation` converts schema errors to problems. `route_settings` and `load` assemble the values declared in `settings`.
 """
 
-from gateway.config.changes import changed_routes, enabled_routes, needs_restart
+from gateway.config.changes import changed_routes, enabled_routes, fixed_settings, needs_restart
 from gateway.config.keys import find_ended_accounts, find_key_ends, review
 from gateway.config.load import load_checked, load_config, load_enabled
 from gateway.config.schema import settings_table
@@ -22,6 +22,7 @@ __all__ = [
     "enabled_routes",
     "find_ended_accounts",
     "find_key_ends",
+    "fixed_settings",
     "load_checked",
     "load_config",
     "load_enabled",

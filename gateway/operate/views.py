@@ -10,10 +10,12 @@ from typing import Any
 from gateway.config import Config
 from gateway.errors import Problem
 from gateway.model import Attempt
+from gateway.operate.accounts import AccountRow, Removal
 from gateway.operate.audit import Findings, Ledger
 from gateway.operate.check import RouteCheck
 from gateway.operate.database import Moved
 from gateway.operate.explain import Explanation
+from gateway.operate.in_force import Change
 from gateway.operate.lookups import SignalDetails
 from gateway.operate.plugins import PluginRow
 from gateway.operate.purge import Removed
@@ -226,6 +228,39 @@ def config_json(config: Config, warnings: Iterable[Problem] = ()) -> dict[str, A
         "plugins": list(config.plugins),
         "warnings": [dataclasses.asdict(warning) for warning in warnings],
     }
+
+
+def account_json(row: AccountRow) -> dict[str, Any]:
+    """Return an account with its keys."""
+    keys = [
+        {
+            "label": key.label,
+            "last_used": iso(key.last_used),
+            "expires": None if key.expires is None else key.expires.isoformat(),
+        }
+        for key in row.keys
+    ]
+    return {
+        "account": row.account,
+        "tenant": row.tenant,
+        "endpoint": row.endpoint,
+        "keys": keys,
+        "last_signal": iso(row.last_signal),
+        "pending": row.pending,
+        "left_at": iso(row.left_at),
+    }
+
+
+def forgotten_json(account: str, found: Removal, dry_run: bool) -> dict[str, Any]:
+    """Return the numbers of rows that were removed, or would be."""
+    numbers = dataclasses.asdict(found)
+    del numbers["done"]
+    return {"account": account, **numbers, "removed": not dry_run}
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """Return a change between the configuration in force and another."""
+    return dataclasses.asdict(change)
 
 
 def problem_json(problem: Problem) -> dict[str, Any]:

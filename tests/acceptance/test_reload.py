@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support.payloads import KEY, example, request
+from tests.support.payloads import KEY, example, key_of, request
 from tests.support.process import Gateway
 from tests.support.scene import ERP, Scene, fetch, serving, wait_until
 from tests.support.stub import Fault, Stub
@@ -65,7 +65,8 @@ def test_keys_are_rotated_without_losing_a_signal(tmp_path: Path) -> None:
         with senders(scene, KEY, 1000) as old:
             wait_until(lambda: len(old) > 20, 10, "the sender")
             edit(scene, f"keys: [{KEY}]", f"keys: [{KEY}, {NEW_KEY}]")
-            assert scene.cli("reload") == "reloaded: 1 account, 1 route\n"
+            said = scene.cli("reload")
+            assert said == "account bookshop changes: key key-2 comes\nreloaded: 1 account, 1 route\n"
             assert post(scene, NEW_KEY, 1) == 200
             sent = len(old)
             wait_until(lambda: len(old) > sent + 20, 10, "the sender")
@@ -130,7 +131,11 @@ def test_accounts_and_routes_are_added_removed_and_changed(tmp_path: Path) -> No
             lines = [line for line in text.splitlines() if not line.startswith("      shop:")]
             lines += ["  posters:", f"    keys: [{NEW_KEY}]", f"    routes: {{erp: {{{ERP}}}}}", ""]
             (tmp_path / "gateway.yaml").write_text("\n".join(lines).replace("erp.jsonl", "new.jsonl", 1))
-            assert scene.cli("reload") == "reloaded: 2 accounts, 2 routes\n"
+            assert scene.cli("reload").splitlines() == [
+                "account bookshop changes: route shop goes; route erp changes",
+                "account posters comes",
+                "reloaded: 2 accounts, 2 routes",
+            ]
             assert scene.send(2).code == 200
             assert post(scene, NEW_KEY, 3, "posters") == 200
             scene.wait_for_delivery()
@@ -196,7 +201,7 @@ def test_a_gateway_on_a_server_is_named_by_its_process(tmp_path: Path, postgres_
     with scene.running() as gateway:
         assert "name the gateway's process with --pid" in scene.cli("reload", code=1)
         edit(scene, KEY, NEW_KEY)
-        assert scene.cli("reload", "--pid", str(gateway.pid)) == "reloaded: 1 account, 1 route\n"
+        assert scene.cli("reload", "--pid", str(gateway.pid)).endswith("reloaded: 1 account, 1 route\n")
         assert post(scene, NEW_KEY, 1) == 200
 
 
@@ -241,3 +246,114 @@ def serial_number(url: str, trusting: ssl.SSLContext) -> object:
         found = tls.getpeercert()
         assert found is not None
         return found["serialNumber"]
+
+
+# -- accounts that go
+
+MANY = [f"client{number}" for number in range(4)]
+
+
+def include_tenants(scene: Scene) -> None:
+    """Move all accounts but the bookshop to tenants' files of their own."""
+    path = scene.folder / "gateway.yaml"
+    head, _, rest = path.read_text().partition("  client0:\n")
+    path.write_text("include: [tenants/*.yaml]\n" + head)
+    (scene.folder / "tenants").mkdir()
+    (scene.folder / "tenants" / "north.yaml").write_text(f"tenant: north\naccounts:\n  client0:\n{rest}")
+
+
+def make_scene(folder: Path) -> Scene:
+    scene = Scene(folder, {"bookshop": {"erp": ERP}, **{name: {"erp": ERP} for name in MANY}})
+    include_tenants(scene)
+    return scene
+
+
+@pytest.mark.parametrize("how", ["renamed", "emptied", "gone", "accounts"])
+def test_a_tenants_file_that_drops_out_is_refused_by_command_and_signal(tmp_path: Path, how: str) -> None:
+    scene = make_scene(tmp_path)
+    north = tmp_path / "tenants" / "north.yaml"
+    text = north.read_text()
+    with scene.running() as gateway:
+        if how == "renamed":
+            north.rename(north.with_suffix(".yml"))
+        elif how == "emptied":
+            north.write_text("tenant: north\n")
+        elif how == "gone":
+            north.unlink()
+        else:
+            north.write_text(text.partition("  client1:")[0])
+        said = scene.cli("reload", code=1)
+        if how != "accounts":
+            assert "4 of 5 accounts would go: client0, client1, client2, client3" in said
+        else:
+            assert "3 of 5 accounts would go: client1, client2, client3" in said
+        assert ("include tenants/*.yaml: it matched 1 files, and matches none now" in said) is (
+            how in ("renamed", "gone")
+        )
+        assert "cloudsignal reload --force" in said
+        assert "a reload would need --force" in scene.cli("check", "--diff")
+        os.kill(gateway.pid, signal.SIGHUP)
+        gateway.wait_for_log('"config.refused"', 2)
+        assert scene.send(1, "client3").code == 200
+        north.with_suffix(".yml").unlink(missing_ok=True)
+        north.write_text(text)
+        assert scene.cli("reload") == "reloaded: 5 accounts, 5 routes\n"
+
+
+def test_a_forced_reload_passes_once_and_tells_what_stays_pending(tmp_path: Path) -> None:
+    target = Stub()
+    target.faults.extend([Fault.HANG] * 100)
+    with serving(target):
+        posting = f'sink: post, options: {{url: "{target.url}"}}'
+        scene = Scene(tmp_path, {"bookshop": {"erp": ERP}, **{n: {"erp": posting} for n in MANY}}, grace="0.2s")
+        include_tenants(scene)
+        north = tmp_path / "tenants" / "north.yaml"
+        text = north.read_text()
+        with scene.running() as gateway:
+            assert scene.send(1, "client2").code == 200
+            north.unlink()
+            said = scene.cli("reload", "--force")
+            assert "account client2 goes: 1 pending on erp\n" in said
+            assert "include tenants/*.yaml changes: 1 files -> 0 files\n" in said
+            assert said.endswith("reloaded: 1 account, 1 route\n")
+            assert {line["account"]: line["pending"] for line in scene.logged("config.account_left")} == {
+                **{name: {} for name in MANY},
+                "client2": {"erp": 1},
+            }
+            assert fetch(f"{gateway.url}/signals/client2", b"{}").code == 401
+            # It passes once: the next reload is judged anew.
+            north.write_text(text)
+            scene.cli("reload")
+            north.unlink()
+            os.kill(gateway.pid, signal.SIGHUP)
+            gateway.wait_for_log('"config.refused"')
+            assert scene.rows("SELECT count(*) FROM actions WHERE action = 'reload-force'") == [(1,)]
+
+
+def test_a_name_used_again_does_not_inherit(tmp_path: Path) -> None:
+    target, stranger = Stub(), Stub()
+    target.faults.extend([Fault.HANG] * 100)
+    with serving(target, stranger):
+        old = f'sink: post, options: {{url: "{target.url}"}}'
+        scene = Scene(tmp_path, {"bookshop": {"erp": ERP}, "client60": {"erp": old}}, grace="0.2s")
+        text = (tmp_path / "gateway.yaml").read_text()
+        with scene.running():
+            assert scene.send(1, "client60").code == 200
+            (tmp_path / "gateway.yaml").write_text(text.partition("  client60:")[0])
+            assert "account client60 goes: 1 pending on erp" in scene.cli("reload")
+            # The same client comes back, and goes again.
+            (tmp_path / "gateway.yaml").write_text(text)
+            assert "account client60 comes" in scene.cli("reload")
+            (tmp_path / "gateway.yaml").write_text(text.partition("  client60:")[0])
+            scene.cli("reload")
+            # Another client gets its name.
+            edited = text.replace(key_of("client60"), NEW_KEY).replace(target.url, stranger.url)
+            (tmp_path / "gateway.yaml").write_text(edited)
+            assert "accounts.client60: another client had this name" in scene.cli("reload", code=1)
+        assert "accounts.client60: another client had this name" in scene.refused_start()
+        scene.cli("forget", "client60", "--yes")
+        with scene.running():
+            assert post(scene, NEW_KEY, 2, "client60") == 200
+            wait_until(lambda: stranger.requests, 10, "the delivery")
+            assert len(stranger.requests) == 1
+            assert b'"order":"K2"' in stranger.requests[0].body

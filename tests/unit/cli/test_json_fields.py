@@ -108,9 +108,18 @@ def test_fields_of_purge(busy: Folder) -> None:
 
 
 def test_fields_of_check(busy: Folder) -> None:
-    good = printed(busy, "check", "--connect")
+    good = printed(busy, "check", "--connect", "--diff")
     (busy.path / "gateway.yaml").write_text("accounts: {bookshop: {}}")
     assert good | printed(busy, "check", code=1) == documented("check")
+
+
+def test_fields_of_accounts_list(busy: Folder) -> None:
+    assert printed(busy, "accounts", "list") == documented("accounts list")
+
+
+def test_fields_of_forget(busy: Folder) -> None:
+    busy.fill(lambda store: accept(store, numbered(99, account="stranger")))
+    assert printed(busy, "forget", "stranger", "--dry-run") == documented("forget")
 
 
 def test_fields_of_keys_hash(folder: Folder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,13 @@ async def test_the_answer_is_the_next_one_of_that_process(sent: list[tuple[int, 
 async def test_a_refused_configuration_is_told_with_its_problems() -> None:
     with pytest.raises(GatewayError, match=r"goes on with its last configuration:\ntenants/acme\.yaml:9"):
         await request(FakeStore(answer(2, PROCESS, "tenants/acme.yaml:9: accounts: required")))
+
+
+async def test_the_changes_are_told() -> None:
+    action = answer(2, PROCESS)
+    action.detail["changes"] = ["account shop comes"]  # type: ignore[index]
+    store: Any = FakeStore(action)
+    assert await reload.request_reload(store, PROCESS, 60) == ["account shop comes"]
 
 
 async def test_no_answer_in_time_is_told() -> None:
