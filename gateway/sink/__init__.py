@@ -18,11 +18,10 @@ from gateway.sink.text import (
     describe_signal,
     describe_type,
     first_line,
-    has_tracking,
-    merge_tracking,
     note_prefix,
     one_line,
 )
+from gateway.sink.tracking import has_tracking, merge_tracking
 from gateway.validators import ListOf, duration, flag, one_of
 
 __all__ = [

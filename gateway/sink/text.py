@@ -70,14 +70,3 @@ def first_line(message: object, secrets: Iterable[str]) -> str:
         masked = masked[: -max([1, *(MAX_SPELLING * len(secret) for secret in known)])]
     lines = (one_line(line, MAX_MESSAGE_LENGTH) for line in masked.splitlines())
     return next(filter(None, lines), "")
-
-
-def has_tracking(present: str, number: str) -> bool:
-    """Return True if the comma-joined numbers include the new one."""
-    return merge_tracking(present, number) == merge_tracking(present, "")
-
-
-def merge_tracking(present: str, number: str) -> str:
-    """Append a tracking number to comma-joined ones (`A,B`) unless it is among them. No number is removed."""
-    numbers = [part.strip() for part in f"{present},{number}".split(",")]
-    return ",".join(dict.fromkeys(part for part in numbers if part))

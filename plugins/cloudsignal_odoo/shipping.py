@@ -58,7 +58,7 @@ class Shipping:
         If the line is unknown and several transfers could be meant, none is changed, and a remark says so.
         """
         if not number:
-            return []
+            return ["The signal has no tracking number"]
         everywhere = await self.orders.tracking(transfers_of(moves)) if moves else {}
         if any(has_tracking(present, number) for present in everywhere.values()):
             return []

@@ -36,7 +36,7 @@ class Shipping:
         If the line is unknown and several shipments could be meant, none is changed, and a remark says so.
         """
         if not number:
-            return []
+            return ["The signal has no tracking number"]
         everywhere = await self.orders.shipments(refs_of(moves)) if moves else []
         if any(has_tracking(shipment.tracking, number) for shipment in everywhere):
             return []

@@ -102,7 +102,7 @@ async def test_a_number_entered_by_hand_is_kept():
         order = case.odoo.add_order("PO-1001")
         case.odoo.transfers(order)[0]["carrier_tracking_ref"] = "HAND , OLD"
         await case.deliver(signal_types.ITEM_SHIPPED)
-        assert case.tracking(order) == ["HAND,OLD,TRK1"]
+        assert case.tracking(order) == ["HAND , OLD,TRK1"]
 
 
 async def test_the_order_is_found_by_its_name_too():

@@ -1,14 +1,11 @@
 """Texts for people about signals, and a target's messages in errors."""
 
-import pytest
-
 from gateway import signal_types
 from gateway.sink import (
     compose_note,
     describe_signal,
     describe_type,
     first_line,
-    merge_tracking,
     note_prefix,
     one_line,
     text,
@@ -53,20 +50,3 @@ def test_a_secret_is_masked_before_a_message_is_cut() -> None:
     for before in range(text.MAX_SEARCHED_LENGTH - len(secret) - 1, text.MAX_SEARCHED_LENGTH + 1, 7):
         assert "s3c" not in first_line((secret + " ") * 400 + "\n" + "x" * before + secret, [secret])
     assert "s3c" not in first_line(secret * 1000, [secret])
-
-
-@pytest.mark.parametrize(
-    ("present", "number", "merged"),
-    [
-        ("", "B", "B"),
-        ("A", "B", "A,B"),
-        ("B,A", "A", "B,A"),
-        (" A , B ", "C", "A,B,C"),
-        (" B , A,", "A", "B,A"),
-        ("A,,A", "A", "A"),
-        ("A", "", "A"),
-        ("A", "B,A,C", "A,B,C"),
-    ],
-)
-def test_tracking_numbers_are_only_added(present: str, number: str, merged: str) -> None:
-    assert merge_tracking(present, number) == merged
