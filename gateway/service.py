@@ -215,7 +215,7 @@ class Service:
         self.ingest.bad_keys_per_minute = config.server.bad_keys_per_minute
         self._public.routes = self._make_public_routes()
         self._public.limits = self._make_limits()
-        self._gate.is_exempt = Addresses(config.server.trusted_proxies).trusts
+        self._gate.is_exempt = self._make_addresses().trusts
         gone, new = changed_routes(old, config)
         await self.dispatcher.change(gone, self._make_runners(new), config.server.grace)
         self._report_plugins()
@@ -291,11 +291,14 @@ class Service:
         return PublicRoutes(
             self.ingest,
             max_body=self.config.server.max_body,
-            trusted_proxies=self.config.server.trusted_proxies,
+            addresses=self._make_addresses(),
             observer=self.observer,
             now=self._date,
             mask=self._mask,
         )
+
+    def _make_addresses(self) -> Addresses:
+        return Addresses(self.config.server.trusted_proxies, self.config.server.forwarded_header)
 
     def _make_limits(self) -> Limits:
         server = self.config.server
@@ -308,7 +311,7 @@ class Service:
     def _listen(self, stack: AsyncExitStack) -> None:
         server = self.config.server
         self._tls = make_tls_context(self.config)
-        trusts = Addresses(server.trusted_proxies).trusts
+        trusts = self._make_addresses().trusts
         self._gate = Gate("public", lambda: self._public.limits, self.observer, trusts)
         self._public = Server(self._make_public_routes(), self._tls, self._make_limits(), self._gate)
         scheme = "https" if server.tls else "http"

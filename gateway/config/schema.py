@@ -59,8 +59,14 @@ SERVER = (
     Setting(
         "trusted_proxies",
         ListOf(values.network),
-        "addresses or networks of proxies; only their X-Forwarded-For is trusted",
+        "addresses or networks of proxies; only from them is the sender's address taken from `forwarded_header`",
         [],
+    ),
+    Setting(
+        "forwarded_header",
+        one_of("x-forwarded-for", "forwarded", "x-real-ip"),
+        "the header in which trusted proxies give the sender's address; others could be forged",
+        "x-forwarded-for",
     ),
     Setting("max_body", values.whole(1024, 16 << 20), "longest body of a request, in bytes", 65536),
     Setting(

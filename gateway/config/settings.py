@@ -27,6 +27,7 @@ class Server:
     listen: tuple[str, int]
     tls: Tls | None
     trusted_proxies: tuple[str, ...]
+    forwarded_header: str
     max_body: int
     bad_keys_per_minute: int
     max_connections: int

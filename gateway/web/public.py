@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPMethod
 from typing import Any
@@ -21,8 +21,10 @@ from gateway.web.http1 import Answer, Request
 from gateway.web.key_mask import KeyMask
 from gateway.web.limits import MAX_BODY
 
-SIGNALS_PREFIX = "/signals/"
+log = structlog.get_logger()
 
+MOST_HINTS = 8
+"""Addresses of which one log line tells that they look like a proxy. Strangers can send the header too."""
 ACCEPTED = Answer(200)
 HELD = Answer(204)
 
@@ -34,18 +36,20 @@ class PublicRoutes:
         self,
         ingest: Ingest,
         max_body: int = MAX_BODY,
-        trusted_proxies: Sequence[str] = (),
+        addresses: Addresses | None = None,
         observer: Observer | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         mask: KeyMask | None = None,
     ) -> None:
         observer = observer or Observer()
         mask = mask or KeyMask(lambda: ingest.accounts)
-        signals = SignalsResource(ingest, Addresses(trusted_proxies), max_body, observer, now, mask)
-        self.fallback = NotFoundResource(max_body, observer, mask)
+        senders = Senders(addresses or Addresses())
+        signals = SignalsResource(ingest, senders, max_body, observer, now, mask)
+        self.fallback = NotFoundResource(senders, max_body, observer, mask)
         self._routes: tuple[tuple[re.Pattern[str], Resource], ...] = (
-            (re.compile(r"/signals/[^/]+", re.DOTALL), signals),
-            (re.compile(r"/healthz"), HealthResource(ingest)),
+            # A slash too many is common where a URL is put together by hand.
+            (re.compile(r"/+signals/+[^/]+/*", re.DOTALL), signals),
+            (re.compile(r"/+healthz/*"), HealthResource(ingest)),
         )
 
     def find(self, path: str) -> Resource:
@@ -56,6 +60,27 @@ class PublicRoutes:
         return self.fallback
 
 
+class Senders:
+    """Finds the address of each request's sender, and tells of proxies that should be trusted."""
+
+    def __init__(self, addresses: Addresses) -> None:
+        self._addresses = addresses
+        self._told: set[str] = set()
+
+    def address(self, request: Request) -> str:
+        """Return the sender's address."""
+        forwarded = request.header(self._addresses.header)
+        if forwarded and len(self._told) < MOST_HINTS and not self._addresses.trusts(request.peer):
+            self._hint(request.peer)
+        return self._addresses.client(request.peer, forwarded)
+
+    def _hint(self, peer: str) -> None:
+        if peer not in self._told:
+            self._told.add(peer)
+            header = self._addresses.header.decode()
+            log.warning("proxy.untrusted", address=peer, header=header, setting="server.trusted_proxies")
+
+
 class SignalsResource:
     """POST /signals/<account>: takes signals for all accounts."""
 
@@ -64,14 +89,14 @@ class SignalsResource:
     def __init__(
         self,
         ingest: Ingest,
-        addresses: Addresses,
+        senders: Senders,
         max_body: int,
         observer: Observer,
         now: Callable[[], datetime],
         mask: KeyMask,
     ) -> None:
         self.ingest = ingest
-        self.addresses = addresses
+        self.senders = senders
         self.max_body = max_body
         self.observer = observer
         self.now = now
@@ -82,7 +107,7 @@ class SignalsResource:
     async def answer(self, request: Request) -> Answer:
         """Take a signal in. If its sender hangs up meanwhile, the signal is kept, and the retry is a duplicate."""
         account = account_in(request.path)
-        address = self._address(request)
+        address = self.senders.address(request)
         try:
             receipt = await self.ingest.receive(account, request.body, address, self.now())
         except Exception as error:
@@ -101,11 +126,8 @@ class SignalsResource:
         account = account_in(request.path)
         label = account if account in self.ingest.accounts else NO_ACCOUNT
         self.observer.signal_received(label, answer.code, seconds)
-        self._log_refusal(error, answer.code, account, self._address(request), seconds)
+        self._log_refusal(error, answer.code, account, self.senders.address(request), seconds)
         return answer
-
-    def _address(self, request: Request) -> str:
-        return self.addresses.client(request.peer, request.header(b"x-forwarded-for"))
 
     def _log_receipt(self, receipt: Receipt, code: int, address: str, seconds: float) -> None:
         event = "signal.duplicate" if receipt.duplicate else "signal.held" if receipt.held else "signal.accepted"
@@ -150,7 +172,8 @@ class NotFoundResource:
 
     methods: frozenset[str] = frozenset(HTTPMethod) - {HTTPMethod.CONNECT}
 
-    def __init__(self, max_body: int, observer: Observer, mask: KeyMask) -> None:
+    def __init__(self, senders: Senders, max_body: int, observer: Observer, mask: KeyMask) -> None:
+        self.senders = senders
         self.mask = mask
         self.max_body = max_body
         self.observer = observer
@@ -163,7 +186,7 @@ class NotFoundResource:
         """Answer, log and count an error."""
         answer = answer_error(error)
         self.observer.signal_received(NO_ACCOUNT, answer.code, time.perf_counter() - request.started)
-        log_refusal(answer.code, self.mask.path(request.path), request.peer, error)
+        log_refusal(answer.code, self.mask.path(request.path), self.senders.address(request), error)
         return answer
 
 
@@ -172,4 +195,4 @@ Resource = SignalsResource | HealthResource | NotFoundResource
 
 def account_in(path: str) -> str:
     """Return the account that a path names."""
-    return unquote(path.removeprefix(SIGNALS_PREFIX))
+    return unquote(path.rstrip("/").rpartition("/")[2])

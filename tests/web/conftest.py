@@ -20,6 +20,7 @@ from gateway.ingest import Ingest
 from gateway.metrics import PrometheusObserver
 from gateway.store import open_store
 from gateway.store.contract import Settings, Store
+from gateway.web.addresses import Addresses
 from gateway.web.admin.app import make_admin_server
 from gateway.web.http1 import Server
 from gateway.web.public import PublicRoutes
@@ -62,7 +63,7 @@ def ingest(store: Store, observer: PrometheusObserver) -> Ingest:
 
 @pytest.fixture
 def app(ingest: Ingest, observer: PrometheusObserver) -> PublicRoutes:
-    return PublicRoutes(ingest, trusted_proxies=["10.0.0.0/8", "127.0.0.1"], observer=observer, now=lambda: NOW)
+    return PublicRoutes(ingest, addresses=Addresses(["10.0.0.0/8", "127.0.0.1"]), observer=observer, now=lambda: NOW)
 
 
 @pytest.fixture

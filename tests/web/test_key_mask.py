@@ -66,7 +66,7 @@ def test_a_key_as_it_is_typed_is_masked(key: str) -> None:
 @pytest.mark.parametrize("text", ["shop{}", "{}x", "UPPER-{}"])
 def test_a_key_in_the_vendors_form_is_masked_amid_letters(text: str) -> None:
     shown = mask_of("another-key-entirely").path("/signals/" + text.format(KEYS["hex"].upper()))
-    assert shown == "/signals/" + text.format("***").replace("***x", "***x")
+    assert shown == "/signals/" + text.format("***")
 
 
 @pytest.mark.parametrize("path", ["/", "/signals/bookshop", "/signals/bookshp", "/wp-login.php", "/a%20b", "//", "*"])

@@ -15,6 +15,9 @@ from tornado.httputil import HTTPHeaders
 from gateway import signal_types
 from gateway.errors import StoreBusy, StoreError
 from gateway.store.values import Filter
+from gateway.web.addresses import Addresses
+from gateway.web.http1 import Server
+from gateway.web.public import PublicRoutes
 from tests.support.listener import NOW, Gateway, fields_of
 from tests.support.payloads import EXAMPLES, KEY, OTHER_KEY, SANDBOX, example, request
 
@@ -165,7 +168,6 @@ async def test_signals_are_sent_by_post(gateway: Gateway, method: str) -> None:
         "/",
         "/signals",
         "/signals/",
-        "/signals/bookshop/",
         "/signals/a/b",
         "/signal/bookshop",
         "/metrics",
@@ -296,6 +298,35 @@ async def test_a_held_signal_is_logged_as_held(gateway: Gateway) -> None:
     with capture_logs() as logs:
         await gateway.post(example())
     assert [(line["event"], line["code"]) for line in logs] == [("signal.held", 204)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/signals/bookshop/", "//signals/bookshop", "/signals//bookshop", "/signals/bookshop//", "/signals/bookshop/?"],
+)
+async def test_a_slash_too_many_does_no_harm(gateway: Gateway, path: str) -> None:
+    assert (await gateway.send("POST", path, request(example()))).code == 200
+    (row,) = await gateway.kept()
+    assert row.signal.account == "bookshop"
+
+
+async def test_a_proxy_that_is_not_trusted_is_told_once(gateway: Gateway, http_server: Server) -> None:
+    http_server.routes = PublicRoutes(gateway.ingest, addresses=Addresses(["10.0.0.1"]), now=lambda: NOW)
+    with capture_logs() as logs:
+        for n in range(3):
+            assert (await gateway.post(example(n=n), headers={"X-Forwarded-For": "203.0.113.9"})).code == 200
+    told = [line for line in logs if line["event"] == "proxy.untrusted"]
+    assert [(line["address"], line["setting"]) for line in told] == [("127.0.0.1", "server.trusted_proxies")]
+    assert {line["address"] for line in logs} == {"127.0.0.1"}
+
+
+async def test_wrong_keys_are_counted_by_the_address_without_its_port(gateway: Gateway) -> None:
+    gateway.ingest.bad_keys_per_minute = 2
+    codes = []
+    for port in range(51008, 51012):
+        headers = {"X-Forwarded-For": f"203.0.113.7:{port}"}
+        codes.append((await gateway.post(request(example(), OTHER_KEY), headers=headers)).code)
+    assert codes == [401, 401, 429, 429]
 
 
 async def test_headers_given_twice_are_read_in_order(gateway: Gateway) -> None:

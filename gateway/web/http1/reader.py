@@ -24,7 +24,17 @@ from gateway.web.http1.messages import Request, Resource, RouteTable
 from gateway.web.limits import Limits
 
 USED_HEADERS = frozenset(
-    {b"connection", b"content-length", b"expect", b"host", b"transfer-encoding", b"x-forwarded-for"}
+    {
+        b"connection",
+        b"content-encoding",
+        b"content-length",
+        b"expect",
+        b"forwarded",
+        b"host",
+        b"transfer-encoding",
+        b"x-forwarded-for",
+        b"x-real-ip",
+    }
 )
 """Headers that are kept. All others are dropped, which saves their memory."""
 PIECE = 2048

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 
+from gateway.web.addresses import UNIX
 from gateway.web.gate import Acceptor, Gate
 from gateway.web.http1.connection import Connection
 from gateway.web.http1.messages import RouteTable
@@ -55,7 +56,7 @@ class Server:
             connection.close()
 
     def _accept(self, accepted: socket.socket, address: Any) -> None:
-        peer = ""
+        peer = UNIX
         if accepted.family in (socket.AF_INET, socket.AF_INET6):
             # A socket for both families gives IPv4 addresses as ::ffff:192.0.2.1, link-local ones with %interface.
             peer = address[0].removeprefix("::ffff:").partition("%")[0]

@@ -23,7 +23,7 @@ SHOP = "accounts:\n  shop:\n    keys: [a-key-of-the-shop]\n    routes:\n"
 def test_a_setting_left_out_has_its_default(folder: Folder) -> None:
     config = folder.load(ACCOUNT)
     assert config.path == folder.path / "gateway.yaml"
-    assert config.server == Server(("127.0.0.1", 8080), None, (), 65536, 60, 2048, 512, 75.0, 10.0)
+    assert config.server == Server(("127.0.0.1", 8080), None, (), "x-forwarded-for", 65536, 60, 2048, 512, 75.0, 10.0)
     assert config.admin is None
     assert config.store == Settings("sqlite:///data/gateway.db")
     assert config.retention == 90 * 86400
@@ -52,6 +52,7 @@ server:
   listen: "[::1]:0"
   tls: {certificate: tls/c.pem, private_key: tls/k.pem}
   trusted_proxies: [127.0.0.1, 10.0.0.0/8]
+  forwarded_header: forwarded
   max_body: 131072
   bad_keys_per_minute: 5
   max_connections: 9
@@ -65,7 +66,9 @@ plugins: [table, chat, table]
 """
     config = folder.load(text + ACCOUNT, {"tls/c.pem": "c", "tls/k.pem": "k"})
     tls = Tls(str(folder.path / "tls/c.pem"), str(folder.path / "tls/k.pem"))
-    assert config.server == Server(("::1", 0), tls, ("127.0.0.1/32", "10.0.0.0/8"), 131072, 5, 9, 8, 30.0, 60.0)
+    assert config.server == Server(
+        ("::1", 0), tls, ("127.0.0.1/32", "10.0.0.0/8"), "forwarded", 131072, 5, 9, 8, 30.0, 60.0
+    )
     assert config.admin == Admin(("localhost", 9000))
     assert config.store == Settings("postgresql://me@db/gateway", queue=5)
     assert config.retention == 30 * 86400
