@@ -158,7 +158,7 @@ class Permanent(SinkError):
 
 
 class Misconfigured(SinkError):
-    """The route's settings are wrong; the route is paused and no attempt is counted."""
+    """The route's settings are wrong; the route is misconfigured: it rests, and no attempt is counted."""
 
 
 class Skip(SinkError):

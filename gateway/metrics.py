@@ -109,7 +109,7 @@ class Observer:
     def log_lines_dropped(self, lines: int) -> None:
         """So many log lines found no reader, or no room on the disk, since the start."""
 
-    @feeds(Gauge, "route_state", "0 running, 1 paused, 2 open (failing, probed), 3 misconfigured")
+    @feeds(Gauge, "route_state", "0 running, 1 paused, 2 failing (probed), 3 misconfigured")
     def route_state(self, account: str, route: str, sink: str, status: int) -> None:
         """A route has this state: at the start, and when it changes. `status` is a gateway.policy.Status."""
 

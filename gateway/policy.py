@@ -92,7 +92,7 @@ class Status(enum.IntEnum):
 
     RUNNING = 0
     PAUSED = 1
-    OPEN = 2
+    FAILING = 2
     MISCONFIGURED = 3
 
 
@@ -141,7 +141,7 @@ class Breaker:
             return Status.PAUSED
         if self.closed:
             return Status.RUNNING
-        return Status.MISCONFIGURED if self.misconfigured else Status.OPEN
+        return Status.MISCONFIGURED if self.misconfigured else Status.FAILING
 
     def slots(self, concurrency: int, running: int, now: float) -> int:
         """Return how many more calls the route may start now."""

@@ -56,10 +56,13 @@ def resume(account: str, route: str, config_path: Path) -> None:
     row = run_on_store(config, lambda store: resume_route(store, config, (account, route), time.time()))
     if not row.state.paused:
         click.echo(f"{account}/{route} was not paused.")
+        if row.probe_at is not None:
+            click.echo(f"It rests: {row.why}. `cloudsignal probe {account} {route}` tries it now.")
         return
     click.echo(f"{account}/{route} is resumed; {row.backlog.pending} pending.")
     if row.state.reason:
-        click.echo(f"Its target was failing before: {row.state.reason}. The gateway probes it first.")
+        click.echo(f"Its target was failing before: {row.state.reason}.")
+        click.echo(f"The gateway probes it first; `cloudsignal probe {account} {route}` does so now.")
 
 
 def route_line(row: RouteRow, now: float) -> dict[str, object]:

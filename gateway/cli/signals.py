@@ -124,6 +124,6 @@ def explanation_line(explanation: Explanation) -> dict[str, object]:
     return {
         "route": explanation.route,
         "sink": explanation.sink,
-        "state": explanation.delivery.state if explanation.delivery else "not given",
-        "why": explanation.text,
+        "state": explanation.delivery.state if explanation.delivery else explanation.why,
+        "why": f"{explanation.text}. Try: {explanation.advice}" if explanation.advice else explanation.text,
     }

@@ -24,6 +24,8 @@ from gateway.token_bucket import TokenBucket
 log = structlog.get_logger()
 
 NEVER = float("inf")
+ASKED_FOR = 0.0
+"""Time of a probe in the store that a person asks for. The gateway itself writes no such time."""
 MANY = 2**31
 """More deliveries than any route may start."""
 
@@ -66,6 +68,7 @@ class LiveRouteState:
         self.replaying = 0
         self._refusals = Refusals()
         self._second_opinion_at = NEVER
+        self._asked = False
         self._owned_until = 0.0
         self._now = now
         self._rng = rng
@@ -157,6 +160,9 @@ class LiveRouteState:
         """
         if self.breaker.closed or not deliveries:
             return deliveries
+        if self._asked:  # the delivery that a person chose is the first
+            self._asked = False
+            return deliveries[:1]
         if now >= self.breaker.probe_at:
             return [self._refusals.choose_probe(deliveries)]
         other = self._refusals.find_blameless(deliveries)
@@ -192,6 +198,9 @@ class LiveRouteState:
             self.breaker = self._stored = policy.after_restart(self._stored, self.route.retry, self._now())
             if self.route.broken:  # known without an attempt
                 self.turn_breaker(Outcome(Kind.MISCONFIGURED, self.route.broken), self._now())
+        elif asks_for_probe(state) and self._stored and not self.breaker.closed and self._stored.probe_at:
+            self.breaker = self._stored = replace(self.breaker, probe_at=ASKED_FOR)
+            self._asked = True
         if state.paused != self.paused:
             self.paused = state.paused
             event = "route.paused" if state.paused else "route.resumed"
@@ -250,6 +259,11 @@ class LiveRouteState:
         if self._shown is not None:
             self._shown = None
             self._observer.route_gone(*self.key, self.route.sink)
+
+
+def asks_for_probe(state: RouteState) -> bool:
+    """Return True if a person asks for a probe of a resting route."""
+    return bool(state.reason) and state.probe_at == ASKED_FOR
 
 
 def count_replays(deliveries: Iterable[Delivery]) -> int:

@@ -33,7 +33,7 @@ class Explanation:
     """The reason why a signal did or did not reach a route: `why` is a word for programs, `text` a sentence.
 
     `sink` is None if the route is no longer configured, `delivery` is None if the signal has none on the route.
-    `behind` is the signal that the delivery waits for, if any.
+    `behind` is the signal that the delivery waits for, if any. `advice` is a command that helps, "" if none is needed.
     """
 
     route: str
@@ -42,6 +42,7 @@ class Explanation:
     text: str
     delivery: DeliveryRow | None = None
     behind: int | None = None
+    advice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,33 @@ def explain_route(name: str, route: Route | None, facts: Facts, now: float) -> E
     if delivery is None:
         return Explanation(name, sink, *explain_absence(name, route, facts.signal))
     if delivery.state != "pending":
-        return Explanation(name, sink, delivery.state, explain_end(delivery), delivery)
+        return Explanation(
+            name, sink, delivery.state, explain_end(delivery), delivery, advice=advise(delivery.state, delivery)
+        )
     head = facts.heads.get(name)
     why, text = explain_wait(delivery, head, now)
     block, because = explain_block(route, facts.states.get(name) or RouteState(delivery.account, name))
     if block:
         why, text = (why if why in ("held", "running") else block), f"{text}; {because}"
-    return Explanation(name, sink, why, text, delivery, head.signal_id if head else None)
+    behind = head.signal_id if head else None
+    return Explanation(name, sink, why, text, delivery, behind, advise(why, delivery, behind))
+
+
+def advise(why: str, delivery: DeliveryRow, behind: int | None = None) -> str:
+    """Return a command that makes a delivery go on, "" if it does by itself or a person must mend something first."""
+    account, route, signal = delivery.account, delivery.route, delivery.signal_id
+    match why:
+        case "failing" | "misconfigured":
+            return f"cloudsignal probe {account} {route}"
+        case "paused":
+            return f"cloudsignal resume {account} {route}"
+        case "retry":
+            return f"cloudsignal retry {signal} --route {route}"
+        case "behind" if behind is not None:
+            return f"cloudsignal retry {behind} --route {route}"
+        case "dead":
+            return f"cloudsignal replay {signal} --route {route}"
+    return ""
 
 
 def explain_absence(name: str, route: Route | None, row: SignalRow) -> tuple[str, str]:
@@ -100,7 +121,7 @@ def explain_absence(name: str, route: Route | None, row: SignalRow) -> tuple[str
     asks = route is not None and route.wants(kind)
     if name in row.unrouted:
         since = "; it does now, for later signals" if asks else ""
-        return "unrouted", f"the route did not ask for {kind} when the signal came{since}"
+        return "filtered", f"the route did not ask for {kind} when the signal came{since}"
     if route is not None and not route.enabled:
         return "off", "the route is switched off"
     unasked = "" if asks else f", and it does not ask for {kind}"
@@ -113,7 +134,7 @@ def explain_end(delivery: DeliveryRow) -> str:
     if delivery.state == "delivered":
         return f"delivered at {at}, by attempt {delivery.attempts}{again}"
     if delivery.state == "filtered":
-        return f"the sink skipped it at {at}{again}: {delivery.reason}"
+        return f"filtered at {at}{again}: {delivery.reason}"
     return f"given up at {at}{again}: {delivery.reason}"
 
 
@@ -165,8 +186,8 @@ def explain_status(route: Route, state: RouteState) -> tuple[str, str]:
         return "paused", f"the route has been paused since {moment(state.paused_at)}{why}"
     if route.broken:
         return "misconfigured", f"{route.broken}. Mend it, and run `cloudsignal reload`"
-    if status is policy.Status.OPEN:
-        return "open", f"the route's target fails, and is probed at {moment(state.probe_at)}: {state.reason}"
+    if status is policy.Status.FAILING:
+        return "failing", f"the route's target fails, and is probed at {moment(state.probe_at)}: {state.reason}"
     if status is policy.Status.MISCONFIGURED:
         return "misconfigured", f"the target refuses the route's settings ({state.reason}): correct them"
     return "", ""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from gateway.model import RouteKey
 from gateway.operate.traffic import Progress, progress_of, yield_to_traffic
 from gateway.store.contract import Records
-from gateway.store.values import Filter, Page
+from gateway.store.values import DeliveryRow, Filter, Page
+
+DELIVERIES_SHOWN = 1000
+"""Deliveries of signals named by id that are looked at, to tell which are left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,30 @@ class Replayed(Progress):
         return Replayed(*progress_of(page), Counter(self.found) + Counter(page.found))
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The deliveries to replay by signal id, and those left alone: delivered ones, and pending ones."""
+
+    which: Filter
+    delivered: Sequence[DeliveryRow] = ()
+    pending: Sequence[DeliveryRow] = ()
+
+
+async def plan_replay(store: Records, which: Filter, again: bool) -> Plan:
+    """Plan a replay. By signal id, without a route or a state, delivered ones are only repeated if asked `again`.
+
+    Otherwise whoever mends one route would repeat the effects on all others of the signal.
+    """
+    if which.ids is None:
+        return Plan(which)
+    rows = await store.list_deliveries(which, DELIVERIES_SHOWN)
+    pending = [row for row in rows if row.state == "pending"]
+    if again or which.route is not None or which.state is not None:
+        return Plan(which, pending=pending)
+    delivered = [row for row in rows if row.state == "delivered"]
+    return Plan(replace(which, undelivered=True), delivered, pending)
+
+
 async def replay_deliveries(store: Records, which: Filter, now: float, stop: asyncio.Event) -> AsyncIterator[Replayed]:
     """Make matching deliveries that have ended pending again, and record the action; yield the progress.
 
@@ -40,7 +67,7 @@ async def replay_deliveries(store: Records, which: Filter, now: float, stop: asy
         done = done.add(page)
         yield done
     if done.deliveries:
-        asked = {name: value for name, value in dataclasses.asdict(which).items() if value is not None}
+        asked = {name: value for name, value in dataclasses.asdict(which).items() if value not in (None, False)}
         await store.record_action("replay", {**asked, "deliveries": done.deliveries}, now)
 
 

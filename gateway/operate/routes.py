@@ -25,7 +25,7 @@ class RouteRow:
 
     @property
     def status(self) -> str:
-        """Return "running", "paused", "open", "misconfigured", "off" or "not configured"."""
+        """Return "running", "paused", "failing", "misconfigured", "off" or "not configured"."""
         if self.route is None:
             return "not configured"
         if not self.route.enabled:
@@ -47,7 +47,7 @@ class RouteRow:
     @property
     def probe_at(self) -> float | None:
         """Return the time of the next probe of an open route; None if the route is not open, or is paused."""
-        return self.state.probe_at if self.status in ("open", "misconfigured") else None
+        return self.state.probe_at if self.status in ("failing", "misconfigured") else None
 
 
 def read_status(state: RouteState) -> policy.Status:

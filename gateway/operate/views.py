@@ -17,6 +17,7 @@ from gateway.operate.database import Moved
 from gateway.operate.explain import Explanation
 from gateway.operate.in_force import Change
 from gateway.operate.lookups import SignalDetails
+from gateway.operate.pending import Tried
 from gateway.operate.plugins import PluginRow
 from gateway.operate.purge import Removed
 from gateway.operate.quarantine import Verdict
@@ -51,7 +52,7 @@ def signal_json(row: SignalRow) -> dict[str, Any]:
         "incomplete": bool(signal.missing),
         "missing": list(signal.missing),
         "deliveries": row.deliveries,
-        "unrouted": list(row.unrouted),
+        "filtered": list(row.unrouted),
         "payload": signal.payload,
     }
 
@@ -109,6 +110,7 @@ def explanation_json(signal_id: int, explanation: Explanation) -> dict[str, Any]
         "why": explanation.why,
         "text": explanation.text,
         "behind": explanation.behind,
+        "advice": explanation.advice,
         "attempts": row.attempts if row else None,
         "due_at": iso(row.due_at) if row else None,
         "ended_at": iso(row.ended_at) if row else None,
@@ -155,6 +157,17 @@ def quarantine_json(row: QuarantineRow) -> dict[str, Any]:
 def verdict_json(verdict: Verdict) -> dict[str, Any]:
     """Return the verdict on a quarantined request."""
     return dataclasses.asdict(verdict)
+
+
+def tried_json(tried: Tried) -> dict[str, Any]:
+    """Return a try of a pending delivery, and its outcome."""
+    return {
+        "account": tried.account,
+        "route": tried.route,
+        "signal": tried.signal_id,
+        "outcome": tried.outcome,
+        "reason": tried.reason,
+    }
 
 
 def replayed_json(replayed: Replayed, dry_run: bool) -> list[dict[str, Any]]:

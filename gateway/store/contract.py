@@ -158,6 +158,21 @@ class Records(Protocol):
         """Return the backlog of each route with pending deliveries. The cost grows with them, not with history."""
         ...
 
+    async def try_now(self, account: str, route: str, signal_id: int | None, now: float, action: str) -> bool:
+        """Make the head of a lane due before all others of its route, and a resting route's probe due.
+
+        Record the action. Without a signal, the next due delivery probes. Return False, and change nothing, if the
+        delivery is no head of its lane, or is leased.
+        """
+        ...
+
+    async def skip(self, account: str, route: str, signal_id: int, now: float, why: str) -> bool:
+        """End a pending delivery as filtered, and record the action; its lane goes on.
+
+        Return False, and change nothing, if the delivery is not pending, or is leased.
+        """
+        ...
+
     def replay(self, which: Filter, now: float) -> AsyncIterator[Page]:
         """Make matching deliveries that have ended (dead, delivered or filtered) pending again.
 

@@ -14,9 +14,10 @@ from peewee import Database
 
 from gateway.model import Delivery, RouteKey
 from gateway.store.operations import Accept, Answers, CheckWritable, ClaimDue, Lane, Record, Renew, Step
-from gateway.store.steps import accounts, actions, known_orders, purge, quarantine, replay, routes, startup
+from gateway.store.steps import accounts, actions, known_orders, pending, purge, quarantine, replay, routes, startup
 from gateway.store.steps.claims import Leases
 from gateway.store.steps.known_orders import AddKnownOrders
+from gateway.store.steps.pending import Skip
 from gateway.store.steps.replay import Replay
 from gateway.store.values import DroppedPartition
 
@@ -76,6 +77,10 @@ class Dialect(ABC):
     def replay(self, db: Database, items: Sequence[Replay]) -> Answers:
         """Make ended deliveries pending again; see gateway.store.steps.replay."""
         return replay.replay_deliveries(db, items, self.promote_heads)
+
+    def skip(self, db: Database, items: Sequence[Skip]) -> Answers:
+        """End pending deliveries as filtered; see gateway.store.steps.pending."""
+        return pending.skip_deliveries(db, items, self.promote_heads)
 
     def add_known_orders(self, db: Database, items: Sequence[AddKnownOrders]) -> Answers:
         """Make orders known and free the deliveries held for them; see gateway.store.steps.known_orders."""
@@ -151,6 +156,8 @@ def order_of_steps(dialect: Dialect) -> tuple[Step, ...]:
         routes.set_paused,
         routes.own_routes,
         actions.record_actions,
+        pending.try_now,
+        dialect.skip,
         quarantine.release_quarantined,
         dialect.record,
         dialect.renew,

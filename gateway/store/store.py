@@ -18,7 +18,7 @@ from gateway.store.readers import Readers
 from gateway.store.reads import backlog, custody_check, listings, pages
 from gateway.store.rows import dumps
 from gateway.store.sqlite.lock import Serving
-from gateway.store.steps import accounts, actions, purge, quarantine, routes, startup
+from gateway.store.steps import accounts, actions, pending, purge, quarantine, routes, startup
 from gateway.store.steps.claims import Leases
 from gateway.store.steps.known_orders import AddKnownOrders
 from gateway.store.steps.replay import Replay
@@ -155,12 +155,22 @@ class DatabaseStore:
     async def read_backlog(self) -> Mapping[RouteKey, Backlog]:
         return await self._readers.run(backlog.read_backlog)
 
+    async def try_now(self, account: str, route: str, signal_id: int | None, now: float, action: str) -> bool:
+        item = pending.TryNow(account, route, signal_id, now, action, self._actor)
+        return bool(self._notify_any(await self._count(pending.try_now, item)))
+
+    async def skip(self, account: str, route: str, signal_id: int, now: float, why: str) -> bool:
+        item = pending.Skip(account, route, signal_id, now, why, self._actor)
+        return bool(self._notify_any(await self._count(self._dialect.skip, item)))
+
     async def replay(self, which: Filter, now: float) -> AsyncIterator[Page]:
         whole = left = await self._readers.run(pages.whole_range, which)
         while left:
             ids, reached = await self._readers.run(pages.find_replayable, which, left)
             # A signal never changes, so its conditions need not be checked again in the write.
-            again = Filter(ids, account=which.account, route=which.route, state=which.state)
+            again = Filter(
+                ids, account=which.account, route=which.route, state=which.state, undelivered=which.undelivered
+            )
             found = await self._writer.submit(self._dialect.replay, Replay(again, now)) if ids else {}
             self._notify_any(len(found))
             yield Page(whole.first, reached, whole.last, found)

@@ -153,7 +153,7 @@ class Filter:
 
     `ids`, `after` (exclusive) and `upto` (inclusive) are ids of signals. `order` is an order's id or its reference.
     `since` (inclusive) and `until` (exclusive) bound the time of receipt. A signal matches `route` and `state` if one
-    of its deliveries does.
+    of its deliveries does. `undelivered` leaves out deliveries that were delivered.
     """
 
     ids: Sequence[int] | None = None
@@ -166,6 +166,7 @@ class Filter:
     state: State | None = None
     since: float | None = None
     until: float | None = None
+    undelivered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

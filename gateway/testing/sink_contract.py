@@ -80,7 +80,7 @@ class SinkContract(OptionsContract):
                     kind = delivery.signal.type[:30]
                     expect(
                         outcome.kind is not Kind.MISCONFIGURED,
-                        f"{kind} must not pause the route: {as_text(outcome)}",
+                        f"{kind} must not make the route misconfigured: {as_text(outcome)}",
                     )
                 for error in rig.errors:
                     expect(isinstance(error, SinkError), f"a signal made the sink raise an unexpected error: {error!r}")

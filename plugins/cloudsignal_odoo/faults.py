@@ -1,4 +1,4 @@
-"""Classifies Odoo's error answers: try again, dead letter, or pause the route.
+"""Classifies Odoo's error answers: try again, dead letter, or misconfigured.
 
 JSON-2 gives an HTTP status and the exception's name. JSON-RPC always answers 200 and gives the name only.
 """

@@ -1,4 +1,4 @@
-"""Classifies Tryton's own error answers: try again, dead letter, or pause the route.
+"""Classifies Tryton's own error answers: try again, dead letter, or misconfigured.
 
 REST gives an HTTP status and a message. JSON-RPC answers 200 and gives the exception's name.
 """

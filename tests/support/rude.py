@@ -11,9 +11,13 @@ from typing import Any
 
 import voluptuous as vol
 
-from gateway.sink import Check, Context, Delivery, RetryLater, Sink
+from gateway.sink import Check, Context, Delivery, Misconfigured, RetryLater, Sink
 
 ENTRY_POINT = "[cloudsignal.sinks]\nrude = tests.support.rude:RudeSink\n"
+
+
+MENDED = Path("mended")
+"""File in the gateway's folder from which on `refuse` and `fail` do no more."""
 
 
 class RudeError(BaseException):
@@ -73,6 +77,10 @@ class RudeSink(Sink):
         if self.settings["hook"] != hook:
             return
         match self.settings["does"]:
+            case "refuse" if not MENDED.exists():
+                raise Misconfigured("answered 404")
+            case "fail" if not MENDED.exists():
+                raise RetryLater("answered 503")
             case "exit":
                 sys.exit(7)
             case "interrupt":

@@ -45,6 +45,8 @@ def of_deliveries(which: Filter) -> list[Expression]:
     asked = {Deliveries.account: which.account, Deliveries.route: which.route, Deliveries.state: which.state}
     terms = [field == value for field, value in asked.items() if value is not None]
     terms += between(Deliveries.signal_id, which)
+    if which.undelivered:
+        terms.append(Deliveries.state != "delivered")
     if any(value is not None for value in (which.ids, which.type, which.order, which.since, which.until)):
         # With the account, which follows the id in PostgreSQL's key.
         keys = Signals.select(Signals.account, Signals.id).where(*of_signals(which))

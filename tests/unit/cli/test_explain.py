@@ -31,10 +31,10 @@ def test_each_route_is_explained(folder: Folder) -> None:
     folder.fill(fill)
     rows = explained(folder, 2)
     assert (rows["export"]["why"], rows["export"]["behind"], rows["export"]["state"]) == ("behind", 1, "pending")
-    assert (rows["alerts"]["why"], rows["alerts"]["state"]) == ("unrouted", None)
+    assert (rows["alerts"]["why"], rows["alerts"]["state"]) == ("filtered", None)
     text = folder.run("explain", "2").output
     assert text.startswith("Signal 2: ItemShipped of order 1, accepted for bookshop at 2026-11-20 10:11:12 UTC\n")
-    for words in ("waits behind signal 1", "disk full", "did not ask for ItemShipped", "not given"):
+    for words in ("waits behind signal 1", "disk full", "did not ask for ItemShipped", "filtered"):
         assert words in text
 
 

@@ -15,7 +15,7 @@ from gateway.model import Dead
 from gateway.simulate.sender import Summary
 from gateway.store import Store
 from gateway.store.move import Moved
-from gateway.store.values import Refused
+from gateway.store.values import Refused, RouteState
 from tests.contract.store_case import NOW, accept, claim, finish, numbered
 from tests.support.folder import Folder
 from tests.support.pages import ROOT, names, section
@@ -79,12 +79,19 @@ def busy(folder: Folder) -> Folder:
         ("quarantine", []),
         ("routes", []),
         ("replay", ["--dead"]),
+        ("retry", ["1", "--route", "export", "--wait", "0"]),
+        ("skip", ["1", "--route", "export"]),
         ("plugins", []),
         ("keys new", []),
     ],
 )
 def test_fields(busy: Folder, command: str, words: list[str]) -> None:
     assert printed(busy, *command.split(), *words) == documented(command)
+
+
+def test_fields_of_probe(busy: Folder) -> None:
+    busy.fill(lambda store: store.save_route_state(RouteState("bookshop", "export", probe_at=NOW, reason="no")))
+    assert printed(busy, "probe", "bookshop", "export", "--wait", "0") == documented("probe")
 
 
 def test_fields_of_show(busy: Folder) -> None:

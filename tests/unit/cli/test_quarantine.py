@@ -82,7 +82,7 @@ def test_an_accepted_request_leaves_quarantine_and_is_a_signal_like_others(refus
     assert listed(refused) == [3, 4]
     second, first = lines(refused.run("signals", "--json").output)
     assert (first["type"], first["item"], second["item"]) == ("ItemFolded", "1", "2")
-    assert first["unrouted"] == ["alerts"]
+    assert first["filtered"] == ["alerts"]
     assert [row["route"] for row in lines(refused.run("deliveries", "--json").output)] == ["export", "export"]
     assert "each is accounted for" in refused.run("audit").stdout
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from gateway.cli import progress
-from gateway.model import Attempt, Dead, Kind
+from gateway.model import Attempt, Dead, Done, Kind
 from gateway.store.contract import Store
 from gateway.store.reads import pages
 from gateway.store.values import ClaimRequest, Result, Target
@@ -105,10 +105,39 @@ def test_a_dry_run_changes_nothing_and_a_replay_is_not_doubled(folder: Folder) -
     assert folder.run("replay", "--dead").stdout == "Nothing matches.\n"
 
 
-def test_a_replay_by_id_includes_delivered_ones(folder: Folder) -> None:
+def test_a_replay_by_id_leaves_out_what_was_delivered(folder: Folder) -> None:
+    delivered, *_ = folder.fill(fill_with_states)
+    done = folder.run("replay", str(delivered))
+    assert "Nothing matches." in done.output
+    assert f"`cloudsignal replay {delivered} --route export` repeats it" in done.output
+    assert folder.run("replay", str(delivered), "--json").output == ""
+
+
+@pytest.mark.parametrize("words", [["--again"], ["--route", "export"]])
+def test_a_replay_by_id_includes_what_was_delivered_if_asked(folder: Folder, words: list[str]) -> None:
     ids = folder.fill(fill_with_states)
-    rows = lines(folder.run("replay", str(ids[0]), "--json").output)
+    rows = lines(folder.run("replay", str(ids[0]), "--json", *words).output)
     assert rows == [{"account": "bookshop", "route": "export", "deliveries": 1, "replayed": True}]
+
+
+def test_a_replay_by_id_repeats_dead_and_filtered_ones_and_names_pending_ones(folder: Folder) -> None:
+    """One signal: delivered to the CSV file, dead at the ERP, pending at the alerts."""
+
+    async def fill(store: Store) -> None:
+        sent = make_signal("ItemError", account="bookshop", order="1")
+        await store.accept(sent, [Target(name, "1") for name in ("export", "alerts", "gone")], [], False)
+        for route, decision in (("export", Done("delivered")), ("gone", Dead("no"))):
+            claim = await store.claim([ClaimRequest("bookshop", route, 9)], NOW, NOW + 60)
+            await store.record([Result(delivery, decision, None, NOW) for delivery in claim.deliveries], {})
+
+    folder.fill(fill)
+    shown = folder.run("replay", "1", "--dry-run").output
+    assert "1 would be replayed" in shown
+    done = folder.run("replay", "1").output
+    assert "`cloudsignal retry 1 --route alerts` tries it now" in done
+    assert "signal 1 was delivered on export" in done
+    rows = {row["route"]: row["state"] for row in lines(folder.run("deliveries", "--json").output)}
+    assert rows == {"export": "delivered", "alerts": "pending", "gone": "pending"}
 
 
 def test_replay_without_a_filter_is_wrong_usage(folder: Folder) -> None:

@@ -71,7 +71,7 @@ def test_a_disabled_route_is_off(folder: Folder) -> None:
     assert listed(folder)["alerts"]["state"] == "off"
 
 
-@pytest.mark.parametrize(("failures", "state"), [(5, "open"), (0, "misconfigured")])
+@pytest.mark.parametrize(("failures", "state"), [(5, "failing"), (0, "misconfigured")])
 def test_a_breakers_state_is_shown_with_its_reason_and_probe(folder: Folder, failures: int, state: str) -> None:
     save(folder, failures=failures, opened=1, probe_at=PROBE, reason="answered 500")
     row = listed(folder)["export"]
@@ -94,8 +94,8 @@ def test_a_pause_lasts_until_resumed_and_is_shown_before_an_open_breaker(folder:
     said = folder.run("resume", "bookshop", "export").output
     assert said.startswith("bookshop/export is resumed; 2 pending.\nIts target was failing before: answered 500.")
     row = listed(folder)["export"]
-    assert (row["state"], row["why"], row["paused_at"]) == ("open", "", None)
-    assert folder.run("resume", "bookshop", "export").output == "bookshop/export was not paused.\n"
+    assert (row["state"], row["why"], row["paused_at"]) == ("failing", "", None)
+    assert folder.run("resume", "bookshop", "export").output.startswith("bookshop/export was not paused.\n")
 
 
 def test_a_route_that_left_the_config_can_be_resumed(folder: Folder) -> None:

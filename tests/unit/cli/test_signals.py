@@ -56,7 +56,7 @@ def test_show_prints_payload_deliveries_and_failed_attempts(folder: Folder) -> N
         "Paper jam",
         "dead",
         "no such order",
-        "unrouted         alerts",
+        "filtered         alerts",
         "late             no",
         "1 given when accepted",
     ):

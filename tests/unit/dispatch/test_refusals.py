@@ -235,7 +235,7 @@ async def test_a_target_that_hangs_on_one_order_does_not_hold_up_the_others(tmp_
     async with dispatching(tmp_path, [(make_route(), make_sink(deliver=deliver))]) as gateway:
         await gateway.accept(order="UNKNOWN")
         await gateway.play(8 * 60 * MINUTE, step=30)
-        assert status_of(gateway) is Status.OPEN
+        assert status_of(gateway) is Status.FAILING
         for number in range(60):
             await gateway.accept(order=str(number))
             await gateway.play(MINUTE)
@@ -271,3 +271,19 @@ async def test_probing_leaves_no_lease_and_no_slot_behind(tmp_path: Path) -> Non
 
 async def any_of(arrived: Sequence[Delivery]) -> bool:
     return bool(arrived)
+
+
+async def test_a_probe_that_a_person_asks_for_takes_the_delivery_that_was_chosen(tmp_path: Path) -> None:
+    sink, arrived = make_refusing(lambda delivery: True)
+    async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
+        for number in range(12):
+            await gateway.accept(order=str(number))
+        await gateway.play(MINUTE)
+        before = len(arrived)
+        for chosen in (1, 12, 1):
+            assert await gateway.store.try_now("shop", "erp", chosen, gateway.clock.at, "retry")
+            await gateway.play(3, step=3)
+            assert [delivery.signal.id for delivery in arrived[before:]] == [chosen]
+            before = len(arrived)
+        await gateway.play(MINUTE)
+        assert len(arrived) == before, "it was asked for once"

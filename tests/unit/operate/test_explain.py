@@ -61,7 +61,7 @@ def the_one(
         (
             replace(ENDED, state="filtered", reason="no such order"),
             "filtered",
-            f"the sink skipped it at {SHOWN}: no such order",
+            f"filtered at {SHOWN}: no such order",
         ),
         (replace(ENDED, state="dead", reason="no"), "dead", f"given up at {SHOWN}: no"),
         (replace(ENDED, state="dead", ended_at=None), "dead", "given up at an unknown time: "),
@@ -103,7 +103,7 @@ def test_a_delivery_behind_another_names_it_and_explains_its_wait() -> None:
         ({"paused": True, "paused_at": NOW}, "paused", f"the route has been paused since {SHOWN}"),
         (
             {"failures": 5, "opened": 1, "probe_at": NOW + 60, "reason": "answered 500"},
-            "open",
+            "failing",
             f"the route's target fails, and is probed at {LATER}: answered 500",
         ),
         (
@@ -142,13 +142,13 @@ def test_a_delivery_on_a_disabled_or_removed_route_is_explained() -> None:
         (
             {"signals": frozenset({"ItemError"})},
             ("erp",),
-            "unrouted",
+            "filtered",
             "the route did not ask for ItemShipped when the signal came",
         ),
         (
             {},
             ("erp",),
-            "unrouted",
+            "filtered",
             "the route did not ask for ItemShipped when the signal came; it does now, for later signals",
         ),
         ({"enabled": False}, (), "off", "the route is switched off"),
@@ -172,9 +172,9 @@ def test_routes_come_in_the_configs_order_then_those_that_are_gone() -> None:
     found = {explanation.route: explanation.why for explanation in explain_routes(facts, make_account(), NOW)}
     assert list(found.items()) == [
         ("erp", "delivered"),
-        ("alerts", "unrouted"),
+        ("alerts", "filtered"),
         ("off", "off"),
         ("ant", "delivered"),
         ("zebra", "delivered"),
-        ("lost", "unrouted"),
+        ("lost", "filtered"),
     ]

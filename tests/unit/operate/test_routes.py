@@ -22,7 +22,7 @@ def row(configured: bool = True, enabled: bool = True, **state: Any) -> RouteRow
     ("found", "status", "why", "probe_at"),
     [
         (row(), "running", "", None),
-        (row(**OPEN), "open", "answered 500", 60.0),
+        (row(**OPEN), "failing", "answered 500", 60.0),
         (row(**REFUSED), "misconfigured", "wrong api_key", 60.0),
         (row(**PAUSED), "paused", "new ERP", None),
         (row(**{**OPEN, **PAUSED}), "paused", "new ERP; answered 500", None),
