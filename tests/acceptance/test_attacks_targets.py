@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fake_receiver import SECRET
-from tests.support.payloads import KEY, example, request
+from tests.support.payloads import example, key_of, request
 from tests.support.process import ROOT, Gateway, environment
 from tests.support.scene import fetch, wait_until
 
@@ -24,9 +24,9 @@ plugins: [webhook, slack]
 tenant: acme
 accounts:
   well:
-    keys: [{key}]
+    keys: [{well}]
   ill:
-    keys: [{key}]
+    keys: [{ill}]
     routes:
       one:
         sink: webhook
@@ -56,11 +56,17 @@ def attacking(name: str) -> Iterator[str]:
             process.kill()
 
 
+def write_config(folder: Path, url: str) -> Path:
+    keys = {name: key_of(name) for name in ("well", "ill")}
+    (folder / "gateway.yaml").write_text(CONFIG.format(url=url, secret=SECRET, **keys))
+    return folder
+
+
 def send(gateway: Gateway, account: str, numbers: range) -> list[float]:
     """Send signals of as many orders, one after the other, and return the seconds of each answer."""
     took = []
     for number in numbers:
-        body = request(example(order=str(number)))
+        body = request(example(order=str(number)), key_of(account))
         before = time.monotonic()
         assert fetch(f"{gateway.url}/signals/{account}", body).code == 200
         took.append(time.monotonic() - before)
@@ -79,8 +85,7 @@ def peak_memory(gateway: Gateway) -> int:
 )
 def test_a_target_that_attacks_delays_no_other_account(tmp_path: Path, name: str) -> None:
     with attacking(name) as url:
-        (tmp_path / "gateway.yaml").write_text(CONFIG.format(key=KEY, url=url, secret=SECRET))
-        with Gateway(tmp_path) as gateway:
+        with Gateway(write_config(tmp_path, url)) as gateway:
             alone = send(gateway, "well", range(ROUNDS))
             memory = peak_memory(gateway)
             send(gateway, "ill", range(ROUNDS))
@@ -95,10 +100,10 @@ def test_a_target_that_attacks_delays_no_other_account(tmp_path: Path, name: str
 def test_a_signal_is_delivered_by_the_status_alone(tmp_path: Path) -> None:
     """The body never ends, yet each signal is posted once, and the next signal of the order follows at once."""
     with attacking("endless-body") as url:
-        (tmp_path / "gateway.yaml").write_text(CONFIG.format(key=KEY, url=url, secret=SECRET))
-        with Gateway(tmp_path) as gateway:
+        with Gateway(write_config(tmp_path, url)) as gateway:
             for number in range(5):
-                assert fetch(f"{gateway.url}/signals/ill", request(example(item=str(number)))).code == 200
+                body = request(example(item=str(number)), key_of("ill"))
+                assert fetch(f"{gateway.url}/signals/ill", body).code == 200
 
             def attempts(outcome: str) -> int:
                 lines = gateway.log.read_text().splitlines()
