@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 
 class GatewayError(Exception):
     """The gateway could not do this."""
+
+    context: Mapping[str, object] = MappingProxyType({})
+    """Values for the log line of this error. They are no part of the message, and never answered."""
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message or (type(self).__doc__ or "").strip())

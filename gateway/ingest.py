@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Any
 
 from gateway import exact_json, keys, protocol, signal_types
-from gateway.errors import InvalidSignal, ShuttingDown, TooManyRequests, Unauthorized
+from gateway.errors import GatewayError, InvalidSignal, ShuttingDown, TooManyRequests, Unauthorized
 from gateway.in_flight import InFlightRequests
 from gateway.metrics import NO_ACCOUNT, Observer
-from gateway.model import Account, Route, Signal, lane_of
+from gateway.model import Account, Key, Route, Signal, lane_of
 from gateway.store.contract import Inbox
 from gateway.store.values import Refused, Target
 from gateway.token_bucket import TokenBuckets
@@ -30,13 +30,17 @@ MAX_TOKEN_BUCKETS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A signal on disk. `id` is 0 for a duplicate. `held` is True if the account does not know its order yet."""
+    """A signal on disk. `id` is 0 for a duplicate. `held` is True if the account does not know its order yet.
+
+    `key` is the label of the key that it came with, "" if it came from quarantine.
+    """
 
     signal: Signal
     id: int
     duplicate: bool
     held: bool
     known_type: bool = True
+    key: str = ""
 
 
 class Ingest:
@@ -65,6 +69,7 @@ class Ingest:
         self._account_rates = TokenBuckets(MAX_TOKEN_BUCKETS)
         self._bad_keys = TokenBuckets(MAX_TOKEN_BUCKETS)
         self._in_flight = in_flight or InFlightRequests()
+        self._key_uses: dict[bytes, tuple[str, Key, float]] = {}
 
     async def receive(self, account: str, body: bytes, address: str, now: datetime) -> Receipt:
         """Take the body of a request to an account in. `address` is the client's, `now` is in UTC.
@@ -75,12 +80,17 @@ class Ingest:
         if self.stopping:
             raise ShuttingDown()
         decoded = decode_body(body)
-        known = self._authenticate(account, decoded.key, address, now)
-        self._limit_rate(known, now)
-        decoded = restore_numbers(decoded)
+        known, key = self._authenticate(account, decoded.key, address, now)
+        self._key_uses[key.digest] = known.name, key, now.timestamp()
         self._in_flight.begin()  # after authentication, so that strangers can't slow deliveries down
         try:
-            return await self._accept(known, await self._parse_or_quarantine(known, decoded, now))
+            self._limit_rate(known, now)
+            decoded = restore_numbers(decoded)
+            signal = await self._parse_or_quarantine(known, decoded, now)
+            return await self._accept(known, signal, key.label)
+        except GatewayError as error:
+            error.context = {"key": key.label}
+            raise
         finally:
             self._in_flight.end()
 
@@ -91,6 +101,12 @@ class Ingest:
         """
         known = self.accounts[account]
         return await self._accept(known, parse_quarantined(known, kept, now))
+
+    def take_key_uses(self) -> Iterable[tuple[str, Key, float]]:
+        """Return the account, the key and the time of the last use of each key that was used since the last call."""
+        uses = list(self._key_uses.values())
+        self._key_uses.clear()
+        return uses
 
     def stop(self) -> None:
         """Refuse new requests. `drain` waits for the accepted ones."""
@@ -107,16 +123,20 @@ class Ingest:
             await self._quarantine(account, decoded, error, now)
             raise
 
-    def _authenticate(self, name: str, key: object, address: str, now: datetime) -> Account:
+    def _authenticate(self, name: str, presented: object, address: str, now: datetime) -> tuple[Account, Key]:
         account = self.accounts.get(name)
-        if keys.match(key, account.keys if account else (), now) and account:
-            return account
+        key, ended = keys.match(presented, account.keys if account else (), now)
+        if account and key:
+            return account, key
         self._observer.bad_key(name if account else NO_ACCOUNT)
         # Only wrong keys count. The vendor sends for all its clients from the same addresses, so one client's wrong
         # key must not lock out the others.
         limit = self.bad_keys_per_minute
         wait = self._bad_keys.take(address, limit / 60, limit, now.timestamp())
-        raise TooManyRequests("Too many wrong keys.", retry_after=wait) if wait else Unauthorized()
+        error = TooManyRequests("Too many wrong keys.", retry_after=wait) if wait else Unauthorized()
+        if ended:
+            error.context = {"key": ended.label, "reason": "expired key"}
+        raise error
 
     def _limit_rate(self, account: Account, now: datetime) -> None:
         if account.rate is None:
@@ -130,13 +150,12 @@ class Ingest:
         await self._store.quarantine(refused)
         self._observer.signal_quarantined(account.name)
 
-    async def _accept(self, account: Account, signal: Signal) -> Receipt:
+    async def _accept(self, account: Account, signal: Signal, key: str = "") -> Receipt:
         targets, unrouted = choose_routes(account.routes.values(), signal)
         hold = account.unknown_orders == "hold"
         accepted = await self._store.accept(signal, targets, unrouted, hold)
-        receipt = Receipt(
-            signal, accepted.signal_id, accepted.duplicate, accepted.held, signal.type in signal_types.TYPES
-        )
+        known_type = signal.type in signal_types.TYPES
+        receipt = Receipt(signal, accepted.signal_id, accepted.duplicate, accepted.held, known_type, key)
         self._observe(receipt)
         if targets and not accepted.duplicate and not accepted.held:
             self._on_accepted(account.name, [target.route for target in targets])

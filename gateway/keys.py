@@ -8,7 +8,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from gateway import exact_json
 from gateway.errors import InvalidSignal
@@ -25,19 +25,29 @@ def hash_key(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
 
 
-def match(presented: object, keys: Sequence[Key], now: datetime) -> Key | None:
-    """Return the key that was presented, None if it is wrong, expired, missing or not text.
+class Match(NamedTuple):
+    """The key of an account that was presented, if it is valid; or else the one that was, until it ended."""
+
+    key: Key | None
+    ended: Key | None = None
+
+
+def match(presented: object, keys: Sequence[Key], now: datetime) -> Match:
+    """Find the key that was presented. It is none if it is wrong, missing or not text.
 
     Compares every key, and at least as many as `DECOYS`. So its time does not tell if an account exists, how many keys
-    it has, or which key was close.
+    it has, which key was close, or that a key has ended.
     """
     digest = hash_key(presented if isinstance(presented, str) else "")
-    found = None
+    found = ended = None
     for key in (*keys, *DECOYS[len(keys) :]):
         same = hmac.compare_digest(digest, key.digest)
         live = key.expires is None or now < key.expires
         found = key if same and live else found
-    return found if isinstance(presented, str) and presented else None
+        ended = key if same and not live else ended
+    if not isinstance(presented, str) or not presented:
+        return Match(None)
+    return Match(found, None if found else ended)
 
 
 MIN_LENGTH = 16

@@ -29,6 +29,7 @@ from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route, RouteKey
 from gateway.operate.housekeeping import keep_house, make_partitions
 from gateway.operate.in_force import Change
+from gateway.operate.key_uses import save_key_uses, watch_keys
 from gateway.operate.reload import Reloads
 from gateway.sink.api import Shared
 from gateway.sink.registry import make_stand_in
@@ -93,6 +94,7 @@ class Service:
         self._started = False
         self._shared: defaultdict[str, Shared] = defaultdict(Shared)
         self._stopping = False
+        self._told: set[Problem] = set()
 
     async def start(self) -> None:
         """Open the store, release the leases of an earlier run, listen, deliver. A failure undoes all of it."""
@@ -127,7 +129,8 @@ class Service:
             log.warning("gateway.recovered", released=released, reset=reset)
         self._report_plugins()
         # One client's ended keys must not keep the gateway from the others, so here they are no error.
-        self._warn([*self.config.warnings, *find_key_ends(self.config.key_places, self._date())])
+        self._warn(self.config.warnings)
+        self._warn_of_key_ends()
 
     async def serve(self, asked_to_stop: asyncio.Event) -> None:
         """Run until asked to stop.
@@ -145,6 +148,7 @@ class Service:
                 watch_clock(self._now, self.observer.clock_ahead),
                 *([watch_dropped(self._log_output, self.observer.log_lines_dropped)] if self._log_output else []),
                 keep_house(self.store, lambda: self.config.retention, self._earliest_now),
+                watch_keys(self.ingest, self.store, self._warn_of_key_ends),
             )
         )
         either: set[asyncio.Future[Any]] = {stop_request, background}
@@ -186,7 +190,13 @@ class Service:
 
     def _warn(self, warnings: Iterable[Problem]) -> None:
         for warning in warnings:
+            self._told.add(warning)
             log.warning("config.warning", **dataclasses.asdict(warning))
+
+    def _warn_of_key_ends(self) -> None:
+        """Warn of keys that have ended or end soon, of each once."""
+        ends = find_key_ends(self.config.key_places, self._date())
+        self._warn([warning for warning in ends if warning not in self._told])
 
     def _report_plugins(self) -> None:
         """Log each plugin that can't be loaded. Its routes are misconfigured; signals are taken."""
@@ -231,6 +241,7 @@ class Service:
         log.info("gateway.stopping", grace=self.config.server.grace)
         self.ingest.stop()
         await self.ingest.drain()
+        await save_key_uses(self.ingest, self.store)
         await self.dispatcher.stop(self.config.server.grace)
         await self._stack.aclose()
         log.info("gateway.stopped")

@@ -136,6 +136,7 @@ class SignalsResource:
             context["signal"] = receipt.id
         if not receipt.known_type:
             context["unknown_type"] = True
+        context["key"] = receipt.key
         self.log.info(event, code=code, address=address, ms=round(seconds * 1000, 2), **context)
 
     def _log_refusal(self, error: Exception, code: int, account: str, address: str, seconds: float) -> None:
@@ -144,6 +145,7 @@ class SignalsResource:
             context["fields"] = error.fields
         if isinstance(error, GatewayError):
             context["error"] = str(error)
+            context |= error.context
         else:
             context["exc_info"] = error
         self.log.warning("signal.refused", ms=round(seconds * 1000, 2), **context)

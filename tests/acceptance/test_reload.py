@@ -82,6 +82,35 @@ def test_keys_are_rotated_without_losing_a_signal(tmp_path: Path) -> None:
         assert scene.recorded().total() == kept
     assert NEW_KEY not in scene.gateway.log.read_text()
     assert len(scene.logged("config.reloaded")) == 2
+    assert {line["key"] for line in scene.logged("signal.accepted")} == {"key-1", "key-2"}
+    (account,) = scene.cli_json("accounts", "list")
+    assert [(key["label"], bool(key["last_used"])) for key in account["keys"]] == [("key-1", True)]
+    assert account["last_signal"]
+
+
+def test_a_key_that_has_ended_is_named_in_the_log(tmp_path: Path) -> None:
+    scene = Scene(tmp_path)
+    edit(scene, f"keys: [{KEY}]", f"keys: [{{key: {KEY}, label: old, expires: 2020-01-31T00:00:00Z}}, {NEW_KEY}]")
+    with scene.running():
+        assert post(scene, KEY, 1) == post(scene, "a-wrong-key-of-nobody", 1) == 401
+        assert post(scene, NEW_KEY, 1) == 200
+        wait_until(lambda: len(scene.logged("signal.refused")) == 2, 10, "the log")
+        ended, wrong = scene.logged("signal.refused")
+        assert (ended["key"], ended["reason"], ended["error"]) == ("old", "expired key", wrong["error"])
+        assert "key" not in wrong
+        assert "the key 'old' ended at 2020-01-31" in scene.logged("config.warning")[0]["message"]
+    (account,) = scene.cli_json("accounts", "list")
+    assert [(key["label"], bool(key["last_used"])) for key in account["keys"]] == [("old", False), ("key-2", True)]
+
+
+def test_a_gateway_starts_although_one_accounts_keys_have_ended(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, {"bookshop": {"erp": ERP}, "posters": {"erp": ERP}})
+    ended = f"keys: [{{key: {key_of('posters')}, expires: 2020-01-31T00:00:00Z}}]"
+    edit(scene, f"keys: [{key_of('posters')}]", ended)
+    assert "accounts.posters.keys: every key has ended" in scene.cli("check", code=1)
+    with scene.running():
+        assert scene.send(1).code == 200
+        assert "accounts.posters.keys: every key has ended" in scene.cli("reload", code=1)
 
 
 def test_a_bad_file_changes_nothing(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from gateway.errors import (
 from gateway.in_flight import InFlightRequests
 from gateway.ingest import Ingest, Receipt
 from gateway.metrics import Observer, guard
-from gateway.model import Account
+from gateway.model import Account, Key
 from gateway.store.values import Target
 from tests.support.accounts import make_account, make_accounts, make_route
 from tests.support.fake_store import FakeStore
@@ -87,7 +87,7 @@ async def test_a_signal_is_written_with_its_deliveries(name: str) -> None:
     assert write.targets == (Target("erp", "123456780000"), *([Target("alerts", None)] if alert else []))
     assert write.unrouted == (() if alert else ("alerts",))
     assert not write.hold
-    assert receipt == Receipt(write.signal, 1, duplicate=False, held=False)
+    assert receipt == Receipt(write.signal, 1, duplicate=False, held=False, key="main")
     assert desk.woken == [("bookshop", ["erp", "alerts"] if alert else ["erp"])]
     assert desk.heard.told == [("signal_accepted", "bookshop")]
 
@@ -177,6 +177,32 @@ async def test_a_key_is_wrong_for_another_account() -> None:
     desk = Desk()
     await desk.refused(Unauthorized, example(), "printshop")
     await desk.refused(Unauthorized, example(), "nobody")
+
+
+async def test_a_key_that_has_ended_is_told_to_the_log_only() -> None:
+    ended, new = Key(keys.hash_key(OTHER_KEY), "old", NOW), Key(keys.hash_key(KEY), "new")
+    desk = Desk({"bookshop": make_account(keys=(new, ended))})
+    error = await desk.refused(Unauthorized, request(example(), OTHER_KEY))
+    assert error.context == {"key": "old", "reason": "expired key"}
+    assert str(error) == str(await desk.refused(Unauthorized, request(example(), "a-wrong-key-of-nobody")))
+    assert desk.heard.told == [("bad_key", "bookshop")] * 2
+    assert (await desk.post(request(example(), OTHER_KEY), after=-60)).key == "old"
+
+
+async def test_a_refused_signal_has_the_label_of_its_key() -> None:
+    error = await Desk().refused(InvalidSignal, example(order=...))
+    assert error.context == {"key": "main"}
+
+
+async def test_the_last_use_of_each_key_is_taken_once() -> None:
+    desk = Desk()
+    await desk.post(example())
+    await desk.refused(InvalidSignal, example(order=...), after=5)
+    await desk.refused(Unauthorized, request(example(), OTHER_KEY), after=9)
+    await desk.post(request(example(), OTHER_KEY), "printshop", after=7)
+    uses = [(account, key.label, at - NOW.timestamp()) for account, key, at in desk.ingest.take_key_uses()]
+    assert uses == [("bookshop", "main", 5), ("printshop", "main", 7)]
+    assert desk.ingest.take_key_uses() == []
 
 
 async def test_an_unknown_account_costs_the_same_work(monkeypatch: pytest.MonkeyPatch) -> None:

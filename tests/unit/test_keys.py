@@ -30,36 +30,44 @@ def test_a_key_is_kept_as_its_sha256() -> None:
 
 def test_any_of_the_keys_of_an_account_matches() -> None:
     old, new = make_key(OTHER_KEY, "old"), make_key(KEY, "new")
-    assert keys.match(KEY, (old, new), NOW) is new
-    assert keys.match(OTHER_KEY, (old, new), NOW) is old
+    assert keys.match(KEY, (old, new), NOW).key is new
+    assert keys.match(OTHER_KEY, (old, new), NOW).key is old
 
 
 @pytest.mark.parametrize(
     "presented", [OTHER_KEY, KEY.upper(), KEY[:-1], KEY + "0", " " + KEY, "", None, 1, True, [KEY], {}]
 )
 def test_other_values_do_not_match(presented: object) -> None:
-    assert keys.match(presented, (make_key(),), NOW) is None
+    assert keys.match(presented, (make_key(),), NOW).key is None
 
 
 def test_no_key_is_right_without_an_account() -> None:
-    assert keys.match(KEY, (), NOW) is None
-    assert keys.match("", (), NOW) is None
+    assert keys.match(KEY, (), NOW).key is None
+    assert keys.match("", (), NOW).key is None
 
 
 def test_an_empty_key_is_wrong_even_if_it_is_configured() -> None:
-    assert keys.match("", (make_key(""),), NOW) is None
-    assert keys.match(None, (make_key(""),), NOW) is None
+    assert keys.match("", (make_key(""),), NOW).key is None
+    assert keys.match(None, (make_key(""),), NOW).key is None
 
 
 def test_a_key_ends_when_it_expires() -> None:
     key = make_key(expires=NOW)
-    assert keys.match(KEY, (key,), NOW - timedelta(seconds=1)) is key
-    assert keys.match(KEY, (key,), NOW) is None
+    assert keys.match(KEY, (key,), NOW - timedelta(seconds=1)).key is key
+    assert keys.match(KEY, (key,), NOW).key is None
+
+
+def test_a_key_that_has_ended_is_told_from_a_wrong_one() -> None:
+    key = make_key(expires=NOW)
+    assert keys.match(KEY, (key,), NOW) == (None, key)
+    assert keys.match(KEY, (key,), NOW - timedelta(seconds=1)) == (key, None)
+    assert keys.match(OTHER_KEY, (key,), NOW) == (None, None)
+    assert keys.match(KEY, (key, make_key()), NOW) == (make_key(), None)
 
 
 def test_an_expired_key_does_not_hide_the_same_one_renewed() -> None:
     renewed = make_key(label="renewed")
-    assert keys.match(KEY, (renewed, make_key(expires=NOW)), NOW) is renewed
+    assert keys.match(KEY, (renewed, make_key(expires=NOW)), NOW).key is renewed
 
 
 @pytest.mark.parametrize("presented", [KEY, OTHER_KEY, "", None, 5])
@@ -82,7 +90,7 @@ def test_every_one_of_many_keys_is_compared(monkeypatch: pytest.MonkeyPatch) -> 
     compare = keys.hmac.compare_digest
     monkeypatch.setattr(keys.hmac, "compare_digest", lambda a, b: compared.append(b) or compare(a, b))
     account = (make_key(), *(Key(bytes([n + 1]) * 32, str(n)) for n in range(6)))
-    assert keys.match(KEY, account, NOW) is account[0]
+    assert keys.match(KEY, account, NOW).key is account[0]
     assert compared == [key.digest for key in account]
 
 

@@ -285,6 +285,7 @@ async def test_each_request_has_one_log_line(gateway: Gateway) -> None:
     first, _, invalid, *_, unknown = logs
     assert (first["type"], first["order"], first["signal"]) == ("ItemShipped", "123456780000", 1)
     assert invalid["fields"] == {"order": "required"}
+    assert [line.get("key") for line in logs] == ["main", "main", "main", None, None, "main"]
     assert unknown["unknown_type"]
     assert {line["account"] for line in logs} == {"bookshop"}
     assert {line["address"] for line in logs} == {"203.0.113.9"}
