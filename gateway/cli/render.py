@@ -10,12 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from gateway import exact_json
-from gateway.cli import output
+from gateway.cli import output, table
 from gateway.logs import escape
 
 
@@ -48,16 +45,7 @@ def print_table(rows: Sequence[Mapping[str, object]], empty: str) -> None:
     if not rows:
         click.echo(empty)
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in rows[0]:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        # Text, not markup: rich must not read the sender's text as its own tags.
-        table.add_row(*(Text(show(value)) for value in row.values()))
-    console = Console(soft_wrap=False)
-    if not console.is_terminal:
-        console = Console(width=240)
-    console.print(table)
+    table.print_rows([*rows[0]], [[show(value) for value in row.values()] for row in rows])
 
 
 def show(value: object) -> str:

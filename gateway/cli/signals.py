@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from gateway.cli import render
+from gateway.cli import render, table
 from gateway.cli.deliveries import delivery_line
 from gateway.cli.opening import read_config, run_on_store, with_store
 from gateway.cli.options import config_option, filter_options, json_option, limit_option, make_filter
@@ -114,7 +114,7 @@ def print_explained(explained: ExplainedSignal) -> None:
     order = f" of order {signal.order}" if signal.order else ""
     late = "; late: a later one of its order was there before" if signal.late else ""
     received = render.moment(signal.received_at.timestamp())
-    click.echo(f"Signal {signal.id}: {signal.type}{order}, accepted for {signal.account} at {received} UTC{late}")
+    table.print_text(f"Signal {signal.id}: {signal.type}{order}, accepted for {signal.account} at {received} UTC{late}")
     if not explained.configured:
         click.echo(f"The account {signal.account} is no longer configured.")
     render.print_table([explanation_line(row) for row in explained.routes], "The account has no routes.")

@@ -79,7 +79,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryRow:
-    """A delivery as listed. `late` belongs to its signal."""
+    """A delivery as listed. `late`, `type`, `order`, `order_reference` and `item` belong to its signal."""
 
     signal_id: int
     account: str
@@ -95,6 +95,10 @@ class DeliveryRow:
     leased_until: float | None = None
     replayed: bool = False
     late: bool = False
+    type: str = ""
+    order: str = ""
+    order_reference: str = ""
+    item: str | None = None
 
     @property
     def leased(self) -> bool:

@@ -143,3 +143,13 @@ async def test_the_heads_that_a_signal_waits_behind(backend: Backend) -> None:
         }
         for signal in (1, 3, 99):
             assert await store.read_heads(signal) == {}
+
+
+async def test_a_listed_delivery_has_its_signals_type_order_and_item(backend: Backend) -> None:
+    async with backend.open() as store:
+        for number in range(2):
+            await accept(store, make_signal(ITEM_ERROR, id=0, order="41", order_reference="PO-41", item="7", n=number))
+        rows = [*await store.list_deliveries(Filter(), 10), *(await store.read_heads(2)).values()]
+        assert len(rows) == 3
+        facts = {(row.type, row.order, row.order_reference, row.item) for row in rows}
+        assert facts == {("ItemError", "41", "PO-41", "7")}

@@ -84,12 +84,18 @@ LISTED_COLUMNS = tuple(name for name in DELIVERY_COLUMNS if name not in ("lease"
 """Columns of a listed delivery: a field of DeliveryRow each."""
 
 
+OF_SIGNAL = {"late": "late", "type": "type", "order": "order_id", "order_reference": "order_reference", "item": "item"}
+"""Fields of DeliveryRow that belong to its signal, and their columns there."""
+
+
 def select_deliveries(deliveries: Any) -> Any:
-    """Select deliveries, or an alias of them, with their signals' `late`."""
+    """Select deliveries, or an alias of them, with the fields that belong to their signals."""
     key = (Signals.account, Signals.id, Signals.received_at)
     same = Tuple(*key) == Tuple(deliveries.account, deliveries.signal_id, deliveries.received_at)
     columns = [getattr(deliveries, name) for name in LISTED_COLUMNS]
-    return deliveries.select(*columns, Signals.select(Signals.late).where(same).alias("late"))
+    # Subqueries, not a join: the planner must begin with the deliveries, of which a few are asked for.
+    others = [Signals.select(getattr(Signals, column)).where(same).alias(name) for name, column in OF_SIGNAL.items()]
+    return deliveries.select(*columns, *others)
 
 
 def make_delivery_row(row: dict[str, Any]) -> DeliveryRow:
