@@ -6,7 +6,7 @@ from gateway.exact_json import dumps as dump_json
 from gateway.model import ALL, Delivery, SecretValue, Signal
 from gateway.signal_types import ALERTS, signal_type
 from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
-from gateway.sink.erp_answers import explain_foreign, foreign_error, parse_answer
+from gateway.sink.erp_answers import explain_foreign, foreign_error, hint_at_url, parse_answer
 from gateway.sink.erp_orders import OrderWait, pick_order, require_confirmed, require_reference
 from gateway.sink.erp_writes import OrderLocks, Unanswered, WriteGuard
 from gateway.sink.http import TRANSIENT_STATUSES, HttpSink, RemoteServer, Response, SendRequest
@@ -66,6 +66,7 @@ __all__ = [
     "foreign_error",
     "has_tracking",
     "header_value",
+    "hint_at_url",
     "mask_secrets",
     "merge_tracking",
     "note_prefix",

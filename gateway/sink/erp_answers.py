@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from gateway.errors import RetryLater
+from gateway.errors import RetryLater, SinkError
 from gateway.sink.erp_writes import Unanswered
 from gateway.sink.http import Response
 
@@ -36,5 +36,11 @@ def explain_foreign(response: Response, erp: str) -> str:
     status = response.status
     if 300 <= status < 400:
         return f"answered {status}, a redirect, not {erp}'s answer: if it stays, set url to the final address"
-    form = "JSON" if parse_answer(response) else "a page"
-    return f"answered {status} with {form} that is not {erp}'s: is a proxy or another server at this url?"
+    form = "JSON" if parse_answer(response) else "a page" if response.body else "an empty body"
+    return f"answered {status} with {form}, not in {erp}'s form: is a proxy or another server at this url?"
+
+
+def hint_at_url(error: SinkError) -> str:
+    """Return the error of a check's first question, and the option url if that may be wrong."""
+    text = str(error)
+    return f"{text} (option url)" if isinstance(error, RetryLater) and "url" not in text else text

@@ -58,7 +58,7 @@ class OdooServer(RemoteServer):
 
     def reject(self, call: str, response: Response) -> NoReturn:
         """Raise the error for an answer that Odoo did not write itself."""
-        words = faults.explain_page(response.status) or explain_foreign(response, "Odoo")
+        words = faults.explain_page(response) or explain_foreign(response, "Odoo")
         raise self.make_error(foreign_error(response.status), f"{call}: {words}", response)
 
 

@@ -5,7 +5,7 @@ JSON-2 gives an HTTP status and the exception's name. JSON-RPC always answers 20
 
 from __future__ import annotations
 
-from gateway.sink import TRANSIENT_STATUSES, Misconfigured, Permanent, RetryLater, SinkError
+from gateway.sink import TRANSIENT_STATUSES, Misconfigured, Permanent, Response, RetryLater, SinkError, parse_answer
 
 TRANSIENT_NAMES = ("psycopg2.", "odoo.exceptions.LockError", "odoo.exceptions.ConcurrencyError")
 """The database is down, or two transactions conflicted: a repeat may succeed."""
@@ -30,9 +30,10 @@ def classify(status: int, name: str) -> type[SinkError]:
     return RetryLater if transient else Permanent
 
 
-def explain_page(status: int) -> str:
-    """Return the words for a page that Odoo itself may have written, "" for any other status."""
+def explain_page(response: Response) -> str:
+    """Return the words for a page that Odoo itself may have written, "" for any other answer."""
     # Odoo answers 404 with a page while the database is down, and with JSON if a record or model is missing.
-    if status == 404:
-        return "answered 404 with a page: the database is down or unknown, or this Odoo has no such interface"
-    return ""
+    if response.status != 404 or not response.body or parse_answer(response):
+        return ""
+    reasons = "the database is down or unknown, this Odoo has no such interface, or a proxy answered"
+    return f"answered 404 with a page: {reasons}"

@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from cloudsignal_odoo.answers import version_number
-from cloudsignal_odoo.client import Client
+from cloudsignal_odoo.client import Client, Json2
 from cloudsignal_odoo.options import Settings
-from gateway.sink import Check, Misconfigured, Permanent, SinkError
+from gateway.sink import Check, Misconfigured, Permanent, SinkError, Unanswered, hint_at_url
 
 FIRST_VERSION_WITH_KEY_EXPIRY = 18
 FIRST_VERSION_WITH_CANCEL_GROUP = 19
 CANCEL_GROUP = "sales_team.group_sale_salesman_all_leads"
 """The group "Sales/User: All Documents", which Odoo 19 requires for a cancellation."""
+DATABASE = "database and transport"
 KEY_EXPIRY_WARNING_DAYS = 14
 """Days before a key expires in which the check asks to renew it."""
 
@@ -27,12 +28,16 @@ class Preflight:
         self.now = now
         self.details: list[str] = []
         self.problems: list[str] = []
+        self.by_json2 = False
 
     async def run(self) -> Check:
         """Return the result. A target's error is not raised: it is the last line of a Check that is not ok."""
+        hint: Callable[[SinkError], str] = hint_at_url
         try:
             version = await self.check_version()
+            hint = self.hint_at_credentials
             user = await self.check_identity()
+            hint = str
             await self.check_rights(version)
             await self.check_cancelling(version, user)
             await self.check_fields("sale.order", self.settings.order_match, "order_match names no field of sale.order")
@@ -43,13 +48,14 @@ class Preflight:
             if version >= FIRST_VERSION_WITH_KEY_EXPIRY:
                 await self.check_key_expiry(user)
         except SinkError as error:
-            self.problems.append(str(error))
+            self.problems.append(hint(error))
         return Check(not self.problems, (*self.details, *self.problems))
 
     async def check_version(self) -> int:
         """Return the version's number."""
         version = await self.client.version()
         transport = await self.client.transport()
+        self.by_json2 = isinstance(transport, Json2)
         self.details.append(f"Odoo {version} by {transport.name}")
         return version_number(version)
 
@@ -59,6 +65,15 @@ class Preflight:
         rows = await self.client.call("res.users", "read", [user], fields=["login"])
         self.details.append(f"the key belongs to {rows[0]['login']} (user {user})")
         return user
+
+    def hint_at_credentials(self, error: SinkError) -> str:
+        """Return the error of the first call with credentials, and the options that may be wrong."""
+        text = str(error)
+        if isinstance(error, Unanswered) or "option" in text:
+            return text
+        if not isinstance(error, Misconfigured):
+            return f"{text} (option database)" if self.settings.transport == "auto" else f"{text} (options {DATABASE})"
+        return f"{text} (option api_key)" if self.by_json2 else f"{text} (options login and api_key)"
 
     async def check_rights(self, version: int) -> None:
         """Check rights on models. Record rules show only when a record is used."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from cloudsignal_tryton.client import Client
+from collections.abc import Callable
+
+from cloudsignal_tryton.client import Client, Rest
 from cloudsignal_tryton.faults import ServerError
 from cloudsignal_tryton.options import Settings
 from cloudsignal_tryton.orders import DROP, OUT
-from gateway.sink import Check, Misconfigured, SinkError
+from gateway.sink import Check, Misconfigured, SinkError, Unanswered, hint_at_url
 
 TRACKING_MODULE, DROP_MODULE = "stock_package_shipping", "sale_supply_drop_shipment"
+DATABASE = "database and transport"
 FORCE_GROUP = "Stock Force Assignment"
 
 
@@ -20,25 +23,30 @@ class Preflight:
         self.settings = settings
         self.details: list[str] = []
         self.problems: list[str] = []
+        self.by_rest = False
 
     async def run(self) -> Check:
         """Return the result. A target's error is not raised: it is the last line of a Check that is not ok."""
+        hint: Callable[[SinkError], str] = hint_at_url
         try:
             self.settings.require_credentials()
             await self.check_version()
+            hint = self.hint_at_credentials
             await self.check_identity()
+            hint = str
             drops = await self.check_modules()
             await self.check_rights(drops)
             if not self.problems:
                 await self.check_fields()
         except SinkError as error:
-            self.problems.append(str(error))
+            self.problems.append(hint(error))
         return Check(not self.problems, (*self.details, *self.problems))
 
     async def check_version(self) -> None:
         """Report the version and the transport."""
         version = await self.client.version()
         transport = await self.client.transport()
+        self.by_rest = isinstance(transport, Rest)
         self.details.append(f"Tryton {version} by {transport.name}")
 
     async def check_identity(self) -> None:
@@ -51,6 +59,17 @@ class Preflight:
             self.problems.append(f"{preferences['name']} belongs to no company and sees no sales: add a company")
         if self.settings.force_quantity:
             await self.check_force_group(preferences.get("groups") or [])
+
+    def hint_at_credentials(self, error: SinkError) -> str:
+        """Return the error of the first call with credentials, and the options that may be wrong."""
+        text = str(error)
+        if isinstance(error, Unanswered) or "option" in text:
+            return text
+        if "answered 404" in text:
+            return f"{text} (option database)" if self.settings.transport == "auto" else f"{text} (options {DATABASE})"
+        if not isinstance(error, Misconfigured):
+            return text
+        return f"{text} (option application_key)" if self.by_rest else f"{text} (options user and password)"
 
     async def check_force_group(self, groups: list[int]) -> None:
         """Check that the user may force an assignment."""

@@ -145,7 +145,7 @@ async def test_another_servers_version_is_not_taken_for_an_old_odoo(answer):
     async with Case() as case:
         case.odoo.add_order("PO-1001")
         case.fake.faults.append(Answer(200, answer))
-        with pytest.raises(RetryLater, match="JSON that is not Odoo's"):
+        with pytest.raises(RetryLater, match="JSON, not in Odoo's form"):
             await case.deliver(signal_types.ITEM_SHIPPED)
         await case.deliver(signal_types.ITEM_SHIPPED)
 

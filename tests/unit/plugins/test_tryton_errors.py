@@ -251,9 +251,9 @@ async def test_a_key_alone_does_not_do_for_7():
     ("answer", "kind", "words"),
     [
         ({"id": 0, "result": "6.0.1"}, Misconfigured, r"7\.0 or later is needed; this is 6\.0\.1"),
-        ({"id": 0, "result": {"version": "6.0"}}, RetryLater, "JSON that is not Tryton's"),
-        ({"version": "6.0"}, RetryLater, "JSON that is not Tryton's"),
-        ([], RetryLater, "not Tryton's"),
+        ({"id": 0, "result": {"version": "6.0"}}, RetryLater, "JSON, not in Tryton's form"),
+        ({"version": "6.0"}, RetryLater, "JSON, not in Tryton's form"),
+        ([], RetryLater, "not in Tryton's form"),
     ],
 )
 async def test_an_old_tryton_is_reported_and_another_server_is_not_taken_for_one(answer, kind, words):

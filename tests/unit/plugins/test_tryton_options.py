@@ -10,9 +10,9 @@ from cloudsignal_tryton.options import DEFAULT_TYPES, NOTE_TYPES, Settings
 from gateway import signal_types
 from tests.support.factory import make_delivery
 from tests.support.pages import section
-from tests.support.sink_page import option_table, read_page
+from tests.support.sink_page import option_table
+from tests.unit.plugins.tryton_case import PAGE
 
-PAGE = read_page("tryton")
 SCHEMA = vol.Schema(dict(TrytonSink.options))
 LEAST = {"url": "https://erp.example/", "database": "print", "application_key": "abc123"}
 

@@ -7,8 +7,10 @@ from typing import Any
 
 from cloudsignal_tryton import TrytonSink
 from tests.support.fake_tryton import DATABASE, KEY, PASSWORD, USER, FakeTryton
+from tests.support.sink_page import read_page
 from tests.unit.plugins.erp_case import ErpCase
 
+PAGE = read_page("tryton")
 BOTH = ("7.0", "8.0")
 """One series for each transport."""
 
