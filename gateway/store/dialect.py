@@ -96,12 +96,16 @@ class Dialect(ABC):
         """Run after each commit, before senders are answered. Raises StoreError if the commit may be lost."""
         return
 
+    def after_batch(self, db: Database) -> None:
+        """Run on the writer's thread after each batch, when its callers were answered. Raises nothing."""
+        return
+
     def watch_file(self, db: Database) -> None:
         """Look after the database's file while there is no traffic."""
         return
 
     def before_close(self) -> None:
-        """Run before the connections are closed."""
+        """Run after the writer has ended, and before the last connection is closed."""
         return
 
     @abstractmethod

@@ -76,7 +76,14 @@ class DatabaseStore:
         self._actor = actor
         self._loop = loop
         self._writer = Writer(
-            writer, order_of_steps(dialect), limit, loop, dialect.lock, dialect.leave_transaction, dialect.check_file
+            writer,
+            order_of_steps(dialect),
+            limit,
+            loop,
+            lock=dialect.lock,
+            leave_transaction=dialect.leave_transaction,
+            confirm=dialect.check_file,
+            after_batch=dialect.after_batch,
         )
         self._claimed = Readers(readers[:1], loop, dialect.revive)
         self._readers = Readers(readers[1:], loop, dialect.revive)
@@ -304,12 +311,16 @@ class DatabaseStore:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        await self._loop.run_in_executor(None, self._dialect.before_close)
         thread = self._writer.close()
+
+        def end_writing() -> None:
+            thread.join()
+            self._dialect.before_close()
+
         with contextlib.ExitStack() as stack:
             if self._serving:
                 stack.callback(self._serving.end)
-            await self._readers.close(thread.join)
+            await self._readers.close(end_writing)
             await self._claimed.close(thread.join)
             if self._notifier:
                 await self._loop.run_in_executor(None, self._notifier.close)

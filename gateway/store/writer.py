@@ -47,7 +47,8 @@ class Writer:
     """Group commit. `steps` are all kinds of operations, in the order in which a transaction runs them.
 
     `lock` runs first in each transaction. `leave_transaction` is called if a rollback failed. `confirm` runs after each
-    commit that senders wait for, and raises StoreError if it can't be relied on. Futures belong to `loop`,
+    commit that senders wait for, and raises StoreError if it can't be relied on. `after_batch` runs when all callers of
+    a batch were answered. Futures belong to `loop`,
     on which every public method is called, and `on_failure` after each write that failed.
     """
 
@@ -60,11 +61,13 @@ class Writer:
         lock: Lock = lambda db, items: None,
         leave_transaction: Callable[[Database], None] = lambda db: None,
         confirm: Callable[[], None] = lambda: None,
+        after_batch: Callable[[Database], None] = lambda db: None,
     ) -> None:
         self._db = db
         self._lock = lock
         self._leave_transaction = leave_transaction
         self._confirm = confirm
+        self._after_batch = after_batch
         self._rank = {step: rank for rank, step in enumerate(steps)}
         self._limit = limit
         self._loop = loop
@@ -152,6 +155,7 @@ class Writer:
                     if some := [op for op in operations if (op.priority is Priority.ACK) is senders]:
                         self._write(some)
                 self._in_hand = []
+                self._after_batch(self._db)
             self._db.close()
         except BaseException as error:
             self._end(error)

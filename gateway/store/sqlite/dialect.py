@@ -12,12 +12,13 @@ from gateway.model import Delivery, RouteKey
 from gateway.store.dialect import Dialect
 from gateway.store.operations import Accept, Answers, CheckWritable, ClaimDue, Lane, Record, Renew
 from gateway.store.sqlite import accept, lanes, lease, record
+from gateway.store.sqlite.checkpoint import Checkpoints
 from gateway.store.sqlite.watch import FileWatch
 from gateway.store.statements import execute
 from gateway.store.steps.claims import Leases
 
-# Writes one page without changing anything in it: SQLite leaves user_version to applications, and we don't use it.
-CHECK_WRITABLE = "PRAGMA user_version = 0"
+# Writes one page without changing anything in it: SQLite leaves application_id to applications.
+CHECK_WRITABLE = "PRAGMA application_id = 0"
 
 
 class SqliteDialect(Dialect):
@@ -25,8 +26,9 @@ class SqliteDialect(Dialect):
 
     shared = False
 
-    def __init__(self, watch: FileWatch | None = None) -> None:
+    def __init__(self, watch: FileWatch | None = None, checkpoints: Checkpoints | None = None) -> None:
         self._watch = watch
+        self._checkpoints = checkpoints
 
     def accept(self, db: Database, items: Sequence[Accept]) -> Answers:
         return accept.accept_signals(db, items)
@@ -63,9 +65,13 @@ class SqliteDialect(Dialect):
                 if not busy:
                     self._watch.log_saved()
 
+    def after_batch(self, db: Database) -> None:
+        if self._checkpoints:
+            self._checkpoints.run_if_due(db)
+
     def before_close(self) -> None:
         if self._watch:
-            self._watch.protect_files()
+            self._watch.protect_files(self._checkpoints is not None and self._checkpoints.unfinished)
 
     def leave_transaction(self, db: Database) -> None:
         # SQLite rolls some failed transactions back by itself: then ROLLBACK fails, and nothing is left to leave.

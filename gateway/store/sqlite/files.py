@@ -6,7 +6,10 @@ SQLite itself resolves symbolic links, so these files are beside the real databa
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import struct
+import sys
 from pathlib import Path
 
 import structlog
@@ -19,6 +22,10 @@ FILE_MODE = 0o640
 FOLDER_MODE = 0o750
 """Most that others may do with the store. SQLite gives -wal and -shm the mode of the database."""
 COMPANIONS = ("-wal", "-shm")
+SHARED_BYTES = (0x4000_0002, 510)
+"""Start and length of the bytes on which SQLite locks a database; see https://sqlite.org/src/file/src/os.h."""
+FLOCK = "hhqqi0q"
+"""Layout of the C type `struct flock` for 64-bit offsets."""
 
 
 def resolve(path: Path) -> Path:
@@ -48,6 +55,16 @@ def make_private(path: Path) -> None:
     for name in (real, *(Path(f"{real}{suffix}") for suffix in COMPANIONS)):
         with contextlib.suppress(FileNotFoundError):
             close_to_strangers(name)
+
+
+def hold_shared(handle: int) -> None:
+    """Keep SQLite from copying the log into a database at its end, and from removing the log, until the handle closes.
+
+    SQLite does both only with an exclusive lock of the database, which this shared lock of another owner prevents.
+    """
+    if sys.platform == "linux":
+        lock = struct.pack(FLOCK, fcntl.F_RDLCK, os.SEEK_SET, *SHARED_BYTES, 0)
+        fcntl.fcntl(handle, fcntl.F_OFD_SETLK, lock)
 
 
 def refuse_remains(path: Path, marked: bool = False) -> None:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import time
 from pathlib import Path
 
+from peewee import Database
+
 from gateway.errors import StoreInUse
+from gateway.store.sqlite.checkpoint import Checkpoints
 from gateway.store.sqlite.files import make_private, refuse_remains, resolve
 from gateway.store.sqlite.integrity import IntegrityCheck
 from gateway.store.sqlite.watch import FileWatch
+
+TRIES, TRY_INTERVAL = 10, 0.01
+"""Attempts to lock, and seconds between them. Race: a command that looks for a gateway has the lock for a moment."""
 
 
 class ServingLock:
@@ -60,28 +67,37 @@ def take_lock(file: Path, flags: int, path: Path, opened: contextlib.ExitStack) 
     """Open and lock a file. Raises StoreInUse if another process has the lock."""
     handle = os.open(file, os.O_RDWR | os.O_CLOEXEC | flags, 0o600)
     opened.callback(os.close, handle)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise StoreInUse(f"another gateway is using {path}: stop it, or give this one a store of its own") from None
-    return handle
+    for _ in range(TRIES):
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        time.sleep(TRY_INTERVAL)
+    raise StoreInUse(f"another gateway is using {path}: stop it, or give this one a store of its own")
 
 
 def serving_pid(path: Path) -> int | None:
     """Return the process id of the gateway that serves from a database; None if there is none."""
-    try:
-        handle = os.open(f"{resolve(path)}.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return None
-    try:
+    with contextlib.suppress(FileNotFoundError), open(f"{resolve(path)}.lock", "rb") as file:
         # The lock is asked, not the number alone: a killed run leaves a number, which another process may have.
+        return int(file.read() or 0) or None if is_locked(file.fileno()) else None
+    return None
+
+
+def is_served(path: Path) -> bool:
+    """Return True if a gateway serves from a database, or starts or stops just now."""
+    with contextlib.suppress(FileNotFoundError), open(f"{resolve(path)}.lock", "rb") as file:
+        return is_locked(file.fileno())
+    return False
+
+
+def is_locked(handle: int) -> bool:
+    """Return True if another process has locked a file."""
+    try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return int(os.pread(handle, 32, 0) or 0) or None
-    else:
-        return None
-    finally:
-        os.close(handle)
+        return True
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    return False
 
 
 class Serving:
@@ -92,13 +108,15 @@ class Serving:
         self._check = check
         self._watch: FileWatch | None = None
 
-    def begin(self, path: Path) -> FileWatch:
+    def begin(self, path: Path, writer: Database) -> tuple[FileWatch, Checkpoints]:
         """Mark the run as begun, after waiting a while for the check, and watch the files. Raises StoreCorrupt."""
         if self._check:
             self._check.wait()
         self._lock.mark()
         self._watch = FileWatch(path, self._lock.database)
-        return self._watch
+        checkpoints = Checkpoints(self._watch)
+        checkpoints.begin(writer)
+        return self._watch, checkpoints
 
     async def verify(self) -> None:
         """Wait for the check. Raises StoreCorrupt."""

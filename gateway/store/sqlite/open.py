@@ -18,10 +18,11 @@ from gateway.errors import GatewayError, StoreError
 from gateway.store.contract import Settings, Store
 from gateway.store.failures import describe_failure, original
 from gateway.store.migrations import migrate, open_schema
+from gateway.store.sqlite.checkpoint import mark_of, refuse_copy, refuse_wrong_log
 from gateway.store.sqlite.dialect import SqliteDialect
 from gateway.store.sqlite.files import make_folder, make_private, refuse_remains, resolve
 from gateway.store.sqlite.integrity import IntegrityCheck, damaged, is_corrupt
-from gateway.store.sqlite.lock import Serving, ServingLock
+from gateway.store.sqlite.lock import Serving, ServingLock, is_served
 from gateway.store.statements import execute
 from gateway.store.store import DatabaseStore
 
@@ -34,6 +35,7 @@ WRITER_PRAGMAS = {
     "journal_mode": "wal",
     "synchronous": "full",  # in WAL mode "normal" may lose commits when the power fails
     "busy_timeout": 1,  # milliseconds; see WaitingDatabase
+    "journal_size_limit": 8 << 20,  # bytes; else a log that grew behind a long reader keeps its size
     "temp_store": "memory",  # temporary pages of each batch; as files they are a tenth of its cost
 }
 READER_PRAGMAS = {"query_only": 1}
@@ -50,14 +52,12 @@ def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: 
             make_folder(path)
             serving = lock_for_serving(path, opened) if exclusive else None
             with lock_folder(resolve(path).parent):
-                refuse_remains(path)
-                make_private(path)
-                databases = [connect(path, timeout, WRITER_PRAGMAS, opened, "IMMEDIATE")]
+                databases = [connect_writer(path, timeout, opened, served=not exclusive and is_served(path))]
                 open_schema(databases[0])
             databases += [connect(path, timeout, READER_PRAGMAS, opened) for _ in range(READERS)]
             for reader in databases[1:]:
                 execute(reader, OPEN_FILES)
-            watch = serving.begin(path) if serving else None
+            dialect = SqliteDialect(*(serving.begin(path, databases[0]) if serving else ()))
         except (PeeweeException, sqlite3.Error) as error:
             if is_corrupt(error):
                 raise damaged(path, describe_failure(error)) from error
@@ -65,7 +65,6 @@ def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: 
         except OSError as error:
             raise StoreError(f"can't open the store {path}: {error.strerror}") from error
         opened.pop_all()
-    dialect = SqliteDialect(watch)
     return DatabaseStore(databases[0], databases[1:], dialect, settings.queue, loop, settings.actor, serving)
 
 
@@ -79,7 +78,7 @@ def migrate_sqlite(settings: Settings, contract: bool) -> list[str]:
         try:
             make_folder(path)
             opened.callback(ServingLock(path).release)
-            return migrate(connect(path, BUSY_TIMEOUT, WRITER_PRAGMAS, opened, "IMMEDIATE"), contract)
+            return migrate(connect_writer(path, BUSY_TIMEOUT, opened), contract)
         except (PeeweeException, sqlite3.Error) as error:
             raise StoreError(f"can't open the store {path}: {describe_failure(error)}") from error
         except OSError as error:
@@ -118,6 +117,23 @@ class WaitingDatabase(SqliteDatabase):
                 code = getattr(original(error), "sqlite_errorcode", 0)
                 if code & 0xFF != sqlite3.SQLITE_BUSY or self._now() >= deadline:
                     raise
+
+
+def connect_writer(path: Path, timeout: float, opened: contextlib.ExitStack, served: bool = False) -> SqliteDatabase:
+    """Open the connection that writes, and make the database if there is none.
+
+    `served` tells that another process serves from it: it alone makes the checkpoints then. Raises StoreCorrupt for
+    a copy that is not whole.
+    """
+    if served:
+        return connect(path, timeout, {**WRITER_PRAGMAS, "wal_autocheckpoint": 0}, opened, "IMMEDIATE")
+    refuse_remains(path)
+    refuse_copy(path)
+    make_private(path)
+    mark = mark_of(resolve(path))
+    db = connect(path, timeout, WRITER_PRAGMAS, opened, "IMMEDIATE")
+    refuse_wrong_log(path, mark, db)
+    return db
 
 
 def connect(

@@ -6,9 +6,7 @@ before and after each transaction, before its callers are answered, and each sec
 
 from __future__ import annotations
 
-import fcntl
 import os
-import struct
 import sys
 import threading
 from pathlib import Path
@@ -16,14 +14,10 @@ from pathlib import Path
 import structlog
 
 from gateway.errors import StoreError
-from gateway.store.sqlite.files import resolve
+from gateway.store.sqlite.files import hold_shared, resolve
 
 log = structlog.get_logger()
 
-SHARED_BYTES = (0x4000_0002, 510)
-"""Start and length of the bytes on which SQLite locks a database; see https://sqlite.org/src/file/src/os.h."""
-FLOCK = "hhqqi0q"
-"""Layout of the C type `struct flock` for 64-bit offsets."""
 WAL_HEADER, FRAME_HEADER = 32, 24
 
 Identity = tuple[int, int]
@@ -40,12 +34,13 @@ class FileWatch:
     def __init__(self, path: Path, database: int) -> None:
         self._path = str(path.absolute())
         self._real = str(resolve(path))
-        self._database = database
+        self.database = database
         # Kept open: closing it would drop SQLite's locks on it, which POSIX gives to the whole process.
         self._shm = os.open(f"{self._real}-shm", os.O_RDONLY | os.O_CLOEXEC)
         found = {name: os.stat(name) for name in self._names()}
         self._known = {name: identity(each) for name, each in found.items()}
         self._sizes = {name: each.st_size for name, each in found.items()}
+        self._numbers: set[int] | None = None
         self._cut = False
         self._saved = False
         self._trouble = ""
@@ -82,17 +77,23 @@ class FileWatch:
         """Close the handle, after SQLite's connections."""
         os.close(self._shm)
 
-    def protect_files(self) -> None:
-        """Keep SQLite from copying the log into the database at its end, and from removing the -wal, if that does harm.
+    def protect_files(self, unfinished: bool) -> None:
+        """Keep SQLite's end from changing the files if that does harm.
 
         SQLite removes the -wal by name, and it may belong to another gateway's store by then. A cut log or database
-        must stay as it is, for a rescue. SQLite does both only with an exclusive lock of the database, which this
-        shared lock of another owner prevents.
+        must stay as it is, for a rescue. An `unfinished` checkpoint needs the log at the next start.
         """
-        if (self._cut or self._is_replaced(self._path)) and sys.platform == "linux":
-            start, length = SHARED_BYTES
-            lock = struct.pack(FLOCK, fcntl.F_RDLCK, os.SEEK_SET, start, length, 0)
-            fcntl.fcntl(self._database, fcntl.F_OFD_SETLK, lock)
+        if unfinished or self._cut or self._is_replaced(self._path):
+            hold_shared(self.database)
+
+    def expect(self, numbers: set[int]) -> None:
+        """Expect a mark with one of these numbers in the database; see gateway.store.sqlite.checkpoint."""
+        with self._lock:
+            self._numbers = numbers
+
+    def count_frames(self) -> int:
+        """Return the number of pages in the log."""
+        return log_frames(os.pread(self._shm, 48, 0))
 
     def _names(self) -> tuple[str, str, str]:
         return (self._path, f"{self._real}-wal", f"{self._real}-shm")
@@ -114,6 +115,8 @@ class FileWatch:
                 return f"the store's file {name} was cut"
             self._sizes[name] = found.st_size
         self._cut = False
+        if self._numbers is not None and read_mark(self.database) >> 1 not in self._numbers:
+            return f"the store's file {self._path} was overwritten by another one"
         return ""
 
     def _is_replaced(self, name: str) -> bool:
@@ -125,7 +128,7 @@ class FileWatch:
     def _needed(self, name: str) -> int:
         """Return the least size in bytes that a whole file has."""
         if name == self._path:
-            return database_size(os.pread(self._database, 100, 0))
+            return database_size(os.pread(self.database, 100, 0))
         return log_size(os.pread(self._shm, 48, 0)) if name.endswith("-wal") else 0
 
 
@@ -143,8 +146,20 @@ def database_size(header: bytes) -> int:
 
 def log_size(index: bytes) -> int:
     """Return the log's least size in bytes by its index, see https://sqlite.org/walformat.html#the_wal_index_header."""
-    page, frames = (int.from_bytes(index[at:end], sys.byteorder) for at, end in ((14, 16), (16, 20)))
+    page = int.from_bytes(index[14:16], sys.byteorder)
+    frames = log_frames(index)
     return WAL_HEADER + frames * (FRAME_HEADER + page_size(page)) if frames else 0
+
+
+def log_frames(index: bytes) -> int:
+    """Return the number of pages in the log by its index."""
+    return int.from_bytes(index[16:20], sys.byteorder)
+
+
+def read_mark(database: int) -> int:
+    """Return the header's user_version of an open database, 0 if it has no header."""
+    header = os.pread(database, 64, 0)
+    return int.from_bytes(header[60:], "big") if header.startswith(b"SQLite format 3\0") else 0
 
 
 def page_size(stored: int) -> int:

@@ -158,7 +158,7 @@ def test_a_file_that_can_not_be_opened_is_named_and_not_locked(tmp_path: Path) -
             run(f"sqlite:///{path}", exclusive=True)
     with pytest.raises(StoreError, match=r"can't open the store .*: "):
         run(f"sqlite:///{path}/under/a/file.db")
-    with pytest.raises(StoreError, match="unable to open"):
+    with pytest.raises(StoreError, match="Is a directory"):
         run(f"sqlite:///{tmp_path}")
 
 
