@@ -84,31 +84,29 @@ def peak_memory(gateway: Gateway) -> int:
     ["endless-early-hints", "endless-headers", "endless-small-chunks", "endless-body", "bomb", "dripping-headers"],
 )
 def test_a_target_that_attacks_delays_no_other_account(tmp_path: Path, name: str) -> None:
-    with attacking(name) as url:
-        with Gateway(write_config(tmp_path, url)) as gateway:
-            alone = send(gateway, "well", range(ROUNDS))
-            memory = peak_memory(gateway)
-            send(gateway, "ill", range(ROUNDS))
-            attacked = send(gateway, "well", range(1000, 1000 + ROUNDS))
-            assert statistics.median(attacked) < SLOWER * max(statistics.median(alone), 0.002)
-            assert peak_memory(gateway) - memory < 64 * 1024 * 1024
-            before = time.monotonic()
-            assert gateway.terminate() == 0
-            assert time.monotonic() - before < 2 + 10
+    with attacking(name) as url, Gateway(write_config(tmp_path, url)) as gateway:
+        alone = send(gateway, "well", range(ROUNDS))
+        memory = peak_memory(gateway)
+        send(gateway, "ill", range(ROUNDS))
+        attacked = send(gateway, "well", range(1000, 1000 + ROUNDS))
+        assert statistics.median(attacked) < SLOWER * max(statistics.median(alone), 0.002)
+        assert peak_memory(gateway) - memory < 64 * 1024 * 1024
+        before = time.monotonic()
+        assert gateway.terminate() == 0
+        assert time.monotonic() - before < 2 + 10
 
 
 def test_a_signal_is_delivered_by_the_status_alone(tmp_path: Path) -> None:
     """The body never ends, yet each signal is posted once, and the next signal of the order follows at once."""
-    with attacking("endless-body") as url:
-        with Gateway(write_config(tmp_path, url)) as gateway:
-            for number in range(5):
-                body = request(example(item=str(number)), key_of("ill"))
-                assert fetch(f"{gateway.url}/signals/ill", body).code == 200
+    with attacking("endless-body") as url, Gateway(write_config(tmp_path, url)) as gateway:
+        for number in range(5):
+            body = request(example(item=str(number)), key_of("ill"))
+            assert fetch(f"{gateway.url}/signals/ill", body).code == 200
 
-            def attempts(outcome: str) -> int:
-                lines = gateway.log.read_text().splitlines()
-                return sum(f'"outcome":"{outcome}"' in line and '"route":"one"' in line for line in lines)
+        def attempts(outcome: str) -> int:
+            lines = gateway.log.read_text().splitlines()
+            return sum(f'"outcome":"{outcome}"' in line and '"route":"one"' in line for line in lines)
 
-            wait_until(lambda: attempts("delivered") == 5, 20, "all to be delivered")
-            assert attempts("retry") == 0
-            assert gateway.terminate() == 0
+        wait_until(lambda: attempts("delivered") == 5, 20, "all to be delivered")
+        assert attempts("retry") == 0
+        assert gateway.terminate() == 0

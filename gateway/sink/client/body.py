@@ -12,10 +12,10 @@ from gateway.sink.client.connection import BUFFER_BYTES, Connection
 from gateway.sink.client.head import Head
 from gateway.sink.erp_writes import Unanswered
 
-MAX_CHUNKS = 10_000
+MAX_CHUNKS = 2000
 """Chunks of a body. Each costs time whatever its size; servers send chunks of some kilobytes."""
-CHUNKS_AT_A_TIME = 100
-"""Chunks between two turns of the event loop: some tenths of a millisecond."""
+CHUNKS_AT_A_TIME = 20
+"""Chunks between two turns of the event loop: a tenth of a millisecond."""
 MAX_CHUNK_LINE = 1024
 """Bytes of a chunk's size with its extensions, which nobody uses."""
 MAX_TRAILERS = 50
