@@ -78,6 +78,14 @@ def column_list(value: object) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
+def column_names(value: object) -> frozenset[str]:
+    """Check a list of names of columns, which may be empty."""
+    names = value if isinstance(value, (list, tuple)) else [value]
+    if not all(isinstance(name, str) and name in COLUMNS for name in names):
+        raise vol.Invalid(f"expected a list of columns, of: {', '.join(COLUMNS)}")
+    return frozenset(names)
+
+
 def column(entry: object) -> tuple[str, str]:
     pair = dict.fromkeys([entry], entry) if isinstance(entry, str) else entry
     if not isinstance(pair, Mapping) or len(pair) != 1 or not set(pair) <= set(COLUMNS):
@@ -138,10 +146,15 @@ class FormatSettings:
     formula_safe: bool = option(
         flag, "Put an apostrophe before a value that a spreadsheet could run as a formula.", default=True
     )
+    text_columns: frozenset[str] = option(
+        column_names,
+        'Columns of `columns` whose values are written as `="000123"`, which a spreadsheet shows as text. See below.',
+        default=[],
+    )
 
     def make_format(self) -> Format:
         """Return the format of the files."""
-        return Format(self.columns, self.delimiter, self.encoding, self.timezone, self.formula_safe)
+        return Format(self.columns, self.delimiter, self.encoding, self.timezone, self.formula_safe, self.text_columns)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,3 +175,5 @@ def check_together(options: Mapping[str, Any]) -> None:
     """Check the options that depend on each other."""
     if options["gzip"] and not options["rotate"]:
         raise vol.Invalid("gzip needs rotate: only finished files are compressed", path=["gzip"])
+    if absent := sorted(options["text_columns"] - {name for name, _ in options["columns"]}):
+        raise vol.Invalid(f"not among the columns: {', '.join(absent)}", path=["text_columns"])

@@ -81,6 +81,18 @@ def escape_formula(value: str) -> str:
     return f"'{value}" if FORMULA.match(value) else value
 
 
+TEXT = re.compile(r'[^"\x00-\x1f\x7f]{1,255}')
+"""Values that `as_text` writes as a formula. Spreadsheets allow text of 255 characters in one."""
+
+
+def as_text(value: str) -> str | None:
+    """Return a formula that gives the value as text: ="000123". Return None for a value that can't be in one.
+
+    A spreadsheet that opens 000123 keeps 123, and the last digits of a number of 20 digits become zeros.
+    """
+    return f'="{value}"' if TEXT.fullmatch(value) else None
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """The format of a file. `columns` are pairs of a column and its title in the header.
@@ -93,6 +105,7 @@ class Format:
     encoding: str = "utf-8"
     timezone: tzinfo = UTC
     formula_safe: bool = True
+    text_columns: frozenset[str] = frozenset()
 
     def header(self) -> bytes:
         """Return a file's first bytes: byte order mark and header row."""
@@ -101,12 +114,16 @@ class Format:
 
     def rows(self, signals: Iterable[Signal]) -> bytes:
         """Return one row per signal."""
-        getters = [COLUMNS[name] for name, _ in self.columns]
-        return self.encode([self.value(get(signal, self.timezone)) for get in getters] for signal in signals)
+        columns = [(COLUMNS[name], name in self.text_columns) for name, _ in self.columns]
+        return self.encode(
+            [self.value(get(signal, self.timezone), is_text) for get, is_text in columns] for signal in signals
+        )
 
-    def value(self, text: str) -> str:
-        """Return a value as it stands in a row."""
+    def value(self, text: str, is_text: bool = False) -> str:
+        """Return a value as it stands in a row. `is_text` keeps spreadsheets from reading it as a number."""
         text = text.replace("\0", "\ufffd")
+        if is_text and (formula := as_text(text)):
+            return formula
         return escape_formula(text) if self.formula_safe else text
 
     def encode(self, rows: Iterable[Sequence[str]]) -> bytes:
@@ -117,5 +134,14 @@ class Format:
 
     def digest(self) -> str:
         """Return a digest of the format. A file is not continued in another format."""
-        told = repr((self.columns, self.delimiter, self.encoding, str(self.timezone), self.formula_safe))
+        told = repr(
+            (
+                self.columns,
+                self.delimiter,
+                self.encoding,
+                str(self.timezone),
+                self.formula_safe,
+                sorted(self.text_columns),
+            )
+        )
         return hashlib.blake2b(told.encode(), digest_size=8).hexdigest()

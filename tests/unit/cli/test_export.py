@@ -151,3 +151,10 @@ def test_a_file_is_whole_or_not_there(folder: Folder, signals: list[Signal], mon
     assert "gone" in folder.run("export", "--output", "a.csv", code=1).output
     assert Path("a.csv").read_text() == "of yesterday"
     assert not Path("a.csv.part").exists()
+
+
+def test_text_columns_shape_it_too(folder: Folder, signals: list[Signal]) -> None:
+    result = folder.run("export", "--set", "columns=[order, tracking]", "--set", "text_columns=[tracking]")
+    columns = (("order", "order"), ("tracking", "tracking"))
+    assert result.stdout_bytes == written(signals, columns=columns, text_columns=frozenset({"tracking"}))
+    assert b'0,"=""TRK1"""\r\n' in result.stdout_bytes

@@ -141,6 +141,60 @@ def test_a_column_names_what_an_incomplete_signal_lacks(fields, named_so):
     assert found == {"tracking": fields.get("tracking", "TRK1"), "incomplete": named_so}
 
 
+# -- text for spreadsheets
+
+
+LONG_ENOUGH = "9" * 255
+
+
+@pytest.mark.parametrize(
+    ("sent", "written"),
+    [
+        ("000123", '="000123"'),
+        ("9400111899223197428490", '="9400111899223197428490"'),
+        ("1-2", '="1-2"'),
+        ("1e5", '="1e5"'),
+        ("TRUE", '="TRUE"'),
+        ("+49 30 1234", '="+49 30 1234"'),
+        ("=1+1", '="=1+1"'),
+        ("a;b,c", '="a;b,c"'),
+        (" 1", '=" 1"'),
+        ("", ""),
+        ("TRK1", '="TRK1"'),
+        (LONG_ENOUGH, f'="{LONG_ENOUGH}"'),
+    ],
+)
+@pytest.mark.parametrize("safe", [True, False])
+def test_a_value_of_a_text_column_is_a_formula_that_gives_it(sent, written, safe):
+    signal = make_signal(signal_types.ITEM_ERROR, cause=sent, tracking=sent)
+    found = row(signal, columns=named("cause", "tracking"), text_columns=frozenset({"cause"}), formula_safe=safe)
+    assert found["cause"] == written
+    assert found["tracking"] == (escape_formula(sent) if safe else sent), "another column"
+
+
+@pytest.mark.parametrize("sent", ['=1+1"', '5" x 7"', '"&HYPERLINK("http://x")&"', "=1\n", "\t=1", "x" * 256, "\x7f1"])
+def test_a_value_that_could_end_the_formula_is_written_as_elsewhere(sent):
+    signal = make_signal(signal_types.ITEM_ERROR, cause=sent)
+    found = row(signal, columns=named("cause"), text_columns=frozenset({"cause"}))
+    assert found["cause"] == escape_formula(sent)
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=300), st.sampled_from(DELIMITERS))
+def test_a_text_column_holds_one_literal_or_a_safe_value(text, delimiter):
+    form = Format(named("message", "signal"), delimiter, text_columns=frozenset({"message"}))
+    [(found, _)] = read(form.rows([make_signal(message=text, tracking="1")]), delimiter)
+    if found.startswith('="'):
+        assert found == f'="{text}"'
+        assert '"' not in text
+    else:
+        assert found == escape_formula(text.replace("\0", "\ufffd"))
+
+
+def test_another_choice_of_text_columns_is_another_format():
+    digests = {Format(text_columns=frozenset(names)).digest() for names in ([], ["order"], ["order", "tracking"])}
+    assert len(digests) == 3
+
+
 def test_chosen_columns_come_in_the_order_chosen():
     assert Format(named("item_reference", "order"), ";").rows([make_signal()]) == b"1;21034900000000\r\n"
 
