@@ -12,6 +12,8 @@ from typing import Any
 
 from gateway.sink import Misconfigured
 
+BATCH_START = "user.cloudsignal.batch_start"
+"""The file's extended attribute with the position of the last batch: all rows before it are recorded in the store."""
 TAIL_BYTES = 256
 """Bytes before a position that are hashed to recognise the file: about one row, and cheap to read."""
 
@@ -22,6 +24,7 @@ class OpenFile:
     def __init__(self, path: Path, log: Any) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
+        self._batch_start: int | None = None
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._lock(log)
 
@@ -55,11 +58,31 @@ class OpenFile:
 
     def is_prefix_of(self, data: bytes) -> bool:
         """Return True if the file's whole content is a prefix of `data`."""
-        return data.startswith(os.pread(self._fd, len(data) + 1, 0))
+        return self.continues_with(0, data)
 
     def holds(self, size: int, tail: str) -> bool:
         """Return True if the file has `size` bytes, and the last of these have the digest `tail`."""
-        return os.fstat(self._fd).st_size >= size and self.tail(size) == tail
+        return self.size() >= size and self.tail(size) == tail
+
+    def note_batch(self, at: int) -> None:
+        """Note that the rows before a position are recorded, and a batch may follow. It needs no sync of its own."""
+        self._batch_start = at
+        with contextlib.suppress(OSError):  # not all file systems have extended attributes
+            os.setxattr(self._fd, BATCH_START, str(at).encode())
+
+    def batch_start(self) -> int | None:
+        """Return the position that was noted last, by any process. None if it is not known."""
+        try:
+            return int(os.getxattr(self._fd, BATCH_START))
+        except (OSError, ValueError):
+            return self._batch_start
+
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def continues_with(self, at: int, data: bytes) -> bool:
+        """Return True if the bytes after a position are the beginning of `data`."""
+        return data.startswith(os.pread(self._fd, len(data) + 1, at))
 
     def tail(self, size: int) -> str:
         """Return a digest of the bytes before a position."""
@@ -93,11 +116,11 @@ class OpenFile:
             self._fd = -1
 
 
-def rename_away(path: Path, log: Any) -> None:
+def rename_away(path: Path, reason: str, log: Any) -> None:
     """Rename a file that is in the way, to the first free `….1`, `….2`. Nothing is lost."""
     aside = next(free for n in itertools.count(1) if not (free := Path(f"{path}.{n}")).exists())
     path.rename(aside)
-    log.warning("csv.file_set_aside", path=str(path), renamed=str(aside))
+    log.warning("csv.file_set_aside", path=str(path), renamed=str(aside), reason=reason)
 
 
 def sync_directory(path: Path) -> None:

@@ -27,11 +27,16 @@ class Mark:
     format: str
 
 
+AHEAD = "it has rows that the store does not know: the store is older than the file"
+CHANGED = "it is not as the gateway left it"
+
+
 class Output:
     """The files of a route, one of them open.
 
-    The rows before a committed mark are final; rows after it are cut. A file is finished only if all of its rows are
-    committed, and is never changed after that.
+    The rows before a committed mark are final. Rows after it are cut if they are at most the one batch that a crash
+    left. More rows show that the store is older than the file, and the file is set aside as a whole. A file is
+    finished only if all of its rows are committed, and is never changed after that.
     """
 
     def __init__(self, names: FileNames, header: bytes, format: str, log: Any) -> None:
@@ -50,15 +55,20 @@ class Output:
         return self._begin(number, b"") if file.is_prefix_of(self._header) else None
 
     def prepare(self, mark: Mark | None, rows: bytes = b"") -> Mark:
-        """Open the file of `mark`, cut the rows after it, and return the mark for the next `rows`.
+        """Open the file of `mark`, cut a batch after it, and return the mark for the next `rows`.
 
         A file that does not match `mark` was moved away, shortened or edited, and is not continued: a new one is begun.
-        A file in the way is renamed, unless its whole content is in `rows`, which come again.
+        A file in the way is renamed, unless its whole content is in `rows`, which come again. Without `rows`, nothing
+        is renamed that they may show to be a batch.
         """
         if mark is not None and self._reopen(mark):
-            if mark.format == self._format:
+            if not self._settle(mark, rows):
+                if not rows and self._file and self._file.batch_start() is None:
+                    return mark
+                rename_away(self.names.open_path(mark.number), AHEAD, self._log)
+            elif mark.format == self._format:
                 return mark
-            if self.names.rotation:
+            elif self.names.rotation:
                 return self.rotate(mark)
         if self.names.rotation:
             return self._begin_next(mark, rows)
@@ -68,9 +78,19 @@ class Output:
         """Write rows at a mark of `prepare` or `rotate`, sync them to the disk, and return the mark after them."""
         if self._file is None:
             raise ValueError("append comes after prepare")
+        self._file.note_batch(mark.size)
         self._file.write(mark.size, rows)
         size = mark.size + len(rows)
         return replace(mark, day=mark.day or day, size=size, tail=self._file.tail(size))
+
+    def ends_at(self, mark: Mark) -> bool:
+        """Return True if the open file has no rows after the mark."""
+        return self._file is not None and self._file.size() == mark.size
+
+    def note_recorded(self, mark: Mark) -> None:
+        """Note in the open file that its rows before the mark are recorded in the store."""
+        if self._file is not None and not self._file.closed and self._file.path == self.names.open_path(mark.number):
+            self._file.note_batch(mark.size)
 
     def is_due(self, mark: Mark, day: str, more: int = 0) -> bool:
         """Return True if the file must be finished before it gets `more` bytes on that day."""
@@ -106,13 +126,21 @@ class Output:
         return file
 
     def _reopen(self, mark: Mark) -> bool:
-        """Return True if the file matches `mark`, after cutting it there."""
+        """Return True if the file is there and has the rows before `mark`."""
         path = self.names.open_path(mark.number)
         if not path.exists():
             return False
         file = self._open(path)
         same = mark.format != self._format or file.begins_with(self._header)
-        if not same or not file.holds(mark.size, mark.tail):
+        return same and file.holds(mark.size, mark.tail)
+
+    def _settle(self, mark: Mark, rows: bytes) -> bool:
+        """Return True if the file ends at `mark`, after cutting a batch that a crash left. It will come again."""
+        file = self._open(self.names.open_path(mark.number))
+        if self.ends_at(mark):
+            return True
+        start = file.batch_start()
+        if start != mark.size and (start is not None or not file.continues_with(mark.size, rows)):
             return False
         file.cut(mark.size)
         return True
@@ -123,14 +151,17 @@ class Output:
         if mark is not None:
             path, compressed = self.names.open_path(last), self.names.compressed_path(last)
             if path.exists():
-                rename_away(path, self._log)
+                rename_away(path, CHANGED, self._log)
                 compressed.unlink(missing_ok=True)
             elif compressed.exists():
                 self._publish(compressed, mark)
         number = self.names.next_number(last)
         if mark is not None and number == last + 1:
-            # Rows that an earlier run wrote there were never committed: else the mark had this number.
-            self._open(self.names.open_path(number)).cut(0)
+            file = self._open(self.names.open_path(number))
+            # At most a first batch, which was not recorded: else the mark had this number.
+            start = file.batch_start()
+            if start == 0 or (start == len(self._header) and file.begins_with(self._header)):
+                file.cut(0)
         return self._begin(number, rows)
 
     def _begin(self, number: int, rows: bytes, moved: bool = False) -> Mark:
@@ -138,13 +169,14 @@ class Output:
         path = self.names.open_path(number)
         file = self._open(path)
         if not file.is_prefix_of(self._header + rows):
-            rename_away(path, self._log)
+            rename_away(path, CHANGED if moved else AHEAD, self._log)
             file = self._open(path)
         file.cut(0)
         if moved:
             self._log.warning("csv.file_begun", path=str(path))
         file.write(0, self._header)
         size = len(self._header)
+        file.note_batch(0)
         return Mark(number, "", size, file.tail(size), self._format)
 
     # -- finished files

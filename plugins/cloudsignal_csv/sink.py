@@ -47,6 +47,8 @@ MISCONFIGURED_ERRNOS = frozenset(
 )
 """Errors that last until a person acts. Others, such as a full disk, are retried."""
 
+NOTE_AFTER = 1.0
+"""Seconds after a batch until the file has the note that its rows are recorded."""
 DAY_CHECK_INTERVAL = 20.0
 """Seconds between checks for the end of the day. A daily file is finished this late at most."""
 
@@ -55,7 +57,7 @@ class CsvSink(Sink):
     """Appends one row per signal to the route's open file, exactly once, and finishes files by day or size.
 
     `state` has the mark and the deliveries of the last batch; it is committed with their results.
-    Rows after the committed mark are cut: their deliveries were not recorded, and come again.
+    A batch after the committed mark is cut: its deliveries were not recorded, and come again.
     If results could not be saved, deliveries before the mark come again too. They are recognised by `recent`.
     A file is finished after all of its rows are committed, so no reader finds a row that is written again elsewhere.
     """
@@ -80,6 +82,7 @@ class CsvSink(Sink):
         self._mark = Mark(*kept) if kept else None
         self._recent = RecentDeliveries(self.state, "recent")
         self._watch: asyncio.Task[None] | None = None
+        self._noting: asyncio.TimerHandle | None = None
         self._turn = asyncio.Lock()
         # Its own thread, so that a hanging directory delays no other sink. Only one, so that a cancelled append ends
         # before the next begins.
@@ -115,6 +118,7 @@ class CsvSink(Sink):
             self._mark = end = await self._in_thread(self._write, signals, self._mark, self._is_committed())
             self.state.set("mark", astuple(end))
             self._recent.add(fresh)
+        self._note_soon()
 
     def _write(self, signals: Iterable[Signal], mark: Mark | None, committed: bool) -> Mark:
         rows, today = self.format.rows(signals), self._today()
@@ -127,6 +131,18 @@ class CsvSink(Sink):
 
     def _is_committed(self) -> bool:
         return self._mark is not None and tuple(self.state.committed("mark", ())) == astuple(self._mark)
+
+    # -- the note of recorded rows
+
+    def _note_soon(self) -> None:
+        """Note in the file, once no batch has come for a while, that its rows are recorded. A batch notes it too."""
+        if self._noting is not None:
+            self._noting.cancel()
+        self._noting = asyncio.get_running_loop().call_later(NOTE_AFTER, self._note)
+
+    def _note(self) -> None:
+        if self._mark is not None and self._is_committed():
+            self._thread.submit(self.output.note_recorded, self._mark)
 
     # -- the day's end
 
@@ -146,7 +162,7 @@ class CsvSink(Sink):
 
     def _finish(self, mark: Mark) -> Mark:
         at = self.output.prepare(mark)
-        return self.output.rotate(at) if at == mark else at
+        return self.output.rotate(at) if at == mark and self.output.ends_at(at) else at
 
     def _today(self) -> str:
         return datetime.fromtimestamp(self.context.now(), self.format.timezone).date().isoformat()
@@ -165,6 +181,10 @@ class CsvSink(Sink):
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.wait([self._watch])
+        if self._noting is not None:
+            self._noting.cancel()
+        if self._mark is not None and self._is_committed():
+            await self._in_thread(self.output.note_recorded, self._mark)
         await self._in_thread(self.output.close)
         self._thread.shutdown(wait=False)
 

@@ -234,6 +234,48 @@ async def test_a_lost_store_begins_after_what_is_there(tmp_path):
     await case.sink.close()
 
 
+@pytest.mark.parametrize("gzipped", [False, True])
+@pytest.mark.parametrize("days", [0, 1, 2, 3])
+async def test_an_older_store_cuts_nothing(tmp_path, days, gzipped):
+    """The backup is of the first day; the file may have been finished since, and others begun."""
+    case = await begin_day(tmp_path, gzip=gzipped)
+    await case.deliver(*deliveries("2"))
+    backup = dict(case.committed)
+    await case.deliver(*deliveries("3"))
+    await case.deliver(*deliveries("4"))
+    for day in range(days):
+        case.now += DAY
+        await case.deliver(*deliveries(f"{day}a"))
+        await case.deliver(*deliveries(f"{day}b"))
+    before = Counter(itertools.chain(*case.files().values()))
+    await case.sink.close()
+    case.committed = backup
+    await case.open()
+    await case.look()
+    await case.deliver(*deliveries("9"))
+    await case.sink.close()
+    kept = case.files()
+    assert Counter(itertools.chain(*kept.values())) == before + Counter(["9"])
+    assert kept[open_file(max(days + 1, 2))] == ["9"]
+
+
+async def test_a_day_is_not_finished_with_rows_that_may_be_a_batch(tmp_path, monkeypatch):
+    def no_attributes(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "setxattr", no_attributes)
+    case = await begin_day(tmp_path)
+    await case.write(*deliveries("2"))
+    await case.sink.close()
+    case.now += DAY
+    await case.open()
+    await case.look()
+    assert case.files() == {open_file(1): ["1", "2"]}
+    await case.deliver(*deliveries("2"))
+    assert case.files() == {open_file(2): ["2"], FIRST: ["1"]}
+    await case.sink.close()
+
+
 async def test_an_edited_file_is_kept_aside_and_the_next_begun(tmp_path):
     case = await begin_day(tmp_path)
     path = tmp_path / open_file(1)

@@ -572,12 +572,24 @@ def test_a_bad_file_name_is_refused(filename):
         {"rotate": None},
         {"gzip": "yes", "rotate": "daily"},
         {"formula_safe": "yes"},
+        {"text_columns": ["apikey"]},
+        {"text_columns": [["order"]]},
+        {"text_columns": True},
+        {"text_columns": ["payload"]},
+        {"text_columns": ["tracking"], "columns": ["order"]},
         {"colums": ["type"]},
     ],
 )
 def test_bad_options_are_refused(given):
     with pytest.raises(vol.Invalid):
         options(**given)
+
+
+def test_text_columns_are_among_the_columns():
+    with pytest.raises(vol.Invalid, match="not among the columns: order, tracking") as caught:
+        options(columns=[{"type": "Type"}], text_columns=["type", "tracking", "order"])
+    assert caught.value.path == ["text_columns"]
+    assert options(text_columns="tracking")["text_columns"] == {"tracking"}
 
 
 def test_gzip_needs_rotation():
@@ -610,3 +622,98 @@ async def test_the_state_is_plain_json(tmp_path):
     assert (number, day, size) == (1, "2026-11-20", case.path.stat().st_size)
     assert isinstance(tail, str)
     assert form == case.sink.format.digest()
+
+
+# -- a store that is older than the file
+
+
+def older(case):
+    """Return the state as a backup of the store has it."""
+    return dict(case.committed)
+
+
+async def restore(case, backup):
+    await case.sink.close()
+    case.committed = dict(backup)
+    await case.open()
+
+
+@pytest.mark.parametrize("stop", ["clean", "killed"])
+@pytest.mark.parametrize("batches", [[["2"], ["3"]], [["2", "3"], ["4"]], [["2"], ["3"], ["4", "5"]]])
+async def test_rows_that_a_restored_store_does_not_know_are_kept_aside(tmp_path, batches, stop):
+    case = Case(tmp_path)
+    await case.open()
+    await case.deliver(*deliveries("1"))
+    backup = older(case)
+    for batch in batches:
+        await case.deliver(*deliveries(*batch))
+    if stop == "killed":
+        case.sink._mark = None  # so that it notes nothing
+    with structlog.testing.capture_logs() as logs:
+        await restore(case, backup)
+    assert case.orders("bookshop.export.csv.1") == ["1", *[order for batch in batches for order in batch]]
+    assert [entry["event"] for entry in logs] == ["csv.file_set_aside", "csv.file_begun"]
+    assert "the store is older than the file" in logs[0]["reason"]
+    await case.deliver(*deliveries("9"))
+    assert case.orders() == ["9"]
+    await restore(case, backup)
+    await case.deliver(*deliveries("10"))
+    assert case.orders("bookshop.export.csv.2") == ["9"]
+    assert case.orders() == ["10"]
+
+
+async def test_one_batch_that_was_recorded_is_kept_aside_too(tmp_path):
+    case = Case(tmp_path)
+    await case.open()
+    await case.deliver(*deliveries("1"))
+    backup = older(case)
+    await case.deliver(*deliveries("2", "3"))
+    await restore(case, backup)
+    assert case.orders("bookshop.export.csv.1") == ["1", "2", "3"]
+
+
+async def test_a_recorded_batch_is_noted_soon_also_without_a_clean_stop(tmp_path, monkeypatch):
+    monkeypatch.setattr("cloudsignal_csv.sink.NOTE_AFTER", 0.0)
+    case = Case(tmp_path)
+    await case.open()
+    await case.deliver(*deliveries("1"))
+    backup = older(case)
+    await case.deliver(*deliveries("2"))
+    while case.sink.output._file.batch_start() != case.path.stat().st_size:
+        await asyncio.sleep(0.001)
+    case.sink._mark = None  # killed: it notes nothing more
+    await restore(case, backup)
+    assert case.orders("bookshop.export.csv.1") == ["1", "2"]
+
+
+async def test_without_extended_attributes_only_rows_that_come_again_are_cut(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "setxattr", fail(errno.ENOTSUP))
+    case = Case(tmp_path)
+    await case.open()
+    await case.deliver(*deliveries("1"))
+    await case.write(*deliveries("2", "3"))
+    await case.restart()
+    assert case.orders() == ["1", "2", "3"], "nothing is decided before the next rows"
+    await case.deliver(*deliveries("2", "3", "4"))
+    assert case.orders() == ["1", "2", "3", "4"]
+    assert case.others() == []
+    backup = older(case)
+    await case.deliver(*deliveries("5"))
+    await restore(case, backup)
+    await case.deliver(*deliveries("6"))
+    assert case.orders("bookshop.export.csv.1") == ["1", "2", "3", "4", "5"]
+    assert case.orders() == ["6"]
+
+
+@pytest.mark.parametrize("columns", [["order"], ["type", "order"]])
+async def test_other_columns_and_an_older_store_lose_nothing(tmp_path, columns):
+    case = Case(tmp_path)
+    await case.open()
+    await case.deliver(*deliveries("1"))
+    backup = older(case)
+    await case.deliver(*deliveries("2"))
+    case.options["columns"] = tuple((name, name) for name in columns)
+    await restore(case, backup)
+    await case.deliver(*deliveries("3"))
+    assert case.orders("bookshop.export.csv.1") == ["1", "2"]
+    assert case.orders() == ["3"]
