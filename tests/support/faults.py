@@ -48,7 +48,7 @@ POINTS: dict[str, tuple[Any, str, str]] = {
     "judged": (Runner, "_record", "before"),
     "recorded": (Runner, "_record", "after"),
     "rows-appended": (Output, "append", "after"),
-    "file-packed": (Output, "_pack", "after"),
+    "file-packed": (Output, "_compress", "after"),
     "file-finished": (Output, "_publish", "after"),
     SENT: (statements, "send", "after"),
     **{name.replace("_", "-"): (module, name, "after") for module, names in STATEMENTS.items() for name in names},
