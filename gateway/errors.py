@@ -77,6 +77,10 @@ class UnsupportedCoding(GatewayError):
     """The coding is not supported."""
 
 
+class UnsupportedContent(GatewayError):
+    """The Content-Encoding is not supported; send gzip, deflate or plain JSON."""
+
+
 class TargetTooLong(GatewayError):
     """The request target is too long."""
 

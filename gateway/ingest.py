@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gateway import exact_json, keys, protocol, signal_types
+from gateway import body_forms, exact_json, keys, protocol, signal_types
 from gateway.errors import GatewayError, InvalidSignal, ShuttingDown, TooManyRequests, Unauthorized
 from gateway.in_flight import InFlightRequests
 from gateway.metrics import NO_ACCOUNT, Observer
@@ -178,7 +178,10 @@ class Ingest:
 
 @dataclass(frozen=True, slots=True)
 class DecodedBody:
-    """A body, the key presented in it, and its payload, or the error if it is no JSON object."""
+    """A body, the key presented in it, and its payload, or the error if it is no JSON object.
+
+    A body that holds an object in another form has both, and `body` is that object as JSON.
+    """
 
     body: bytes
     key: Any
@@ -194,6 +197,10 @@ def decode_body(body: bytes) -> DecodedBody:
     try:
         payload = protocol.decode_rounded(body)
     except InvalidSignal as error:
+        if found := body_forms.find_object(body):
+            payload = protocol.decode_rounded(found.json)
+            fault = InvalidSignal({"body": found.fault})
+            return DecodedBody(found.json, payload.get(keys.FIELD), payload, fault)
         return DecodedBody(body, keys.find_key(body), error=error)
     return DecodedBody(body, payload.get(keys.FIELD), payload)
 
@@ -211,7 +218,7 @@ def restore_numbers(decoded: DecodedBody) -> DecodedBody:
 
 def parse_decoded(account: Account, decoded: DecodedBody, now: datetime) -> Signal:
     """Return the signal in a decoded body. Raises InvalidSignal."""
-    if decoded.payload is None:
+    if decoded.payload is None or decoded.error:
         raise decoded.error or InvalidSignal()
     return parse_payload(account, keys.remove_key(decoded.payload, decoded.key), now)
 

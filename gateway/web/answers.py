@@ -22,6 +22,7 @@ STATUS: Mapping[type[errors.GatewayError], int] = {
     errors.MethodNotAllowed: 405,
     errors.TooLarge: 413,
     errors.TargetTooLong: 414,
+    errors.UnsupportedContent: 415,
     errors.TooManyRequests: 429,
     errors.HeadTooLarge: 431,
     errors.UnsupportedCoding: 501,
@@ -50,6 +51,8 @@ def _answer(code: int, error: Exception, allow: str) -> Answer:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
     if code == 405:
         headers["Allow"] = allow
+    if code == 415:
+        headers["Accept-Encoding"] = "gzip, deflate"
     # The message of a 503 may name internals, such as the database's address, so only the log gets it.
     text = (type(error).__doc__ or "") if code == 503 else str(error)
     body: dict[str, Any] = {"error": text.strip()}

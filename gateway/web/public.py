@@ -18,6 +18,7 @@ from gateway.metrics import NO_ACCOUNT, Observer
 from gateway.web.addresses import Addresses
 from gateway.web.answers import answer_error, answer_json, log_refusal
 from gateway.web.http1 import Answer, Request
+from gateway.web.inflate import inflate
 from gateway.web.key_mask import KeyMask
 from gateway.web.limits import MAX_BODY
 
@@ -109,7 +110,10 @@ class SignalsResource:
         account = account_in(request.path)
         address = self.senders.address(request)
         try:
-            receipt = await self.ingest.receive(account, request.body, address, self.now())
+            body = request.body
+            if codings := request.header(b"content-encoding"):
+                body = inflate(body, codings, self.max_body)
+            receipt = await self.ingest.receive(account, body, address, self.now())
         except Exception as error:
             return self.refuse(request, error)
         request.authenticated = True

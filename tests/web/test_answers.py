@@ -14,6 +14,7 @@ ANSWERED = {
     errors.MethodNotAllowed: 405,
     errors.TooLarge: 413,
     errors.TargetTooLong: 414,
+    errors.UnsupportedContent: 415,
     errors.TooManyRequests: 429,
     errors.HeadTooLarge: 431,
     errors.UnsupportedCoding: 501,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tornado.ioloop import IOLoop
 
-from tests.support.listener import Gateway, fields_of
+from tests.support.listener import NOW, Gateway, fields_of
 from tests.support.payloads import EXAMPLES, KEY, example, request
 
 GOOD = request(example())
@@ -55,10 +56,38 @@ async def test_a_broken_body_with_the_right_key_is_quarantined(gateway: Gateway,
 
 @pytest.mark.gen_test
 @pytest.mark.parametrize(
-    "body", [b"", b"null", b"1", b'"text"', b"[]", b"{}", b"[" * 60_000, b"\0" * 100, b"apikey=" + KEY.encode()]
+    "body", [b"", b"null", b"1", b'"text"', b"[]", b"{}", b"[" * 60_000, b"\0" * 100, b"apikey=wrong"]
 )
 async def test_a_body_without_a_key_is_a_wrong_key(gateway: Gateway, body: bytes) -> None:
     assert (await gateway.post(body)).code == 401
+    assert await gateway.quarantined() == []
+
+
+OTHER_FORMS = {
+    "utf-16": GOOD.decode().encode("utf-16"),
+    "utf-32": GOOD.decode().encode("utf-32"),
+    "json in json": orjson.dumps(GOOD.decode()),
+    "a form": urlencode({"apikey": KEY, **example()}).encode(),
+    "a form with json": urlencode({"payload": GOOD}).encode(),
+}
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("body", OTHER_FORMS.values(), ids=OTHER_FORMS)
+async def test_another_form_with_the_right_key_is_quarantined(gateway: Gateway, body: bytes) -> None:
+    """Quarantine keeps the object, so that a replay can take it."""
+    fields = fields_of(await gateway.post(body))
+    assert "expected" in fields["body"]
+    (row,) = await gateway.quarantined()
+    assert row.errors == fields
+    assert orjson.loads(row.body) == example()
+    assert (await gateway.ingest.readmit("bookshop", row.body, NOW)).signal.payload == example()
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("body", OTHER_FORMS.values(), ids=OTHER_FORMS)
+async def test_another_form_with_a_wrong_key_is_a_wrong_key(gateway: Gateway, body: bytes) -> None:
+    assert (await gateway.post(body, "printshop")).code == 401
     assert await gateway.quarantined() == []
 
 
