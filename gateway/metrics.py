@@ -97,6 +97,10 @@ class Observer:
     def delivery_attempted(self, account: str, route: str, sink: str, outcome: str, seconds: float) -> None:
         """An attempt ended; `outcome` is a gateway.model.Kind."""
 
+    @feeds(Histogram, "sink_blocked_seconds", "Blocks of the event loop by a sink")
+    def sink_blocked(self, account: str, route: str, sink: str, seconds: float) -> None:
+        """A sink blocked the event loop; `account` and `route` are "" if only the plugin is known."""
+
     @feeds(Counter, "store_failures", "Transactions that failed")
     def store_failed(self) -> None:
         """A transaction failed, and with it every write in it."""

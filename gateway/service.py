@@ -19,7 +19,7 @@ import structlog
 from gateway import policy
 from gateway.clock import Clock, watch_clock
 from gateway.config import Config, changed_routes, enabled_routes, find_key_ends, load_config, needs_restart, review
-from gateway.dispatch import Dispatcher, Runner, Throttle, Tuning
+from gateway.dispatch import Dispatcher, LoopWatch, Runner, Tasks, Throttle, Tuning
 from gateway.errors import GatewayError, Problem, StoreError
 from gateway.in_flight import InFlightRequests
 from gateway.ingest import Ingest
@@ -93,6 +93,8 @@ class Service:
         self._stack = AsyncExitStack()
         self._started = False
         self._shared: defaultdict[str, Shared] = defaultdict(Shared)
+        self._sink_tasks: Tasks = {}
+        self._loop_watch = LoopWatch(self._sink_tasks, self._plugin_packages, self.observer)
         self._stopping = False
         self._told: set[Problem] = set()
 
@@ -121,6 +123,8 @@ class Service:
             self.store.on_notification(self.dispatcher.on_notification)
             self._listen(stack)
             self.dispatcher.start()
+            self._loop_watch.start()
+            stack.callback(self._loop_watch.stop)
             self._stack = stack.pop_all()
             self._started = True
         self.observer.config_loaded(True)
@@ -198,6 +202,11 @@ class Service:
         ends = find_key_ends(self.config.key_places, self._date())
         self._warn([warning for warning in ends if warning not in self._told])
 
+    def _plugin_packages(self) -> Mapping[str, str]:
+        """Return the top-level packages of the plugins' code, with the names of their sinks."""
+        sinks = {plugin.sink.__module__: name for name, plugin in self.config.loaded.items() if plugin.sink}
+        return {module.partition(".")[0]: name for module, name in sinks.items()}
+
     def _report_plugins(self) -> None:
         """Log each plugin that can't be loaded. Its routes are misconfigured; signals are taken."""
         broken = [route for route in self.config.routes.values() if route.broken]
@@ -251,7 +260,10 @@ class Service:
 
     async def ready(self) -> Mapping[str, str]:
         """Return the readiness of each part for /readyz: a description of its trouble, "" if it has none."""
-        return {"store": await self._store_trouble(), "gateway": "shutting down" if self._stopping else ""}
+        return {
+            "store": await self._store_trouble(),
+            "gateway": "shutting down" if self._stopping else self._loop_watch.trouble(),
+        }
 
     async def _store_trouble(self) -> str:
         try:
@@ -296,6 +308,7 @@ class Service:
             shared=self._shared[route.sink],
             throttle=self._throttle,
             tuning=self._tuning,
+            tasks=self._sink_tasks,
         )
 
     def _make_public_routes(self) -> PublicRoutes:

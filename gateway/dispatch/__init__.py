@@ -20,8 +20,9 @@ The parts act together as follows. Every number is in `Tuning`.
 """
 
 from gateway.dispatch.dispatcher import Dispatcher
+from gateway.dispatch.loop_watch import LoopWatch, Tasks
 from gateway.dispatch.runner import Runner
 from gateway.dispatch.throttle import Throttle
 from gateway.dispatch.tuning import Tuning
 
-__all__ = ["Dispatcher", "Runner", "Throttle", "Tuning"]
+__all__ = ["Dispatcher", "LoopWatch", "Runner", "Tasks", "Throttle", "Tuning"]

@@ -66,6 +66,7 @@ async def open_sink(sink: Sink, faults: SinkFaults) -> Sink:
 async def close_sink(sink: Sink, faults: SinkFaults) -> None:
     """Close a sink, within CANCEL_WITHIN. An exception or a hang is logged and not raised."""
     closing = asyncio.create_task(catch(sink.close))
+    faults.watch(closing)
     done, _ = await asyncio.wait({closing}, timeout=CANCEL_WITHIN)
     if not done:
         closing.cancel()

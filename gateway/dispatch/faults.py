@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from gateway.errors import SinkError
@@ -15,11 +16,13 @@ class SinkFaults:
     """Reports each fault of a sink once, until `forget` is called after a success.
 
     A fault is an exception type, raised at one place of the code, in one hook (`open`, `deliver`, `close` …). Errors
-    of the sink API and cancellations are no faults. `log` names the route.
+    of the sink API and cancellations are no faults. `log` names the route. `watch` is called with each task that runs
+    code of the sink.
     """
 
-    def __init__(self, log: Any) -> None:
+    def __init__(self, log: Any, watch: Callable[[asyncio.Task[Any]], None] = lambda task: None) -> None:
         self._log = log
+        self.watch = watch
         self._reported: set[tuple[str, str, str]] = set()
 
     def report(self, error: BaseException, hook: str) -> None:

@@ -14,6 +14,7 @@ from gateway import policy
 from gateway.dispatch.admission import Admission
 from gateway.dispatch.calls import CANCEL_WITHIN, batch_outcomes, close_sink, describe, open_sink, outcome_of
 from gateway.dispatch.faults import SinkFaults
+from gateway.dispatch.loop_watch import Tasks
 from gateway.dispatch.route_state import LiveRouteState, Ownership
 from gateway.dispatch.throttle import Throttle
 from gateway.dispatch.tuning import DEFAULT_TUNING, Tuning
@@ -52,6 +53,7 @@ class Runner:
         throttle: Throttle,
         shared: Shared | None = None,
         tuning: Tuning = DEFAULT_TUNING,
+        tasks: Tasks | None = None,
     ) -> None:
         self.route = route
         self.sink_class = sink_class
@@ -72,7 +74,8 @@ class Runner:
         self._batches: dict[int, Sequence[Delivery]] = {}
         self._stopping = False
         self._log: Any = log.bind(**route.log_context())
-        self._faults = SinkFaults(self._log)
+        self._faults = SinkFaults(self._log, self._watch)
+        self._tasks: Tasks = {} if tasks is None else tasks
 
     @property
     def key(self) -> RouteKey:
@@ -123,6 +126,7 @@ class Runner:
     async def _outcomes(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """Return the sink's outcomes of the deliveries, within its timeout."""
         call = asyncio.create_task(self._call(deliveries))
+        self._watch(call)
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
         done, _ = await asyncio.wait({call}, timeout=self.timeout)
@@ -137,6 +141,11 @@ class Runner:
             return [Outcome(Kind.RELEASED)] * len(deliveries)
         reason = "the sink cancelled itself" if done else f"no result within {self.timeout:g} s"
         return [Outcome(Kind.RETRY, reason)] * len(deliveries)
+
+    def _watch(self, task: asyncio.Task[Any]) -> None:
+        """Let the watch of the loop know that a task runs code of the sink, until it ends."""
+        self._tasks[task] = self.route
+        task.add_done_callback(self._tasks.__delitem__)
 
     async def _call(self, deliveries: Sequence[Delivery]) -> Sequence[Outcome]:
         """Call the sink. Whatever it raises is an outcome, also what would end the process, such as SystemExit."""
@@ -238,6 +247,7 @@ class Runner:
         if self.state.ownership is Ownership.WAITING or not self._opens_at_start():
             return
         task = asyncio.create_task(self._try_to_open())
+        self._watch(task)
         for tasks in (self._attempts, self._calls):
             tasks.add(task)
             task.add_done_callback(tasks.discard)

@@ -12,7 +12,10 @@ import pytest
 from tests.support.scene import ERP, Scene, wait_until
 
 RAISES = ("exit", "interrupt", "generator", "base", "cancel", "bug")
-CASES = [*itertools.product(("init", "open", "deliver"), RAISES), ("deliver", "surrogate"), ("deliver", "background")]
+CASES = [
+    *itertools.product(("init", "open", "deliver"), RAISES),
+    *(("deliver", does) for does in ("surrogate", "background", "block")),
+]
 FAULTS = {
     "exit": "SystemExit: 7",
     "interrupt": "KeyboardInterrupt: ",
@@ -68,6 +71,16 @@ def test_an_exit_in_a_task_of_a_plugin_does_not_end_the_gateway(scene: Scene) ->
     (logged,) = scene.logged("sink.failed", hook="background")
     assert "SystemExit: 7" in logged["exception"]
     assert scene.send(2, name_of("deliver", "background")).code == 200
+
+
+def test_a_sink_that_blocks_the_loop_is_named(scene: Scene) -> None:
+    name = name_of("deliver", "block")
+    wait_until(lambda: scene.logged("sink.blocked", account=name), 5, "the line")
+    logged = scene.logged("sink.blocked", account=name)[-1]
+    assert (logged["route"], logged["sink"], logged["level"]) == ("rude", "rude", "error")
+    assert logged["seconds"] >= 0.3
+    assert "rude.py:" in logged["place"]
+    assert scene.metric("cloudsignal_sink_blocked_seconds_count", account=name) == 1
 
 
 @pytest.mark.parametrize("does", [*RAISES, "thread", "swallow"])

@@ -18,6 +18,7 @@ VALUES = {
     "connections_open": ("public", 7),
     "connection_refused": ("public", "address"),
     "delivery_attempted": ("bookshop", "erp", "odoo", "delivered", 0.3),
+    "sink_blocked": ("shop", "erp", "odoo", 0.3),
     "store_failed": (),
     "clock_ahead": (3600.0,),
     "log_lines_dropped": (3,),
