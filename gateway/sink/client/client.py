@@ -21,6 +21,8 @@ SPARE = Reading(limit=64 * 1024, silence=5.0)
 """The limits for a body that decides nothing. It may give a reason, and lets its connection be used again."""
 SPARE_SECONDS = 5.0
 """Seconds for the whole of such a body."""
+SAFE_METHODS = ("GET", "HEAD")
+"""Methods that change nothing, so that a request may be sent again."""
 MAX_SKIPPING = 8
 """Bodies of a sink skipped at a time. Further connections are closed, so a target can't use up the descriptors."""
 
@@ -83,11 +85,22 @@ class Client:
     async def _ask(
         self, method: str, target: Target, headers: Mapping[str, str], body: bytes | None, seconds: float
     ) -> tuple[Connection, Head]:
-        connection = self._take_idle(target) or await self._dialer.dial(target)
+        request = build_request(method, target, headers, body, self._dialer.find_proxy(target))
+        if (kept := self._take_idle(target)) is not None:
+            try:
+                return kept, await self._send(kept, request, seconds)
+            except Unanswered:
+                # The target closed the idle connection while the request was on its way (RFC 9110 9.2.2).
+                if method not in SAFE_METHODS or not kept.was_dropped:
+                    raise
+        connection = await self._dialer.dial(target)
+        return connection, await self._send(connection, request, seconds)
+
+    async def _send(self, connection: Connection, request: bytes, seconds: float) -> Head:
         try:
-            connection.begin(build_request(method, target, headers, body, self._dialer.find_proxy(target)))
+            connection.begin(request)
             with timeouts():
-                return connection, await read_head(connection, seconds)
+                return await read_head(connection, seconds)
         except BaseException:
             connection.abort()
             raise

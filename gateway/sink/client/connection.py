@@ -12,10 +12,14 @@ BUFFER_BYTES = 64 * 1024
 
 
 class Connection(asyncio.Protocol):
-    """A connection that is read piece by piece. `taken` counts the bytes read since `begin`."""
+    """A connection that is read piece by piece. `taken` counts the bytes read since `begin`.
+
+    `was_dropped` is True if the target closed it without one byte of an answer.
+    """
 
     def __init__(self) -> None:
         self.taken = 0
+        self.was_dropped = False
         self._buffer = bytearray()
         self._ended = False
         self._paused = False
@@ -39,11 +43,15 @@ class Connection(asyncio.Protocol):
         self._wake()
 
     def eof_received(self) -> None:
-        self._ended = True
-        self._wake()
+        self._end()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._ended = True
+        self._end()
+
+    def _end(self) -> None:
+        if not self._ended:
+            self._ended = True
+            self.was_dropped = not self.taken and not self._buffer
         self._wake()
 
     def _wake(self) -> None:

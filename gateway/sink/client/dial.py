@@ -90,7 +90,10 @@ class Dialer:
         """
         if not self._is_restricted:
             return target.place
-        found = await resolve(target.host, target.port, self._permits)
+        try:
+            found = await resolve(target.host, target.port, self._permits)
+        except Unanswered:
+            raise Unanswered("the target's name can't be resolved here, to check its address for the proxy") from None
         return host_and_port(str(found[0][4][0]), target.port)
 
 

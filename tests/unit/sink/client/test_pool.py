@@ -83,6 +83,30 @@ async def test_a_connection_that_the_target_closed_is_not_used_again() -> None:
         assert target.connections == 3
 
 
+@pytest.mark.parametrize(("method", "repeated"), [("GET", True), ("HEAD", True), ("POST", False), ("PUT", False)])
+@pytest.mark.gen_test
+async def test_only_a_request_that_changes_nothing_is_sent_again(method: str, repeated: bool) -> None:
+    """The target closes the idle connection while a request is on its way."""
+    async with answering(THANKS, b"", THANKS) as (sink, target):
+        await sink.request("POST", target.url)
+        target.keep = False
+        if repeated:
+            assert (await sink.request(method, target.url)).status == 200
+        else:
+            with pytest.raises(Unanswered, match="closed before"):
+                await sink.request(method, target.url)
+        assert len(target.requests) == 2 + repeated
+
+
+@pytest.mark.gen_test
+async def test_a_new_connection_that_is_dropped_is_not_tried_again() -> None:
+    async with answering(b"") as (sink, target):
+        target.keep = False
+        with pytest.raises(Unanswered):
+            await sink.request("GET", target.url)
+        assert len(target.requests) == 1
+
+
 @pytest.mark.gen_test
 async def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next() -> None:
     forged = b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"

@@ -267,3 +267,12 @@ def within(monkeypatch: pytest.MonkeyPatch) -> None:
         return real("10.0.0.1" if host == "within.example" else host, port, *args, **options)  # type: ignore[arg-type, return-value]
 
     monkeypatch.setattr(socket, "getaddrinfo", find)
+
+
+@pytest.mark.gen_test
+async def test_a_name_that_only_the_proxy_knows_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with ForwardProxy() as proxy, a_sink(Careful) as sink:
+        monkeypatch.setenv("ALL_PROXY", proxy.url)
+        with pytest.raises(RetryLater, match="can't be resolved here, to check its address for the proxy"):
+            await sink.request("POST", "https://nobody.invalid/a")
+        assert not proxy.heads
