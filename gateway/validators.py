@@ -72,7 +72,8 @@ class ListOf:
     def __call__(self, value: object) -> tuple[Any, ...]:
         items = [value] if isinstance(value, str) else [] if value is None else value
         if not isinstance(items, (list, tuple)):
-            raise vol.Invalid("expected a list")
+            dash = ": begin each entry with '- '" if isinstance(items, dict) else ""
+            raise vol.Invalid(f"expected a list{dash}")
         if len(items) < self.least:
             raise vol.Invalid("expected at least one entry")
         results, errors = [], []

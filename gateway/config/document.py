@@ -13,6 +13,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from gateway.config.references import Unresolved, read_file, read_variable
+from gateway.config.yaml_errors import explain
 from gateway.errors import Problem
 
 Place = tuple[str | int, ...]
@@ -20,8 +22,6 @@ Place = tuple[str | int, ...]
 
 MAX_NODES = 100_000
 """YAML nodes of a document, after aliases. Nested aliases can expand a small file without limit."""
-LIKE_A_KEY = re.compile(r"[0-9a-fA-F]{32,}")
-"""The form of the vendor's keys. Messages never show a text of this form."""
 
 
 class Broken:
@@ -95,26 +95,14 @@ def read_document(path: Path, file: str, environ: Mapping[str, str], partial: bo
             root = YAML(typ="safe", pure=True).compose(text)
         document.data = {} if root is None else Builder(document, environ).build(root, ())
     except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        document.report((), f"not YAML: {describe(error)}", mark.line + 1 if mark else 1)
+        line, message = explain(error, text)
+        document.report((), f"not YAML: {message}", line)
     except YAMLError as error:
         line = text.count("\n", 0, getattr(error, "position", 0)) + 1
         document.report((), "not YAML: a character that YAML does not allow", line)
     except (RecursionError, TooLarge):
         document.report((), "nested too deeply, or too large")
     return document
-
-
-def describe(error: MarkedYAMLError) -> str:
-    """Describe an error without text of the file: an alias or a tag may be a secret that lacks its quotes."""
-    problem = " ".join(part for part in (error.context, error.problem) if part).split("\n")[0]
-    problem = re.sub(r"'([^']*)'", lambda quoted: quoted[0] if is_syntax(quoted[1]) else "'***'", problem)
-    return f"{problem} (indent with spaces, not with tabs)" if "'\\t'" in problem else problem
-
-
-def is_syntax(quoted: str) -> bool:
-    """Return True if the text is a YAML sign or token type, not a word of the file."""
-    return quoted.startswith("<") or not re.search(r"\w\w", quoted)
 
 
 class TooLarge(Exception):
@@ -153,10 +141,8 @@ class Builder:
         return self._fail(place, f"{tag} expects text" if tag in ("!env", "!file") else UNKNOWN_TAG)
 
     def _scalar(self, tag: str, text: str, place: Place) -> Any:
-        if tag == "!env":
-            return self._variable(text, place)
-        if tag == "!file":
-            return self._file(text, place)
+        if tag in ("!env", "!file"):
+            return self._refer(tag, text, place)
         if standard(tag) not in self._scalars:
             return self._fail(place, UNKNOWN_TAG)
         try:
@@ -164,34 +150,18 @@ class Builder:
         except ValueError:
             return self._fail(place, "not a valid value of its type")
 
-    def _variable(self, name: str, place: Place) -> Any:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            return self._fail(place, "!env expects the name of an environment variable")
-        if LIKE_A_KEY.fullmatch(name):
-            return self._fail(place, "!env expects the name of an environment variable; this looks like a key itself")
-        if not self.environ.get(name):
-            state = "empty" if name in self.environ else "not set"
-            return self._lack(place, f"the environment variable {name} is {state}")
-        return self._keep(place, self.environ[name])
-
-    def _file(self, name: str, place: Place) -> Any:
-        if LIKE_A_KEY.fullmatch(name):
-            return self._fail(place, "!file expects the path of a file; this looks like a key itself")
+    def _refer(self, tag: str, name: str, place: Place) -> Any:
         try:
-            text = (self.document.directory / name).read_bytes().decode().rstrip("\r\n")
-        except OSError as error:
-            return self._lack(place, f"can't read the file {name}: {error.strerror or type(error).__name__}")
-        except ValueError:
-            return self._fail(place, f"the file {name} is not UTF-8 text")
-        return self._keep(place, text) if text else self._lack(place, f"the file {name} is empty")
+            text = read_variable(name, self.environ) if tag == "!env" else read_file(name, self.document.directory)
+        except Unresolved as error:
+            if error.missing:
+                self.document.missing.add(place)
+            return self._fail(place, str(error))
+        return self._keep(place, text)
 
     def _keep(self, place: Place, text: str) -> str:
         self.document.texts[place] = text
         return text
-
-    def _lack(self, place: Place, message: str) -> Broken:
-        self.document.missing.add(place)
-        return self._fail(place, message)
 
     def _fail(self, place: Place, message: str) -> Broken:
         self.document.report(place, message)

@@ -63,7 +63,11 @@ def is_switch_off(raw: Any) -> bool:
 
 
 def read_route(document: Document, raw: Any, place: Place, plugins: Plugins) -> Route | None:
+    before = len(document.problems)
     spec = validate(document, ROUTE_SCHEMA, raw, place)
+    if isinstance(raw, dict) and len(raw) == 1 and len(document.problems) > before + 1:
+        # A route with one entry was meant to switch off the tenant's: that its sink is missing would mislead.
+        document.problems[before:] = [p for p in document.problems[before:] if not p.path.endswith(".sink")]
     sink = find_sink(document, raw, place, plugins) if isinstance(raw, dict) else None
     if spec is None or sink is None:
         return None

@@ -105,6 +105,12 @@ def test_an_absolute_file_is_taken_as_it_is(tmp_path: Path) -> None:
     assert read(tmp_path, f"a: !file {tmp_path}/secret").data == {"a": "text"}
 
 
+HIDDEN = "it is not shown, because it may be the secret itself"
+HIDDEN_VARIABLE = f"!env expects the name of an environment variable, and there is none of this name; {HIDDEN}"
+HIDDEN_PATH = f"!file expects the path of a file, and there is none of this name; {HIDDEN} "
+HIDDEN_PATH += "(write ./NAME for a file beside this one)"
+
+
 @pytest.mark.parametrize(
     ("yaml", "message"),
     [
@@ -119,16 +125,34 @@ def test_an_absolute_file_is_taken_as_it_is(tmp_path: Path) -> None:
         (f"!file {'deadbeef' * 4}", "!file expects the path of a file; this looks like a key itself"),
         ("!env [A]", "!env expects text"),
         ("!file {a: b}", "!file expects text"),
+        ("!env unset", HIDDEN_VARIABLE),
+        ("!env hunter2secret", HIDDEN_VARIABLE),
+        ("!env Sup3rSecretPassw0rd", HIDDEN_VARIABLE),
+        ("!env AKIAIOSFODNN7EXAMPLE", HIDDEN_VARIABLE),
+        ("!env xoxb_1234_AbCdEfGhIjKlMn", HIDDEN_VARIABLE),
+        ("!env correct_horse_battery", HIDDEN_VARIABLE),
+        ("!file nowhere", HIDDEN_PATH),
+        ("!file hunter2secret", HIDDEN_PATH),
+        ("!file correct horse battery staple", HIDDEN_PATH),
+        ("!file xoxb-1234567890-AbCdEfGhIjKlMnOp", HIDDEN_PATH),
+        ("!file 'postgres://me:password@db/gateway'", HIDDEN_PATH),
+        ("!file https://hooks.slack.com/services/T0/B0/AbCdEf1234567890", HIDDEN_PATH),
+        ("!file aGVsbG8gd29ybGQ/c2VjcmV0MTIzNDU2Nzg5", HIDDEN_PATH),
+        ("!file eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.abc", HIDDEN_PATH),
+        ("!file ./nowhere", "can't read the file ./nowhere: No such file or directory"),
+        ("!file keys/bookshop-2026.txt", "can't read the file keys/bookshop-2026.txt: No such file or directory"),
+        ("!file marked", "the file marked begins with a byte order mark: save it as UTF-8 without it"),
         ("!file nowhere/secret", "can't read the file nowhere/secret: No such file or directory"),
         ("!file .", "can't read the file .: Is a directory"),
         ("!file empty", "the file empty is empty"),
         ("!file binary", "the file binary is not UTF-8 text"),
-        ('!file "a\\0b"', "the file a\0b is not UTF-8 text"),
+        ('!file "a\\0b"', "!file expects the path of a file"),
     ],
 )
 def test_env_and_file_that_give_nothing(tmp_path: Path, yaml: str, message: str) -> None:
     (tmp_path / "empty").write_bytes(b"\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "marked").write_bytes(b"\xef\xbb\xbfsecret")
     document = read(tmp_path, f"first: 1\nsecond:\n  third: {yaml}\n", {"EMPTY": ""})
     assert problems(document) == [f"some.yaml:3: second.third: {message}"]
     assert document.is_broken(("second", "third"))
@@ -179,21 +203,6 @@ def test_endless_aliases_are_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        (
-            "a: 1\nb: [1\nc: 2\n",
-            "some.yaml:3: not YAML: while parsing a flow sequence expected ',' or ']', but got ':'",
-        ),
-        (
-            "a:\n\tb: 1\n",
-            "some.yaml:2: not YAML: while scanning for the next token found character '\\t' that cannot start any "
-            "token (indent with spaces, not with tabs)",
-        ),
-        ("a: 1\n b: 2\n", "some.yaml:2: not YAML: mapping values are not allowed here"),
-        ("a: b\n\nc: *nope\n", "some.yaml:3: not YAML: found undefined alias '***'"),
-        (
-            "a: 1\n--- \nb: 2\n",
-            "some.yaml:2: not YAML: expected a single document in the stream but found another document",
-        ),
         ("a: 1\nb: \x01\n", "some.yaml:2: not YAML: a character that YAML does not allow"),
         (b"a: 1\nb: 2\nc: \xff\n", "some.yaml:3: the file is not UTF-8 text"),
         ("a: 1\nb: 2\na: 3\n", "some.yaml:3: a: defined twice, first in line 1"),
@@ -210,6 +219,52 @@ def test_endless_aliases_are_refused(tmp_path: Path, text: str) -> None:
 )
 def test_an_error_has_its_line(tmp_path: Path, text: str | bytes, problem: str) -> None:
     assert problems(read(tmp_path, text)) == [problem]
+
+
+INDENT = "look at the indentation"
+DASHES = f"{INDENT} and at the '- '"
+WRONG = {
+    "a:\n  b:\n    c: 1\n   d: 2\n": (4, f"{INDENT}: the line does not fit the part that begins in line 2"),
+    "a:\n  - b: 1\n    c: 2\n   d: 3\n": (4, f"{INDENT}: the line does not fit the part that begins in line 2"),
+    "a: 1\n\n# note\n b: 2\n": (4, f"{INDENT}: the line is deeper than line 1, which has a value already"),
+    "a:\n  b: 1\nc: 2\n  d: 3\n": (4, f"{INDENT}: the line is deeper than line 3, which has a value already"),
+    "  a: 1\nb: 2\n": (2, f"{INDENT}: the line is not as deep as the first one"),
+    "a:\n  b:\n    - x\n   - y\n": (4, f"{DASHES}: line 2 begins a part that this line does not continue"),
+    "a:\n  - b\n  c: d\n": (3, f"{DASHES}: line 2 begins a list, and this line is no entry of it"),
+    "a:\n  b: c\n  - d\n": (3, f"{DASHES}: line 2 begins a part that this line does not continue"),
+    "a:\n\tb: 1\n": (2, "a tab: indent with spaces, not with tabs"),
+    "a:\n  b: 1\n\tc: 2\n": (3, "a tab: indent with spaces, not with tabs"),
+    "a: 1\nb: 'x\n" + "c: 2\n" * 70: (2, "a quotation mark opens here and is never closed"),
+    'a: 1\nb: [1, "x]\nc: 2\n': (2, "a quotation mark opens here and is never closed"),
+    "a: 'x # note\nb: 2\n": (1, "a quotation mark opens here and is never closed"),
+    "a: 'x\nb: 2\nc: 'y'\n": (1, "a quotation mark opens here and is closed only in line 3: one is missing"),
+    'a: "x\nb: "y"\n': (1, "a quotation mark opens here and is closed only in line 2: one is missing"),
+    "a: 1\nb: 'it's'\n": (
+        2,
+        "text follows a closing quotation mark: double the mark inside the text, or remove the quotes",
+    ),
+    'a: "C:\\path"\n': (1, "in double quotes a backslash begins an escape: use single quotes"),
+    "a: 1\nb: [1\nc: 2\n": (3, "the '[' of line 2 is not closed by ']', or a ',' is missing"),
+    "a: {b: 1\nc: 2\n": (2, "the '{' of line 1 is not closed by '}', or a ',' is missing"),
+    "a: {b: 1 c: 2}\n": (1, "the '{' is not closed by '}', or a ',' is missing"),
+    "a: [1]]\n": (1, "a ']' too many"),
+    "a: {b: 1}}\n": (1, "a '}' too many"),
+    "a: {b: 1,, c: 2}\n": (1, "a value is missing, or a ',' is too many"),
+    "a:\n  b 1\n  c: 2\n": (2, "the line has no ':' between name and value"),
+    "a: 1\nb\nc: 2\n": (2, "the line has no ':' between name and value"),
+    "a:1\nb: 2\n": (1, "the line needs a space after the ':'"),
+    "a: b: c\n": (1, "a second ': ' in one line: put the value in quotes"),
+    "a: @b\n": (1, "a value that begins with this sign must be in quotes"),
+    "a: [*]\n": (1, "a value that begins with * or & must be in quotes"),
+    "a: b\n\nc: *nope\n": (3, "a value that begins with * must be in quotes; there is no anchor of this name"),
+    "a: 1\n--- \nb: 2\n": (2, "one document a file: remove the line '---'"),
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_an_error_of_yaml_tells_where_it_began_and_what_to_look_at(tmp_path: Path, text: str) -> None:
+    line, message = WRONG[text]
+    assert problems(read(tmp_path, text)) == [f"some.yaml:{line}: not YAML: {message}"]
 
 
 @pytest.mark.parametrize("text", ["a: [*{}]", "a: [!{} x]", "a: !{}", "a: &{} 1\nb: &{} [", "{}: [", "a: '{}"])

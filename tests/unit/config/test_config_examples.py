@@ -19,20 +19,23 @@ from gateway.model import SecretValue
 from gateway.sink.registry import installed_plugins
 
 ROOT = Path(__file__).parents[3]
-VARIABLES = {
-    "ACME_SLACK_URL": "https://hooks.slack.com/services/T0/B0/x",
-    "SLACK_URL": "https://hooks.slack.com/services/T0/B0/y",
-    "BOOKSHOP_ODOO_KEY": "odoo-key",
-    "CALENDARS_TRYTON_KEY": "tryton-key",
-    "ODOO_KEY": "odoo-key",
-    "POSTERS_HOOK_URL": "https://hooks.example/posters",
-    "POSTERS_MAIL": "mailtos://user:password@example.com?to=ops@example.com",
-    "POSTERS_HOOK_SECRET": "whsec_" + "A" * 44,
+SECRETS = {
+    "acme-slack-url": "https://hooks.slack.com/services/T0/B0/x",
+    "slack-url": "https://hooks.slack.com/services/T0/B0/y",
+    "bookshop-odoo-key": "odoo-key",
+    "calendars-tryton-key": "tryton-key",
+    "odoo-key": "odoo-key",
+    "posters-hook-url": "https://hooks.example/posters",
+    "posters-mail": "mailtos://user:password@example.com?to=ops@example.com",
+    "posters-hook-secret": "whsec_" + "A" * 44,
 }
 
 
 def use_examples(directory: Path) -> None:
-    """Remove each `#` before an example setting: no space follows it."""
+    """Remove each `#` before an example setting, no space follows it; and write the files that they name."""
+    (directory / "secrets").mkdir()
+    for name, text in SECRETS.items():
+        (directory / "secrets" / name).write_text(f"{text}\n")
     for path in directory.rglob("*.yaml"):
         path.write_text(re.sub(r"^( *)#(?=[^\s#])", r"\1", path.read_text(), flags=re.MULTILINE))
 
@@ -51,7 +54,7 @@ def test_the_example_runs_as_it_is() -> None:
 
 
 def check_examples(directory: Path, account: str) -> Config:
-    config = load_config(directory / "gateway.yaml", VARIABLES)
+    config = load_config(directory / "gateway.yaml", {})
     routes = [route for each in config.accounts.values() for route in each.routes.values()]
     assert {route.sink for route in routes} == set(config.plugins) >= {"csv", "slack", "odoo"}
     assert config.accounts[account].routes["erp"].options["api_key"] == SecretValue("odoo-key")

@@ -130,7 +130,8 @@ BAD: list[tuple[Callable[[Any], Any], str, list[Any]]] = [
     (values.sha256, DIGEST, ["ab", "g" * 64, "0" * 65, None, 5]),
     (values.moment, MOMENT, ["2027-01-31", "2027-01-31T00:00:00", "soon", None, 2027, "0001-01-01T00:00:00+14:00"]),
     (values.mapping, "expected a mapping (name: value)", [[], "x", 0, False]),
-    (validators.ListOf(values.text), "expected a list", [False, 5, {}]),
+    (validators.ListOf(values.text), "expected a list", [False, 5]),
+    (validators.ListOf(values.text), "expected a list: begin each entry with '- '", [{}, {"a": 1}]),
     (validators.ListOf(values.text, least=1), "expected at least one entry", [[], None]),
     (
         KEY_ENTRY,
