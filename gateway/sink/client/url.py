@@ -47,12 +47,14 @@ def parse_url(url: str) -> Target:
         parts = urlsplit(url)
         host = ascii_host(parts.hostname or "")
         port = parts.port or PORTS[parts.scheme]
+        query = f"?{quote(parts.query, safe=KEPT)}" if parts.query else ""
+        path = quote(parts.path or "/", safe=KEPT) + query
+        authorization = basic(parts.username, parts.password)
     except (ValueError, KeyError):
         raise RetryLater("the target's URL is not valid") from None
     if not HOST.fullmatch(host):
         raise RetryLater("the target's URL is not valid")
-    path = quote(parts.path or "/", safe=KEPT) + (f"?{quote(parts.query, safe=KEPT)}" if parts.query else "")
-    return Target(parts.scheme, host, port, path, basic(parts.username, parts.password))
+    return Target(parts.scheme, host, port, path, authorization)
 
 
 def ascii_host(host: str) -> str:

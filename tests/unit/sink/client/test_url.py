@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.errors import RetryLater
 from gateway.sink.client.url import parse_url
@@ -44,3 +48,14 @@ def test_a_url_has_its_parts(url: str, host: str, port: int, path: str, header: 
 def test_a_url_that_is_none_is_named_without_showing_it(url: str) -> None:
     with pytest.raises(RetryLater, match=r"^the target's URL is not valid$"):
         parse_url(url)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text(max_size=30), st.text(st.characters(codec=None, exclude_categories=[]), max_size=30))
+def test_any_text_is_a_target_or_not_valid(host: str, rest: str) -> None:
+    with contextlib.suppress(RetryLater):
+        target = parse_url(f"http://{host}/{rest}")
+        shown = f"{target.host_header}{target.path}{target.authorization}"
+        assert shown.isascii()
+        assert not set(shown) & set("\r\n\0")
+        assert " " not in target.host_header + target.path
