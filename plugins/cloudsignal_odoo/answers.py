@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 OLDEST_VERSION = 17
@@ -44,8 +44,10 @@ def is_rpc(body: Any) -> bool:
     return body.get("jsonrpc") == "2.0"
 
 
-def is_result(method: str, result: Any) -> bool:
+def is_result(method: str, params: Mapping[str, Any], result: Any) -> bool:
     """Return True if the method may return this result. A write with another product's answer is not done."""
+    if method in {"search_read", "read"}:
+        return is_rows(result, params["fields"])
     return RESULTS.get(method, is_wizard)(result)
 
 
@@ -54,8 +56,10 @@ def is_wizard(result: Any) -> bool:
     return result in (True, False, None) or (isinstance(result, dict) and not {"type", "res_model"}.isdisjoint(result))
 
 
-def is_rows(result: Any) -> bool:
-    return isinstance(result, list) and all(isinstance(row, dict) and isinstance(row.get("id"), int) for row in result)
+def is_rows(result: Any, fields: Sequence[str]) -> bool:
+    """Return True for records with these fields: Odoo leaves out none, and gives the id too."""
+    wanted = {"id", *fields}
+    return isinstance(result, list) and all(isinstance(row, dict) and wanted <= set(row) for row in result)
 
 
 def is_made(result: Any) -> bool:
@@ -66,8 +70,6 @@ def is_made(result: Any) -> bool:
 
 
 RESULTS: Mapping[str, Callable[[Any], bool]] = {
-    "search_read": is_rows,
-    "read": is_rows,
     "fields_get": lambda result: isinstance(result, dict) and all(isinstance(each, dict) for each in result.values()),
     "has_access": lambda result: isinstance(result, bool),
     "check_access_rights": lambda result: isinstance(result, bool),

@@ -79,7 +79,7 @@ class Json2:
         body = {**params} if ids is None else {**params, "ids": list(ids)}
         response = await self.server.exchange("POST", f"/json/2/{model}/{method}", body, headers)
         answer = parse_answer(response)
-        if response.status == 200 and answers.is_result(method, answer):
+        if response.status == 200 and answers.is_result(method, params, answer):
             return answer
         if response.status != 200 and (error := answers.own_error(answer)):
             self.server.fail(f"{model}/{method}", response, error, response.status)
@@ -106,7 +106,7 @@ class JsonRpc:
         positional = [] if ids is None else [list(ids)]
         arguments = [settings.database, uid, settings.api_key.reveal(), model, method, positional, dict(params)]
         result, response = await self.service("object", "execute_kw", arguments, f"{model}/{method}")
-        if not answers.is_result(method, result):
+        if not answers.is_result(method, params, result):
             self.server.reject(f"{model}/{method}", response)
         return result
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.sink import Response, parse_answer
@@ -61,6 +61,12 @@ def is_row(value: Any) -> bool:
 
 def is_rows(value: Any) -> bool:
     return isinstance(value, list) and all(is_row(each) for each in value)
+
+
+def are_found(value: Any, fields: Sequence[str]) -> bool:
+    """Return True for records found by REST. It leaves out fields that the user may not read, but not the model."""
+    wanted = {field.partition(".")[0] for field in fields}
+    return is_rows(value) and all("__name__" in row or wanted <= set(row) for row in value)
 
 
 def is_done(value: Any) -> bool:

@@ -91,8 +91,8 @@ class Rest:
         query = [("d", encode(domain)), *(("f", field) for field in fields)]
         if limit is not None:
             query.append(("s", str(limit)))
-        path = f"{model}?{urlencode(query)}"
-        rows: list[Row] = await self.call("GET", path, None, f"{model}/search", answers.is_rows)
+        path, fits = f"{model}?{urlencode(query)}", lambda rows: answers.are_found(rows, fields)
+        rows: list[Row] = await self.call("GET", path, None, f"{model}/search", fits)
         return rows
 
     async def create(self, model: str, values: Row) -> None:

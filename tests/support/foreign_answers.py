@@ -49,6 +49,7 @@ BODIES: dict[str, tuple[Any, dict[str, str]]] = {
     "health": ({"status": "maintenance", "ok": True}, {}),
     "a list": ([1, "a", None], {}),
     "a list of objects": ([{"status": "down"}], {}),
+    "records of another product": ([{"id": 1, "type": "incident", "message": "down"}], {}),
     "a number": (7, {}),
 }
 """Bodies by kind, with their headers. A text may have the status and a reason in it."""
