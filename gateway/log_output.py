@@ -12,7 +12,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 MAX_LINES = 10_000
 """Lines that wait for a reader that stalls; further lines are dropped and counted. Some seconds of a busy log."""
@@ -21,6 +21,8 @@ MAX_BYTES = 4 << 20
 CLOSE_WITHIN = 2.0
 """Seconds that the end of the process waits for the last lines to be written."""
 
+PIECE = select.PIPE_BUF
+"""Bytes of one write. A pipe takes so many at once, or none; so lines of several processes are never mixed."""
 LONGEST_LINE = 64 << 10
 """Characters of a printed line that are kept until it ends; a longer one is written in parts."""
 
@@ -125,16 +127,13 @@ class LogOutput:
         return batch
 
     def _write_out(self, batch: list[bytes | int]) -> bool:
-        """Write a batch. Return False if it failed; then its lines are counted as dropped."""
-        data = b"".join(
-            part if isinstance(part, bytes) else self.describe_dropped(part).encode("utf-8", "backslashreplace")
-            for part in batch
-        )
-        try:
-            self._write_all(data)
-        except OSError:  # the disk is full, or the reader is gone
-            self._put_back(batch)
-            return False
+        """Write a batch. Return False if it failed; then the lines that are not written count as dropped."""
+        for place, piece in pieces_of(batch, self.describe_dropped):
+            try:
+                self._write_all(piece)
+            except OSError:  # the disk is full, or the reader is gone
+                self._put_back(batch[place:])
+                return False
         return True
 
     def _write_all(self, data: bytes) -> None:
@@ -153,6 +152,21 @@ class LogOutput:
             if self._waiting and isinstance(self._waiting[0], int):
                 told_before += self._waiting.popleft()  # type: ignore[operator]
             self._waiting.appendleft(new + told_before)
+
+
+def pieces_of(batch: Sequence[bytes | int], describe_dropped: Callable[[int], str]) -> Iterator[tuple[int, bytes]]:
+    """Yield whole lines in pieces of at most PIECE bytes, each with the place of its first line in the batch.
+
+    Workers share a pipe. A write of more bytes could be mixed with another worker's, within a line.
+    """
+    first, piece = 0, b""
+    for place, part in enumerate(batch):
+        line = part if isinstance(part, bytes) else describe_dropped(part).encode("utf-8", "backslashreplace")
+        if piece and len(piece) + len(line) > PIECE:
+            yield first, piece
+            first, piece = place, b""
+        piece += line
+    yield first, piece
 
 
 def forked(output: LogOutput) -> Callable[[], None]:

@@ -96,6 +96,19 @@ def test_the_last_lines_of_a_process_are_written_whatever_ends_it() -> None:
         assert lines[:500] == [str(number) for number in range(500)] or "499" in lines, end
 
 
+@pytest.mark.timeout(60)
+def test_lines_of_processes_that_share_a_pipe_are_never_mixed() -> None:
+    program = "import sys; from gateway.log_output import LogOutput; o = LogOutput(2)\n"
+    program += "for i in range(3000): o.write(sys.argv[1] * 300 + '\\n')"
+    reader, writer = os.pipe()
+    processes = [subprocess.Popen([sys.executable, "-c", program, name], cwd=ROOT, stderr=writer) for name in "abcd"]
+    os.close(writer)
+    with os.fdopen(reader) as lines:
+        found = {line.rstrip("\n") for line in lines}
+    assert [process.wait(10) for process in processes] == [0] * 4
+    assert found == {name * 300 for name in "abcd"}
+
+
 def test_a_forked_child_writes_its_own_lines_only() -> None:
     result = run_python(
         "import os; from gateway.log_output import LogOutput; o = LogOutput(2); o.write('both\\n')\n"

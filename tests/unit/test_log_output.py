@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from gateway.log_output import LineStream, LogOutput, watch_dropped
+from gateway.log_output import LineStream, LogOutput, pieces_of, watch_dropped
 
 
 @dataclass
@@ -130,6 +130,13 @@ def test_a_pipe_that_is_not_blocking_loses_nothing(pipe: Pipe) -> None:
     output.write("last\n")
     lines = pipe.read_until(b"last\n")
     assert [len(line) for line in lines] == [1 << 20, 4]
+
+
+def test_lines_are_written_in_pieces_that_a_pipe_takes_whole() -> None:
+    batch = [b"a" * 3000, 2, b"b" * 2000, b"c" * 9000, b"d"]
+    pieces = list(pieces_of(batch, lambda lines: f"{lines} dropped\n"))
+    assert [(place, len(piece)) for place, piece in pieces] == [(0, 3010), (2, 2000), (3, 9000), (4, 1)]
+    assert b"".join(piece for _, piece in pieces) == b"a" * 3000 + b"2 dropped\n" + b"b" * 2000 + b"c" * 9000 + b"d"
 
 
 def test_a_surrogate_is_escaped(pipe: Pipe) -> None:
