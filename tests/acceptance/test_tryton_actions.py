@@ -3,7 +3,7 @@
 import pytest
 
 from gateway import signal_types
-from gateway.sink import Misconfigured, Permanent, RetryLater
+from gateway.sink import Misconfigured, Permanent, RetryLater, Skip
 from tests.acceptance.tryton_case import SHIPPED, Case, delivery_of, new_reference
 
 pytestmark = pytest.mark.gen_test(timeout=60)
@@ -219,13 +219,49 @@ async def test_force_quantity_ships_goods_out_of_stock_if_the_user_may(tryton, t
 
 
 @pytest.mark.parametrize("until", ["", "quote"])
-async def test_a_quotation_becomes_a_dead_letter(tryton, transport, until):
-    async with Case(tryton, transport) as case:
+async def test_a_quotation_is_waited_for_until_it_is_confirmed(tryton, each_transport, until):
+    async with Case(tryton, each_transport) as case:
         reference = new_reference()
         order = tryton.sell(reference, ("BOOK", 1), until=until)
-        with pytest.raises(Permanent, match="is a quotation"):
-            await case.deliver(SHIPPED, reference)
+        with pytest.raises(RetryLater, match="is a quotation") as caught:
+            await case.deliver(signal_types.ITEM_ERROR, reference)
+        assert caught.value.healthy
         assert tryton.notes(order) == []
+        for button in ("quote", "confirm")[bool(until) :]:
+            tryton.press("sale.sale", [order], button)
+        await case.deliver(signal_types.ITEM_ERROR, reference)
+        assert len(tryton.notes(order)) == 1
+
+
+@pytest.mark.parametrize(("on_unknown", "kind"), [("dead", Permanent), ("skip", Skip)])
+async def test_the_wait_for_a_quotation_or_an_unknown_sale_ends_as_the_options_say(tryton, transport, on_unknown, kind):
+    async with Case(tryton, transport, unknown_order_retry_for="0s", on_unknown=on_unknown) as case:
+        reference = new_reference()
+        with pytest.raises(kind, match="no order has this reference"):
+            await case.deliver(SHIPPED, reference)
+        tryton.sell(reference, ("BOOK", 1), until="quote")
+        with pytest.raises(kind, match="is a quotation"):
+            await case.deliver(SHIPPED, reference)
+
+
+async def test_of_sales_with_one_reference_the_one_that_is_not_cancelled_is_meant(tryton, each_transport):
+    async with Case(tryton, each_transport) as case:
+        reference = new_reference()
+        dead = tryton.sell_many([reference, reference], [("BOOK", 1)], until="")
+        alive = tryton.sell(reference, ("BOOK", 1))
+        tryton.press("sale.sale", dead, "cancel")
+        await case.deliver(SHIPPED, reference)
+        assert [len(tryton.notes(order)) for order in (*dead, alive)] == [0, 0, 1]
+
+
+async def test_tracking_pages_with_commas_are_kept_whole(tryton, each_transport):
+    async with Case(tryton, each_transport) as case:
+        reference = new_reference()
+        order = tryton.sell(reference, ("BOOK", 1))
+        pages = [f"https://t.example/p?nr=1,2&x={number}" for number in (3, 4, 5)]
+        for page in (*pages, *pages):
+            await case.deliver(SHIPPED, reference, tracking=page)
+        assert [each["tracking"] for each in tryton.shipments(order)] == [", ".join(pages)]
 
 
 async def test_a_cancelled_order_becomes_a_dead_letter_when_shipped_and_noted_otherwise(tryton, transport):
