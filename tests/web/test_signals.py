@@ -71,6 +71,24 @@ async def test_unknown_types_and_fields_are_kept(gateway: Gateway) -> None:
     assert row.signal.order == "5"
 
 
+async def test_numbers_for_text_are_taken_if_they_are_whole(gateway: Gateway) -> None:
+    body = request(example("ItemError", order=...))[:-1] + b', "order": 42, "delay": 24.0}'
+    assert (await gateway.post(body)).code == 200
+    (row,) = await gateway.kept()
+    assert (row.signal.order, row.signal.text("delay"), row.signal.payload["delay"]) == ("42", "24", 24.0)
+    assert fields_of(await gateway.post(body.replace(b"24.0", b"24.10"))) == {"delay": "must be text or a whole number"}
+
+
+async def test_an_incomplete_signal_is_taken_if_the_account_wants_it(gateway: Gateway) -> None:
+    shipped = example("ItemShipped", tracking=None, shipping_option="")
+    assert set(fields_of(await gateway.post(shipped))) == {"tracking", "shipping_option"}
+    gateway.restrict(incomplete="accept")
+    assert (await gateway.post(shipped)).code == 200
+    (row,) = await gateway.kept()
+    assert row.signal.missing == ("tracking", "shipping_option")
+    assert row.signal.payload == shipped
+
+
 async def test_a_signal_is_held_until_its_order_is_known(gateway: Gateway) -> None:
     gateway.restrict(unknown_orders="hold")
     response = await gateway.post(example())
