@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import socket
 import ssl
 from collections.abc import Coroutine, Iterator, Sequence
@@ -49,7 +50,7 @@ class Dialer:
         proxy = self._proxies.find(target)
         if proxy is None:
             return await connect(await resolve(target.host, target.port, self._permits), target)
-        connection = await connect(await resolve(proxy.host, proxy.port, lambda _: True), proxy)
+        connection = await connect_to_proxy(proxy)
         if self.find_proxy(target) is None:
             try:
                 await self._tunnel(connection, proxy, target)
@@ -95,6 +96,17 @@ class Dialer:
         except Unanswered:
             raise Unanswered("the target's name can't be resolved here, to check its address for the proxy") from None
         return host_and_port(str(found[0][4][0]), target.port)
+
+
+async def connect_to_proxy(proxy: Target) -> Connection:
+    try:
+        addresses = await resolve(proxy.host, proxy.port, lambda _: True)
+    except Unanswered:
+        raise Unanswered("the proxy's name can't be resolved") from None
+    try:
+        return await connect(addresses, proxy)
+    except Unanswered as error:
+        raise Unanswered(f"the proxy: {error}") from error
 
 
 async def connect(addresses: Sequence[Found], server: Target) -> Connection:
@@ -160,7 +172,8 @@ async def in_time(work: Coroutine[Any, Any, None]) -> None:
     except TimeoutError:
         raise Unanswered("can't connect: no answer in time") from None
     except OSError as error:
-        raise Unanswered(f"can't connect: {error.strerror or 'refused'}") from error
+        # asyncio's own words have the address.
+        raise Unanswered(f"can't connect: {os.strerror(error.errno) if error.errno else 'refused'}") from error
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from gateway.sink import Context, HttpSink
 from gateway.sink.client import Proxies, dial, parse_url
 from gateway.sink.resolver import Address
 from tests.support.forward_proxy import ForwardProxy
+from tests.support.process import free_port
 from tests.support.stub import Stub
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
@@ -276,3 +277,18 @@ async def test_a_name_that_only_the_proxy_knows_is_told(monkeypatch: pytest.Monk
         with pytest.raises(RetryLater, match="can't be resolved here, to check its address for the proxy"):
             await sink.request("POST", "https://nobody.invalid/a")
         assert not proxy.heads
+
+
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("http://127.0.0.1:{}", r"^the proxy: can't connect: Connection refused$"),
+        ("http://nobody.invalid:{}", r"^the proxy's name can't be resolved$"),
+    ],
+)
+@pytest.mark.gen_test
+async def test_a_proxy_that_is_not_there_is_told(proxy: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy.format(free_port()))
+    async with a_sink() as sink:
+        with pytest.raises(RetryLater, match=words):
+            await sink.request("POST", "https://desk.example/a")
