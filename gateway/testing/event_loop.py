@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import time
 from collections.abc import Awaitable, Coroutine, Generator
 from typing import Any, TypeVar
 
@@ -53,14 +54,26 @@ class CancelAtAwait(Awaitable[T]):
 
 
 class FastForwardSelector(selectors.DefaultSelector):
-    """Ends waits early while `fast_forward` is set and no I/O happens. `skipped` counts the seconds left out."""
+    """Ends waits early while `fast_forward` is set and no I/O happens. `skipped` counts the seconds left out.
+
+    `longest_block` is the longest time (s) between two waits, in which the loop ran code and nothing else could run.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.fast_forward = False
         self.skipped = 0.0
+        self.longest_block = 0.0
+        self._woke_at: float | None = None
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self._woke_at is not None:
+            self.longest_block = max(self.longest_block, time.monotonic() - self._woke_at)
+        found = self._select(timeout)
+        self._woke_at = time.monotonic()
+        return found
+
+    def _select(self, timeout: float | None) -> list[tuple[selectors.SelectorKey, int]]:
         if not self.fast_forward or timeout is None or timeout <= MIN_REAL_WAIT:
             return super().select(timeout)
         found = super().select(MIN_REAL_WAIT)
@@ -78,6 +91,12 @@ class FastForwardLoop(asyncio.SelectorEventLoop):
 
     def time(self) -> float:
         return super().time() + self._waits.skipped
+
+    async def take_longest_block(self) -> float:
+        """Return the longest block since the last call, in seconds."""
+        await asyncio.sleep(0)  # the present step counts, too
+        longest, self._waits.longest_block = self._waits.longest_block, 0.0
+        return longest
 
     @property
     def fast_forward(self) -> bool:

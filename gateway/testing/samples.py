@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway import protocol
-from gateway.model import Delivery, Signal
+from gateway.model import Delivery, Signal, identity_of
 from gateway.signal_types import ITEM_SHIPPED, signal_type
 
 AT = datetime(2026, 11, 20, 10, 11, 12, tzinfo=UTC)
@@ -42,3 +42,13 @@ def make_signal(type: str = ITEM_SHIPPED, *, account: str = "bookshop", id: int 
 def make_delivery(type: str = ITEM_SHIPPED, *, route: str = "route", attempt: int = 1, **fields: Any) -> Delivery:
     """Return a delivery of a signal with that type and these payload fields."""
     return Delivery(make_signal(type, **fields), route, attempt, created_at=NOW)
+
+
+def make_earlier(delivery: Delivery) -> Delivery:
+    """Return a delivery of another signal, with the same fields and an earlier time."""
+    signal = delivery.signal
+    at = signal.at - timedelta(minutes=1)
+    payload = {**signal.payload, "datetime": at.isoformat()}
+    identity = identity_of(signal.account, payload)
+    earlier = replace(signal, payload=payload, identity=identity, occurred_at=at, id=max(0, signal.id - 1))
+    return replace(delivery, signal=earlier, created_at=delivery.created_at - 60)

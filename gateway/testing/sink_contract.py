@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from gateway.logs import MIN_SECRET_LENGTH, spellings
 from gateway.model import Delivery, Kind, Outcome, SecretValue
 from gateway.sink import Check, Sink
 from gateway.testing import samples
+from gateway.testing.event_loop import FastForwardLoop
 from gateway.testing.hooks import SUCCESSES, as_text, next_attempt
 from gateway.testing.options_contract import OptionsContract
 from gateway.testing.rig import Rig
@@ -49,6 +51,9 @@ ODD_SIGNALS: tuple[Mapping[str, Any], ...] = (
     *({"type": known.name, **dict.fromkeys(known.required)} for known in signal_types.TABLE),
 )
 """Fields of unusual signals that the gateway accepts."""
+
+LONGEST_BLOCK = 0.1
+"""Seconds without an await from which a sink is said to block the event loop; the gateway names it then, too."""
 
 SetState = Callable[[Target], Awaitable[None]]
 
@@ -172,6 +177,69 @@ class SinkContract(OptionsContract):
                     outcome.kind is kind,
                     f"{delivery.signal.type} must end as {kind}, but ends as {as_text(outcome)}",
                 )
+
+    # -- trouble after a first delivery, for sinks that ask the target when they open
+
+    def test_a_busy_target_is_retried_after_a_delivery_too(self) -> None:
+        self.run(lambda: self.after_a_delivery(lambda target: target.busy(), Kind.RETRY, "busy"))
+
+    def test_a_target_that_goes_down_is_retried_after_a_delivery_too(self) -> None:
+        self.run(lambda: self.after_a_delivery(lambda target: target.down(), Kind.RETRY, "down"))
+
+    def test_credentials_that_are_refused_after_a_delivery_are_told(self) -> None:
+        refuse: SetState = lambda target: target.refusing_credentials()  # noqa: E731
+        self.run(lambda: self.after_a_delivery(refuse, Kind.MISCONFIGURED, "refusing the credentials"))
+
+    async def after_a_delivery(self, turn: SetState, kind: Kind, what: str) -> None:
+        """Check the outcome of a delivery in trouble that begins after a first delivery, and the effects of both."""
+        for delivery in self.deliveries():
+            first = samples.make_earlier(delivery)
+            async with self.rig() as rig:
+                for each in (first, delivery):
+                    await self.expect_delivered(rig, each)
+                both = rig.target.effects()
+            async with self.rig() as rig:
+                await self.expect_delivered(rig, first)
+                await turn(rig.target)
+                (outcome,) = await rig.deliver(delivery)
+                told = f"after a first delivery, {delivery.signal.type} to a target that is {what} must end as {kind}"
+                expect(outcome.kind is kind, f"{told}, but ends as {as_text(outcome)}")
+                await rig.target.healthy()
+                await rig.wait(outcome.after or 0.0)
+                await self.expect_delivered(rig, next_attempt(delivery))
+                self.expect_same(rig.target.effects(), both, f"after a target that was {what} is well again,")
+
+    # -- the event loop
+
+    def test_it_does_not_block_the_event_loop(self) -> None:
+        async def body() -> None:
+            blocks = []
+            for _ in range(3):  # the computer may be busy, or a module be imported
+                blocks.append(await self.find_longest_block())
+                if blocks[-1] < LONGEST_BLOCK:
+                    return
+            expect(
+                False,
+                f"the sink blocks the event loop for {min(blocks):.2f} s: all senders wait meanwhile. Run blocking "
+                "calls in a thread, by asyncio.to_thread",
+            )
+
+        self.run(body)
+
+    async def find_longest_block(self) -> float:
+        """Return the longest time (s) without an await, in a check and deliveries to a healthy and a busy target."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, FastForwardLoop)
+        async with self.rig() as rig:
+            await loop.take_longest_block()
+            await run_check(rig)
+            for delivery in self.deliveries():
+                await rig.deliver(delivery)
+            with contextlib.suppress(DoesNotApply):
+                await rig.target.busy()
+                await rig.deliver(self.deliveries()[0])
+            await rig.close()
+            return await loop.take_longest_block()
 
     # -- the same delivery again
 

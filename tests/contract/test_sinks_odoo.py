@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cloudsignal_odoo import OdooSink
-from gateway.testing import Answer, HttpSinkContract, HttpTarget
+from gateway.testing import Answer, HttpSinkContract, HttpTarget, Request
 from tests.support.fake_odoo import DATABASE, KEY, LOGIN, FakeOdoo, account, page
 from tests.support.odoo_model import access_error, user_error
 
@@ -21,7 +21,18 @@ class Odoo(HttpTarget):
 
     busy_answer = page(503, "Service Unavailable")
     rejection = Answer(422, account(user_error("This can't be done.")))
-    refusal = Answer(403, account(access_error("You may not.")))
+
+    async def refusing_credentials(self) -> None:
+        """Refuse each call in the form of its transport: JSON-RPC has errors with status 200."""
+        refusal = access_error("You may not.")
+
+        async def refuse(request: Request) -> Answer:
+            if request.path == "/jsonrpc":
+                error = {"code": 200, "message": "Odoo Server Error", "data": account(refusal)}
+                return Answer(200, {"jsonrpc": "2.0", "id": request.json["id"], "error": error})
+            return Answer(403, account(refusal))
+
+        self.server.always = refuse
 
     def options(self) -> Mapping[str, Any]:
         return {"url": self.url, "database": DATABASE, "api_key": KEY, "login": LOGIN, **self.extra}

@@ -1,4 +1,4 @@
-"""The example sink of plugins/README.md, taken from the page."""
+"""The example sinks of plugins/README.md, taken from the page."""
 
 from __future__ import annotations
 
@@ -13,6 +13,13 @@ def block(language: str, containing: str) -> str:
     blocks = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     (found,) = (text for text in blocks if containing in text)
     return found
+
+
+def write_rows_plugin(folder: Path) -> None:
+    """Write the sink whose target does not speak HTTP, and its test."""
+    folder.mkdir(parents=True)
+    (folder / "cloudsignal_rows.py").write_text(block("python", "class RowsSink"))
+    (folder / "test_rows.py").write_text(block("python", "class TestRows"))
 
 
 def write_plugin(folder: Path) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import re
 import sys
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -33,6 +35,17 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     del sys.modules["cloudsignal_desk"], sys.modules["test_desk"]
 
 
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """The test of the page's sink whose target does not speak HTTP."""
+    folder = tmp_path_factory.mktemp("kit") / "rows"
+    example.write_rows_plugin(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        yield importlib.import_module("test_rows").TestRows
+    del sys.modules["cloudsignal_rows"], sys.modules["test_rows"]
+
+
 def rules_of(contract: type[SinkContract]) -> list[str]:
     return [name for name in dir(contract) if name.startswith("test_")]
 
@@ -56,6 +69,13 @@ def test_the_pages_sink_passes(desk: Any, test: str) -> None:
             desk.Contract().test_a_batch_has_an_answer_for_each_delivery()
     else:
         assert verdict(desk.Contract(), test) == ""
+
+
+@pytest.mark.parametrize("test", rules_of(SinkContract))
+def test_the_pages_sink_without_http_passes(rows: Any, test: str) -> None:
+    skipped = pytest.skip.Exception if test not in ("test_it_delivers", "test_a_busy_target_is_retried") else ()
+    with contextlib.suppress(skipped):
+        assert verdict(rows(), test) == ""
 
 
 def test_the_pages_sink_has_at_most_30_lines(desk: Any) -> None:
@@ -83,6 +103,38 @@ async def swallow(self: Any, delivery: Any) -> None:
         await type(self).__mro__[1].deliver(self, delivery)
     except SinkError:
         return
+
+
+async def swallow_later(self: Any, delivery: Any) -> None:
+    """Take every failure for a success, once the target has taken something."""
+    try:
+        await type(self).__mro__[1].deliver(self, delivery)
+    except SinkError:
+        if not self.__dict__.get("worked"):
+            raise
+    self.worked = True
+
+
+async def ask_when_opened(self: Any) -> None:
+    await self.call("GET", "/me")
+
+
+async def block(self: Any, delivery: Any) -> None:
+    time.sleep(0.15)  # noqa: ASYNC251
+    await type(self).__mro__[1].deliver(self, delivery)
+
+
+async def block_in_a_task(self: Any, delivery: Any) -> None:
+    async def work() -> None:
+        time.sleep(0.15)  # noqa: ASYNC251
+
+    await asyncio.gather(work())
+    await type(self).__mro__[1].deliver(self, delivery)
+
+
+async def block_when_checked(self: Any) -> Check:
+    time.sleep(0.15)  # noqa: ASYNC251
+    return Check(True)
 
 
 async def give_up(self: Any, delivery: Any) -> None:
@@ -212,6 +264,22 @@ def url_crash(value: Any) -> str:
 BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("test_a_busy_target_is_retried", {"deliver": swallow}, "must be retried"),
     ("test_a_busy_target_is_retried", {"deliver": give_up}, "must be retried"),
+    ("test_a_busy_target_is_retried_after_a_delivery_too", {"deliver": swallow_later}, "busy must end as retry"),
+    (
+        "test_a_busy_target_is_retried_after_a_delivery_too",
+        {"open": ask_when_opened, "deliver": swallow},
+        "busy must end as retry",
+    ),
+    ("test_a_target_that_goes_down_is_retried_after_a_delivery_too", {"deliver": swallow_later}, "down must end as"),
+    (
+        "test_a_target_that_goes_down_is_retried_after_a_delivery_too",
+        {"open": ask_when_opened, "deliver": give_up},
+        "ends as permanent",
+    ),
+    ("test_credentials_that_are_refused_after_a_delivery_are_told", {"deliver": swallow_later}, "must end as misconf"),
+    ("test_it_does_not_block_the_event_loop", {"deliver": block}, "asyncio.to_thread"),
+    ("test_it_does_not_block_the_event_loop", {"deliver": block_in_a_task}, "asyncio.to_thread"),
+    ("test_it_does_not_block_the_event_loop", {"check": block_when_checked}, "asyncio.to_thread"),
     ("test_a_target_that_is_down_is_retried", {"deliver": give_up}, "must be retried"),
     ("test_a_requested_wait_is_respected", {"deliver": forget_the_wait}, "asked for 37 s"),
     ("test_a_wait_may_be_given_as_a_date", {"deliver": forget_the_wait}, "Retry-After was the date"),
@@ -248,6 +316,7 @@ BROKEN: list[tuple[str, dict[str, Any], str]] = [
     ("test_the_class_is_a_sink", {"signals": frozenset({"ItemShiped"})}, "ItemShiped"),
     ("test_the_class_is_a_sink", {"summary": "two\nlines"}, "one line"),
     ("test_the_class_is_a_sink", {"timeout": 0}, "timeout"),
+    ("test_the_class_is_a_sink", {"batch": "many"}, "batch is 'many'"),
     ("test_an_unknown_option_is_refused", {"options": {str: object}}, "an unknown option must be named"),
     (
         "test_a_wrong_option_is_refused_without_its_value",
