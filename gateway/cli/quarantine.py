@@ -1,10 +1,11 @@
-"""Commands on quarantine: quarantine, quarantine replay."""
+"""Commands on quarantine: quarantine, quarantine show, quarantine replay."""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +16,55 @@ from gateway.cli import progress, render
 from gateway.cli.opening import read_config, run_on_store, with_store
 from gateway.cli.options import config_option, json_option, limit_option, make_filter, time_window_options
 from gateway.config import Config
+from gateway.exact_json import to_text
 from gateway.operate import views
 from gateway.operate.lookups import Filter
-from gateway.operate.quarantine import QuarantineRow, Verdict, list_quarantine, replay_quarantine
+from gateway.operate.quarantine import (
+    Inspected,
+    QuarantineRow,
+    Verdict,
+    inspect_quarantined,
+    list_quarantine,
+    replay_quarantine,
+)
 from gateway.store import Store
 
 
 @click.group(invoke_without_command=True)
 @config_option
 @click.option("--account", help="An account's name.")
+@click.option("--order", help="The vendor's order id or your order reference.")
 @limit_option
 @json_option
 @click.pass_context
-def quarantine(ctx: click.Context, config_path: Path, account: str | None, limit: int, as_json: bool) -> None:
-    """List or replay quarantined requests: the key was right, but the signal was not valid."""
+def quarantine(
+    ctx: click.Context, config_path: Path, account: str | None, order: str | None, limit: int, as_json: bool
+) -> None:
+    """List, show or replay quarantined requests: the key was right, but the signal was not valid."""
     if ctx.invoked_subcommand:
         given = [name for name in ctx.params if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE]
         if given:
             raise click.UsageError(f"give options behind the command: quarantine {ctx.invoked_subcommand} …")
         return
-    rows = with_store(config_path, lambda store: list_quarantine(store, account, limit), Filter(account=account))
+    rows = with_store(config_path, lambda store: list_quarantine(store, account, limit, order), Filter(account=account))
     if as_json:
         render.print_json(views.quarantine_json(row) for row in rows)
     else:
         render.print_table([quarantine_line(row) for row in rows], "Nothing in quarantine.")
+
+
+@quarantine.command()
+@click.argument("id", type=int)
+@config_option
+@json_option
+def show(id: int, config_path: Path, as_json: bool) -> None:
+    """Show one quarantined request: its whole body, what was wrong, and what a replay would say now."""
+    config = read_config(config_path)
+    found = run_on_store(config, lambda store: inspect_quarantined(store, config, id, datetime.now(UTC)))
+    if as_json:
+        render.print_json([views.inspected_json(found)])
+    else:
+        print_inspected(found)
 
 
 @quarantine.command()
@@ -62,7 +88,7 @@ def replay(
     config = read_config(config_path)
     which = make_filter(ids, **filters)
     verdicts, finished = run_on_store(
-        config, lambda store: run_replay(store, config, which, dry_run, hidden=as_json), which
+        config, lambda store: run_replay(store, config, which, dry_run, hidden=as_json), Filter(account=which.account)
     )
     if as_json:
         render.print_json(map(views.verdict_json, verdicts))
@@ -99,8 +125,45 @@ def quarantine_line(row: QuarantineRow) -> dict[str, object]:
         "received (UTC)": render.moment(row.received_at),
         "account": row.account,
         "wrong": list_errors(row.errors),
-        "body": row.body[:80],
+        "body": shorten(row.body),
     }
+
+
+def shorten(body: str) -> str:
+    return body if len(body) <= LISTED_BODY else f"{body[:LISTED_BODY]}…"
+
+
+LISTED_BODY = 80
+"""Characters of a body in the list; `quarantine show` has all."""
+
+
+def print_inspected(found: Inspected) -> None:
+    row, wrong = found.row, found.row.errors
+    click.echo(f"Request {row.id} of {row.account}, received at {render.moment(row.received_at)} UTC, refused because:")
+    for name, error in wrong.items():
+        click.echo(f"  {render.show(name)}: {render.show(error)}")
+    payload = found.payload
+    click.echo(
+        "\nBody, without the key" + ("; ! marks what was wrong" if payload is not None else ", is no JSON object")
+    )
+    if payload is None:
+        click.echo(render.show(row.body))
+    for name in dict.fromkeys([*(payload or ()), *(wrong if payload is not None else ())]):
+        value = render.show(text_of((payload or {})[name])) if name in (payload or {}) else "(missing)"
+        click.echo(f"{'!' if name in wrong else ' '} {render.show(name):20} {value}")
+    click.echo("\nA replay would say now: " + in_words(found.verdict))
+    if found.verdict.result != "refused":
+        click.echo(f"Next: cloudsignal quarantine replay {row.id}")
+
+
+def text_of(value: object) -> str:
+    return '""' if value == "" else to_text(value)
+
+
+def in_words(verdict: Verdict) -> str:
+    if verdict.result == "refused":
+        return f"refused: {list_errors(verdict.errors)}"
+    return f"accepted, for {', '.join(verdict.routes) or 'no route'}"
 
 
 def list_errors(errors: Mapping[str, str]) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
@@ -16,6 +17,9 @@ from gateway.exact_json import to_text
 from gateway.model import Attempt
 from gateway.operate import lookups, views
 from gateway.operate.explain import ExplainedSignal, Explanation, explain_signal
+from gateway.store import Store
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @click.command()
@@ -26,37 +30,85 @@ from gateway.operate.explain import ExplainedSignal, Explanation, explain_signal
 def signals(config_path: Path, limit: int, as_json: bool, **filters: Any) -> None:
     """List accepted signals, newest first."""
     which = make_filter(**filters)
-    rows = with_store(config_path, lambda store: lookups.list_signals(store, which, limit), which)
+
+    async def read(store: Store) -> tuple[Sequence[lookups.SignalRow], str]:
+        rows = await lookups.list_signals(store, which, limit)
+        unfound = which.order if not rows else None
+        return rows, await lookups.hint_of_quarantine(store, unfound, which.account) if unfound else ""
+
+    rows, hint = with_store(config_path, read, which)
     if as_json:
         render.print_json(views.signal_json(row) for row in rows)
     else:
         render.print_table([signal_line(row) for row in rows], "No signals.")
+    if hint:
+        click.echo(f"note: {hint.removeprefix('; ')}", err=True)
+
+
+def which_signals(command: F) -> F:
+    """Add the argument SIGNAL_ID, and --order and --account in its place."""
+    for decorate in (
+        click.option("--account", help="With --order: only this account's."),
+        click.option("--order", help="All signals of an order: the vendor's order id or your order reference."),
+        click.argument("signal_id", type=int, required=False),
+    ):
+        command = decorate(command)
+    return command
+
+
+async def choose_signals(store: Store, signal_id: int | None, order: str | None, account: str | None) -> Sequence[int]:
+    """Return the one signal that the command line names, or all of an order."""
+    if signal_id is not None:
+        return [signal_id]
+    assert order is not None
+    return await lookups.find_order(store, order, account)
+
+
+def require_one(signal_id: int | None, order: str | None) -> None:
+    if (signal_id is None) == (order is None):
+        raise click.UsageError("name one signal by its SIGNAL_ID, or an order's signals by --order")
 
 
 @click.command()
-@click.argument("signal_id", type=int)
+@which_signals
 @config_option
 @json_option
-def show(signal_id: int, config_path: Path, as_json: bool) -> None:
-    """Show one signal: its payload, its deliveries and their failed attempts."""
-    details = with_store(config_path, lambda store: lookups.read_signal(store, signal_id))
+def show(signal_id: int | None, order: str | None, account: str | None, config_path: Path, as_json: bool) -> None:
+    """Show a signal, or all of an order: payload, deliveries and their failed attempts."""
+    require_one(signal_id, order)
+
+    async def read(store: Store) -> list[lookups.SignalDetails]:
+        ids = await choose_signals(store, signal_id, order, account)
+        return [await lookups.read_signal(store, number) for number in ids]
+
+    found = with_store(config_path, read, lookups.Filter(account=account))
     if as_json:
-        render.print_json([views.details_json(details)])
-    else:
+        render.print_json(map(views.details_json, found))
+        return
+    for number, details in enumerate(found):
+        click.echo("\n" if number else "", nl=False)
         print_details(details)
 
 
 @click.command()
-@click.argument("signal_id", type=int)
+@which_signals
 @config_option
 @json_option
-def explain(signal_id: int, config_path: Path, as_json: bool) -> None:
-    """Explain, route by route, why a signal did or did not reach it."""
+def explain(signal_id: int | None, order: str | None, account: str | None, config_path: Path, as_json: bool) -> None:
+    """Explain, route by route, why a signal, or each of an order, did or did not reach it."""
+    require_one(signal_id, order)
     config = read_config(config_path)
-    explained = run_on_store(config, lambda store: explain_signal(store, config, signal_id, time.time()))
+
+    async def read(store: Store) -> list[ExplainedSignal]:
+        ids = await choose_signals(store, signal_id, order, account)
+        return [await explain_signal(store, config, number, time.time()) for number in ids]
+
+    found = run_on_store(config, read, lookups.Filter(account=account))
     if as_json:
-        render.print_json(views.explanation_json(signal_id, explanation) for explanation in explained.routes)
-    else:
+        render.print_json(views.explanation_json(each.row, row) for each in found for row in each.routes)
+        return
+    for number, explained in enumerate(found):
+        click.echo("\n" if number else "", nl=False)
         print_explained(explained)
 
 
@@ -111,7 +163,8 @@ def attempt_line(attempt: Attempt) -> dict[str, object]:
 
 def print_explained(explained: ExplainedSignal) -> None:
     signal = explained.row.signal
-    order = f" of order {signal.order}" if signal.order else ""
+    reference = f" (your reference {signal.order_reference})" if signal.order_reference else ""
+    order = f" of order {signal.order}{reference}" if signal.order else ""
     late = "; late: a later one of its order was there before" if signal.late else ""
     received = render.moment(signal.received_at.timestamp())
     table.print_text(f"Signal {signal.id}: {signal.type}{order}, accepted for {signal.account} at {received} UTC{late}")
@@ -125,5 +178,6 @@ def explanation_line(explanation: Explanation) -> dict[str, object]:
         "route": explanation.route,
         "sink": explanation.sink,
         "state": explanation.delivery.state if explanation.delivery else explanation.why,
-        "why": f"{explanation.text}. Try: {explanation.advice}" if explanation.advice else explanation.text,
+        "why": explanation.text,
+        "try": explanation.advice,
     }

@@ -21,9 +21,10 @@ SIGNAL_TYPES = (*signal_types.TYPES, model.EVERY)
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
     """Return the end of a message about an unknown word: the most similar known word, or all known words."""
-    near = get_close_matches(word, known, 1)
+    plain = {name.lower(): name for name in reversed(known)}
+    near = get_close_matches(word.lower(), plain, 1)
     if near:
-        return f"; did you mean {near[0]!r}?"
+        return f"; did you mean {plain[near[0]]!r}?"
     return f"; known: {', '.join(known)}" if known else ""
 
 

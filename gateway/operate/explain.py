@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -101,18 +102,17 @@ def explain_route(name: str, route: Route | None, facts: Facts, now: float) -> E
 def advise(why: str, delivery: DeliveryRow, behind: int | None = None) -> str:
     """Return a command that makes a delivery go on, "" if it does by itself or a person must mend something first."""
     account, route, signal = delivery.account, delivery.route, delivery.signal_id
-    match why:
-        case "failing" | "misconfigured":
-            return f"cloudsignal probe {account} {route}"
-        case "paused":
-            return f"cloudsignal resume {account} {route}"
-        case "retry":
-            return f"cloudsignal retry {signal} --route {route}"
-        case "behind" if behind is not None:
-            return f"cloudsignal retry {behind} --route {route}"
-        case "dead":
-            return f"cloudsignal replay {signal} --route {route}"
-    return ""
+    tried = behind if why == "behind" else signal
+    commands = {
+        "failing": f"probe {account} {route}",
+        "misconfigured": f"probe {account} {route}",
+        "paused": f"resume {account} {route}",
+        "retry": f"retry {tried} --route {route}",
+        "behind": f"retry {tried} --route {route}",
+        "held": f"orders {account} {shlex.quote(delivery.order_reference or delivery.order)}",
+        "dead": f"replay {signal} --route {route}",
+    }
+    return f"cloudsignal {commands[why]}" if why in commands and tried is not None else ""
 
 
 def explain_absence(name: str, route: Route | None, row: SignalRow) -> tuple[str, str]:
@@ -144,7 +144,7 @@ def explain_end(delivery: DeliveryRow) -> str:
 def explain_wait(delivery: DeliveryRow, head: DeliveryRow | None, now: float) -> tuple[str, str]:
     """Describe the place of a pending delivery in its lane, without regard to its route: a word and a sentence."""
     if delivery.held:
-        return "held", "held until its order is known to the account"
+        return "held", f"held until its order{reference_of(delivery)} is known to the account"
     if delivery.due_at is not None:
         return explain_turn(delivery, delivery.due_at, now)
     if head is None or head.due_at is None:
@@ -166,7 +166,12 @@ def failures(delivery: DeliveryRow) -> str:
     """Describe the failed attempts of a delivery, "" if there are none."""
     if not delivery.reason:
         return ""
-    return f", after {delivery.attempts} failed attempts; the last: {delivery.reason}"
+    return f", after {delivery.attempts} failed attempts{reference_of(delivery)}; the last: {delivery.reason}"
+
+
+def reference_of(delivery: DeliveryRow) -> str:
+    """Name the order's reference, by which most targets look for it; "" if it has none."""
+    return f" (your reference {delivery.order_reference})" if delivery.order_reference else ""
 
 
 def explain_block(route: Route | None, state: RouteState) -> tuple[str, str]:

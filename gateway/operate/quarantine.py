@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
+from gateway import protocol
 from gateway.config import Config
-from gateway.errors import InvalidSignal
+from gateway.errors import GatewayError, InvalidSignal
 from gateway.ingest import Ingest, choose_routes, parse_quarantined
 from gateway.operate.traffic import yield_to_traffic
 from gateway.store.contract import Records, Store
 from gateway.store.values import Filter, QuarantineRow
 
-__all__ = ["QuarantineRow", "Verdict", "list_quarantine", "replay_quarantine"]
+__all__ = ["Inspected", "QuarantineRow", "Verdict", "inspect_quarantined", "list_quarantine", "replay_quarantine"]
 
 REQUESTS_PER_PAGE = 100
 """Requests that are judged or accepted at once; it bounds memory, as a request may have 64 KiB."""
@@ -39,9 +42,49 @@ class Verdict:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-async def list_quarantine(store: Records, account: str | None, limit: int) -> Sequence[QuarantineRow]:
-    """Return requests in quarantine, newest first; of one account, or of all."""
-    return await store.list_quarantined(account, limit)
+async def list_quarantine(
+    store: Records, account: str | None, limit: int, order: str | None = None
+) -> Sequence[QuarantineRow]:
+    """Return requests in quarantine, newest first; of one account or of all, of one order or of all."""
+    if order is None:
+        return await store.list_quarantined(account, limit)
+    found: deque[QuarantineRow] = deque(maxlen=limit)
+    async for rows in read_pages(store, Filter(account=account, order=order)):
+        found.extend(row for row in rows if is_of_order(row.body, order))
+    return [*reversed(found)]
+
+
+def is_of_order(body: str, order: str) -> bool:
+    """Return True if a refused request is of an order, by its id or reference. Text that is no JSON only names it."""
+    try:
+        payload = protocol.decode(body.encode())
+    except InvalidSignal:
+        return re.search(rf"(?<!\w){re.escape(order)}(?!\w)", body) is not None
+    return order in {str(payload.get(name)) for name in ("order", "order_reference")}
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """A request in quarantine, and the verdict that a replay would give now."""
+
+    row: QuarantineRow
+    verdict: Verdict
+
+    @property
+    def payload(self) -> Mapping[str, Any] | None:
+        """Return the fields of the body, None if it is no JSON object."""
+        try:
+            return protocol.decode(self.row.body.encode())
+        except InvalidSignal:
+            return None
+
+
+async def inspect_quarantined(store: Records, config: Config, number: int, now: datetime) -> Inspected:
+    """Return one request in quarantine. Raises GatewayError if it is not there."""
+    rows = await store.list_quarantined_oldest(Filter(ids=[number]), 1)
+    if not rows:
+        raise GatewayError(f"{number} is not in quarantine")
+    return Inspected(rows[0], judge(config, rows[0], now))
 
 
 def replay_quarantine(

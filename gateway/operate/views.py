@@ -20,7 +20,7 @@ from gateway.operate.lookups import SignalDetails
 from gateway.operate.pending import Tried
 from gateway.operate.plugins import PluginRow
 from gateway.operate.purge import Removed
-from gateway.operate.quarantine import Verdict
+from gateway.operate.quarantine import Inspected, Verdict
 from gateway.operate.replay import Replayed
 from gateway.operate.routes import RouteRow
 from gateway.store.values import STATES, DeliveryRow, QuarantineRow, SignalRow, Violation
@@ -103,11 +103,14 @@ def attempt_json(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def explanation_json(signal_id: int, explanation: Explanation) -> dict[str, Any]:
+def explanation_json(signal: SignalRow, explanation: Explanation) -> dict[str, Any]:
     """Return the explanation of a signal on one route."""
     row = explanation.delivery
     return {
-        "signal": signal_id,
+        "signal": signal.signal.id,
+        "type": signal.signal.type,
+        "order": signal.signal.order,
+        "order_reference": signal.signal.order_reference,
         "route": explanation.route,
         "sink": explanation.sink,
         "state": row.state if row else None,
@@ -156,6 +159,12 @@ def quarantine_json(row: QuarantineRow) -> dict[str, Any]:
         "errors": row.errors,
         "body": row.body,
     }
+
+
+def inspected_json(found: Inspected) -> dict[str, Any]:
+    """Return a quarantined request with the verdict that a replay would give now."""
+    now = {"result": found.verdict.result, "routes": found.verdict.routes, "errors": found.verdict.errors}
+    return {**quarantine_json(found.row), "now": now}
 
 
 def verdict_json(verdict: Verdict) -> dict[str, Any]:

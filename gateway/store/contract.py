@@ -228,6 +228,7 @@ class Records(Protocol):
         """Return quarantined requests, oldest first.
 
         Of the filter, `account`, `since` and `until` count, and `ids`, `after` and `upto`, which are ids of quarantine.
+        `order` finds the bodies that contain the text.
         """
         ...
 

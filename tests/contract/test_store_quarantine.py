@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -44,6 +45,14 @@ async def test_filters_oldest_first(backend: Backend, which: dict[str, Any], fou
     async with backend.open() as store:
         await fill(store)
         assert await numbers(store, Filter(**which)) == found
+
+
+@pytest.mark.parametrize("order", ["PO%_1", "B\u00dcRO-1", 'say "5"', "back\\slash"])
+async def test_bodies_that_contain_an_order(backend: Backend, order: str) -> None:
+    async with backend.open() as store:
+        for body in (json.dumps({"order": order}, ensure_ascii=False), f"order={order}", '{"order": "POxx1"}'):
+            await store.quarantine(Refused(ACCOUNT, NOW, body, {}))
+        assert [row.id for row in await store.list_quarantined_oldest(Filter(order=order), 10)] == [1, 2]
 
 
 async def test_pages_go_by_ids(backend: Backend) -> None:

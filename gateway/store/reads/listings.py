@@ -139,7 +139,14 @@ def in_quarantine(which: Filter) -> Any:
         terms.append(Quarantine.id.in_(valid_ids(which)))
     if which.account is not None:
         terms.append(Quarantine.account == which.account)
+    if which.order is not None:
+        terms.append(Quarantine.body.contains(which.order) | Quarantine.body.contains(as_json_text(which.order)))
     return Quarantine.select().where(*terms, *received(Quarantine.received_at, which))
+
+
+def as_json_text(text: str) -> str:
+    """Return a text as it stands within quotes in JSON."""
+    return exact_json.dumps(text).decode()[1:-1]
 
 
 def make_quarantine_row(row: dict[str, Any]) -> QuarantineRow:

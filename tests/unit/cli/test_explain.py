@@ -33,7 +33,9 @@ def test_each_route_is_explained(folder: Folder) -> None:
     assert (rows["export"]["why"], rows["export"]["behind"], rows["export"]["state"]) == ("behind", 1, "pending")
     assert (rows["alerts"]["why"], rows["alerts"]["state"]) == ("filtered", None)
     text = folder.run("explain", "2").output
-    assert text.startswith("Signal 2: ItemShipped of order 1, accepted for bookshop at 2026-11-20 10:11:12 UTC\n")
+    assert text.startswith(
+        "Signal 2: ItemShipped of order 1 (your reference PO-1001), accepted for bookshop at 2026-11-20 10:11:12 UTC\n"
+    )
     for words in ("waits behind signal 1", "disk full", "did not ask for ItemShipped", "filtered"):
         assert words in text
 

@@ -99,6 +99,11 @@ def test_fields_of_show(busy: Folder) -> None:
     assert printed(busy, "show", "1") == documented("signals") | documented("show") | inner
 
 
+def test_fields_of_quarantine_show(busy: Folder) -> None:
+    own = documented("quarantine show") | documented("quarantine")
+    assert printed(busy, "quarantine", "show", "1") == own
+
+
 def test_fields_of_quarantine_replay(busy: Folder) -> None:
     assert printed(busy, "quarantine", "replay", "--all", code=1) == documented("quarantine replay")
 

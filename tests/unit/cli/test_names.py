@@ -75,6 +75,48 @@ def test_a_route_of_the_config_or_the_store_is_known(
     folder.run(*command, *words)
 
 
+BY_TYPE = [("signals",), ("deliveries",), ("dead",), ("export",), ("replay", "--dry-run")]
+
+
+@pytest.mark.parametrize("words", [(), ("--json",)], ids=" ".join)
+@pytest.mark.parametrize(
+    ("type", "hint"),
+    [("ItemEror", "did you mean 'ItemError'?"), ("itemshipped", "did you mean 'ItemShipped'?"), ("zzz", "known: Cl")],
+)
+@pytest.mark.parametrize("command", BY_TYPE, ids=ids(BY_TYPE))
+def test_an_unknown_type_is_an_error(
+    folder: Folder, command: tuple[str, ...], type: str, hint: str, words: tuple[str, ...]
+) -> None:
+    if words and command == ("export",):
+        return
+    result = folder.run(*command, "--type", type, *words, code=1)
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"no signal has the type '{type}'; {hint}")
+
+
+def test_a_type_that_the_gateway_or_the_store_knows_is_no_error(folder: Folder) -> None:
+    folder.fill(lambda store: store.accept(make_signal("ItemFolded", account="bookshop"), [], [], False))
+    assert folder.run("signals", "--type", "ItemError").output == "No signals.\n"
+    assert folder.run("signals", "--type", "ItemError", "--json").output == ""
+    assert "ItemFolded" in folder.run("signals", "--type", "ItemFolded").output
+
+
+BY_ID = ["replay 999999", "replay 1 999999 --dry-run", "replay 999999 --json", "explain 999999", "show 999999 --json"]
+
+
+@pytest.mark.parametrize("command", [*BY_ID, "retry 999999", "skip 999999 --route export"])
+def test_an_unknown_signal_is_an_error(folder: Folder, command: str) -> None:
+    folder.fill(fill)
+    result = folder.run(*command.split(), code=1)
+    assert (result.stdout, result.stderr) == ("", "there is no signal 999999\n")
+
+
+@pytest.mark.parametrize("command", ["quarantine show 7", "quarantine replay 7 --json"])
+def test_an_unknown_request_is_an_error(folder: Folder, command: str) -> None:
+    result = folder.run(*command.split(), code=1)
+    assert (result.stdout, result.stderr) == ("", "7 is not in quarantine\n")
+
+
 def test_a_route_known_only_from_ended_deliveries_can_be_paused(folder: Folder) -> None:
     async def fill(store: Store) -> None:
         await store.accept(make_signal(account="bookshop"), [Target("gone", None)], [], False)

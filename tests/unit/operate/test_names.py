@@ -18,6 +18,7 @@ KNOWN = {"bookshop": ["export", "alerts"], "posters": ["mail"], "mugs": []}
         ("mugs", None, ""),
         ("bokshop", None, "there is no account 'bokshop'; did you mean 'bookshop'?"),
         ("zzz", "export", "there is no account 'zzz'; known: bookshop, posters, mugs"),
+        ("BOOKSHOP", None, "there is no account 'BOOKSHOP'; did you mean 'bookshop'?"),
         (None, "exprt", "there is no route 'exprt'; did you mean 'export'?"),
         ("bookshop", "mail", "the account bookshop has no route 'mail'; known: export, alerts"),
         ("mugs", "mail", "the account mugs has no route 'mail'"),

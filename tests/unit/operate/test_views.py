@@ -40,8 +40,8 @@ ROUTE = RouteRow(KEY, make_route("erp"), RouteState("bookshop", "erp", reason="d
 LEDGER = {KEY: {"accepted": 1, "delivered": 0, "pending": 1, "dead": 0, "filtered": 0}}
 VIEWS: list[Any] = [
     views.details_json(DETAILS),
-    views.explanation_json(1, Explanation("erp", "odoo", "dead", "given up", DELIVERY)),
-    views.explanation_json(1, Explanation("erp", None, "later", "the route was added")),
+    views.explanation_json(DETAILS.row, Explanation("erp", "odoo", "dead", "given up", DELIVERY)),
+    views.explanation_json(DETAILS.row, Explanation("erp", None, "later", "the route was added")),
     views.route_json(ROUTE, NOW),
     views.quarantine_json(QuarantineRow(1, "bookshop", NOW, "{}", {"type": "required"})),
     views.verdict_json(Verdict(1, "bookshop", "accepted", 2, False, ["erp"])),
