@@ -29,7 +29,7 @@ from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route, RouteKey
 from gateway.operate.housekeeping import keep_house, make_partitions
 from gateway.operate.in_force import Change
-from gateway.operate.key_uses import save_key_uses, watch_keys
+from gateway.operate.key_uses import KeyUses
 from gateway.operate.reload import Reloads
 from gateway.sink.api import Shared
 from gateway.sink.registry import make_stand_in
@@ -65,6 +65,7 @@ class Service:
     store: Store
     dispatcher: Dispatcher
     ingest: Ingest
+    _key_uses: KeyUses
     _reloads: Reloads
     _throttle: Throttle
 
@@ -120,6 +121,7 @@ class Service:
                 on_accepted=self.dispatcher.wake,
                 bad_keys_per_minute=self.config.server.bad_keys_per_minute,
             )
+            self._key_uses = KeyUses(self.ingest, self.store)
             self.store.on_notification(self.dispatcher.on_notification)
             self._listen(stack)
             self.dispatcher.start()
@@ -152,7 +154,7 @@ class Service:
                 watch_clock(self._now, self.observer.clock_ahead),
                 *([watch_dropped(self._log_output, self.observer.log_lines_dropped)] if self._log_output else []),
                 keep_house(self.store, lambda: self.config.retention, self._earliest_now),
-                watch_keys(self.ingest, self.store, self._warn_of_key_ends),
+                self._key_uses.watch(self._warn_of_key_ends),
             )
         )
         either: set[asyncio.Future[Any]] = {stop_request, background}
@@ -170,6 +172,7 @@ class Service:
         """
         trouble = ""
         changes: list[Change] = []
+        warnings: list[Problem] = []
         try:
             config = await asyncio.to_thread(load_config, self.config.path)
             warnings = review(config, self._date())
@@ -186,7 +189,9 @@ class Service:
             trouble = f"{type(error).__name__}; the gateway's log tells more"
             log.exception("config.reload_failed")
         self.observer.config_loaded(not trouble)
-        detail = {"process": os.getpid(), "trouble": trouble, "changes": [] if trouble else list(map(str, changes))}
+        detail = {"process": os.getpid(), "trouble": trouble}
+        if not trouble:
+            detail |= {"changes": list(map(str, changes)), "warnings": list(map(str, warnings))}
         try:
             await self.store.record_action("reload", detail, self._now())
         except StoreError as error:
@@ -250,7 +255,7 @@ class Service:
         log.info("gateway.stopping", grace=self.config.server.grace)
         self.ingest.stop()
         await self.ingest.drain()
-        await save_key_uses(self.ingest, self.store)
+        await self._key_uses.save(all=True)
         await self.dispatcher.stop(self.config.server.grace)
         await self._stack.aclose()
         log.info("gateway.stopped")

@@ -55,6 +55,9 @@ def print_diff(config: Config, as_json: bool) -> None:
     if as_json:
         render.print_json(map(views.change_json, found.changes))
         return
+    if found.first:
+        click.echo("no gateway has used this store yet: everything comes")
+        return
     for change in found.changes:
         click.echo(f"change: {render.show(change)}")
     if not found.changes:

@@ -33,7 +33,10 @@ def reload(config_path: Path, pid: int | None, wait: float, force: bool) -> None
     """
     config = read_config(config_path)
     process = pid or find_process(config)
-    for change in run_on_store(config, lambda store: request_reload(store, process, wait, force)):
+    answer = run_on_store(config, lambda store: request_reload(store, process, wait, force))
+    for change in answer.changes:
         click.echo(render.show(change))
+    for warning in answer.warnings:
+        click.echo(f"warning: {render.show(warning)}", err=True)
     accounts = render.count(len(config.accounts), "account")
     click.echo(f"reloaded: {accounts}, {render.count(len(config.routes), 'route')}")

@@ -106,8 +106,14 @@ def compare(
     """Return the changes from the parts in force to others. Accounts that had left before count as not there."""
     old = {(part.kind, part.name): part.detail for part in before if part.left_at is None}
     new = {(part.kind, part.name): part.detail for part in after}
-    changes = [Change(*key, "goes", pending=pending_of(*key, None, backlog)) for key in old if key not in new]
+    changes = [
+        Change(*key, "goes", pending=pending_of(*key, None, backlog))
+        for key in old
+        if key not in new and key[0] != "setting"
+    ]
     for key, detail in new.items():
+        if key not in old and key[0] == "setting":
+            continue  # a setting that only one of two versions of the gateway has
         if key not in old:
             changes.append(Change(*key, "comes"))
         elif old[key] != detail:

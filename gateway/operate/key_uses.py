@@ -14,24 +14,41 @@ from gateway.store.contract import Accounts
 
 log = structlog.get_logger()
 
-EVERY = 60.0
-"""Seconds between two writes. One write a minute costs nothing, and a rotation takes days."""
+EVERY = 5.0
+"""Seconds between two rounds: so late `accounts list` shows the first use of a key."""
+SAVED_EVERY = 60.0
+"""Seconds between two writes of one key's use. A rotation takes days, so a minute is exact enough."""
 
 
-async def watch_keys(ingest: Ingest, store: Accounts, tell_ends: Callable[[], None], every: float = EVERY) -> None:
-    """Save the uses of keys, and tell of keys that end, every minute without end."""
-    while True:
-        await asyncio.sleep(every)
-        await save_key_uses(ingest, store)
-        tell_ends()
+class KeyUses:
+    """The uses of keys between ingest and the store."""
 
+    def __init__(self, ingest: Ingest, store: Accounts) -> None:
+        self._ingest = ingest
+        self._store = store
+        self._unsaved: dict[tuple[str, str], float] = {}
+        self._saved: dict[tuple[str, str], float] = {}
 
-async def save_key_uses(ingest: Ingest, store: Accounts) -> None:
-    """Save the uses since the last call. A store that is away costs their times, and nothing else."""
-    uses = {(account, mark_key(key)): at for account, key, at in ingest.take_key_uses()}
-    if not uses:
-        return
-    try:
-        await store.note_key_uses(uses)
-    except StoreError as error:
-        log.warning("store.key_uses_failed", reason=str(error))
+    async def watch(self, tell_ends: Callable[[], None], every: float = EVERY) -> None:
+        """Save the uses of keys, and tell of keys that end, again and again without end."""
+        while True:
+            await asyncio.sleep(every)
+            await self.save()
+            tell_ends()
+
+    async def save(self, all: bool = False) -> None:
+        """Save uses, of each key once a minute; or all of them, at the end.
+
+        A store that is away costs their times, and nothing else.
+        """
+        self._unsaved.update({(account, mark_key(key)): at for account, key, at in self._ingest.take_key_uses()})
+        uses = {key: at for key, at in self._unsaved.items() if all or at - self._saved.get(key, 0.0) >= SAVED_EVERY}
+        if not uses:
+            return
+        self._saved.update(uses)
+        for key in uses:
+            del self._unsaved[key]
+        try:
+            await self._store.note_key_uses(uses)
+        except StoreError as error:
+            log.warning("store.key_uses_failed", reason=str(error))

@@ -41,8 +41,16 @@ def find_process(config: Config) -> int:
     raise GatewayError("name the gateway's process with --pid, or send it SIGHUP")
 
 
-async def request_reload(store: Records, process: int, timeout: float, force: bool = False) -> Sequence[str]:
-    """Send SIGHUP to a gateway, wait until it has recorded the result, and return what has changed.
+@dataclass(frozen=True, slots=True)
+class Reloaded:
+    """The answer of a gateway that took a configuration, as sentences."""
+
+    changes: Sequence[str]
+    warnings: Sequence[str]
+
+
+async def request_reload(store: Records, process: int, timeout: float, force: bool = False) -> Reloaded:
+    """Send SIGHUP to a gateway, wait until it has recorded the result, and return it.
 
     With `force`, first record in the store that the reload may take away accounts. Raises GatewayError with the
     problems if the gateway refused the configuration, or if it did not answer in time.
@@ -57,7 +65,7 @@ async def request_reload(store: Records, process: int, timeout: float, force: bo
     answer = await wait_for_answer(store, process, last, timeout)
     if trouble := answer["trouble"]:
         raise GatewayError(f"the gateway goes on with its last configuration:\n{trouble}")
-    return list(answer.get("changes", ()))
+    return Reloaded(answer.get("changes", ()), answer.get("warnings", ()))
 
 
 async def wait_for_answer(store: Records, process: int, after: int, timeout: float) -> Any:
@@ -134,8 +142,12 @@ async def check_names(store: Records, known: Sequence[ConfigPart], config: Confi
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The changes that a reload would make. `dangers` are reasons for which it would need --force."""
+    """The changes that a reload would make. `dangers` are reasons for which it would need --force.
 
+    `first` is True if no gateway has used the store yet.
+    """
+
+    first: bool
     changes: Sequence[Change]
     dangers: Sequence[str]
 
@@ -145,7 +157,7 @@ async def preview(store: RecordsAndAccounts, config: Config) -> Preview:
     known = await store.read_in_force()
     await check_names(store, known, config)
     parts = parts_of(config)
-    return Preview(compare(known, parts, await store.read_backlog()), find_dangers(known, parts))
+    return Preview(not known, compare(known, parts, await store.read_backlog()), find_dangers(known, parts))
 
 
 def log_accounts_left(changes: Sequence[Change]) -> None:

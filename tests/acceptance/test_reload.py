@@ -321,6 +321,7 @@ def test_a_tenants_file_that_drops_out_is_refused_by_command_and_signal(tmp_path
         )
         assert "cloudsignal reload --force" in said
         assert "a reload would need --force" in scene.cli("check", "--diff")
+        assert ("tenants/north.yml is not included" in scene.cli("check")) is (how == "renamed")
         os.kill(gateway.pid, signal.SIGHUP)
         gateway.wait_for_log('"config.refused"', 2)
         assert scene.send(1, "client3").code == 200
@@ -344,7 +345,8 @@ def test_a_forced_reload_passes_once_and_tells_what_stays_pending(tmp_path: Path
             said = scene.cli("reload", "--force")
             assert "account client2 goes: 1 pending on erp\n" in said
             assert "include tenants/*.yaml changes: 1 files -> 0 files\n" in said
-            assert said.endswith("reloaded: 1 account, 1 route\n")
+            assert "reloaded: 1 account, 1 route\n" in said
+            assert "no file matches tenants/*.yaml" in said
             assert {line["account"]: line["pending"] for line in scene.logged("config.account_left")} == {
                 **{name: {} for name in MANY},
                 "client2": {"erp": 1},
@@ -357,6 +359,13 @@ def test_a_forced_reload_passes_once_and_tells_what_stays_pending(tmp_path: Path
             os.kill(gateway.pid, signal.SIGHUP)
             gateway.wait_for_log('"config.refused"')
             assert scene.rows("SELECT count(*) FROM actions WHERE action = 'reload-force'") == [(1,)]
+
+
+def test_a_reload_prints_warnings(tmp_path: Path) -> None:
+    scene = make_scene(tmp_path)
+    with scene.running():
+        (tmp_path / "tenants" / "south.yml").write_text("tenant: south\n")
+        assert "warning: gateway.yaml:1: include: tenants/south.yml is not included" in scene.cli("reload")
 
 
 def test_a_name_used_again_does_not_inherit(tmp_path: Path) -> None:

@@ -95,6 +95,10 @@ def test_check_tells_what_a_reload_would_change(folder: Folder) -> None:
     ]
 
 
+def test_check_tells_that_no_gateway_has_used_the_store(folder: Folder) -> None:
+    assert "no gateway has used this store yet" in folder.run("check", "--diff").output
+
+
 def test_check_tells_what_a_reload_would_refuse(folder: Folder) -> None:
     serve(folder, OTHERS)
     configure(folder, CONFIG.replace("bookshop", "bokshop"))

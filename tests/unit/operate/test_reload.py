@@ -62,7 +62,7 @@ async def test_the_changes_are_told() -> None:
     action = answer(2, PROCESS)
     action.detail["changes"] = ["account shop comes"]  # type: ignore[index]
     store: Any = FakeStore(action)
-    assert await reload.request_reload(store, PROCESS, 60) == ["account shop comes"]
+    assert await reload.request_reload(store, PROCESS, 60) == reload.Reloaded(["account shop comes"], ())
 
 
 async def test_no_answer_in_time_is_told() -> None:
