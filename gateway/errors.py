@@ -133,6 +133,10 @@ class StoreCorrupt(StoreError):
     """The store is damaged."""
 
 
+class StoreMissing(GatewayError):
+    """There is no store."""
+
+
 class StoreInUse(GatewayError):
     """Another gateway is using this store."""
 

@@ -33,7 +33,7 @@ from gateway.operate.key_uses import KeyUses
 from gateway.operate.reload import Reloads
 from gateway.sink.api import Shared
 from gateway.sink.registry import make_stand_in
-from gateway.store import open_store
+from gateway.store import describe_store, open_store
 from gateway.store.contract import Store
 from gateway.web.addresses import Addresses
 from gateway.web.admin.app import make_admin_app, make_admin_server
@@ -130,7 +130,14 @@ class Service:
             self._stack = stack.pop_all()
             self._started = True
         self.observer.config_loaded(True)
-        log.info("gateway.started", url=self.url, admin=self.admin_url, accounts=len(self.config.accounts))
+        log.info(
+            "gateway.started",
+            url=self.url,
+            admin=self.admin_url,
+            accounts=len(self.config.accounts),
+            config=str(self.config.path.absolute()),
+            store=describe_store(self.config.store),
+        )
         if released or reset:
             log.warning("gateway.recovered", released=released, reset=reset)
         self._report_plugins()

@@ -9,12 +9,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-import click
-
 from gateway.config import Config, load_config
 from gateway.operate.lookups import Filter
 from gateway.operate.names import require_known
-from gateway.store import Store, missing_file, open_store
+from gateway.store import Store, open_store
 
 T = TypeVar("T")
 
@@ -35,15 +33,13 @@ def with_store(config_path: Path, work: Callable[[Store], Awaitable[T]], which: 
 def run_on_store(config: Config, work: Callable[[Store], Awaitable[T]], which: Filter = ANY) -> T:
     """Return the result of `work` on the config's store, which records actions under the operator's name.
 
-    Raises GatewayError if `which` names an account or a route that neither the configuration nor the store knows.
+    Raises StoreMissing if there is no store, GatewayError if `which` names an account or a route that neither the
+    configuration nor the store knows.
     """
-    missing = missing_file(config.store)
-    if missing and not missing.parent.exists():
-        # In another working directory than the gateway's, "No dead letters." would be true and mislead.
-        click.echo(f"note: there was no store at {missing.absolute()}; an empty one was made", err=True)
 
     async def run() -> T:
-        store = open_store(dataclasses.replace(config.store, actor=user_name()))
+        # No store is made: in another working directory than the gateway's, an empty one would mislead.
+        store = open_store(dataclasses.replace(config.store, actor=user_name()), create=False)
         try:
             await require_known(store, config, which)
             return await work(store)

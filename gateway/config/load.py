@@ -140,10 +140,11 @@ def resolve_tls(main: Document, settings: Any) -> None:
     given = pick(settings, ("server", "tls"))
     if given is None:
         return
-    settings["server"]["tls"] = Tls(**{name: str(main.directory / path) for name, path in given.items()})
-    for name, path in given.items():
+    paths = {name: main.directory / os.path.expanduser(path) for name, path in given.items()}
+    settings["server"]["tls"] = Tls(**{name: str(path) for name, path in paths.items()})
+    for name, path in paths.items():
         try:
-            (main.directory / path).read_bytes()
+            path.read_bytes()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__
             main.report(("server", "tls", name), f"the file can't be read: {reason}")

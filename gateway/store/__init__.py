@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from types import ModuleType
-from urllib.parse import urlsplit
 
 from gateway.errors import GatewayError, StoreError
 from gateway.store.contract import Settings, Store
 from gateway.store.sqlite import open as sqlite
 from gateway.store.sqlite.lock import serving_pid
 
-__all__ = ["Settings", "Store", "find_postgres", "migrate_store", "missing_file", "open_store", "serving_process"]
+__all__ = [
+    "Settings",
+    "Store",
+    "describe_store",
+    "find_postgres",
+    "is_postgres",
+    "is_sqlite",
+    "migrate_store",
+    "open_store",
+    "serving_process",
+]
 
 
-def open_store(settings: Settings, *, exclusive: bool = False, loop: asyncio.AbstractEventLoop | None = None) -> Store:
-    """Open the store and make its tables if there are none. Its awaitables belong to `loop`, or the running one.
+def open_store(
+    settings: Settings,
+    *,
+    exclusive: bool = False,
+    create: bool = True,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> Store:
+    """Open the store, and make it if there is none and `create` is set. Its awaitables belong to `loop`, or the
+    running one.
 
     `exclusive` is for the serving process, until `close`. Raises StoreInUse if another process serves from the store,
-    StoreError if it can't be opened, GatewayError for an unknown URL or schema.
+    StoreMissing if there is none, StoreError if it can't be opened, GatewayError for an unknown URL or schema.
     """
     loop = loop or asyncio.get_running_loop()
-    scheme = urlsplit(settings.url).scheme
-    if scheme == "sqlite":
-        return sqlite.open_sqlite(settings, loop, exclusive)
-    if scheme in ("postgres", "postgresql"):
-        opened: Store = find_postgres().open_postgres(settings, loop)
+    if is_sqlite(settings):
+        return sqlite.open_sqlite(settings, loop, exclusive, create)
+    if is_postgres(settings):
+        opened: Store = find_postgres().open_postgres(settings, loop, create)
         return opened
     raise GatewayError("store.url: expected sqlite:///path/of/a/file.db or postgresql://user@host/database")
 
@@ -36,7 +50,7 @@ def migrate_store(settings: Settings, contract: bool) -> list[str]:
 
     A file is brought to it whenever it is opened.
     """
-    if urlsplit(settings.url).scheme == "sqlite":
+    if is_sqlite(settings):
         return sqlite.migrate_sqlite(settings, contract)
     steps: list[str] = find_postgres().migrate_postgres(settings, contract)
     return steps
@@ -53,17 +67,27 @@ def find_postgres() -> ModuleType:
     return postgres
 
 
-def missing_file(settings: Settings) -> Path | None:
-    """Return the store's file if it does not exist yet; None if it does, or if a server keeps the store."""
-    if urlsplit(settings.url).scheme != "sqlite":
-        return None
-    path = sqlite.path_of(settings.url)
-    return None if path.exists() else path
+def is_sqlite(settings: Settings) -> bool:
+    """Return True if the store is a SQLite file."""
+    return settings.url.startswith("sqlite:")
+
+
+def is_postgres(settings: Settings) -> bool:
+    """Return True if a PostgreSQL server keeps the store."""
+    return settings.url.startswith(("postgresql:", "postgres:"))
+
+
+def describe_store(settings: Settings) -> str:
+    """Return the absolute path of the store's file, or the database's name and host, without a password."""
+    if is_sqlite(settings):
+        return str(sqlite.path_of(settings.url).absolute())
+    name: str = find_postgres().describe(settings)
+    return name
 
 
 def serving_process(settings: Settings) -> int | None:
     """Return the process id of the gateway that serves from the file; None if none does, or if a server keeps it."""
-    if urlsplit(settings.url).scheme != "sqlite":
+    if not is_sqlite(settings):
         return None
     try:
         return serving_pid(sqlite.path_of(settings.url))

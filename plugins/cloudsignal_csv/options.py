@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zoneinfo
 from collections.abc import Mapping
@@ -168,7 +169,7 @@ class Settings(FormatSettings, FileSettings):
         def fill(template: str) -> str:
             return PLACEHOLDERS.sub(lambda match: re.sub(r"[^\w.-]|^\.+", "_", words[match[1]]) or "_", template)
 
-        return FileNames(fill(self.directory), fill(self.filename), self.rotate, self.gzip)
+        return FileNames(os.path.expanduser(fill(self.directory)), fill(self.filename), self.rotate, self.gzip)
 
 
 def check_together(options: Mapping[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -11,8 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.payloads import KEY
+from tests.support.process import Gateway
 from tests.support.scene import Scene, wait_until
 
+CSV = "recorder, csv"
+DIGEST = hashlib.sha256(KEY.encode()).hexdigest()
 STORE = Path("data/gateway.db")
 
 
@@ -169,3 +175,86 @@ def test_a_start_on_what_is_left_is_refused_and_loses_nothing(tmp_path: Path, re
         assert ("has signals" if rest else "was emptied") in says
     if rest:
         assert files_of(scene.store)[1].read_bytes() == kept_log
+
+
+def test_commands_beside_a_gateway_that_was_killed_before_leave_its_log(tmp_path: Path) -> None:
+    """Closing any handle of the database drops SQLite's locks, and then a command would take the log away."""
+    scene = Scene(tmp_path, store=STORE)
+    for number in range(3):
+        with scene.running() as gateway:
+            log = files_of(scene.store)[1].stat().st_ino
+            scene.send(number)
+            assert "each is accounted for" in scene.cli("audit")
+            assert files_of(scene.store)[1].stat().st_ino == log
+            scene.send(number + 10)
+            gateway.kill()
+    with scene.running():
+        scene.check_custody()
+    assert not scene.logged("store.file_lost")
+
+
+# -- copies and places
+
+
+def test_a_copy_of_a_running_gateways_file_is_not_called_whole(tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    scene, copy = Scene(tmp_path, store=STORE), Scene(tmp_path / "copy", plugins=CSV)
+    with scene.running():
+        for number in range(5):
+            scene.send(number)
+        shutil.copy(scene.store, copy.store)
+        for command in ("audit", "signals", "export"):
+            assert "made without its -wal" in copy.cli(command, code=1)
+        assert "made without its -wal" in copy.refused_start()
+    shutil.copy(scene.store, copy.store)
+    assert "5 signals, and each is accounted for." in copy.cli("audit")
+
+
+READERS = ("audit", "signals", "deliveries", "dead", "routes", "quarantine", "export", "purge --dry-run", "show 1")
+
+
+@pytest.mark.parametrize("store", ["gateway.db", "data/deep/gateway.db", "empty.db", "other.db", "dangling.db"])
+def test_a_command_makes_no_store(tmp_path: Path, store: str) -> None:
+    scene = Scene(tmp_path, store=Path(store), plugins=CSV)
+    (tmp_path / "empty.db").touch()
+    (tmp_path / "dangling.db").symlink_to("nowhere.db")
+    with closing(sqlite3.connect(tmp_path / "other.db")) as db:
+        db.execute("CREATE TABLE other (n)")
+    before = {path: path.lstat().st_size for path in tmp_path.rglob("*.db*")}
+    for command in READERS if store == "data/deep/gateway.db" else READERS[:1]:
+        says = scene.cli(*command.split(), code=1)
+        assert ("has no store" if store == "other.db" else f"no store at {tmp_path / store}") in says
+    assert {path: path.lstat().st_size for path in tmp_path.rglob("*.db*")} == before
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_start_logs_where_its_configuration_and_store_are(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, store=STORE)
+    with scene.running():
+        [started] = scene.logged("gateway.started")
+        assert started["store"] == str(scene.store)
+        assert started["config"] == str(tmp_path / "gateway.yaml")
+        assert [line["store"] for line in scene.logged("store.created")] == [str(scene.store)]
+
+
+def test_a_tilde_is_the_home_folder_in_every_path(tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "key").write_text("a-key-from-the-home-folder-1")
+    scene = Scene(
+        tmp_path,
+        {"bookshop": {"export": "sink: csv, options: {directory: ~/exports}"}},
+        store=Path("~/data/gateway.db"),
+        plugins=CSV,
+    )
+    config = tmp_path / "gateway.yaml"
+    keys = f"keys: [!file ~/key, {{sha256: {DIGEST!r}}}]"
+    config.write_text(re.sub(r"keys: \[.*\]", keys, config.read_text()))
+    scene.env["HOME"] = str(tmp_path / "home")
+    scene.gateway = Gateway(tmp_path, scene.env)
+    scene.store = tmp_path / "home" / "data" / "gateway.db"
+    with scene.running():
+        scene.send(1)
+        scene.wait_for_delivery()
+        assert list((tmp_path / "home" / "exports").iterdir())
+        assert "each is accounted for" in scene.cli("audit")
+    assert not (tmp_path / "~").exists()

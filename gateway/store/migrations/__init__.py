@@ -15,7 +15,7 @@ from peewee import Database
 from playhouse.migrations import Runner
 
 from gateway import __version__
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, StoreMissing
 from gateway.store.statements import execute, is_postgres
 
 FOLDER = Path(__file__).parent
@@ -31,14 +31,17 @@ ORDER BY application_name
 """
 
 
-def open_schema(db: Database) -> None:
+def open_schema(db: Database, create: bool = True) -> None:
     """Check that an open database has this version's schema; create or expand it if this is the only gateway.
 
-    Raises GatewayError, and changes nothing, if the schema is newer, or older and shared.
+    Raises GatewayError, and changes nothing, if the schema is newer, or older and shared; StoreMissing if there is none
+    and it is not to be created.
     """
     steps = check_known(Steps(db))
     waiting = [step.name for step in steps if not step.applied and not contracts(step)]
     applied = [step.name for step in steps if step.applied]
+    if not applied and not create:
+        raise StoreMissing("the database has no store: `cloudsignal serve` makes it")
     if waiting and is_postgres(db) and applied:
         raise GatewayError(
             f"the store's schema has {max(applied)}, and this version {__version__} needs {waiting[-1]}: "

@@ -37,7 +37,7 @@ READ_TIMEOUT = 60.0
 """Seconds to wait for an answer to any other query."""
 
 
-def open_postgres(settings: Settings, loop: asyncio.AbstractEventLoop) -> Store:
+def open_postgres(settings: Settings, loop: asyncio.AbstractEventLoop, create: bool = True) -> Store:
     """Open the store in the database that `settings.url` names; see `open_store`. Many may serve from it at once."""
     parameters = parameters_of(settings)
     with contextlib.ExitStack() as opened:
@@ -45,7 +45,7 @@ def open_postgres(settings: Settings, loop: asyncio.AbstractEventLoop) -> Store:
             writer = connect(parameters, settings, opened, ANSWER_TIMEOUT, transactions=True)
             claims = connect(parameters, settings, opened, ANSWER_TIMEOUT)
             readers = [connect(parameters, settings, opened, READ_TIMEOUT) for _ in range(READERS - 1)]
-            open_schema(readers[0])
+            open_schema(readers[0], create)
         except PeeweeException as error:
             raise open_error(parameters, error) from error
         opened.pop_all()
@@ -82,6 +82,11 @@ def parameters_of(settings: Settings) -> dict[str, Any]:
     if settings.password:
         given["password"] = settings.password
     return {**CONNECTION_DEFAULTS, **given}
+
+
+def describe(settings: Settings) -> str:
+    """Return the database's name and host."""
+    return name_of(parameters_of(settings))
 
 
 def name_of(parameters: dict[str, Any]) -> str:

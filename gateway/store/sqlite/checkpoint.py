@@ -119,11 +119,10 @@ def read_visible(db: Database) -> int:
 # -- when a store is opened
 
 
-def refuse_copy(path: Path) -> None:
-    """Raise StoreCorrupt if a database was copied while it was in use, without its log."""
-    real = resolve(path)
+def refuse_copy(path: Path, database: int) -> None:
+    """Raise StoreCorrupt if a database was copied while it was in use, without its log. `database` is its handle."""
     for _ in range(2):  # race: a gateway that stops writes "whole", and then removes the log
-        if not real.exists() or not mark_of(real) & 1 or os.path.exists(f"{real}-wal"):
+        if not read_mark(database) & 1 or os.path.exists(f"{resolve(path)}-wal"):
             return
     raise StoreCorrupt(
         f"the store {path} is a copy of a store in use, made without its -wal: the last signals are missing. "
@@ -141,12 +140,8 @@ def refuse_wrong_log(path: Path, raw: int, db: Database) -> None:
         if seen & 1:  # a crash in the middle of a checkpoint: whoever closes the store last removes the log
             write_mark(db, seen - 1)
         return
-    handle = os.open(resolve(path), os.O_RDWR | os.O_CLOEXEC)
-    try:
-        hold_shared(handle)
-        db.close()
-    finally:
-        os.close(handle)
+    # Never closed: the check of the database may be the last to close its connection, and the process ends anyway.
+    hold_shared(os.open(resolve(path), os.O_RDWR | os.O_CLOEXEC))
     raise StoreCorrupt(
         f"the store {path} and its -wal are not of one time: one of them was copied or restored alone. "
         "Copy a store with `cloudsignal backup`; move the -wal away if you have put a backup in place"
@@ -158,12 +153,3 @@ def belongs(raw: int, seen: int) -> bool:
     if not raw:
         return not seen or bool(seen & 1)
     return seen >> 1 == raw >> 1 or seen == 2 * following(raw >> 1) + 1
-
-
-def mark_of(real: Path) -> int:
-    """Return the mark of a database on disk."""
-    handle = os.open(real, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return read_mark(handle)
-    finally:
-        os.close(handle)

@@ -108,6 +108,11 @@ class Serving:
         self._check = check
         self._watch: FileWatch | None = None
 
+    @property
+    def database(self) -> int:
+        """Return the handle of the database, which stays open until the end."""
+        return self._lock.database
+
     def begin(self, path: Path, writer: Database) -> tuple[FileWatch, Checkpoints]:
         """Mark the run as begun, after waiting a while for the check, and watch the files. Raises StoreCorrupt."""
         if self._check:

@@ -12,19 +12,23 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import structlog
 from peewee import OperationalError, PeeweeException, SqliteDatabase
 
-from gateway.errors import GatewayError, StoreError
+from gateway.errors import GatewayError, StoreError, StoreMissing
 from gateway.store.contract import Settings, Store
 from gateway.store.failures import describe_failure, original
 from gateway.store.migrations import migrate, open_schema
-from gateway.store.sqlite.checkpoint import mark_of, refuse_copy, refuse_wrong_log
+from gateway.store.sqlite.checkpoint import refuse_copy, refuse_wrong_log
 from gateway.store.sqlite.dialect import SqliteDialect
 from gateway.store.sqlite.files import make_folder, make_private, refuse_remains, resolve
 from gateway.store.sqlite.integrity import IntegrityCheck, damaged, is_corrupt
 from gateway.store.sqlite.lock import Serving, ServingLock, is_served
+from gateway.store.sqlite.watch import read_mark
 from gateway.store.statements import execute
 from gateway.store.store import DatabaseStore
+
+log = structlog.get_logger()
 
 READERS = 3
 """Connections: one for claimed deliveries, two for everything else."""
@@ -43,17 +47,17 @@ OPEN_FILES = "SELECT count(*) FROM sqlite_master"
 """Run on each reader at once. SQLite opens the -wal by its name at the first read, and another may be there by then."""
 
 
-def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: bool) -> Store:
+def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: bool, create: bool = True) -> Store:
     """Open the store in the file that `settings.url` names; see `open_store`."""
     path = path_of(settings.url)
     timeout = float(settings.options.get("busy_timeout", BUSY_TIMEOUT))
     with contextlib.ExitStack() as opened:
         try:
-            make_folder(path)
+            existed = require_file(path, create)
             serving = lock_for_serving(path, opened) if exclusive else None
             with lock_folder(resolve(path).parent):
-                databases = [connect_writer(path, timeout, opened, served=not exclusive and is_served(path))]
-                open_schema(databases[0])
+                databases = [connect_writer(path, timeout, opened, serving.database if serving else None)]
+                open_schema(databases[0], create)
             databases += [connect(path, timeout, READER_PRAGMAS, opened) for _ in range(READERS)]
             for reader in databases[1:]:
                 execute(reader, OPEN_FILES)
@@ -65,7 +69,22 @@ def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: 
         except OSError as error:
             raise StoreError(f"can't open the store {path}: {error.strerror}") from error
         opened.pop_all()
+    if not existed:
+        log.info("store.created", store=str(path.absolute()))
     return DatabaseStore(databases[0], databases[1:], dialect, settings.queue, loop, settings.actor, serving)
+
+
+def require_file(path: Path, create: bool) -> bool:
+    """Return True if a store's file exists; else make its folder, or raise StoreMissing if it is not to be created."""
+    if path.exists() and path.stat().st_size:
+        return True
+    if not create and not Path(f"{resolve(path)}-wal").exists():  # see refuse_remains for a log without its database
+        raise StoreMissing(
+            f"there is no store at {path.absolute()}: `cloudsignal serve` makes it. A relative path in store.url is "
+            "looked up in the working directory"
+        )
+    make_folder(path)
+    return False
 
 
 def migrate_sqlite(settings: Settings, contract: bool) -> list[str]:
@@ -77,8 +96,9 @@ def migrate_sqlite(settings: Settings, contract: bool) -> list[str]:
     with contextlib.ExitStack() as opened:
         try:
             make_folder(path)
-            opened.callback(ServingLock(path).release)
-            return migrate(connect_writer(path, BUSY_TIMEOUT, opened), contract)
+            lock = ServingLock(path)
+            opened.callback(lock.release)
+            return migrate(connect_writer(path, BUSY_TIMEOUT, opened, lock.database), contract)
         except (PeeweeException, sqlite3.Error) as error:
             raise StoreError(f"can't open the store {path}: {describe_failure(error)}") from error
         except OSError as error:
@@ -86,13 +106,19 @@ def migrate_sqlite(settings: Settings, contract: bool) -> list[str]:
 
 
 def path_of(url: str) -> Path:
-    """Return the path of a URL: `sqlite:///relative.db` (to the working directory) or `sqlite:////absolute.db`."""
+    """Return the path of a URL: `sqlite:///relative.db` (to the working directory) or `sqlite:////absolute.db`.
+
+    A `~` at its beginning is the home folder.
+    """
     prefix, slashes, path = url.partition(":///")
     if prefix != "sqlite" or not slashes or not path or path.endswith("/"):
         raise GatewayError("store.url: expected sqlite:///path/of/a/file.db (four slashes for an absolute path)")
     if path.startswith(":memory:"):
         raise GatewayError("store.url: a store in memory is lost at the end; expected sqlite:///path/of/a/file.db")
-    return Path(path)
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise GatewayError("store.url: there is no home folder for ~ in the path") from None
 
 
 class WaitingDatabase(SqliteDatabase):
@@ -119,21 +145,38 @@ class WaitingDatabase(SqliteDatabase):
                     raise
 
 
-def connect_writer(path: Path, timeout: float, opened: contextlib.ExitStack, served: bool = False) -> SqliteDatabase:
+def connect_writer(
+    path: Path, timeout: float, opened: contextlib.ExitStack, database: int | None = None
+) -> SqliteDatabase:
     """Open the connection that writes, and make the database if there is none.
 
-    `served` tells that another process serves from it: it alone makes the checkpoints then. Raises StoreCorrupt for
-    a copy that is not whole.
+    `database` is the serving process's handle of it. Without one, another process may serve: it alone makes the
+    checkpoints then. Raises StoreCorrupt for a copy that is not whole.
     """
-    if served:
-        return connect(path, timeout, {**WRITER_PRAGMAS, "wal_autocheckpoint": 0}, opened, "IMMEDIATE")
-    refuse_remains(path)
-    refuse_copy(path)
-    make_private(path)
-    mark = mark_of(resolve(path))
+    if database is None:
+        if is_served(path):
+            return connect(path, timeout, {**WRITER_PRAGMAS, "wal_autocheckpoint": 0}, opened, "IMMEDIATE")
+        refuse_remains(path)
+        make_private(path)
+    mark = read_own_mark(path, database)
     db = connect(path, timeout, WRITER_PRAGMAS, opened, "IMMEDIATE")
     refuse_wrong_log(path, mark, db)
     return db
+
+
+def read_own_mark(path: Path, database: int | None) -> int:
+    """Return the database's mark. Raises StoreCorrupt if it says that the database is a copy without its log.
+
+    Quirk of POSIX: closing a handle drops SQLite's locks on the file, of all connections of the process. So the serving
+    process, whose check of the database has begun, uses its own handle.
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if database is None else database
+    try:
+        refuse_copy(path, handle)
+        return read_mark(handle)
+    finally:
+        if database is None:
+            os.close(handle)
 
 
 def connect(

@@ -139,6 +139,7 @@ def test_fields_of_keys_hash(folder: Folder) -> None:
 
 
 def test_fields_of_migrate(folder: Folder) -> None:
+    (folder.path / "gateway.db").unlink()
     assert printed(folder, "migrate") == documented("migrate")
 
 

@@ -18,14 +18,14 @@ def test_an_empty_store_prints_a_sentence_for_each_command(folder: Folder) -> No
     assert folder.run("replay", "--dead").stdout == "Nothing matches.\n"
 
 
-def test_a_note_says_that_a_store_was_made(folder: Folder) -> None:
-    """A command that runs in another folder than the gateway would find an empty store."""
+def test_a_store_that_is_not_there_is_an_error_and_none_is_made(folder: Folder) -> None:
+    """A command that runs in another folder than the gateway finds no store there."""
     config = folder.path / "gateway.yaml"
     config.write_text(config.read_text().replace("gateway.db", "data/gateway.db"))
-    first = folder.run("dead")
-    assert first.stdout == "No dead letters.\n"
-    assert first.stderr == f"note: there was no store at {folder.path}/data/gateway.db; an empty one was made\n"
-    assert folder.run("dead").stderr == ""
+    for _ in range(2):
+        says = folder.run("dead", code=1).stderr
+        assert says.startswith(f"there is no store at {folder.path}/data/gateway.db: `cloudsignal serve` makes it. ")
+    assert not (folder.path / "data").exists()
 
 
 def test_signals_are_listed_newest_first_and_filtered(folder: Folder) -> None:
