@@ -15,6 +15,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from gateway import exact_json
+
 MOST_FIELDS = 100
 """Fields of a form. A signal has fewer than 20."""
 MOST_LEVELS = 3
@@ -55,8 +57,8 @@ def unwrap(text: str) -> tuple[bytes, int] | None:
     """Return the object in JSON text, which may stand within other JSON text, and its level; None if there is none."""
     for level in range(MOST_LEVELS):
         try:
-            value = orjson.loads(text)
-        except (orjson.JSONDecodeError, UnicodeEncodeError):
+            value = exact_json.load_rounded(text.encode())
+        except (json.JSONDecodeError, UnicodeEncodeError):
             return None
         if isinstance(value, dict):
             return text.encode(), level

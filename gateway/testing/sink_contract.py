@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from gateway import signal_types
+from gateway import exact_json, signal_types
 from gateway.errors import SinkError
 from gateway.logs import MIN_SECRET_LENGTH, spellings
 from gateway.model import Delivery, Kind, Outcome, SecretValue
@@ -48,6 +48,12 @@ ODD_SIGNALS: tuple[Mapping[str, Any], ...] = (
     },
     {"type": signal_types.ORDER_CANCELED, "order_reference": "x" * 255, "cause": "190", "message": "\ud7ff\ufffe"},
     {"type": signal_types.ITEM_SHIPPED, "tracking": "", "shipping_option": " "},
+    {"type": signal_types.ITEM_ERROR, "delay": 24.0, "weight": exact_json.Number("1e400"), "parcels": [1, {"n": 0.5}]},
+    {
+        "type": "ItemInvented",
+        "tracking": exact_json.Number("9400111899223197428490"),
+        "delay": exact_json.Number("1.10"),
+    },
     *({"type": known.name, **dict.fromkeys(known.required)} for known in signal_types.TABLE),
 )
 """Fields of unusual signals that the gateway accepts."""

@@ -15,6 +15,8 @@ from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
 from tornado.netutil import bind_sockets
 
+from gateway import exact_json
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -28,7 +30,7 @@ class Request:
 
     @property
     def json(self) -> Any:
-        return orjson.loads(self.body)
+        return exact_json.loads(self.body)
 
 
 @dataclass(frozen=True, slots=True)

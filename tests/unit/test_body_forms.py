@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 import orjson
 import pytest
 
+from gateway import exact_json
 from gateway.body_forms import find_object
 from tests.support.payloads import KEY, example, request
 
@@ -50,6 +51,15 @@ def test_the_object_in_a_body_is_found(body: bytes, fault: str) -> None:
     assert found is not None
     assert orjson.loads(found.json) == PAYLOAD
     assert fault in found.fault
+
+
+@pytest.mark.parametrize("number", ["9400111899223197428490", "1e400", "24.10"])
+@pytest.mark.parametrize("form", ["utf-16", "utf-8"])
+def test_the_object_keeps_the_digits_of_its_numbers(form: str, number: str) -> None:
+    text = f'{GOOD[:-1]}, "parcel": {number}}}'
+    found = find_object((text if form == "utf-16" else json.dumps(text)).encode(form))
+    assert found is not None
+    assert exact_json.dumps(exact_json.loads(found.json)["parcel"]).decode() == number
 
 
 @pytest.mark.parametrize(
