@@ -12,6 +12,8 @@ from gateway.cli.opening import with_store
 from gateway.cli.options import config_option, filter_options, json_option, limit_option, make_filter
 from gateway.operate import lookups, views
 
+NONE_FILTERED = "No deliveries. `audit` also counts routes that did not ask for a signal as filtered; see `explain`."
+
 
 @click.command()
 @config_option
@@ -21,7 +23,8 @@ from gateway.operate import lookups, views
 @json_option
 def deliveries(config_path: Path, limit: int, as_json: bool, **filters: Any) -> None:
     """List deliveries (one signal on one route), newest first."""
-    print_deliveries(config_path, make_filter(**filters), limit, as_json, "No deliveries.")
+    empty = NONE_FILTERED if filters["state"] == "filtered" else "No deliveries."
+    print_deliveries(config_path, make_filter(**filters), limit, as_json, empty)
 
 
 @click.command()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+import traceback
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -31,17 +32,19 @@ def run_gateway(
     loop = new_loop()
     threads = ThreadPoolExecutor(thread_name_prefix="asyncio")
     loop.set_default_executor(threads)
-    failure: GatewayError | None = None
+    failure: BaseException | None = None
     try:
         run_until_done(loop, loop.create_task(main))
-    except GatewayError as error:
+    except BaseException as error:  # raised again below, once no thread can hold the process back
         failure = error
     threads.shutdown(wait=False, cancel_futures=True)
     left = [*end_tasks(loop), *end_threads()]
     if left:
         log.error("gateway.abandoned", left=left)
-        if failure:
+        if isinstance(failure, GatewayError):
             click.echo(str(failure), err=True)
+        elif failure:
+            traceback.print_exception(failure)
         drain_log()
         os._exit(1 if failure else 0)
     loop.close()

@@ -50,6 +50,11 @@ def describe(error: BaseException) -> str:
         text = str(error)
     except Exception:  # a plugin's own __str__
         return "its message can't be shown"
+    return without_surrogates(text)
+
+
+def without_surrogates(text: str) -> str:
+    """Return a text with lone surrogates escaped: they can be neither stored nor printed."""
     return text.encode("utf-8", "backslashreplace").decode()
 
 

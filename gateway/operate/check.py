@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import structlog
 
 from gateway.config import Config, enabled_routes
-from gateway.dispatch.calls import catch, close_sink, describe
-from gateway.dispatch.faults import SinkFaults
+from gateway.dispatch.calls import catch, close_sink, describe, without_surrogates
+from gateway.dispatch.faults import SinkFaults, place_of
+from gateway.errors import SinkError
 from gateway.logs import Redactor
 from gateway.model import Route
 from gateway.sink.api import Context, Sink
@@ -42,10 +43,10 @@ async def check_route(config: Config, route: Route, redact: Redactor) -> RouteCh
     assert sink_class is not None
     try:
         ok, details = await ask_target(sink_class, route)
-    except asyncio.CancelledError:
-        raise
     except BaseException as error:  # sys.exit() in a plugin must not end the command
-        ok, details = False, (f"{type(error).__name__}: {describe(error)}",)
+        if (task := asyncio.current_task()) and task.cancelling():  # by Ctrl-C, and not by the sink
+            raise
+        ok, details = False, (describe_failure(error),)
     return RouteCheck(route.account, route.name, route.sink, ok, tuple(map(redact, details)))
 
 
@@ -57,11 +58,17 @@ async def ask_target(sink_class: type[Sink], route: Route) -> tuple[bool, tuple[
         await asyncio.wait({asking}, timeout=sink.timeout)
         if not asking.done():
             asking.cancel()
-            raise TimeoutError
+            return False, (f"no result within {sink.timeout:g} s",)
         found, error = asking.result()
         if error is not None:
-            raise RuntimeError("the check was cancelled") if isinstance(error, asyncio.CancelledError) else error
+            raise error
         assert found is not None, "check returned None"
-        return found.ok, tuple(map(str, found.details))
+        return found.ok, tuple(without_surrogates(str(detail)) for detail in found.details)
     finally:
         await close_sink(sink, SinkFaults(log.bind(**route.log_context())))
+
+
+def describe_failure(error: BaseException) -> str:
+    """Return a sink's exception for people; an unexpected one with its place in the code."""
+    place = "" if isinstance(error, SinkError) else place_of(error)
+    return f"{type(error).__name__}: {describe(error)}{f' ({place})' if place else ''}"
