@@ -11,7 +11,7 @@ import click
 from gateway.cli import render
 from gateway.cli.opening import read_config, run_on_store, with_store
 from gateway.cli.options import config_option, json_option
-from gateway.cli.progress import progress_bar
+from gateway.cli.progress import INTERRUPTED, interruptible, progress_bar
 from gateway.config import load_config
 from gateway.errors import GatewayError
 from gateway.operate import views
@@ -96,8 +96,8 @@ def forget(account: str, config_path: Path, dry_run: bool, yes: bool, force: boo
             return found
         ask(account, found, yes)
         removed, total = found, found.signals + found.quarantined
-        with progress_bar("removing", total, as_json) as bar:
-            async for removed in forget_account(store, account, time.time()):
+        with interruptible() as stop, progress_bar("removing", total, as_json) as bar:
+            async for removed in forget_account(store, account, time.time(), stop):
                 bar.show(removed.signals + removed.quarantined, total)
         return removed
 
@@ -106,6 +106,9 @@ def forget(account: str, config_path: Path, dry_run: bool, yes: bool, force: boo
         render.print_json([views.forgotten_json(account, found, dry_run)])
     else:
         click.echo(f"{in_words(found)} {'would be removed; nothing was changed' if dry_run else 'removed'}.")
+    if not dry_run and not found.done:
+        click.echo("Interrupted: run the command again to remove the rest.", err=True)
+        sys.exit(INTERRUPTED)
 
 
 def ask(account: str, found: Removal, yes: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -119,13 +120,16 @@ def may_be_served(config: Config) -> bool:
     return not config.store.url.startswith("sqlite") or serving_process(config.store) is not None
 
 
-async def forget_account(store: Store, name: str, now: float) -> AsyncIterator[Forgotten]:
+async def forget_account(
+    store: Store, name: str, now: float, stop: asyncio.Event | None = None
+) -> AsyncIterator[Forgotten]:
     """Remove everything of an account, in batches beside a running gateway; yield the sums so far.
 
-    The action that is recorded has the account's name and the numbers, and nothing of its signals.
+    It ends early if `stop` is set, and can be run again. The action that is recorded has the account's name and the
+    numbers, and nothing of its signals.
     """
     total = Forgotten()
-    async for batch in yield_to_traffic(forget_batches(store, name, now)):
+    async for batch in yield_to_traffic(forget_batches(store, name, now), stop):
         total = Forgotten(
             total.signals + batch.signals,
             total.deliveries + batch.deliveries,

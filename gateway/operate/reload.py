@@ -93,8 +93,7 @@ class Reloads:
         """Note the configuration of a start. Raises GatewayError for a name that another client had."""
         known = await self._store.read_in_force()
         await check_names(self._store, known, config)
-        log_accounts_left(compare(known, parts_of(config), await self._store.read_backlog()))
-        await self._store.save_in_force(parts_of(config), now)
+        await self.note(config, compare(known, parts_of(config), await self._store.read_backlog()), now)
 
     async def plan(self, old: Config, new: Config, now: float) -> list[Change]:
         """Return the changes of a reload. Raises GatewayError if it is refused, because of a name or as a mistake."""
