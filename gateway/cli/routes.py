@@ -18,16 +18,18 @@ from gateway.operate.routes import RouteRow, list_routes, pause_route, resume_ro
 @click.command()
 @config_option
 @click.option("--account", help="An account's name.")
+@click.option("--failing", is_flag=True, help="Only routes that deliver nothing, or have dead letters.")
 @json_option
-def routes(config_path: Path, account: str | None, as_json: bool) -> None:
-    """List routes: whether each delivers, why if not, and its pending deliveries."""
+def routes(config_path: Path, account: str | None, failing: bool, as_json: bool) -> None:
+    """List routes, sick ones first: state and reason, pending deliveries, dead letters."""
     config = read_config(config_path)
-    rows = run_on_store(config, lambda store: list_routes(store, config, account), Filter(account=account))
+    rows = run_on_store(config, lambda store: list_routes(store, config, account, failing), Filter(account=account))
     now = time.time()
     if as_json:
         render.print_json(views.route_json(row, now) for row in rows)
     else:
-        render.print_table([route_line(row, now) for row in rows], "No routes.")
+        empty = "No route is failing." if failing else "No routes."
+        render.print_table([route_line(row, now) for row in rows], empty)
 
 
 @click.command()
@@ -43,7 +45,7 @@ def pause(account: str, route: str, why: str, config_path: Path) -> None:
     """
     config = read_config(config_path)
     row = run_on_store(config, lambda store: pause_route(store, config, (account, route), why, time.time()))
-    click.echo(f"{account}/{route} is paused; {row.backlog.pending} pending wait.")
+    click.echo(f"{account}/{route} is paused; {pending_of(row)} will wait.")
 
 
 @click.command()
@@ -59,10 +61,15 @@ def resume(account: str, route: str, config_path: Path) -> None:
         if row.probe_at is not None:
             click.echo(f"It rests: {row.why}. `cloudsignal probe {account} {route}` tries it now.")
         return
-    click.echo(f"{account}/{route} is resumed; {row.backlog.pending} pending.")
+    click.echo(f"{account}/{route} is resumed; {pending_of(row)}.")
     if row.state.reason:
         click.echo(f"Its target was failing before: {row.state.reason}.")
         click.echo(f"The gateway probes it first; `cloudsignal probe {account} {route}` does so now.")
+
+
+def pending_of(row: RouteRow) -> str:
+    number = row.backlog.pending
+    return f"{number} pending {'delivery' if number == 1 else 'deliveries'}"
 
 
 def route_line(row: RouteRow, now: float) -> dict[str, object]:
@@ -73,6 +80,7 @@ def route_line(row: RouteRow, now: float) -> dict[str, object]:
         "sink": row.route.sink if row.route else "",
         "state": row.status,
         "pending": row.backlog.pending,
+        "dead": row.dead,
         "due": row.backlog.due,
         "oldest": "" if oldest is None else render.age(now - oldest),
         "next probe (UTC)": render.moment(row.probe_at),

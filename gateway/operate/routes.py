@@ -11,17 +11,24 @@ from gateway.operate.names import require_known
 from gateway.store.contract import Records
 from gateway.store.values import Backlog, Filter, RouteState
 
+SICK = ("misconfigured", "failing", "paused")
+"""States of a route that delivers nothing, the most urgent first."""
+HEALTHY = len(SICK) + 1
+
 NO_BACKLOG = Backlog(pending=0, due=0, oldest_at=None)
 
 
 @dataclass(frozen=True, slots=True)
 class RouteRow:
-    """A route as listed: its configuration (None: no longer configured), its stored state, and its backlog."""
+    """A route as listed: its configuration (None: no longer configured), its stored state, its backlog, and the number
+    of its dead letters.
+    """
 
     key: RouteKey
     route: Route | None
     state: RouteState
     backlog: Backlog
+    dead: int = 0
 
     @property
     def status(self) -> str:
@@ -33,6 +40,12 @@ class RouteRow:
         if self.route.broken and not self.state.paused:
             return policy.Status.MISCONFIGURED.name.lower()
         return read_status(self.state).name.lower()
+
+    @property
+    def severity(self) -> int:
+        """Return the need of a person's attention: the lower, the more urgent. HEALTHY needs none."""
+        stranded = self.status == "not configured" and self.backlog.pending
+        return SICK.index(self.status) if self.status in SICK else len(SICK) if stranded or self.dead else HEALTHY
 
     @property
     def why(self) -> str:
@@ -55,16 +68,24 @@ def read_status(state: RouteState) -> policy.Status:
     return policy.Breaker.from_state(state).status(state.paused)
 
 
-async def list_routes(store: Records, config: Config, account: str | None = None) -> list[RouteRow]:
-    """Return the configured routes in the configuration's order, then routes that only the store knows."""
-    states, backlog = await store.read_route_states(), await store.read_backlog()
+async def list_routes(
+    store: Records, config: Config, account: str | None = None, failing: bool = False
+) -> list[RouteRow]:
+    """Return routes: sick ones first, then in the configuration's order, then those that only the store knows.
+
+    With `failing`, return only routes that need attention: they deliver nothing, or have dead letters.
+    """
+    states, backlog, dead = await store.read_route_states(), await store.read_backlog(), await store.count_dead()
     known = config.routes
-    keys = dict.fromkeys([*known, *sorted({*states, *backlog})])
-    return [
-        RouteRow(key, known.get(key), states.get(key) or RouteState(*key), backlog.get(key, NO_BACKLOG))
-        for key in keys
+    rows = [
+        RouteRow(
+            key, known.get(key), states.get(key) or RouteState(*key), backlog.get(key, NO_BACKLOG), dead.get(key, 0)
+        )
+        for key in dict.fromkeys([*known, *sorted({*states, *backlog, *dead})])
         if account in (None, key[0])
     ]
+    listed = [row for row in rows if row.severity < HEALTHY] if failing else rows
+    return sorted(listed, key=lambda row: row.severity)
 
 
 async def read_route(store: Records, config: Config, key: RouteKey) -> RouteRow:

@@ -142,6 +142,7 @@ def route_json(row: RouteRow, now: float) -> dict[str, Any]:
         "probe_at": iso(row.probe_at),
         "pending": row.backlog.pending,
         "due": row.backlog.due,
+        "dead": row.dead,
         "oldest_at": iso(oldest),
         "oldest_seconds": None if oldest is None else round(max(0.0, now - oldest), 3),
     }

@@ -158,6 +158,10 @@ class Records(Protocol):
         """Return the backlog of each route with pending deliveries. The cost grows with them, not with history."""
         ...
 
+    async def count_dead(self) -> Mapping[tuple[str, str], int]:
+        """Return the number of dead letters of each route that has any. The cost grows with them, not with history."""
+        ...
+
     async def try_now(self, account: str, route: str, signal_id: int | None, now: float, action: str) -> bool:
         """Make the head of a lane due before all others of its route, and a resting route's probe due.
 

@@ -162,6 +162,9 @@ class DatabaseStore:
     async def read_backlog(self) -> Mapping[RouteKey, Backlog]:
         return await self._readers.run(backlog.read_backlog)
 
+    async def count_dead(self) -> Mapping[RouteKey, int]:
+        return await self._readers.run(backlog.count_dead)
+
     async def try_now(self, account: str, route: str, signal_id: int | None, now: float, action: str) -> bool:
         item = pending.TryNow(account, route, signal_id, now, action, self._actor)
         return bool(self._notify_any(await self._count(pending.try_now, item)))

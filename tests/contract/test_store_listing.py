@@ -153,3 +153,12 @@ async def test_a_listed_delivery_has_its_signals_type_order_and_item(backend: Ba
         assert len(rows) == 3
         facts = {(row.type, row.order, row.order_reference, row.item) for row in rows}
         assert facts == {("ItemError", "41", "PO-41", "7")}
+
+
+async def test_dead_letters_are_counted_by_route(backend: Backend) -> None:
+    async with backend.open() as store:
+        assert await store.count_dead() == {}
+        await fill(store)
+        await finish(store, await claim(store), Dead("no such order"))
+        dead = await store.list_deliveries(Filter(state="dead"), 100)
+        assert await store.count_dead() == {(ACCOUNT, "erp"): len(dead)}

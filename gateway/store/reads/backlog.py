@@ -1,4 +1,4 @@
-"""Counts the pending deliveries of each route."""
+"""Counts the pending deliveries and the dead letters of each route."""
 
 from __future__ import annotations
 
@@ -55,3 +55,11 @@ def read_backlog(db: Database) -> dict[RouteKey, Backlog]:
     """Return the backlog of each route; routes without pending deliveries are left out."""
     rows = execute(db, POSTGRES_BACKLOG if is_postgres(db) else SQLITE_BACKLOG)
     return {(account, route): Backlog(pending, due, seconds(at)) for account, route, pending, due, at in rows}
+
+
+DEAD_LETTERS = "SELECT account, route, count(*) FROM deliveries WHERE state = 'dead' GROUP BY account, route"
+
+
+def count_dead(db: Database) -> dict[RouteKey, int]:
+    """Return the number of each route's dead letters; routes without any are left out."""
+    return {(account, route): number for account, route, number in execute(db, DEAD_LETTERS)}

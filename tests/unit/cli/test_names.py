@@ -124,7 +124,7 @@ def test_a_route_known_only_from_ended_deliveries_can_be_paused(folder: Folder) 
         await store.record([Result(claim.deliveries[0], Done("delivered"), None, NOW)], {})
 
     folder.fill(fill)
-    assert "bookshop/gone is paused; 0 pending wait." in folder.run("pause", "bookshop", "gone").output
+    assert "bookshop/gone is paused; 0 pending deliveries will wait." in folder.run("pause", "bookshop", "gone").output
 
 
 def test_an_account_without_routes_is_known(folder: Folder) -> None:

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from gateway.cli import render
-from gateway.model import lane_of
+from gateway.model import Dead, lane_of
 from gateway.operate import views
 from gateway.store.contract import Store
-from gateway.store.values import RouteState, Target
+from gateway.store.values import ClaimRequest, Result, RouteState, Target
 from tests.support.factory import AT, make_signal
 from tests.support.folder import CONFIG, Folder
 
+NOW = AT.timestamp()
 PROBE = AT.timestamp() + 60
 
 
@@ -86,13 +87,13 @@ def test_a_pause_lasts_until_resumed_and_is_shown_before_an_open_breaker(folder:
     folder.fill(fill)
     save(folder, failures=5, opened=1, probe_at=PROBE, reason="answered 500")
     said = folder.run("pause", "bookshop", "export", "--why", "new ERP").output
-    assert said == "bookshop/export is paused; 2 pending wait.\n"
+    assert said == "bookshop/export is paused; 2 pending deliveries will wait.\n"
     row = listed(folder)["export"]
     assert (row["state"], row["why"], row["reason"], row["probe_at"]) == ("paused", "new ERP", "answered 500", None)
     assert row["paused_at"]
     assert "new ERP; answered 500" in folder.run("routes").output
     said = folder.run("resume", "bookshop", "export").output
-    assert said.startswith("bookshop/export is resumed; 2 pending.\nIts target was failing before: answered 500.")
+    assert said.startswith("bookshop/export is resumed; 2 pending deliveries.\nIts target was failing before: answered 500.")
     row = listed(folder)["export"]
     assert (row["state"], row["why"], row["paused_at"]) == ("failing", "", None)
     assert folder.run("resume", "bookshop", "export").output.startswith("bookshop/export was not paused.\n")
@@ -101,7 +102,7 @@ def test_a_pause_lasts_until_resumed_and_is_shown_before_an_open_breaker(folder:
 def test_a_route_that_left_the_config_can_be_resumed(folder: Folder) -> None:
     folder.fill(fill)
     folder.run("pause", "bookshop", "gone")
-    assert "is resumed; 1 pending." in folder.run("resume", "bookshop", "gone").output
+    assert "is resumed; 1 pending delivery." in folder.run("resume", "bookshop", "gone").output
 
 
 @pytest.mark.parametrize(
@@ -133,3 +134,37 @@ def test_a_pause_is_recorded_under_the_operators_name(folder: Folder, monkeypatc
 )
 def test_an_age_is_shown_in_its_largest_unit(seconds: float, text: str) -> None:
     assert render.age(seconds) == text
+
+
+def test_sick_routes_come_first_and_dead_letters_are_counted(folder: Folder) -> None:
+    names = ("well", "gone-mad", "down", "still", "with-dead", "off")
+    routes = "".join(
+        f"      {name}: {{sink: csv, enabled: {name != 'off'}, options: {{directory: e}}}}\n" for name in names
+    )
+    (folder.path / "gateway.yaml").write_text(CONFIG + routes)
+
+    async def sicken(store: Store) -> None:
+        await store.accept(
+            make_signal(account="bookshop"), [Target("with-dead", None), Target("left", None)], [], False
+        )
+        claim = await store.claim([ClaimRequest("bookshop", "with-dead", 1)], NOW, NOW + 60)
+        await store.record([Result(claim.deliveries[0], Dead("no such order"), None, NOW)], {})
+        await store.save_route_state(RouteState("bookshop", "down", failures=5, opened=1, probe_at=NOW, reason="500"))
+        await store.save_route_state(RouteState("bookshop", "gone-mad", opened=1, probe_at=NOW, reason="401"))
+        await store.set_paused("bookshop", "still", True, NOW, "")
+
+    folder.fill(sicken)
+    rows = listed(folder, "--failing")
+    assert [(name, row["state"], row["dead"]) for name, row in rows.items()] == [
+        ("gone-mad", "misconfigured", 0),
+        ("down", "failing", 0),
+        ("still", "paused", 0),
+        ("with-dead", "running", 1),
+        ("left", "not configured", 0),
+    ]
+    assert list(listed(folder)) == [*rows, "export", "alerts", "well", "off"]
+
+
+def test_no_route_is_failing(folder: Folder) -> None:
+    assert folder.run("routes", "--failing").output == "No route is failing.\n"
+    assert folder.run("routes", "--failing", "--json").output == ""
