@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,7 +18,7 @@ from gateway.cli.options import config_option, json_option
 from gateway.config import Config, load_checked, review, write_starter
 from gateway.errors import ConfigError, GatewayError
 from gateway.operate import views
-from gateway.operate.check import check_routes
+from gateway.operate.check import RouteCheck, check_routes
 from gateway.operate.reload import preview
 from gateway.web.tls import make_tls_context
 
@@ -25,9 +27,13 @@ from gateway.web.tls import make_tls_context
 @config_option
 @click.option("--connect", is_flag=True, help="Also ask each route's target whether it could take deliveries.")
 @click.option("--diff", is_flag=True, help="Also print what differs from the configuration that a gateway used last.")
+@click.option("--account", help="With --connect: only this account's routes.")
+@click.option("--route", help="With --connect: only routes of this name.")
 @json_option
-def check(config_path: Path, connect: bool, diff: bool, as_json: bool) -> None:
+def check(config_path: Path, connect: bool, diff: bool, account: str | None, route: str | None, as_json: bool) -> None:
     """Check the configuration; print a summary, or every error with its place."""
+    if not connect and (account or route):
+        raise click.UsageError("--account and --route choose the routes for --connect")
     try:
         config = load_checked(config_path)
         make_tls_context(config)
@@ -40,13 +46,13 @@ def check(config_path: Path, connect: bool, diff: bool, as_json: bool) -> None:
     if as_json:
         render.print_json([views.config_json(config, warnings)])
     else:
-        click.echo(summarize(config))
+        click.echo(summarize(config, short=connect))
         for warning in warnings:
             click.echo(f"warning: {warning}", err=True)
     if diff:
         print_diff(config, as_json)
     if connect:
-        connect_routes(config, as_json)
+        connect_routes(config, account, route, as_json)
 
 
 def print_diff(config: Config, as_json: bool) -> None:
@@ -66,10 +72,10 @@ def print_diff(config: Config, as_json: bool) -> None:
         click.echo(f"a reload would need --force: {render.show(danger)}", err=True)
 
 
-def summarize(config: Config) -> str:
-    """Return a configuration's tenants, accounts, routes and plugins in a few lines."""
+def summarize(config: Config, short: bool = False) -> str:
+    """Return a configuration's tenants, accounts, routes and plugins in a few lines; if `short`, their numbers."""
     lines = [f"{config.path}: ok"]
-    for tenant, accounts in config.tenants.items():
+    for tenant, accounts in () if short else config.tenants.items():
         lines.append(f"tenant {tenant}")
         for account in accounts:
             keys = render.count(len(account.keys), "key")
@@ -81,23 +87,37 @@ def summarize(config: Config) -> str:
                 lines.append("    no route: its signals are kept, and delivered nowhere")
     used = Counter(route.sink for route in config.routes.values())
     plugins = ", ".join(f"{name} ({render.count(used[name], 'route')})" for name in config.plugins) or "none"
-    lines.append(f"plugins: {plugins}")
+    if not short:
+        lines.append(f"plugins: {plugins}")
     totals = {"tenant": len(config.tenants), "account": len(config.accounts), "route": used.total()}
     lines.append(", ".join(render.count(number, noun) for noun, number in totals.items()))
     return "\n".join(lines)
 
 
-def connect_routes(config: Config, as_json: bool) -> None:
-    """Print the answer of each route's target. Raises GatewayError if a route could not deliver."""
-    checks = asyncio.run(check_routes(config))
+def connect_routes(config: Config, account: str | None, route: str | None, as_json: bool) -> None:
+    """Print the answer of each target, failures last. Raises GatewayError if a route could not deliver."""
+    checks = asyncio.run(check_routes(config, account, route))
     if as_json:
         render.print_json(map(views.check_json, checks))
-    for check in () if as_json else checks:
-        click.echo(f"{'ok  ' if check.ok else 'FAIL'} {check.account}/{check.route} ({check.sink})")
-        for detail in check.details:
-            click.echo(f"       {detail}")
+    else:
+        print_checks(checks)
     if failed := [check for check in checks if not check.ok]:
-        raise GatewayError(f"{len(failed)} of {render.count(len(checks), 'route')} could not deliver")
+        first = f"{failed[0].account}/{failed[0].route}: {'; '.join(failed[0].details)}"
+        raise GatewayError(
+            f"{len(failed)} of {render.count(len(checks), 'route')} could not deliver; the first: {render.show(first)}"
+        )
+
+
+def print_checks(checks: Sequence[RouteCheck]) -> None:
+    """Print a line for each target, and the details below it."""
+    answers: dict[tuple[Any, ...], list[RouteCheck]] = {}
+    for check in sorted(checks, key=lambda check: not check.ok):
+        answers.setdefault((not check.ok, check.sink, check.details), []).append(check)
+    for (fails, sink, details), (first, *others) in answers.items():
+        also = f", and {render.count(len(others), 'other route')}" if others else ""
+        click.echo(f"{'FAIL' if fails else 'ok  '} {first.account}/{first.route} ({sink}){also}")
+        for detail in details:
+            click.echo(f"       {render.show(detail)}")
 
 
 @click.command()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
 from gateway.config import Config, enabled_routes
 from gateway.dispatch.calls import catch, close_sink, describe, without_surrogates
 from gateway.dispatch.faults import SinkFaults, place_of
-from gateway.errors import SinkError
+from gateway.errors import GatewayError, SinkError
 from gateway.logs import Redactor
 from gateway.model import Route
+from gateway.operate.names import describe_unknown
 from gateway.sink.api import Context, Sink
+from gateway.store.values import Filter
 
 log = structlog.get_logger()
 
@@ -29,10 +33,60 @@ class RouteCheck:
     details: tuple[str, ...]
 
 
-async def check_routes(config: Config) -> list[RouteCheck]:
-    """Ask the target of each enabled route whether it could take deliveries; in the configuration's order."""
+async def check_routes(config: Config, account: str | None = None, name: str | None = None) -> list[RouteCheck]:
+    """Ask the targets of enabled routes whether they could take deliveries; in the configuration's order.
+
+    Routes of one sink with equal options have one target, which is asked once. Raises GatewayError if no enabled route
+    has this account or this name.
+    """
+    routes = [
+        route
+        for route in enabled_routes(config).values()
+        if account in (None, route.account) and name in (None, route.name)
+    ]
+    if not routes and (account or name):
+        known = {owner.name: list(owner.routes) for owner in config.accounts.values()}
+        trouble = describe_unknown(known, Filter(account=account, route=name))
+        raise GatewayError(trouble or "there is no such route that is enabled")
     redact = Redactor(config.secrets)
-    return list(await asyncio.gather(*(check_route(config, r, redact) for r in enabled_routes(config).values())))
+    targets = group_by_target(routes)
+    answers = await asyncio.gather(*(check_route(config, same[0], redact) for same in targets))
+    found = {
+        (route.account, route.name): replace(answer, account=route.account, route=route.name)
+        for answer, same in zip(answers, targets, strict=True)
+        for route in same
+    }
+    return [found[route.account, route.name] for route in routes]
+
+
+def group_by_target(routes: Iterable[Route]) -> list[list[Route]]:
+    """Return the routes of each target. A placeholder in an option, as in `{account}`, gives a route its own."""
+    targets: dict[Any, list[Route]] = {}
+    for route in routes:
+        own = (route.account, route.name) if any("{" in text for text in texts_in(route.options)) else None
+        targets.setdefault((route.sink, route.broken, freeze(route.options), own), []).append(route)
+    return list(targets.values())
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """Yield the texts of an option at any depth."""
+    for inner in freeze(value) if isinstance(value, Mapping | list | tuple | set | frozenset) else ():
+        yield from [inner] if isinstance(inner, str) else texts_in(inner)
+
+
+def freeze(value: Any) -> Any:
+    """Return an option as a value that can be compared and hashed; an unknown kind is equal to itself only."""
+    if isinstance(value, Mapping):
+        return tuple((key, freeze(inner)) for key, inner in sorted(value.items(), key=lambda item: str(item[0])))
+    if isinstance(value, list | tuple):
+        return tuple(map(freeze, value))
+    if isinstance(value, set | frozenset):
+        return tuple(sorted(map(freeze, value), key=repr))
+    try:
+        hash(value)
+    except TypeError:
+        return id(value)
+    return value
 
 
 async def check_route(config: Config, route: Route, redact: Redactor) -> RouteCheck:

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import trustme
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
@@ -84,7 +85,27 @@ def test_check_connect_asks_each_target(folder: Folder) -> None:
     (folder.path / "exports").write_text("in the way")
     output = folder.run("check", "--connect", code=1).output
     assert "FAIL bookshop/export (csv)" in output
-    assert "1 of 2 routes could not deliver" in output
+    assert output.splitlines()[-1].startswith("1 of 2 routes could not deliver; the first: bookshop/export: Not a")
+
+
+@pytest.mark.parametrize(("words", "routes"), [(["--account", "bookshop"], 2), (["--route", "alerts"], 1)])
+def test_check_connect_asks_chosen_routes(folder: Folder, words: list[str], routes: int) -> None:
+    _, *asked = folder.run("check", "--connect", *words, "--json").output.splitlines()
+    assert len(asked) == routes
+
+
+def test_check_connect_refuses_unknown_names(folder: Folder) -> None:
+    assert "did you mean 'bookshop'?" in folder.run("check", "--connect", "--account", "bokshop", code=1).stderr
+    assert "did you mean 'alerts'?" in folder.run("check", "--connect", "--route", "alert", code=1).stderr
+    folder.run("check", "--account", "bookshop", code=2)
+
+
+def test_check_connect_tells_one_target_in_one_line(folder: Folder) -> None:
+    tenant = "tenant: acme\nroutes:\n  all: {sink: csv, options: {directory: x, filename: one.csv}}\n"
+    accounts = "".join(f"  client{n}: {{keys: [test-key-of-client-{n}]}}\n" for n in range(9))
+    config = CONFIG.replace("tenant: acme\n", tenant) + accounts
+    (folder.path / "gateway.yaml").write_text(config)
+    assert "ok   bookshop/all (csv), and 9 other routes" in folder.run("check", "--connect", "--route", "all").output
 
 
 def test_init_writes_a_config_that_passes_the_check(folder: Folder) -> None:

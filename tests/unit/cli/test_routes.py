@@ -93,7 +93,9 @@ def test_a_pause_lasts_until_resumed_and_is_shown_before_an_open_breaker(folder:
     assert row["paused_at"]
     assert "new ERP; answered 500" in folder.run("routes").output
     said = folder.run("resume", "bookshop", "export").output
-    assert said.startswith("bookshop/export is resumed; 2 pending deliveries.\nIts target was failing before: answered 500.")
+    assert said.startswith(
+        "bookshop/export is resumed; 2 pending deliveries.\nIts target was failing before: answered 500."
+    )
     row = listed(folder)["export"]
     assert (row["state"], row["why"], row["paused_at"]) == ("failing", "", None)
     assert folder.run("resume", "bookshop", "export").output.startswith("bookshop/export was not paused.\n")
