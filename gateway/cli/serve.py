@@ -39,7 +39,8 @@ def serve(config_path: Path, workers: int, worker: int | None) -> None:
     redact = Redactor(config.secrets)
     output = LogOutput(sys.stderr.fileno())
     set_up_logs(config.log.format, config.log.level, redact, output)
-    sys.stderr = LineStream(output, redact)
+    # A plugin that prints must not block the gateway either, if nobody reads.
+    sys.stderr, sys.stdout = LineStream(output, redact), LineStream(LogOutput(sys.stdout.fileno()), redact)
     if workers > 1:
         serve_with_workers(config, workers)
         return
@@ -62,7 +63,7 @@ async def run_service(
         set_modules_aside()
         reloading = asyncio.create_task(reload_when_asked(service, asked_to_reload))
         if config.log.format == "console":
-            LogOutput(sys.stdout.fileno()).write(greeting(service) + "\n")
+            click.echo(greeting(service))
         await service.serve(asked_to_stop)
     finally:
         if reloading:

@@ -30,6 +30,9 @@ class KeyPlaces:
             first = self._first.setdefault(key.digest, here)
             if first is not here:
                 document.report((*place, index), describe_twice(first, account))
+            if key.label in (earlier.label for earlier in keys[:index]):
+                message = f"two keys of the account have the label {key.label!r}, which logs and listings show"
+                document.report((*place, index), message)
 
 
 def describe_twice(first: KeyPlace, account: str) -> str:

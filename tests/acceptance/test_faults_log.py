@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.installed import install_sink
 from tests.support.process import ROOT, environment, free_port
 from tests.support.scene import Scene, fetch, wait_until
 
@@ -60,6 +62,39 @@ def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path, format: str) -> N
     os.close(writer)
     os.close(reader)
     scene.check_custody_of_signals()
+
+
+PRINTING = """
+import sys
+from tests.support.recorder import RecorderSink
+
+class PrintingSink(RecorderSink):
+    name = "recorder"
+
+    async def deliver(self, delivery):
+        print("x" * 10_000, flush=True)
+        print("y" * 10_000, file=sys.stderr)
+        await super().deliver(delivery)
+"""
+
+
+@pytest.mark.timeout(120)
+def test_a_plugin_that_prints_blocks_nothing(tmp_path: Path) -> None:
+    port = free_port()
+    scene = Scene(tmp_path, port=port)
+    (tmp_path / "path" / "printing.py").write_text(PRINTING)
+    for installed in (tmp_path / "path").glob("recorder*.dist-info"):
+        shutil.rmtree(installed)
+    install_sink(tmp_path / "path", "recorder", "printing:PrintingSink")
+    reader, writer = os.pipe()
+    with logging_to(scene, port, writer) as process:
+        for number in range(50):
+            assert scene.send(number).code == 200
+        scene.check_custody()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    os.close(reader)
+    os.close(writer)
 
 
 @pytest.mark.timeout(120)

@@ -95,6 +95,15 @@ def test_a_key_given_twice_in_one_account(folder: Folder) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "labels", [(", label: old", ", label: old"), (", label: key-2", ""), ("", ", label: x", ", label: x")]
+)
+def test_labels_of_an_accounts_keys_differ(folder: Folder, labels: tuple[str, ...]) -> None:
+    keys = ", ".join(f"{{key: key-number-{n}-of-the-shop{label}}}" for n, label in enumerate(labels, 1))
+    (error,) = folder.errors(f"accounts: {{a: {{keys: [{keys}]}}}}\n")
+    assert f"accounts.a.keys[{len(labels) - 1}]: two keys of the account have the label" in error
+
+
 def test_every_further_account_is_told(folder: Folder) -> None:
     text = "accounts:\n" + "".join(f"  {name}: {{keys: [{KEY}]}}\n" for name in "abc")
     assert [error.partition(": the account")[0] for error in folder.errors(text)] == [
