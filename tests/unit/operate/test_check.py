@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.operate.check import RouteCheck, check_routes
 from gateway.model import SecretValue
+from gateway.operate.check import RouteCheck, check_routes
 from gateway.sink import Check, Sink
 from gateway.sink.registry import Plugin
 from tests.support.accounts import make_route
