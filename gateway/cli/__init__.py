@@ -12,6 +12,7 @@ from gateway import __version__
 from gateway.cli import (
     accounts,
     audit,
+    backup,
     check,
     database,
     deliveries,
@@ -92,6 +93,8 @@ COMMANDS = (
     quarantine.quarantine,
     export.export,
     audit.audit,
+    backup.backup,
+    backup.restore,
     purge.purge,
     accounts.forget,
     database.migrate,

@@ -12,6 +12,7 @@ from gateway.errors import Problem
 from gateway.model import Attempt
 from gateway.operate.accounts import AccountRow, Removal
 from gateway.operate.audit import Findings, Ledger
+from gateway.operate.backup import Copied
 from gateway.operate.check import RouteCheck
 from gateway.operate.database import Moved
 from gateway.operate.explain import Explanation
@@ -298,6 +299,18 @@ def problem_json(problem: Problem) -> dict[str, Any]:
 def check_json(check: RouteCheck) -> dict[str, Any]:
     """Return the answer of a route's target."""
     return dataclasses.asdict(check)
+
+
+def copied_json(copied: Copied) -> dict[str, Any]:
+    """Return the file and the figures of a backup or a restored store."""
+    return {
+        "file": str(copied.file.absolute()),
+        "bytes": copied.size,
+        "ok": copied.findings.ok,
+        "signals": copied.findings.signals,
+        "wrong": copied.findings.violations,
+        "kept": str(copied.kept) if copied.kept else None,
+    }
 
 
 def moved_json(moved: Moved) -> dict[str, Any]:

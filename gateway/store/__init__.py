@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from types import ModuleType
 
 from gateway.errors import GatewayError, StoreError
 from gateway.store.contract import Settings, Store
+from gateway.store.sqlite import copies
 from gateway.store.sqlite import open as sqlite
 from gateway.store.sqlite.lock import serving_pid
 
 __all__ = [
     "Settings",
     "Store",
+    "copies",
     "describe_store",
     "find_postgres",
     "is_postgres",
     "is_sqlite",
     "migrate_store",
     "open_store",
+    "path_of",
     "serving_process",
 ]
 
@@ -65,6 +69,11 @@ def find_postgres() -> ModuleType:
             "store.url: PostgreSQL needs its driver: install cloudsignal-gateway with the extra postgres"
         ) from error
     return postgres
+
+
+def path_of(settings: Settings) -> Path:
+    """Return the path of the store's SQLite file, as its URL gives it. Raises GatewayError for another URL."""
+    return sqlite.path_of(settings.url)
 
 
 def is_sqlite(settings: Settings) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 from typing import Any
 
 import psycopg
@@ -87,6 +88,17 @@ def parameters_of(settings: Settings) -> dict[str, Any]:
 def describe(settings: Settings) -> str:
     """Return the database's name and host."""
     return name_of(parameters_of(settings))
+
+
+def command_line(settings: Settings, database: str) -> str:
+    """Return the options with which PostgreSQL's own commands find the database, without the password.
+
+    `database` stands before the database's name.
+    """
+    given = parameters_of(settings)
+    options = [("host", "host"), ("port", "port"), ("user", "username")]
+    words = [f"--{option}={shlex.quote(str(given[name]))}" for name, option in options if given.get(name)]
+    return " ".join([*words, database + shlex.quote(str(given.get("dbname", "")))])
 
 
 def name_of(parameters: dict[str, Any]) -> str:

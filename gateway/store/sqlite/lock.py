@@ -26,16 +26,17 @@ class ServingLock:
     The file contains the owner's process id, and is empty after a run that ended in order. It is a file of its own, not
     a row: it can be written when the disk is full or the database is locked. The database file is locked too: a hard
     link or a bind mount gives it another name with other files beside it. Raises StoreInUse if another process has
-    a lock, OSError if a file can't be written.
+    a lock, OSError if a file can't be written. `rescue` is for a restore: remains of a store are no error.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, rescue: bool = False) -> None:
         real = resolve(path)
         with contextlib.ExitStack() as opened:
             self._handle = take_lock(Path(f"{real}.lock"), os.O_CREAT, path, opened)
             marked = os.fstat(self._handle).st_size > 0
             existed = real.exists()
-            refuse_remains(path, marked)
+            if not rescue:
+                refuse_remains(path, marked)
             make_private(path)
             self.database = take_lock(real, 0, path, opened)
             opened.pop_all()

@@ -138,6 +138,11 @@ def test_fields_of_keys_hash(folder: Folder) -> None:
     assert printed(folder, "keys", "hash", stdin="a-key-of-the-bookshop") == documented("keys hash")
 
 
+def test_fields_of_backup_and_restore(busy: Folder) -> None:
+    assert printed(busy, "backup", "copy.db") == documented("backup")
+    assert printed(busy, "restore", "copy.db") == documented("restore")
+
+
 def test_fields_of_migrate(folder: Folder) -> None:
     (folder.path / "gateway.db").unlink()
     assert printed(folder, "migrate") == documented("migrate")
