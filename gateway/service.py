@@ -7,9 +7,8 @@ import contextlib
 import dataclasses
 import os
 import random
-import ssl
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
@@ -35,16 +34,7 @@ from gateway.sink.api import Shared
 from gateway.sink.registry import make_stand_in
 from gateway.store import describe_store, open_store
 from gateway.store.contract import Store
-from gateway.web.addresses import Addresses
-from gateway.web.admin.app import make_admin_app, make_admin_server
-from gateway.web.descriptors import count_descriptors, limit_connections
-from gateway.web.gate import Gate
-from gateway.web.http1 import Server
-from gateway.web.key_mask import KeyMask
-from gateway.web.limits import Limits
-from gateway.web.listen import listen
-from gateway.web.public import PublicRoutes
-from gateway.web.tls import load_certificate, make_tls_context
+from gateway.web.listeners import Listeners
 
 log = structlog.get_logger()
 
@@ -53,15 +43,9 @@ READY_WITHIN = 3.0
 wait 5 s by default, so the answer arrives in time."""
 
 
-ADMIN_CONNECTIONS = 128
-"""Open connections of the admin listener: a few operators with a browser, and monitoring."""
-
-
 class Service:
     """A running gateway. `start` returns once it takes signals, `stop` once everything is on disk and closed."""
 
-    _public: Server
-    _gate: Gate
     store: Store
     dispatcher: Dispatcher
     ingest: Ingest
@@ -76,21 +60,18 @@ class Service:
         rng: random.Random | None = None,
         redact: Redactor | None = None,
         worker: int | None = None,
+        inherited: Sequence[int] = (),
         tuning: Tuning | None = None,
         log_output: LogOutput | None = None,
     ) -> None:
         self.config = config
-        self._worker = worker
         self._log_output = log_output
         self._tuning = tuning or Tuning()
         self.observer = guard(PrometheusObserver())
-        self.url = ""
-        self.admin_url = ""
         self._now = clock or Clock()
+        self.listeners = Listeners(config, self.observer, self._date, worker, inherited)
         self._rng = rng or random.Random()
         self._redact = redact or Redactor(config.secrets)
-        self._mask = KeyMask(lambda: self.config.accounts)
-        self._tls: ssl.SSLContext | None = None
         self._stack = AsyncExitStack()
         self._started = False
         self._shared: defaultdict[str, Shared] = defaultdict(Shared)
@@ -123,7 +104,7 @@ class Service:
             )
             self._key_uses = KeyUses(self.ingest, self.store)
             self.store.on_notification(self.dispatcher.on_notification)
-            self._listen(stack)
+            self.listeners.open(self.ingest, self.ready, stack)
             self.dispatcher.start()
             self._loop_watch.start()
             stack.callback(self._loop_watch.stop)
@@ -132,8 +113,7 @@ class Service:
         self.observer.config_loaded(True)
         log.info(
             "gateway.started",
-            url=self.url,
-            admin=self.admin_url,
+            **self._places(),
             accounts=len(self.config.accounts),
             config=str(self.config.path.absolute()),
             store=describe_store(self.config.store),
@@ -226,6 +206,15 @@ class Service:
             routes = sum(route.sink == name for route in broken)
             log.error("plugin.failed", plugin=name, routes=routes, reason=reason)
 
+    def _places(self) -> Mapping[str, str | list[str]]:
+        """Return the URLs at which this machine reaches the listeners, and the addresses that the settings name."""
+        admin = self.config.admin.listen if self.config.admin else ()
+        return {
+            "url": self.listeners.urls[0],
+            "admin": self.listeners.admin_urls[0] if admin else "",
+            "listen": [str(address) for address in (*self.config.server.listen, *admin)],
+        }
+
     def _date(self) -> datetime:
         return datetime.fromtimestamp(self._now(), UTC)
 
@@ -236,17 +225,12 @@ class Service:
         """
         if fixed := needs_restart(self.config, config):
             raise GatewayError(f"{config.path}: to change {', '.join(fixed)} takes a restart; nothing was changed")
-        make_tls_context(config)
+        self.listeners.check(config)
         self._redact.learn(config.secrets)
-        if self._tls:
-            load_certificate(self._tls, config)
-        self._mask.learn()
         old, self.config = self.config, config
         self.ingest.accounts = config.accounts
         self.ingest.bad_keys_per_minute = config.server.bad_keys_per_minute
-        self._public.routes = self._make_public_routes()
-        self._public.limits = self._make_limits()
-        self._gate.is_exempt = self._make_addresses().trusts
+        self.listeners.apply(config, self.ingest)
         gone, new = changed_routes(old, config)
         await self.dispatcher.change(gone, self._make_runners(new), config.server.grace)
         self._report_plugins()
@@ -322,44 +306,3 @@ class Service:
             tuning=self._tuning,
             tasks=self._sink_tasks,
         )
-
-    def _make_public_routes(self) -> PublicRoutes:
-        return PublicRoutes(
-            self.ingest,
-            max_body=self.config.server.max_body,
-            addresses=self._make_addresses(),
-            observer=self.observer,
-            now=self._date,
-            mask=self._mask,
-        )
-
-    def _make_addresses(self) -> Addresses:
-        return Addresses(self.config.server.trusted_proxies, self.config.server.forwarded_header)
-
-    def _make_limits(self) -> Limits:
-        server = self.config.server
-        return Limits(
-            max_connections=limit_connections(server.max_connections, count_descriptors()),
-            max_connections_per_address=server.max_connections_per_address,
-            idle_timeout=server.idle_timeout,
-        )
-
-    def _listen(self, stack: AsyncExitStack) -> None:
-        server = self.config.server
-        self._tls = make_tls_context(self.config)
-        trusts = self._make_addresses().trusts
-        self._gate = Gate("public", lambda: self._public.limits, self.observer, trusts)
-        self._public = Server(self._make_public_routes(), self._tls, self._make_limits(), self._gate)
-        scheme = "https" if server.tls else "http"
-        self.url = listen(self._public, server.listen, scheme, stack, share=self._worker is not None)
-        if self.config.admin:
-            limits = Limits(
-                max_connections=max(4, min(ADMIN_CONNECTIONS, count_descriptors() // 16)),
-                max_connections_per_address=ADMIN_CONNECTIONS,
-                idle_timeout=server.idle_timeout,
-            )
-            admin = make_admin_server(make_admin_app(self.ready, self.observer, self._mask), limits, self.observer)
-            host, port = self.config.admin.listen
-            # Each worker has its own figures, so each has its own port.
-            own = port + (self._worker or 0) if port else 0
-            self.admin_url = listen(admin, (host, own), "http", stack)

@@ -8,10 +8,12 @@ from gateway.config.changes import changed_routes, enabled_routes, fixed_setting
 from gateway.config.keys import find_ended_accounts, find_key_ends, review
 from gateway.config.load import load_checked, load_config, load_enabled
 from gateway.config.schema import settings_table
+from gateway.config.setting_values import Address
 from gateway.config.settings import Admin, Config, Log, Server, Tls
 from gateway.config.starter import Starter, write_starter
 
 __all__ = [
+    "Address",
     "Admin",
     "Config",
     "Log",

@@ -12,6 +12,7 @@ def fixed_settings(config: Config) -> Mapping[str, object]:
     """Return the settings that only a restart can change."""
     return {
         "server.listen": config.server.listen,
+        "server.socket_mode": config.server.socket_mode,
         "server.tls": config.server.tls is not None,  # a reload reads its files again
         "admin": config.admin,
         "store.url": config.store.url,

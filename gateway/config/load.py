@@ -152,8 +152,8 @@ def resolve_tls(main: Document, settings: Any) -> None:
 
 def report_conflicts(main: Document, settings: Any, accounts: Mapping[str, Account]) -> None:
     """Report contradictions between valid settings."""
-    listen = settings["server"]["listen"]
-    if listen == pick(settings, ("admin", "listen")) and listen[1]:
+    public, private = settings["server"]["listen"], pick(settings, ("admin", "listen")) or ()
+    if any(address in public and address.port != 0 for address in private):
         main.report(("admin", "listen"), "must not be the public listener's address")
     if not accounts:
         main.report((), "there are no accounts: add some here, or include a tenant's file that has accounts")

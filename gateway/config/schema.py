@@ -54,7 +54,14 @@ TLS = (
     Setting("private_key", values.text, "PEM file with the certificate's private key", required=True),
 )
 SERVER = (
-    Setting("listen", values.address, "address of the public listener; port 0 means any free port", "127.0.0.1:8080"),
+    Setting(
+        "listen",
+        values.addresses,
+        "address of the public listener, or a list: `host:port`, where port 0 means any free port and `[::]` both IPv6 "
+        "and IPv4, or `unix:/path`",
+        "127.0.0.1:8080",
+    ),
+    Setting("socket_mode", values.socket_mode, "mode of Unix sockets: who may connect to them", "0660"),
     Setting("tls", section(TLS), "serve HTTPS", otherwise="plain HTTP"),
     Setting(
         "trusted_proxies",
@@ -96,7 +103,15 @@ SERVER = (
     ),
     Setting("grace", duration, "time for running deliveries to end at a shutdown", "10s"),
 )
-ADMIN = (Setting("listen", values.address, "address of the admin listener; keep it private", "127.0.0.1:8081"),)
+ADMIN = (
+    Setting(
+        "listen",
+        values.addresses,
+        "address of the admin listener, or a list, as in `server.listen`; keep it private",
+        "127.0.0.1:8081",
+    ),
+    Setting("socket_mode", values.socket_mode, "mode of Unix sockets: who may connect to them", "0660"),
+)
 STORE = (
     Setting(
         "url",

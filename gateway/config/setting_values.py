@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 import voluptuous as vol
 
 from gateway import keys, model, protocol, signal_types
-from gateway.validators import SECONDS_IN, duration, number
+from gateway.validators import SECONDS_IN, ListOf, duration, number
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 NAME_EXPECTED = "expected a name of a-z, 0-9, - and _ (it is part of URLs), at most 64 characters"
@@ -86,12 +87,57 @@ def retention(value: object) -> float:
     return duration(value)
 
 
-def address(value: object) -> tuple[str, int]:
-    """(host, port), from 127.0.0.1:8080 or [::1]:8080. Port 0 means any free port."""
-    match = re.fullmatch(r"(?:\[([^\]]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", value) if isinstance(value, str) else None
+class Address(NamedTuple):
+    """An address to listen on: host and port, or the path of a Unix socket and no port. Port 0 means any free port."""
+
+    host: str
+    port: int | None
+
+    @property
+    def is_unix(self) -> bool:
+        return self.port is None
+
+    @property
+    def is_any(self) -> bool:
+        """True for 0.0.0.0 and [::], which stand for all addresses of the machine."""
+        return self.host in (str(ipaddress.IPv4Address(0)), str(ipaddress.IPv6Address(0)))
+
+    @property
+    def is_any_ipv4(self) -> bool:
+        return self.is_any and ":" not in self.host
+
+    def __str__(self) -> str:
+        if self.is_unix:
+            return f"unix:{self.host}"
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def address(value: object) -> Address:
+    """An address, from 127.0.0.1:8080, [::1]:8080 or unix:/run/gateway.sock."""
+    given = value if isinstance(value, str) else ""
+    if given.startswith("unix:") and given != "unix:" and "\0" not in given:
+        return Address(os.path.expanduser(given.removeprefix("unix:")), None)
+    match = re.fullmatch(r"(?:\[([^\]]+)\]|([A-Za-z0-9.-]+)):(\d{1,5})", given)
     if match is None or int(match[3]) > 65535 or not (match[1] is None or is_ipv6(match[1])):
-        raise vol.Invalid("expected host:port, such as 127.0.0.1:8080 or [::1]:8080")
-    return match[1] or match[2], int(match[3])
+        raise vol.Invalid("expected host:port, such as 127.0.0.1:8080 or [::1]:8080, or unix:/path")
+    return Address(match[1] or match[2], int(match[3]))
+
+
+def addresses(value: object) -> tuple[Address, ...]:
+    """One address, or a list of different ones."""
+    given = value if isinstance(value, (list, tuple)) else [address(value)]
+    found = tuple(given) if given is not value else ListOf(address, least=1)(value)
+    if len({each for each in found if each.port != 0}) < sum(each.port != 0 for each in found):
+        raise vol.Invalid("an address is given twice")
+    return found
+
+
+def socket_mode(value: object) -> int:
+    """The mode of a file that its owner may read and write, from "0660" or 0660, which YAML reads as 660."""
+    match = re.fullmatch(r"0?([67][0-7]{2})", str(value)) if isinstance(value, (str, int)) else None
+    if match is None:
+        raise vol.Invalid('expected the mode of a file as octal digits, such as "0660"')
+    return int(match[1], 8)
 
 
 def is_ipv6(value: str) -> bool:

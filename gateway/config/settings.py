@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.config.setting_values import Address
 from gateway.errors import Problem
 from gateway.model import Account, Key, Route, RouteKey
 from gateway.sink.registry import Plugin
@@ -22,9 +23,10 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The public listener. `listen` is (host, port), `max_body` in bytes, `grace` and `idle_timeout` in seconds."""
+    """The public listener. `socket_mode` is a file's mode, `max_body` in bytes, times are in seconds."""
 
-    listen: tuple[str, int]
+    listen: tuple[Address, ...]
+    socket_mode: int
     tls: Tls | None
     trusted_proxies: tuple[str, ...]
     forwarded_header: str
@@ -38,9 +40,10 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """The private listener. `listen` is (host, port)."""
+    """The private listener. `socket_mode` is a file's mode."""
 
-    listen: tuple[str, int]
+    listen: tuple[Address, ...]
+    socket_mode: int = 0o660
 
 
 @dataclass(frozen=True, slots=True)

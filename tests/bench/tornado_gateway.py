@@ -15,7 +15,8 @@ from typing import Any
 from tornado import httputil
 from tornado.httpserver import HTTPServer
 
-from gateway import cli, service
+from gateway import cli
+from gateway.web import listeners
 from gateway.web.http1 import Answer, Request
 from gateway.web.public import PublicRoutes
 
@@ -76,5 +77,5 @@ class TornadoExchange(httputil.HTTPMessageDelegate):
 
 
 if __name__ == "__main__":
-    service.Server = TornadoServer  # type: ignore[assignment,misc]
+    listeners.Server = TornadoServer  # type: ignore[assignment,misc]
     cli.main(prog_name="cloudsignal")

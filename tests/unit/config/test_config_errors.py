@@ -12,7 +12,7 @@ from gateway.errors import ConfigError
 from tests.unit.config.folder import Folder
 
 ACCOUNT = "accounts: {shop: {keys: [a-key-of-the-shop]}}\n"
-ADDRESS = "expected host:port, such as 127.0.0.1:8080 or [::1]:8080"
+ADDRESS = "expected host:port, such as 127.0.0.1:8080 or [::1]:8080, or unix:/path"
 DURATION = "expected a duration such as 30s, 15m, 48h or 7d, or a number of seconds"
 MAPPING = "expected a mapping (name: value)"
 
@@ -41,6 +41,11 @@ MAIN = [
      "known: certificate, private_key"),
     ("admin: {listen: here}", f"admin.listen: {ADDRESS}"),
     ("admin: {listen: '127.0.0.1:8080'}", "admin.listen: must not be the public listener's address"),
+    ("admin: {listen: ['127.0.0.1:1', '127.0.0.1:8080']}", "admin.listen: must not be the public listener's address"),
+    ("server: {listen: ['127.0.0.1:1', 'unix:']}", f"server.listen[1]: {ADDRESS}"),
+    ("server: {listen: []}", "server.listen: expected at least one entry"),
+    ("server: {listen: ['127.0.0.1:1', '127.0.0.1:1']}", "server.listen: an address is given twice"),
+    ("server: {socket_mode: 0o44}", 'server.socket_mode: expected the mode of a file as octal digits, such as "0660"'),
     ("store: {url: mysql://host/db}", "store.url: expected sqlite:///path/to.db or postgresql://user@host/database"),
     ("store: {retention: 1y}", f"store.retention: {DURATION}"),
     ("store: {retention: 6d}", "store.retention: expected at least 7d: the sender repeats signals for 7 days, and a "

@@ -23,7 +23,9 @@ SHOP = "accounts:\n  shop:\n    keys: [a-key-of-the-shop]\n    routes:\n"
 def test_a_setting_left_out_has_its_default(folder: Folder) -> None:
     config = folder.load(ACCOUNT)
     assert config.path == folder.path / "gateway.yaml"
-    assert config.server == Server(("127.0.0.1", 8080), None, (), "x-forwarded-for", 65536, 60, 2048, 512, 75.0, 10.0)
+    assert config.server == Server(
+        (("127.0.0.1", 8080),), 0o660, None, (), "x-forwarded-for", 65536, 60, 2048, 512, 75.0, 10.0
+    )
     assert config.admin is None
     assert config.store == Settings("sqlite:///data/gateway.db")
     assert config.retention == 90 * 86400
@@ -37,12 +39,12 @@ def test_a_setting_left_out_has_its_default(folder: Folder) -> None:
 
 @pytest.mark.parametrize("text", ["admin:\n", "admin: {}\n", "admin: null\n"])
 def test_an_admin_listener_without_settings_has_the_default_address(folder: Folder, text: str) -> None:
-    assert folder.load(text + ACCOUNT).admin == Admin(("127.0.0.1", 8081))
+    assert folder.load(text + ACCOUNT).admin == Admin((("127.0.0.1", 8081),))
 
 
 def test_sections_that_were_left_empty_have_their_defaults(folder: Folder) -> None:
     config = folder.load("server:\nstore:\nlog:\nplugins:\n  #- table\ninclude:\nroutes:\n" + ACCOUNT)
-    assert config.server.listen == ("127.0.0.1", 8080)
+    assert config.server.listen == (("127.0.0.1", 8080),)
     assert config.log.level == "info"
 
 
@@ -50,6 +52,7 @@ def test_each_setting_is_taken(folder: Folder) -> None:
     text = """\
 server:
   listen: "[::1]:0"
+  socket_mode: "0600"
   tls: {certificate: tls/c.pem, private_key: tls/k.pem}
   trusted_proxies: [127.0.0.1, 10.0.0.0/8]
   forwarded_header: forwarded
@@ -67,9 +70,9 @@ plugins: [table, chat, table]
     config = folder.load(text + ACCOUNT, {"tls/c.pem": "c", "tls/k.pem": "k"})
     tls = Tls(str(folder.path / "tls/c.pem"), str(folder.path / "tls/k.pem"))
     assert config.server == Server(
-        ("::1", 0), tls, ("127.0.0.1/32", "10.0.0.0/8"), "forwarded", 131072, 5, 9, 8, 30.0, 60.0
+        (("::1", 0),), 0o600, tls, ("127.0.0.1/32", "10.0.0.0/8"), "forwarded", 131072, 5, 9, 8, 30.0, 60.0
     )
-    assert config.admin == Admin(("localhost", 9000))
+    assert config.admin == Admin((("localhost", 9000),))
     assert config.store == Settings("postgresql://me@db/gateway", queue=5)
     assert config.retention == 30 * 86400
     assert config.log == Log("console", "debug")
@@ -90,7 +93,7 @@ accounts:
 """
     env = {"LISTEN": "10.0.0.1:1", "MAX": "2048", "GRACE": "1.5", "SINK": "table", "RATE": "2", "FLAG": "false"}
     config = folder.load(text, env={**env, "KEY": "a-key-of-the-shop", "TYPE": "*"})
-    assert config.server.listen == ("10.0.0.1", 1)
+    assert config.server.listen == (("10.0.0.1", 1),)
     assert (config.server.max_body, config.server.grace) == (2048, 1.5)
     account = config.accounts["shop"]
     assert (account.rate, account.keys[0].digest) == (2.0, hash_key("a-key-of-the-shop"))
@@ -99,7 +102,7 @@ accounts:
 
 def test_two_ports_that_are_any_do_not_clash(folder: Folder) -> None:
     config = folder.load("server: {listen: '127.0.0.1:0'}\nadmin: {listen: '127.0.0.1:0'}\n" + ACCOUNT)
-    assert config.admin == Admin(("127.0.0.1", 0))
+    assert config.admin == Admin((("127.0.0.1", 0),))
 
 
 def test_the_environment_is_the_process_own_unless_given(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,10 +42,18 @@ GOOD: list[tuple[Callable[[Any], Any], Any, Any]] = [
     (values.retention, "7d", 604800.0),
     (values.retention, 604801, 604801.0),
     (validators.one_of("json", "console"), "json", "json"),
-    (values.address, "127.0.0.1:8080", ("127.0.0.1", 8080)),
-    (values.address, "localhost:0", ("localhost", 0)),
-    (values.address, "[::1]:8080", ("::1", 8080)),
-    (values.address, "gateway.example.com:65535", ("gateway.example.com", 65535)),
+    (values.address, "127.0.0.1:8080", values.Address("127.0.0.1", 8080)),
+    (values.address, "localhost:0", values.Address("localhost", 0)),
+    (values.address, "[::1]:8080", values.Address("::1", 8080)),
+    (values.address, "[::]:80", values.Address("::", 80)),
+    (values.address, "unix:/run/gateway.sock", values.Address("/run/gateway.sock", None)),
+    (values.address, "unix:gateway.sock", values.Address("gateway.sock", None)),
+    (values.addresses, "a:1", (("a", 1),)),
+    (values.addresses, ["a:0", "a:0", "unix:/x"], (("a", 0), ("a", 0), ("/x", None))),
+    (values.socket_mode, "0660", 0o660),
+    (values.socket_mode, 660, 0o660),
+    (values.socket_mode, "777", 0o777),
+    (values.address, "gateway.example.com:65535", values.Address("gateway.example.com", 65535)),
     (values.network, "10.0.0.0/8", "10.0.0.0/8"),
     (values.network, "10.1.2.3/8", "10.0.0.0/8"),
     (values.network, "127.0.0.1", "127.0.0.1/32"),
@@ -87,7 +95,7 @@ def test_valid_values(check: Callable[[Any], Any], value: Any, result: Any) -> N
 QUOTES = "expected text; put it in quotes"
 DURATION = "expected a duration such as 30s, 15m, 48h or 7d, or a number of seconds"
 RETENTION = "expected at least 7d: the sender repeats signals for 7 days, and a removed one would be delivered again"
-ADDRESS = "expected host:port, such as 127.0.0.1:8080 or [::1]:8080"
+ADDRESS = "expected host:port, such as 127.0.0.1:8080 or [::1]:8080, or unix:/path"
 STORE = "expected sqlite:///path/to.db or postgresql://user@host/database"
 NETWORK = "expected an address or a network, such as 10.0.0.0/8"
 MOMENT = "expected a time with its offset, such as 2027-01-31T00:00:00Z"
