@@ -219,12 +219,12 @@ class Dispatcher:
                 self._expect(runner.state, claim.next_due.get(runner.key), now)
             unused += [delivery for delivery in claimed.get(runner.key, ()) if delivery not in chosen]
         if unused:
-            await self._give_back(unused, now)
+            await self._give_back(unused)
 
-    async def _give_back(self, deliveries: Sequence[Delivery], now: float) -> None:
+    async def _give_back(self, deliveries: Sequence[Delivery]) -> None:
         """End the leases of claimed deliveries that do not start."""
         try:
-            await self._store.renew(deliveries, now)
+            await self._store.release(deliveries)
         except StoreError as error:  # they can be claimed when their leases run out
             log.warning("dispatch.leases_not_renewed", deliveries=len(deliveries), reason=str(error))
         for key in group_by_route(deliveries):

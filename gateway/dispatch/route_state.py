@@ -160,6 +160,8 @@ class LiveRouteState:
         """
         if self.breaker.closed or not deliveries:
             return deliveries
+        if self.running or now < self._probes_at():  # race: it opened during the claim
+            return []
         if self._asked:  # the delivery that a person chose is the first
             self._asked = False
             return deliveries[:1]
@@ -225,7 +227,7 @@ class LiveRouteState:
             return
         self.breaker = policy.after_outcome(before, outcome, self.route.retry, now, self._rng)
         if self.breaker.closed:
-            self._second_opinion_at = NEVER
+            self._second_opinion_at, self._asked = NEVER, False
         elif self.breaker != before:
             self._second_opinion_at = NEVER if self._refusals.confirmed else now + self.route.retry.first
         if self.breaker.closed and not before.closed:

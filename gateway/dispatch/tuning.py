@@ -53,9 +53,9 @@ class Tuning:
     probe_choice: int = 8
     """Deliveries claimed for a probe. One of them probes, if possible one that was not refused before; the others are
     given back."""
-    second_opinion_again: float = 30.0
-    """Seconds between looks for another delivery to probe a misconfigured route with, while only one was refused. A
-    look that finds none costs a claim and its return."""
+    second_opinion_again: float = 300.0
+    """Seconds between looks for another delivery to probe a resting route with, while only one has failed. A look that
+    finds none costs a claim and its return; a new signal leads to a look of its own."""
     second_opinion_soon: float = 1.0
     """Seconds from a new signal to such a look: it may be of another order. A burst of signals leads to one look."""
 

@@ -99,6 +99,13 @@ class Queue(Protocol):
         """Extend the leases of claimed deliveries that still have their owner; return their number."""
         ...
 
+    async def release(self, deliveries: Sequence[Delivery]) -> int:
+        """End the leases of claimed deliveries that do not start; return the number of leases ended.
+
+        They are due as before, and count no attempt.
+        """
+        ...
+
     async def own_routes(
         self, routes: Sequence[tuple[str, str]], owner: str, now: float, until: float
     ) -> set[tuple[str, str]]:

@@ -14,7 +14,18 @@ from peewee import Database
 
 from gateway.model import Delivery, RouteKey
 from gateway.store.operations import Accept, Answers, CheckWritable, ClaimDue, Lane, Record, Renew, Step
-from gateway.store.steps import accounts, actions, known_orders, pending, purge, quarantine, replay, routes, startup
+from gateway.store.steps import (
+    accounts,
+    actions,
+    known_orders,
+    leases,
+    pending,
+    purge,
+    quarantine,
+    replay,
+    routes,
+    startup,
+)
 from gateway.store.steps.claims import Leases
 from gateway.store.steps.known_orders import AddKnownOrders
 from gateway.store.steps.pending import Skip
@@ -161,6 +172,7 @@ def order_of_steps(dialect: Dialect) -> tuple[Step, ...]:
         routes.own_routes,
         actions.record_actions,
         pending.try_now,
+        leases.release_claims,
         dialect.skip,
         quarantine.release_quarantined,
         dialect.record,

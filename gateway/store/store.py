@@ -18,7 +18,7 @@ from gateway.store.readers import Readers
 from gateway.store.reads import backlog, custody_check, listings, pages
 from gateway.store.rows import dumps
 from gateway.store.sqlite.lock import Serving
-from gateway.store.steps import accounts, actions, pending, purge, quarantine, routes, startup
+from gateway.store.steps import accounts, actions, leases, pending, purge, quarantine, routes, startup
 from gateway.store.steps.claims import Leases
 from gateway.store.steps.known_orders import AddKnownOrders
 from gateway.store.steps.replay import Replay
@@ -124,6 +124,10 @@ class DatabaseStore:
     async def renew(self, deliveries: Sequence[Delivery], lease_until: float) -> int:
         leases = [(d.signal.account, d.signal.id, d.route, d.lease) for d in deliveries]
         return await self._count(self._dialect.renew, Renew(leases, lease_until))
+
+    async def release(self, deliveries: Sequence[Delivery]) -> int:
+        keys = [(d.signal.account, d.signal.id, d.route, d.lease) for d in deliveries]
+        return await self._count(leases.release_claims, leases.Release(keys))
 
     async def own_routes(self, keys: Sequence[RouteKey], owner: str, now: float, until: float) -> set[RouteKey]:
         item = routes.OwnRoutes(keys, owner, now, until)

@@ -59,7 +59,7 @@ def test_an_open_breaker_is_listed_and_stays_open_over_a_kill(tmp_path: Path) ->
         with scene.running() as gateway:
             for number in range(5):
                 scene.send(number, order=str(number))
-            wait_until(lambda: state(scene, "shop")["state"] == "open", 10, "the breaker to open, and be kept")
+            wait_until(lambda: state(scene, "shop")["state"] == "failing", 10, "the breaker to open, and be kept")
             gateway.kill()
         kept = state(scene, "shop")
         assert (kept["reason"], kept["pending"], state(scene, "erp")["state"]) == ("answered 500", 5, "running")

@@ -141,3 +141,18 @@ async def test_a_skipped_delivery_can_be_replayed(backend: Backend) -> None:
         assert dataclasses.replace(claimed, lease="").replayed
         await finish(store, [claimed])
         await check_custody(store)
+
+
+async def test_a_claim_that_is_given_back_is_as_it_was_before(backend: Backend) -> None:
+    async with backend.open() as store:
+        for number in range(3):
+            await accept(store, numbered(number, order=str(number)))
+        before = await store.list_deliveries(Filter(), 9)
+        first, *others = await claim(store)
+        assert await store.release(others) == 2
+        assert await store.release(others) == 0
+        assert await store.release([dataclasses.replace(first, lease="another")]) == 0
+        assert await store.list_deliveries(Filter(), 9) != before
+        assert await store.release([first]) == 1
+        assert await store.list_deliveries(Filter(), 9) == before
+        assert ids(await claim(store)) == [1, 2, 3]

@@ -30,6 +30,7 @@ from gateway.model import Signal
 from gateway.store.operations import Accept, CheckWritable, ClaimDue, Record, Renew
 from gateway.store.statements import send
 from gateway.store.steps.accounts import NoteKeyUses
+from gateway.store.steps.leases import Release
 from gateway.store.steps.routes import OwnRoutes, SetPaused
 from gateway.store.values import Refused, RouteState
 
@@ -72,7 +73,7 @@ def names_of(item: Any) -> Iterable[Name] | None:
         case Record():
             orders = (order_of(result.delivery.signal) for result in item.results)
             names = (*orders, *(("route", *route) for route in item.state))
-        case ClaimDue() | Renew() | CheckWritable():
+        case ClaimDue() | Renew() | Release() | CheckWritable():
             names = ()  # row locks with SKIP LOCKED are enough
         case Refused():
             names = (("quarantine", item.account, item.body),)
