@@ -188,3 +188,7 @@ class AttemptClient:
         """Call as Client.call does, and guard a write."""
         with contextlib.nullcontext() if method in READ_METHODS else self.guard.begin(f"{model}/{method}"):
             return await self.client.call(model, method, ids, **params)
+
+    async def user_id(self) -> int:
+        """Return the id of the API key's user."""
+        return await (await self.client.transport()).user_id()

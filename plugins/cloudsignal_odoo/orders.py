@@ -170,8 +170,9 @@ class Orders:
         return bool(rows)
 
     async def add_activity(self, order: Order, delivery: Delivery, body: str, user: int | None, now: float) -> None:
-        """Schedule a warning for the user; without one, Odoo gives it to the user of the API key."""
-        assignee = {} if user is None else {"user_id": user}
+        """Schedule a warning for the user, without one for the user of the API key."""
+        # Odoo 17 would choose the key's user by itself, but 19 leaves the activity without a user.
+        assignee = user or await self.client.user_id()
         await self.client.call(
             "sale.order",
             "activity_schedule",
@@ -180,7 +181,7 @@ class Orders:
             summary=texts.summary(delivery),
             note=body,
             date_deadline=texts.due_on(delivery.signal, now).isoformat(),
-            **assignee,
+            user_id=assignee,
         )
 
 

@@ -210,7 +210,8 @@ class OdooModel(Records):
         user_id: int | None = None,
     ) -> Any:
         check_date(date_deadline, "%Y-%m-%d")
-        user = user_id or uid
+        # 19 leaves an activity without a user if none is given.
+        user = user_id or (uid if self.version < 19 else False)
         made = [
             self.add(
                 "mail.activity",
@@ -223,7 +224,7 @@ class OdooModel(Records):
             )
             for number in ids
         ]
-        login = self.row("res.users", user)["login"]
+        login = self.row("res.users", user)["login"] if user else "nobody"
         self.say(f"activity on {self.order_of(ids[0])} for {login}, due {date_deadline}: {summary}")
         return made if self.version >= 19 else f"mail.activity({made[0]},)"
 

@@ -71,8 +71,9 @@ async def test_a_fixed_assignee_replaces_the_salesperson():
         assert case.odoo.activities(order)[0]["user_id"] == case.odoo.admin
 
 
-async def test_without_a_salesperson_the_activity_is_the_gateways_user():
-    async with Case() as case:
+@pytest.mark.parametrize("version", BOTH)
+async def test_without_a_salesperson_the_activity_is_the_gateways_user(version):
+    async with Case(version) as case:
         order = case.odoo.add_order("PO-1001", salesperson=False)
         await case.deliver(signal_types.ITEM_ERROR)
         assert case.odoo.activities(order)[0]["user_id"] == case.fake.user
