@@ -120,6 +120,10 @@ class Observer:
     def route_gone(self, account: str, route: str, sink: str) -> None:
         """A route has stopped, with the gateway or because the config changed."""
 
+    @feeds(Gauge, "keys_ending", "Keys that have ended, or end within 14 days")
+    def keys_ending(self, keys: int) -> None:
+        """So many keys of the configuration have ended, or end within 14 days."""
+
     @feeds(Gauge, "config_last_reload_successful", "Whether the last reload was taken up")
     def config_loaded(self, good: bool) -> None:
         """The config was read, at the start or by a reload. If it was not `good`, the last one stays in force."""
@@ -158,6 +162,7 @@ class PrometheusObserver(Observer):
     def __init__(self) -> None:
         self.registry = prometheus.CollectorRegistry()
         self._made: dict[str, Any] = {}
+        self._children: dict[str, dict[tuple[Any, ...], Any]] = {}
         for name in EVENTS:
             event = getattr(Observer, name)
             if metric := getattr(event, "metric", None):
@@ -171,11 +176,19 @@ class PrometheusObserver(Observer):
         made = metric.kind(metric.name, metric.help, labels, namespace="cloudsignal", registry=self.registry, **options)
         self._made[metric.name] = made
         # prometheus_client looks children up under a lock, at each event; it keeps them all, so a cache may too.
-        child: Callable[..., Any] = functools.cache(made.labels) if labels else lambda: made
+        children = self._children[metric.name] = {} if labels else {(): made}
         feed, count = FEEDS[metric.kind], len(labels)
-        return lambda *values: getattr(child(*values[:count]), feed)(*values[count:])
+
+        def tell(*values: Any) -> None:
+            child = children.get(values[:count])
+            if child is None:
+                child = children[values[:count]] = made.labels(*values[:count])
+            getattr(child, feed)(*values[count:])
+
+        return tell
 
     def route_gone(self, account: str, route: str, sink: str) -> None:
+        self._children["route_state"].pop((account, route, sink), None)
         with contextlib.suppress(KeyError):
             self._made["route_state"].remove(account, route, sink)
 

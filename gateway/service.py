@@ -191,7 +191,8 @@ class Service:
 
     def _warn_of_key_ends(self) -> None:
         """Warn of keys that have ended or end soon, of each once."""
-        ends = find_key_ends(self.config.key_places, self._date())
+        ends = list(find_key_ends(self.config.key_places, self._date()))
+        self.observer.keys_ending(len(ends))
         self._warn([warning for warning in ends if warning not in self._told])
 
     def _plugin_packages(self) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ import structlog
 from gateway.errors import StoreError
 from gateway.ingest import Ingest
 from gateway.operate.in_force import mark_key
-from gateway.store.contract import Accounts
+from gateway.store.contract_accounts import Accounts
 
 log = structlog.get_logger()
 

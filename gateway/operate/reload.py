@@ -17,7 +17,8 @@ from gateway.errors import GatewayError, StoreError
 from gateway.operate.in_force import Change, compare, find_dangers, find_reused_names, parts_of
 from gateway.operate.names import is_stored
 from gateway.store import serving_process
-from gateway.store.contract import Accounts, Records
+from gateway.store.contract import Records
+from gateway.store.contract_accounts import Accounts
 from gateway.store.values import ConfigPart
 
 log = structlog.get_logger()

@@ -99,6 +99,7 @@ def test_a_key_that_has_ended_is_named_in_the_log(tmp_path: Path) -> None:
         assert (ended["key"], ended["reason"], ended["error"]) == ("old", "expired key", wrong["error"])
         assert "key" not in wrong
         assert "the key 'old' ended at 2020-01-31" in scene.logged("config.warning")[0]["message"]
+        assert scene.metric("cloudsignal_keys_ending") == 1
     (account,) = scene.cli_json("accounts", "list")
     assert [(key["label"], bool(key["last_used"])) for key in account["keys"]] == [("old", False), ("key-2", True)]
 

@@ -25,6 +25,7 @@ VALUES = {
     "route_state": ("bookshop", "erp", "odoo", 2),
     "route_gone": ("bookshop", "gone", "odoo"),
     "config_loaded": (True,),
+    "keys_ending": (2,),
 }
 
 
@@ -67,10 +68,21 @@ def test_events_are_counted() -> None:
     assert found["cloudsignal_route_state", (*account, ("route", "erp"), ("sink", "odoo"))] == 2
     assert not [labels for name, labels in found if ("route", "gone") in labels]
     assert found["cloudsignal_config_last_reload_successful", ()] == 1
+    assert found["cloudsignal_keys_ending", ()] == 2
     assert found["cloudsignal_request_seconds_count", (*account, ("code", "200"))] == 2
     labels = (*account, ("outcome", "delivered"), ("route", "erp"), ("sink", "odoo"))
     assert found["cloudsignal_attempt_seconds_count", labels] == 2
     assert found["cloudsignal_attempt_seconds_sum", labels] == pytest.approx(0.6)
+
+
+def test_a_route_that_comes_back_is_counted_again() -> None:
+    observer = PrometheusObserver()
+    route = ("bookshop", "erp", "odoo")
+    observer.route_state(*route, 0)
+    observer.route_gone(*route)
+    observer.route_state(*route, 3)
+    labels = (("account", "bookshop"), ("route", "erp"), ("sink", "odoo"))
+    assert samples(observer)["cloudsignal_route_state", labels] == 3
 
 
 def test_observers_do_not_share_counts() -> None:
