@@ -172,7 +172,7 @@ class Service:
         except GatewayError as error:
             trouble = str(error)
             log.error("config.refused", problems=trouble.splitlines())
-        except Exception as error:  # a bug in one reload must not prevent the next
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # of a bug or a plugin: the next reload may work
             trouble = f"{type(error).__name__}; the gateway's log tells more"
             log.exception("config.reload_failed")
         self.observer.config_loaded(not trouble)

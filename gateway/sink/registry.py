@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import inspect
+import signal
 import sys
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import FrameType
 from typing import Any, ClassVar, get_args
 
 from gateway.errors import Misconfigured, PluginError
@@ -53,14 +57,36 @@ def load_plugin(entry: importlib.metadata.EntryPoint) -> Plugin:
     known = describe_plugin(entry)
     before = set(sys.modules)
     try:
-        sink = entry.load()
-        check_sink_class(entry.name, sink)
-    except KeyboardInterrupt:  # by a person, while a command starts
-        raise
+        with watch_interrupts() as interrupted:
+            sink = entry.load()
+            check_sink_class(entry.name, sink)
     except BaseException as error:  # a plugin's module may raise anything at import
+        if interrupted:
+            raise
         forget_modules(entry.module, before)
         return Plugin(known.name, known.distribution, known.version, None, describe_failure(error))
     return Plugin(known.name, known.distribution, known.version, sink)
+
+
+@contextlib.contextmanager
+def watch_interrupts() -> Iterator[list[int]]:
+    """Give a list that is not empty once a person pressed Ctrl-C: a plugin may raise KeyboardInterrupt, too."""
+    noted: list[int] = []
+    usual = signal.default_int_handler
+    in_main_thread = threading.current_thread() is threading.main_thread()
+    if not in_main_thread or signal.getsignal(signal.SIGINT) is not usual:
+        yield noted
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        usual(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, usual)
 
 
 def forget_modules(module: str, before: set[str]) -> None:

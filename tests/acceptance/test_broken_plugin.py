@@ -26,6 +26,7 @@ BROKEN = {
     "import": ("import not_there_at_all\n", "No module named 'not_there_at_all'"),
     "syntax": ("class Desk(:\n", "SyntaxError: "),
     "exit": ("import sys\nsys.exit(7)\n", "SystemExit: 7"),
+    "interrupt": ("raise KeyboardInterrupt\n", "KeyboardInterrupt: "),
     "no-sink": ("Desk = 5\n", "PluginError: the entry point is not a Sink class"),
     "wrong-api": (WORKS.replace("deliver(", "send("), "PluginError: the class has neither deliver nor deliver_batch"),
     "missing": ("", "no plugin of this name is installed"),

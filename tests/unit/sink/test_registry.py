@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ MODULES = {
     "idle": f"{SINK}    name = 'idle'\n    summary = 'x'\n",
     "syntax": "def (:\n",
     "base": "class Odd(BaseException): pass\nraise Odd('at import')\n",
+    "interrupts": "raise KeyboardInterrupt\n",
+    "pressed": "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n",
     "missing": "import not_there_at_all\n",
     "slow": f"{SINK}    name = 'slow'\n    summary = 'x'\n    timeout = 'long'\n{DELIVER}",
     "many": f"{SINK}    name = 'many'\n    summary = 'x'\n    batch = 0\n{DELIVER}",
@@ -83,6 +86,7 @@ def test_only_enabled_plugins_are_loaded() -> None:
         ("odd", "options are not a schema"),
         ("syntax", "outside_syntax.py, line 1"),
         ("base", "Odd: at import"),
+        ("interrupts", "KeyboardInterrupt: "),
         ("missing", "No module named 'not_there_at_all'"),
         ("slow", "timeout is 'long'; expected a number of seconds above 0"),
         ("many", "batch is 0; expected a whole number above 0"),
@@ -105,6 +109,13 @@ def test_a_mended_plugin_is_loaded_without_a_restart(name: str, tmp_path: Path) 
     mended = f"# now it works, whatever its time and size\n{SINK}    name = {name!r}\n    summary = 'works'\n{DELIVER}"
     (tmp_path / f"outside_{name}.py").write_text(mended)
     assert load_plugins([name])[name].error == ""
+
+
+@pytest.mark.usefixtures("_installed")
+def test_ctrl_c_while_a_plugin_is_imported_ends_the_command() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        load_plugins(["pressed"])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.usefixtures("_installed")
