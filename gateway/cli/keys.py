@@ -17,16 +17,26 @@ def keys() -> None:
 
 
 @keys.command()
+@click.option("--count", type=click.IntRange(1), default=1, show_default=True, help="Keys to make.")
 @json_option
-def new(as_json: bool) -> None:
-    """Make a random key; print it with its line for the configuration."""
-    key = hashing.new_key()
+def new(count: int, as_json: bool) -> None:
+    """Make random keys; print each with its line for the configuration."""
+    made = [hashing.new_key() for _ in range(count)]
     if as_json:
-        render.print_json([{"key": key, "sha256": hashing.hash_key(key).hex()}])
+        render.print_json({"key": key, "sha256": hashing.hash_key(key).hex()} for key in made)
         return
-    click.echo(f"key:    {key}")
-    click.echo(f"config: {{sha256: {hashing.hash_key(key).hex()}}}")
-    click.echo("Enter the key at Cloudprinter; put the config line under the account's keys. It is not shown again.")
+    for key in made:
+        click.echo(f"key:    {key}")
+        click.echo(f"config: {config_line(hashing.hash_key(key).hex())}")
+    those = "the key" if count == 1 else "each key"
+    click.echo(
+        f"Enter {those} at Cloudprinter; put its config line under the account's `keys:`. It is not shown again."
+    )
+
+
+def config_line(digest: str) -> str:
+    """Return an entry of an account's list of keys, with its dash."""
+    return f"- {{sha256: {digest}}}"
 
 
 @keys.command("hash")
@@ -43,7 +53,7 @@ def hash_(key: str | None, as_json: bool) -> None:
     if as_json:
         render.print_json([{"sha256": digest}])
     else:
-        click.echo(f"{{sha256: {digest}}}")
+        click.echo(config_line(digest))
 
 
 def read_key() -> str:

@@ -18,13 +18,22 @@ from gateway.signal_types import ITEM_ERROR
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+PLACES = (Path("gateway.yaml"), Path("config/gateway.yaml"))
+"""Main configuration files that are looked for, in this order."""
+
+
+def find_config() -> Path:
+    """Return the first of PLACES that exists, else the last."""
+    return next((place for place in PLACES if place.exists()), PLACES[-1])
+
+
 config_option = click.option(
     "--config",
     "config_path",
     type=click.Path(path_type=Path, dir_okay=False),
-    default="config/gateway.yaml",
+    default=find_config,
     envvar="CLOUDSIGNAL_CONFIG",
-    show_default=True,
+    show_default=" or ".join(map(str, PLACES)),
     show_envvar=True,
     help="The main configuration file.",
 )
@@ -53,12 +62,14 @@ def duration(ctx: click.Context, param: click.Parameter, text: str | None) -> fl
         raise click.BadParameter(str(error)) from None
 
 
+TIMES = "2026-11-24, 2026-11-24T08:00 (in UTC), 2026-11-24T08:00+01:00, or an age such as 90s, 12h, 7d"
+"""The forms of a time, for help texts."""
+
+
 def time_window_options(command: F) -> F:
     """Add --since and --until."""
-    command = click.option("--until", type=time, help="Received before this time (ISO 8601, or 12h for 12 hours ago).")(
-        command
-    )
-    return click.option("--since", type=time, help="Received at this time or later.")(command)
+    command = click.option("--until", type=time, help=f"Received before this time: {TIMES}.")(command)
+    return click.option("--since", type=time, help=f"Received at this time or later: {TIMES}.")(command)
 
 
 def filter_options(command: F) -> F:

@@ -24,7 +24,9 @@ class Bar:
         self._task = progress.add_task(label, total=total)
 
     def show(self, done: int, total: int | None) -> None:
-        """Show that `done` of `total` steps are done."""
+        """Show that `done` of `total` steps are done. Nothing to do is shown as done."""
+        if total == 0:
+            done = total = 1
         self._progress.update(self._task, completed=done, total=total)
 
     def advance(self) -> None:

@@ -9,7 +9,8 @@ import click
 from gateway.cli import render
 from gateway.cli.opening import read_config, run_on_store
 from gateway.cli.options import config_option
-from gateway.operate.reload import find_process, request_reload
+from gateway.operate.processes import find_process
+from gateway.operate.reload import request_reload
 
 
 @click.command()
@@ -32,7 +33,7 @@ def reload(config_path: Path, pid: int | None, wait: float, force: bool) -> None
     include entry matches no file any more, is refused without --force.
     """
     config = read_config(config_path)
-    process = pid or find_process(config)
+    process = find_process(config, pid)
     answer = run_on_store(config, lambda store: request_reload(store, process, wait, force))
     for change in answer.changes:
         click.echo(render.show(change))

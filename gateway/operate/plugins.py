@@ -20,9 +20,12 @@ class PluginRow:
     about: str
 
 
-def list_plugins(config_path: Path) -> list[PluginRow]:
-    """Return the installed plugins by name. Only enabled ones are imported; the configuration may be missing."""
-    enabled = load_enabled(config_path)
+def list_plugins(config_path: Path | None) -> list[PluginRow]:
+    """Return the installed plugins by name. Only those that the configuration enables are imported.
+
+    Raises ConfigError if the file can't be read.
+    """
+    enabled = load_enabled(config_path) if config_path else {}
     return [describe(enabled.get(name) or describe_plugin(entry)) for name, entry in installed_plugins().items()]
 
 

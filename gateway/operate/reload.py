@@ -16,7 +16,6 @@ from gateway.config import Config
 from gateway.errors import GatewayError, StoreError
 from gateway.operate.in_force import Change, compare, find_dangers, find_reused_names, parts_of
 from gateway.operate.names import is_stored
-from gateway.store import serving_process
 from gateway.store.contract import Records
 from gateway.store.contract_accounts import Accounts
 from gateway.store.values import ConfigPart
@@ -31,15 +30,6 @@ FORCED_FOR = 300.0
 
 class RecordsAndAccounts(Records, Accounts, Protocol):
     """The parts of the store that a reload needs."""
-
-
-def find_process(config: Config) -> int:
-    """Return the process id of the gateway that uses the config's store. Raises GatewayError if it finds none."""
-    if process := serving_process(config.store):
-        return process
-    if config.store.url.startswith("sqlite"):
-        raise GatewayError(f"no gateway is running on {config.store.url}: `cloudsignal serve` starts one")
-    raise GatewayError("name the gateway's process with --pid, or send it SIGHUP")
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,9 @@ class Progress:
 
 
 def progress_of(page: Page) -> tuple[int, int, int]:
-    """Return the fields of Progress after a page of the store."""
-    return page.reached, page.reached - page.first + 1, page.last - page.first + 1
+    """Return the fields of Progress after a page of the store. A page of an empty store has nothing to do."""
+    total = max(0, page.last - page.first + 1)
+    return page.reached, max(0, min(total, page.reached - page.first + 1)), total
 
 
 async def yield_to_traffic(

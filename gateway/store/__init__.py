@@ -101,4 +101,4 @@ def serving_process(settings: Settings) -> int | None:
     try:
         return serving_pid(sqlite.path_of(settings.url))
     except OSError as error:
-        raise StoreError(f"can't tell if a gateway is running: {error.strerror}") from error
+        raise StoreError(f"can't tell if a gateway is running: {error.filename}: {error.strerror}") from error

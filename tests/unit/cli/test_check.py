@@ -43,14 +43,27 @@ def test_check_prints_every_error_with_its_place(folder: Folder) -> None:
 def test_check_tries_the_certificate(folder: Folder) -> None:
     authority = trustme.CA()
     good, other = authority.issue_cert("localhost"), authority.issue_cert("localhost")
-    good.cert_chain_pems[0].write_to_path(str(folder.path / "chain.pem"))
     tls = "server: {tls: {certificate: chain.pem, private_key: key.pem}}\n"
     (folder.path / "gateway.yaml").write_text(tls + CONFIG)
-    for key in (other.private_key_pem.bytes(), b"no key", ENCRYPTED):
-        (folder.path / "key.pem").write_bytes(key)
+    chain = good.cert_chain_pems[0].bytes()
+    broken = chain.replace(b"M", b"!")
+    for first, second, setting, message in (
+        (chain, other.private_key_pem.bytes(), "private_key", "key.pem is not the private key of the certificate in"),
+        (chain, b"no key", "private_key", "key.pem holds no private key in PEM"),
+        (chain, ENCRYPTED, "private_key", "key.pem is encrypted"),
+        (good.private_key_pem.bytes(), chain, "certificate", "a private key: are the two files swapped?"),
+        (chain, chain, "private_key", "key.pem holds no private key in PEM; it holds a certificate"),
+        (b"", good.private_key_pem.bytes(), "certificate", "chain.pem holds no certificate in PEM"),
+        (broken, good.private_key_pem.bytes(), "", "the certificate or its private key can't be used"),
+    ):
+        (folder.path / "chain.pem").write_bytes(first)
+        (folder.path / "key.pem").write_bytes(second)
+        path = f"server.tls.{setting}".rstrip(".")
         output = folder.run("check", code=1).output
-        assert "gateway.yaml: server.tls: the certificate or its private key can't be used" in output
-        assert json.loads(folder.run("check", "--json", code=1).output)["path"] == "server.tls"
+        assert output.startswith(f"gateway.yaml: {path}: ")
+        assert message in output
+        assert json.loads(folder.run("check", "--json", code=1).output)["path"] == path
+    (folder.path / "chain.pem").write_bytes(chain)
     good.private_key_pem.write_to_path(str(folder.path / "key.pem"))
     folder.run("check")
 

@@ -3,7 +3,9 @@
 import json
 
 import pytest
+from click.testing import CliRunner
 
+from gateway.cli import main
 from tests.support.folder import CONFIG, Folder
 
 
@@ -13,6 +15,23 @@ def test_plugins_tells_enabled_from_installed(folder: Folder) -> None:
     assert rows["slack"]["state"] == "installed"
     assert "cloudsignal-gateway" in rows["csv"]["from"]
     assert "CSV" in folder.run("plugins").output
+
+
+def test_plugins_need_no_config(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder.path / "gateway.yaml").unlink()
+    result = CliRunner().invoke(main, ["plugins", "--json"], env={"CLOUDSIGNAL_CONFIG": None})
+    assert result.exit_code == 0
+    assert {row["state"] for row in map(json.loads, result.output.splitlines())} == {"installed"}
+    assert "can't be read" in folder.run("plugins", code=1).output
+
+
+@pytest.mark.parametrize("place", ["gateway.yaml", "config/gateway.yaml"])
+def test_the_config_is_found_in_its_usual_places(folder: Folder, place: str) -> None:
+    path = folder.path / place
+    path.parent.mkdir(exist_ok=True)
+    (folder.path / "gateway.yaml").rename(path)
+    result = CliRunner().invoke(main, ["check"], env={"CLOUDSIGNAL_CONFIG": None})
+    assert result.output.startswith(f"{place}: ok")
 
 
 def test_a_broken_plugin_is_named_whatever_the_config(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from gateway.operate import traffic
-from gateway.operate.traffic import yield_to_traffic
+from gateway.operate.traffic import progress_of, yield_to_traffic
+from gateway.store.values import Page
 
 pytestmark = pytest.mark.gen_test
 
@@ -64,3 +65,17 @@ async def test_a_stop_ends_a_rest() -> None:
     stop.set()
     await resting
     await traffic.wait(asyncio.Event(), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "reached", "last", "progress"),
+    [
+        (1, 10, 20, (10, 10, 20)),
+        (5, 20, 20, (20, 16, 16)),
+        (1, 1, 0, (1, 0, 0)),
+        (1, 0, 0, (0, 0, 0)),
+        (3, 9, 8, (9, 6, 6)),
+    ],
+)
+async def test_no_more_is_done_than_there_is(first: int, reached: int, last: int, progress: tuple[int, ...]) -> None:
+    assert progress_of(Page(first, reached, last, {})) == progress
