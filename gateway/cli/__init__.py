@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import click
@@ -53,13 +54,13 @@ class Commands(click.Group):
             sys.exit(1)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List each command with its whole first sentence, which click would cut."""
-        commands = [(name, self.commands[name].get_short_help_str(limit=1000)) for name in self.list_commands(ctx)]
-        with formatter.section("Commands"):
-            formatter.write_dl(commands)
+        """List the commands of each group with their whole first sentence, which click would cut."""
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(each.name or "", each.get_short_help_str(limit=1000)) for each in commands])
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order of COMMANDS, not of the alphabet."""
+        """Return the commands in the order of GROUPS, not of the alphabet."""
         return list(self.commands)
 
 
@@ -70,39 +71,40 @@ def main() -> None:
     os.umask(os.umask(0) | CLOSED_TO_OTHERS)
 
 
-COMMANDS = (
-    serve.serve,
-    check.check,
-    check.init,
-    reload.reload,
-    simulate.simulate,
-    signals.signals,
-    signals.show,
-    signals.explain,
-    deliveries.deliveries,
-    deliveries.dead,
-    pending.retry,
-    pending.skip,
-    replay.replay,
-    routes.routes,
-    routes.pause,
-    routes.resume,
-    pending.probe,
-    accounts.accounts,
-    orders.orders,
-    quarantine.quarantine,
-    export.export,
-    audit.audit,
-    backup.backup,
-    backup.restore,
-    purge.purge,
-    accounts.forget,
-    database.migrate,
-    database.move,
-    plugins.plugins,
-    keys.keys,
-)
-"""Every command, in the order in which --help lists them. A module is named for the commands' noun."""
+GROUPS: Mapping[str, Sequence[click.Command]] = {
+    "Set up": (check.init, check.check, keys.keys, plugins.plugins),
+    "Run": (serve.serve, reload.reload, simulate.simulate),
+    "Look": (
+        signals.signals,
+        signals.show,
+        signals.explain,
+        deliveries.deliveries,
+        deliveries.dead,
+        quarantine.quarantine,
+        routes.routes,
+        accounts.accounts,
+        audit.audit,
+        export.export,
+    ),
+    "Mend": (
+        pending.retry,
+        replay.replay,
+        pending.skip,
+        pending.probe,
+        routes.pause,
+        routes.resume,
+        orders.orders,
+    ),
+    "Maintain": (
+        backup.backup,
+        backup.restore,
+        purge.purge,
+        accounts.forget,
+        database.migrate,
+        database.move,
+    ),
+}
+"""Every command, in the groups and in the order in which --help lists them. A module is named for its noun."""
 
-for command in COMMANDS:
+for command in (command for group in GROUPS.values() for command in group):
     main.add_command(command)

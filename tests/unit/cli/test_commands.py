@@ -1,9 +1,11 @@
 """All commands: their help and their exit code for wrong usage."""
 
+import re
+
 import click
 import pytest
 
-from gateway.cli import main
+from gateway.cli import GROUPS, main
 from tests.support.folder import Folder
 
 
@@ -13,7 +15,16 @@ def test_wrong_usage_is_code_2(folder: Folder, words: list[str]) -> None:
 
 
 def test_the_list_of_commands_is_not_cut(folder: Folder) -> None:
-    assert "...\n" not in folder.run("--help").output.partition("Commands:")[2]
+    assert "...\n" not in folder.run("--help").output.partition("Set up:")[2]
+
+
+def test_every_command_is_in_one_group(folder: Folder) -> None:
+    grouped = [str(command.name) for group in GROUPS.values() for command in group]
+    assert sorted(grouped) == sorted(main.commands)
+    text = folder.run("--help").output
+    for title, group in GROUPS.items():
+        part = text.partition(f"\n{title}:\n")[2].partition("\n\n")[0]
+        assert re.findall(r"^  (\w+)", part, re.MULTILINE) == [command.name for command in group]
 
 
 def commands(group: click.Group, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
