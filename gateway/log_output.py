@@ -13,6 +13,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import TextIO
 
 MAX_LINES = 10_000
 """Lines that wait for a reader that stalls; further lines are dropped and counted. Some seconds of a busy log."""
@@ -184,6 +185,14 @@ def drain_at_exit(known: weakref.ref[LogOutput]) -> None:
     """Write the last lines before the process ends."""
     if (output := known()) is not None:
         output.drain()
+
+
+def descriptor_of(stream: TextIO | None) -> int:
+    """Return a stream's descriptor, or one that leads nowhere if the process was started without the stream.
+
+    Its number must not be used then: it may be that of the next file that is opened, such as the database.
+    """
+    return os.open(os.devnull, os.O_WRONLY) if stream is None else stream.fileno()
 
 
 async def watch_dropped(output: LogOutput, report: Callable[[int], None], every: float = 1.0) -> None:

@@ -18,7 +18,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-from gateway.log_output import LogOutput
+from gateway.log_output import LogOutput, descriptor_of
 
 MASK = "***"
 MIN_SECRET_LENGTH = 4
@@ -77,7 +77,7 @@ def set_up_logs(
     format: str = "json", level: str = "info", redact: Redactor | None = None, stream: LogOutput | TextIO | None = None
 ) -> None:
     """Write a line per event to `stream` (stderr), as JSON or for the console. The stdlib's logs are included."""
-    out = stream or LogOutput(sys.stderr.fileno())
+    out = stream or LogOutput(descriptor_of(sys.stderr))
     console = structlog.dev.ConsoleRenderer(colors=out.isatty(), timestamp_key="at")
     shown = [escape_values, console] if format == "console" else [render_json]
     processors = [

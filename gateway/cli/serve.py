@@ -18,7 +18,7 @@ from gateway.cli.hang_ups import handle_hang_ups
 from gateway.cli.options import config_option
 from gateway.cli.workers import serve_with_workers
 from gateway.config import Config, load_config
-from gateway.log_output import LineStream, LogOutput
+from gateway.log_output import LineStream, LogOutput, descriptor_of
 from gateway.logs import Redactor, set_up_logs
 from gateway.service import Service
 from gateway.web.descriptors import raise_descriptor_limit
@@ -36,10 +36,10 @@ def serve(config_path: Path, workers: int, worker: int | None, inherited: tuple[
     config = load_config(config_path)
     raise_descriptor_limit()
     redact = Redactor(config.secrets)
-    output = LogOutput(sys.stderr.fileno())
+    output = LogOutput(descriptor_of(sys.stderr))
     set_up_logs(config.log.format, config.log.level, redact, output)
     # A plugin that prints must not block the gateway either, if nobody reads.
-    sys.stderr, sys.stdout = LineStream(output, redact), LineStream(LogOutput(sys.stdout.fileno()), redact)
+    sys.stderr, sys.stdout = LineStream(output, redact), LineStream(LogOutput(descriptor_of(sys.stdout)), redact)
     if workers > 1:
         serve_with_workers(config, workers)
         return

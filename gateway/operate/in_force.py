@@ -59,7 +59,11 @@ def describe_account(account: Account) -> dict[str, Any]:
     named = ("name", "tenant", "keys", "routes")
     options = {f.name: getattr(account, f.name) for f in dataclasses.fields(account) if f.name not in named}
     routes = {
-        route.name: {"sink": route.sink, "enabled": route.enabled, "mark": mark_of(route)}
+        route.name: {
+            "sink": route.sink,
+            "enabled": route.enabled,
+            "mark": mark_of(dataclasses.replace(route, tenant="")),
+        }
         for route in account.routes.values()
     }
     return {

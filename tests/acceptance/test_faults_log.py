@@ -64,6 +64,22 @@ def test_a_log_that_nobody_reads_stops_nothing(tmp_path: Path, format: str) -> N
     scene.check_custody_of_signals()
 
 
+@pytest.mark.timeout(60)
+def test_a_gateway_without_stdout_and_stderr_writes_its_log_nowhere(tmp_path: Path) -> None:
+    port = free_port()
+    scene = Scene(tmp_path, port=port)
+    scene.gateway.url = f"http://127.0.0.1:{port}"
+    command = f"exec {sys.executable} -m gateway serve --config gateway.yaml >&- 2>&-"
+    with subprocess.Popen(["sh", "-c", command], cwd=tmp_path, env=environment(scene.env)) as process:
+        wait_until(lambda: is_up(scene), 30, "the gateway to answer")
+        assert scene.send(1).code == 200
+        scene.check_custody()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    for path in tmp_path.rglob("gateway.db*"):
+        assert b"signal.accepted" not in path.read_bytes()
+
+
 PRINTING = """
 import sys
 from tests.support.recorder import RecorderSink

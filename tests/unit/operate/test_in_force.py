@@ -96,6 +96,13 @@ def test_a_changed_route_is_told_and_its_secrets_are_not(fields: dict[str, Any])
     assert changes(make_config(before), make_config(after)) == ["account a changes: route erp changes"]
 
 
+def test_another_tenant_changes_no_route() -> None:
+    before = make_account("a")
+    routes = {"erp": make_route("a", tenant="globex")}
+    after = replace(before, tenant="globex", routes=routes)
+    assert changes(make_config(before), make_config(after)) == ["account a changes: tenant acme -> globex"]
+
+
 def test_includes_and_settings_change() -> None:
     before = make_config(make_account("a"), includes=(Include("n/*.yaml", ("n/1", "n/2")), Include("old", ("old",))))
     after = make_config(make_account("a"), includes=(Include("n/*.yaml", ()), Include("new", ("new",))), retention=30.0)
