@@ -62,7 +62,7 @@ class RetrySchedule:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to an attempt. Attempts count from 1; `code` is None for no answer; `last` is final."""
+    """The answer to an attempt. Attempts count from 1; `last` is final. `code` is None for no answer: see `reason`."""
 
     url: str
     payload: Mapping[str, str]
@@ -70,6 +70,7 @@ class Answer:
     code: int | None
     seconds: float
     last: bool
+    reason: str = ""
 
     @property
     def accepted(self) -> bool:
@@ -235,25 +236,44 @@ class Sender:
         for attempt in itertools.count(1):
             async with self._connections:
                 started = self._clock()
-                code = await self._post(session, target.url, body)
+                code, reason = await self._post(session, target.url, body)
                 seconds = self._clock() - started
             last = code in ACCEPTED or attempt >= self._schedule.attempts
-            answer = Answer(target.url, payload, attempt, code, seconds, last)
+            answer = Answer(target.url, payload, attempt, code, seconds, last, reason)
             self._tally.add(answer)
             self._on_answer(answer)
             if last:
                 return
             await self._sleep(self._schedule.wait(attempt))
 
-    async def _post(self, session: aiohttp.ClientSession, url: str, body: bytes) -> int | None:
-        """Post a signal. Return the answer's code, None if none came whole. Bodies are ignored."""
+    async def _post(self, session: aiohttp.ClientSession, url: str, body: bytes) -> tuple[int | None, str]:
+        """Post a signal. Return the answer's code, or None and the reason if none came whole. Bodies are ignored."""
         headers = {"Content-Type": "application/json", "User-Agent": "cloudsignal-simulate"}
         try:
             async with session.post(url, data=body, headers=headers, allow_redirects=False) as response:
                 await response.read()
-                return response.status
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return None
+                return response.status, ""
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return None, describe(error, self._timeout.total or 0.0)
+
+
+def describe(error: Exception, timeout: float) -> str:
+    """Return the reason why no answer came, for people."""
+    reason = f"the connection broke: {error or type(error).__name__}"
+    match error:
+        case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as refused):
+            reason = f"its certificate is not trusted: {refused.verify_message}; see --ca-file"
+        case aiohttp.ClientConnectorSSLError():
+            reason = "it does not speak TLS there: is its URL http:// and not https://?"
+        case aiohttp.ClientConnectorDNSError():
+            reason = f"the name {error.host} is not known"
+        case aiohttp.ClientConnectorError():
+            reason = f"can't connect: {error.os_error.strerror or error.os_error}"
+        case TimeoutError():
+            reason = f"no answer within {timeout:g} s"
+        case aiohttp.ClientResponseError():
+            reason = "its answer is not HTTP"
+    return reason
 
 
 def make_tls(ca_file: Path | None) -> ssl.SSLContext:

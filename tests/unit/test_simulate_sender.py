@@ -302,6 +302,31 @@ async def test_https_without_it_is_not_trusted(authority: trustme.CA) -> None:
     assert (summary.codes, stub.requests) == ({"no answer": 1}, [])
 
 
+async def reason(url: str) -> str:
+    told: list[Answer] = []
+    sender = Sender([Target(url, SecretValue(KEY))], on_answer=told.append, schedule=RetrySchedule(attempts=1))
+    await sender.run([event()])
+    return told[0].reason
+
+
+async def test_the_reason_for_no_answer_is_told() -> None:
+    async with running(ssl_options=server_tls(trustme.CA())) as stub:
+        assert (await reason(stub.url + PATH)).startswith("its certificate is not trusted: ")
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        await reader.read(100)
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1") as plain:
+        port = plain.sockets[0].getsockname()[1]
+        assert (await reason(f"https://127.0.0.1:{port}{PATH}")).startswith("it does not speak TLS there")
+    assert (await reason(stub.url + PATH)).startswith("can't connect: ")
+    async with running(Fault.CLOSE) as stub:
+        assert (await reason(stub.url + PATH)).startswith("the connection broke: ")
+
+
 @pytest.mark.parametrize("write", [lambda path: None, lambda path: path.write_text("no certificate")])
 def test_a_ca_file_that_is_none(write: Callable[[Path], object], tmp_path: Path) -> None:
     write(tmp_path / "ca.pem")
