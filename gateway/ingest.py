@@ -152,7 +152,8 @@ class Ingest:
 
     async def _accept(self, account: Account, signal: Signal, key: str = "") -> Receipt:
         targets, unrouted = choose_routes(account.routes.values(), signal)
-        hold = account.unknown_orders == "hold"
+        # A signal that names no order could never be freed.
+        hold = account.unknown_orders == "hold" and bool(signal.order or signal.order_reference)
         accepted = await self._store.accept(signal, targets, unrouted, hold)
         known_type = signal.type in signal_types.TYPES
         receipt = Receipt(signal, accepted.signal_id, accepted.duplicate, accepted.held, known_type, key)

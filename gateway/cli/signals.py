@@ -125,7 +125,7 @@ def signal_line(row: lookups.SignalRow) -> dict[str, object]:
         "order": signal.order,
         "reference": signal.order_reference,
         "item": signal.item,
-        "late": "late" if signal.late else "",
+        "marks": ", ".join(mark for mark, is_so in (("late", signal.late), ("incomplete", signal.missing)) if is_so),
         "deliveries": row.deliveries,
     }
 

@@ -129,6 +129,14 @@ async def test_an_order_that_the_account_does_not_know_is_held() -> None:
     assert desk.heard.told == [("signal_accepted", "bookshop"), ("signal_held", "bookshop")]
 
 
+async def test_a_signal_that_names_no_order_is_not_held() -> None:
+    desk = Desk(make_accounts(unknown_orders="hold", incomplete="accept"))
+    assert not (await desk.post({"type": "ItemReturned"})).held
+    assert not (await desk.post(example(order="", order_reference=None))).held
+    assert (await desk.post(example(order=""))).held
+    assert [write.hold for write in desk.store.writes] == [False, False, True]
+
+
 async def test_an_unknown_type_is_accepted() -> None:
     desk = Desk()
     receipt = await desk.post({"type": "ItemReturned", "anything": [1]})

@@ -40,6 +40,17 @@ def test_signals_are_listed_newest_first_and_filtered(folder: Folder) -> None:
     assert "PO-1001" in table
 
 
+def test_an_incomplete_signal_is_marked(folder: Folder) -> None:
+    async def fill(store: Store) -> None:
+        await store.accept(make_signal("ItemShipped", tracking=" "), (), ())
+
+    folder.fill(fill)
+    [row] = lines(folder.run("signals", "--json").output)
+    assert (row["incomplete"], row["missing"]) == (True, ["tracking"])
+    assert "incomplete" in folder.run("signals").output
+    assert "missing          tracking" in folder.run("show", "1").output
+
+
 def test_times_are_iso_or_ages(folder: Folder) -> None:
     folder.fill(fill_with_states)
     assert lines(folder.run("signals", "--json", "--since", "1s").output) == []
