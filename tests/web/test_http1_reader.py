@@ -99,7 +99,7 @@ def test_a_read_of_many_tiny_requests_is_parsed_as_they_are_answered() -> None:
         reader.ready.clear()
         reader.parse_on()
     assert answered == 8000
-    assert not reader.is_full
+    assert not reader.unparsed
     assert most <= Limits().read_ahead + PIECE // len(tiny) + 1
 
 
@@ -108,7 +108,13 @@ def test_nothing_is_taken_behind_the_last_request_of_a_connection() -> None:
     assert [exchange.closes for exchange in reader.ready] == [True]
     reader.feed(head() * 200)
     assert len(reader.ready) == 1
-    assert not reader.is_full
+    assert not reader.unparsed
+
+
+def test_an_offer_behind_the_last_request_is_dropped() -> None:
+    last = head("Connection: keep-alive, close", "Content-Length: 2", version="1.0") + b"{}"
+    reader = feed(last + head("Connection: Upgrade", "Upgrade: h2c", "Content-Length: 2") + b"[]")
+    assert [exchange.request.body for exchange in reader.ready] == [b"{}"]
 
 
 def test_a_head_over_its_limit_is_refused() -> None:

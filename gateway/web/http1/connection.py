@@ -45,8 +45,10 @@ class Deadline:
             self._set_timer()
 
 
-class Connection(asyncio.Protocol):
+class Connection(asyncio.BufferedProtocol):
     """A connection to one sender, a guest of the listener's gate. `on_lost` is called once it is lost.
+
+    `buffer` is the memory of a read, so the most that is read at once.
 
     `routes` returns the current route table. The loop calls the public methods; one task answers. Both run on the
     loop's thread, so only an `await` of the task lets the other in.
@@ -58,13 +60,19 @@ class Connection(asyncio.Protocol):
     """The task that connects, for instance by a TLS handshake; then the answering task."""
 
     def __init__(
-        self, peer: str, routes: Callable[[], RouteTable], limits: Limits, on_lost: Callable[[Connection], None]
+        self,
+        peer: str,
+        routes: Callable[[], RouteTable],
+        limits: Limits,
+        buffer: memoryview,
+        on_lost: Callable[[Connection], None],
     ) -> None:
         self.address = peer
         self.idle_since: float | None = time.monotonic()
         self._connected = False
         self._routes = routes
         self._limits = limits
+        self._buffer = buffer
         self._on_lost = on_lost
         self._reader = RequestReader(peer, routes, limits)
         self._final: Exchange | None = None
@@ -107,17 +115,21 @@ class Connection(asyncio.Protocol):
         self._deadline.set(self._limits.idle_timeout)
         self.task = asyncio.get_running_loop().create_task(self._answer_requests())
 
-    def data_received(self, data: bytes) -> None:
-        """Parse bytes, and wake the answering task if they complete a request."""
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return the memory for the next read, which all connections share: it is copied at once."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Parse the bytes of a read, and wake the answering task if they complete a request."""
         reader = self._reader
-        reader.feed(data)
+        reader.feed(bytes(self._buffer[:nbytes]))
         if reader.incoming:
             # An abort calls connection_lost in a later iteration of the loop, so requests may still be ready below.
             self._enforce_limits(reader.incoming)
         if self._final:
             self._close_unless_draining(self._final)
         elif reader.ready:
-            if not self._reading_paused and (reader.is_full or len(reader.ready) > self._limits.read_ahead):
+            if not self._reading_paused and (reader.unparsed or len(reader.ready) > self._limits.read_ahead):
                 self._reading_paused = True
                 self._transport.pause_reading()
             resolve(self._request_ready)
@@ -169,15 +181,17 @@ class Connection(asyncio.Protocol):
                 self._close_unless_draining(exchange)
                 return
             self._deadline.set(self._limits.idle_timeout)
-            self._trusted = self._trusted or exchange.request.authenticated
-            self.idle_since = None if self._trusted else time.monotonic()
-            if reader.ready or reader.is_full:
+            if exchange.request.authenticated:
+                self._trusted = True
+            if not self._trusted:
+                self.idle_since = time.monotonic()
+            if reader.ready or reader.unparsed:
                 # Other connections take their turn. A refusal awaits nothing, so a pipelining sender would starve them.
                 await asyncio.sleep(0)
 
     async def _wait_for_request(self) -> None:
         """Wait until a request is ready or the connection is lost. Close if the sender has sent all."""
-        if self._reader.is_full:
+        if self._reader.unparsed:
             self._parse_on()
             return
         if self._eof_received:
@@ -200,8 +214,8 @@ class Connection(asyncio.Protocol):
 
     async def _write(self, exchange: Exchange, answer: Answer) -> None:
         if not self._is_closed:
-            encoded = answer.encode(exchange.request.method, exchange.closes, exchange.keeps_alive)
-            self._transport.write(encoded)
+            keeps_alive = exchange.version == "1.0" and not exchange.closes
+            self._transport.write(answer.encode(exchange.request.method, exchange.closes, keeps_alive))
         if self._writable:
             await self._writable
 

@@ -55,8 +55,7 @@ class Exchange:
     refusal: GatewayError | None = None
     closes: bool = False
     """True if the connection closes after the answer."""
-    keeps_alive: bool = False
-    """True if it stays open in HTTP/1.0, which the answer must say."""
+    version: str = "1.1"
     awaits_continue: bool = False
     """True while the sender waits for 100 Continue before it sends the body."""
     target: bytes = b""
@@ -88,28 +87,25 @@ class RequestReader:
         self._peer = peer
         self._routes = routes
         self._limits = limits
-        self._unparsed = b""
+        self.unparsed = b""
+        """Bytes that wait until requests before them are answered."""
         self._ended = False
         """True once the last request of the connection is complete. Bytes behind it are dropped."""
+        self._dropped = False
+        """True if a request behind the last one was dropped."""
         self._parser = httptools.HttpRequestParser(self)
-
-    @property
-    def is_full(self) -> bool:
-        """Return True if bytes wait until requests before them are answered."""
-        return bool(self._unparsed)
 
     def feed(self, data: bytes) -> None:
         """Take the bytes of a read. Never raises: malformed requests are refused exchanges."""
-        self._unparsed = self._unparsed + data if self._unparsed else data
+        self.unparsed = self.unparsed + data if self.unparsed else data
         self.parse_on()
 
     def parse_on(self) -> None:
         """Parse bytes that were read, until `read_ahead` requests are ready."""
-        while self._unparsed and len(self.ready) < self._limits.read_ahead:
+        while self.unparsed and len(self.ready) < self._limits.read_ahead:
             # One piece at a time, because llhttp can't be stopped within the bytes that it was given.
-            piece, self._unparsed = self._unparsed[:PIECE], self._unparsed[PIECE:]
-            before = self.incoming
-            rest = piece
+            piece, self.unparsed = self.unparsed[:PIECE], self.unparsed[PIECE:]
+            before, rest = self.incoming, piece
             while rest and not self._ended:
                 rest = self._parse(rest)
             if self.incoming and self.incoming is before:
@@ -135,17 +131,22 @@ class RequestReader:
         Java's HTTP client offers HTTP/2 with each request. llhttp then takes all bytes behind the head, the body
         included, for the new protocol. So a new parser reads the request without the offer.
         """
-        if not self.ready or self.ready[-1].refusal:
+        if self._dropped or not self.ready or self.ready[-1].refusal:
             return b""
         exchange = self.ready.pop()
         self._ended = False
         request = exchange.request
-        version = self._parser.get_http_version().encode()
         options = re.split(rb"[ \t,]+", request.headers.pop(b"connection", b"").lower())
         request.headers[b"connection"] = b",".join(option for option in options if option != b"upgrade")
         headers = b"".join(b"%s: %s\r\n" % header for header in request.headers.items())
         self._parser = httptools.HttpRequestParser(self)
-        return b"%s %s HTTP/%s\r\n%s\r\n%s" % (request.method.encode(), exchange.target, version, headers, rest)
+        return b"%s %s HTTP/%s\r\n%s\r\n%s" % (
+            request.method.encode(),
+            exchange.target,
+            exchange.version.encode(),
+            headers,
+            rest,
+        )
 
     def _count(self, exchange: Exchange, size: int) -> None:
         """Count the bytes of an incomplete request, and refuse it if its head is too long."""
@@ -165,7 +166,9 @@ class RequestReader:
             self._add(exchange)
 
     def _add(self, exchange: Exchange) -> None:
-        if not self._ended:  # race: llhttp may parse one more request in the piece that has the last one
+        if self._ended:  # llhttp may parse more requests in the piece that has the last one
+            self._dropped = True
+        else:
             self.ready.append(exchange)
 
     # -- called by llhttp
@@ -197,9 +200,9 @@ class RequestReader:
         exchange.resource = self._routes().find(request.path)
         if exchange.refusal:
             return
-        version = self._parser.get_http_version()
-        exchange.awaits_continue = rules.expects_continue(version, request.headers)
-        if fault := rules.find_fault(version, exchange.target, request.headers):
+        exchange.version = self._parser.get_http_version()
+        exchange.awaits_continue = rules.expects_continue(exchange.version, request.headers)
+        if fault := rules.find_fault(exchange.version, exchange.target, request.headers):
             self._refuse(exchange, fault)
         elif request.method not in exchange.resource.methods:
             self._refuse(exchange, MethodNotAllowed())
@@ -222,10 +225,12 @@ class RequestReader:
         assert exchange
         if not exchange.refusal:
             exchange.request.body = b"".join(exchange.chunks)
-            exchange.closes = not self._parser.should_keep_alive() or rules.asks_to_close(exchange.request.headers)
-            exchange.keeps_alive = not exchange.closes and self._parser.get_http_version() == "1.0"
+            exchange.closes = not self._parser.should_keep_alive()
+            if exchange.version == "1.0":
+                exchange.closes = exchange.closes or rules.asks_to_close(exchange.request.headers)
             self._add(exchange)
-        self._ended = self._ended or exchange.closes
+        if exchange.closes:
+            self._ended = True
 
 
 def path_of(target: bytes) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 
 from gateway.errors import GatewayError, MalformedRequest, UnsupportedCoding, UnsupportedVersion
 
-VERSIONS = ("1.1", "1.0")
 HOST = re.compile(rb"(?:\[([0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})+)(?::(\d*))?")
 """RFC 3986 3.2.2, without the comma, which would join two hosts."""
 ABSOLUTE_URL = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)")
@@ -17,7 +16,7 @@ ABSOLUTE_URL = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]*)://([^/?]*)")
 
 def find_fault(version: str, target: bytes, headers: Mapping[bytes, bytes]) -> GatewayError | None:
     """Return the error of a request's head, None if it has none. Values of a repeated header are joined by commas."""
-    if version not in VERSIONS:
+    if version not in ("1.1", "1.0"):
         # llhttp gives 0.9 also for a request line without a version.
         return MalformedRequest("Malformed HTTP: no version") if version == "0.9" else UnsupportedVersion()
     if not is_target(target):

@@ -19,6 +19,9 @@ from gateway.web.limits import Limits
 
 log = structlog.get_logger()
 
+READ_SIZE = 64 * 1024
+"""Bytes of a read, a large body. What a connection has read ahead stays in memory while its answers are not read."""
+
 
 class Server:
     """HTTP/1.1 server with the start and stop methods of Tornado's HTTPServer.
@@ -37,6 +40,7 @@ class Server:
         self.routes = routes
         self.limits = limits or Limits()
         self._tls = tls
+        self._buffer = memoryview(bytearray(READ_SIZE))
         self._acceptors: list[Acceptor] = []
         self._gate = gate or Gate("public", lambda: self.limits)
 
@@ -62,7 +66,7 @@ class Server:
             peer = address[0].removeprefix("::ffff:").partition("%")[0]
             with contextlib.suppress(OSError):  # the sender is gone already
                 accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # answers are small and sent whole
-        connection = Connection(peer, lambda: self.routes, self.limits, self._gate.leave)
+        connection = Connection(peer, lambda: self.routes, self.limits, self._buffer, self._gate.leave)
         if self._gate.admit(connection):
             connection.task = asyncio.get_running_loop().create_task(self._connect(accepted, connection))
         else:
