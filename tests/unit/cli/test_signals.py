@@ -42,7 +42,7 @@ def test_signals_are_listed_newest_first_and_filtered(folder: Folder) -> None:
 
 def test_an_incomplete_signal_is_marked(folder: Folder) -> None:
     async def fill(store: Store) -> None:
-        await store.accept(make_signal("ItemShipped", tracking=" "), (), ())
+        await store.accept(make_signal("ItemShipped", tracking=" "), (), (), False)
 
     folder.fill(fill)
     [row] = lines(folder.run("signals", "--json").output)
