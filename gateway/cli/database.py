@@ -58,7 +58,7 @@ def postgres_url(ctx: click.Context, param: click.Parameter, text: str) -> str:
 def move(config_path: Path, url: str, as_json: bool) -> None:
     """Copy a store from SQLite to PostgreSQL, and compare the two ledgers. Stop the gateway first.
 
-    An interrupted move goes on where it ended. The SQLite file is not changed, except that leases are released.
+    An interrupted move continues where it ended. The SQLite file is not changed, except that leases are released.
     """
     config = read_config(config_path)
     require_movable(config)

@@ -176,7 +176,7 @@ def print_verdicts(verdicts: Sequence[Verdict], dry_run: bool) -> None:
         counts = Counter(verdict.result for verdict in verdicts)
         accepted = "would be accepted; nothing was changed" if dry_run else "accepted"
         click.echo(
-            f"{counts['duplicate']} there already, {counts['refused']} refused, {counts['accepted']} {accepted}."
+            f"{counts['duplicate']} already accepted, {counts['refused']} refused, {counts['accepted']} {accepted}."
         )
 
 

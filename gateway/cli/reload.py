@@ -27,7 +27,7 @@ from gateway.operate.reload import request_reload
     "--force", is_flag=True, help="Reload although most accounts, or all files of an include entry, would go."
 )
 def reload(config_path: Path, pid: int | None, wait: float, force: bool) -> None:
-    """Have the running gateway load a changed configuration: all of it, or nothing if it has an error.
+    """Have the running gateway use the changed configuration. If anything in it is wrong, nothing changes.
 
     Prints what comes, goes and changes. A reload that would take away more than half of the accounts, or in which an
     include entry matches no file any more, is refused without --force.

@@ -68,7 +68,7 @@ def test_requests_that_are_still_refused_stay_with_their_present_errors(refused:
 def test_a_dry_run_prints_verdicts_and_changes_nothing(refused: Folder) -> None:
     accept_unknown(refused)
     output = refused.run("quarantine", "replay", "1", "2", "--dry-run").stdout
-    assert "0 there already, 0 refused, 2 would be accepted; nothing was changed." in output
+    assert "0 already accepted, 0 refused, 2 would be accepted; nothing was changed." in output
     assert "export" in output
     assert listed(refused) == [1, 2, 3, 4]
     assert refused.run("signals").output == "No signals.\n"
@@ -77,7 +77,7 @@ def test_a_dry_run_prints_verdicts_and_changes_nothing(refused: Folder) -> None:
 def test_an_accepted_request_leaves_quarantine_and_is_a_signal_like_others(refused: Folder) -> None:
     accept_unknown(refused)
     result = refused.run("quarantine", "replay", "--account", "bookshop", code=1)
-    assert "0 there already, 1 refused, 2 accepted." in result.stdout
+    assert "0 already accepted, 1 refused, 2 accepted." in result.stdout
     assert "order: must not be null" in result.stdout
     assert listed(refused) == [3, 4]
     second, first = lines(refused.run("signals", "--json").output)
