@@ -129,6 +129,10 @@ class StoreBusy(StoreError):
     """The store's queue is full."""
 
 
+class StoreUnreachable(StoreError):
+    """The store can't be reached now."""
+
+
 class StoreCorrupt(StoreError):
     """The store is damaged."""
 

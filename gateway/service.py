@@ -19,7 +19,7 @@ from gateway import policy
 from gateway.clock import Clock, watch_clock
 from gateway.config import Config, changed_routes, enabled_routes, find_key_ends, load_config, needs_restart, review
 from gateway.dispatch import Dispatcher, LoopWatch, Runner, Tasks, Throttle, Tuning
-from gateway.errors import GatewayError, Problem, StoreError
+from gateway.errors import GatewayError, Problem, StoreError, StoreUnreachable
 from gateway.in_flight import InFlightRequests
 from gateway.ingest import Ingest
 from gateway.log_output import LogOutput, watch_dropped
@@ -32,12 +32,15 @@ from gateway.operate.key_uses import KeyUses
 from gateway.operate.reload import Reloads
 from gateway.sink.api import Shared
 from gateway.sink.registry import make_stand_in
-from gateway.store import describe_store, open_store
+from gateway.store import describe_store, open_store, passes_by_itself
+from gateway.store.absent import AbsentStore
 from gateway.store.contract import Store
 from gateway.web.listeners import Listeners
 
 log = structlog.get_logger()
 
+TRY_STORE_EVERY = 2.0
+"""Seconds between attempts to reach a store that was not there at the start."""
 READY_WITHIN = 3.0
 """Seconds. /readyz calls the store unwritable if a test write takes longer. AWS load balancers
 wait 5 s by default, so the answer arrives in time."""
@@ -78,15 +81,22 @@ class Service:
         self._sink_tasks: Tasks = {}
         self._loop_watch = LoopWatch(self._sink_tasks, self._plugin_packages, self.observer)
         self._stopping = False
+        self._waiting: AbsentStore | None = None
         self._told: set[Problem] = set()
 
-    async def start(self) -> None:
-        """Open the store, release the leases of an earlier run, listen, deliver. A failure undoes all of it."""
+    async def start(self, asked_to_stop: asyncio.Event | None = None) -> bool:
+        """Open the store, release the leases of an earlier run, listen, deliver. A failure undoes all of it.
+
+        Waits for a store that can't be reached yet. Returns False if asked to stop meanwhile.
+        """
         async with AsyncExitStack() as stack:
-            self.store = open_store(self.config.store, exclusive=True)
+            opened = await self._open_store(stack, asked_to_stop or asyncio.Event())
+            if opened is None:
+                log.info("gateway.stopped")
+                return False
+            self.store, (released, reset) = opened
             stack.push_async_callback(self.store.close)
             self.store.on_failure(self.observer.store_failed)
-            released, reset = await self._recover()
             self._reloads = Reloads(self.store)
             await self._reloads.begin(self.config, self._now())
             await make_partitions(self.store, self._earliest_now(), self.config.retention)
@@ -104,7 +114,11 @@ class Service:
             )
             self._key_uses = KeyUses(self.ingest, self.store)
             self.store.on_notification(self.dispatcher.on_notification)
-            self.listeners.open(self.ingest, self.ready, stack)
+            if self.listeners.urls:  # the store had to be waited for
+                self.listeners.hand_to(self.ingest)
+            else:
+                self.listeners.open(self.ingest, self.ready, stack)
+            self._waiting = None
             self.dispatcher.start()
             self._loop_watch.start()
             stack.callback(self._loop_watch.stop)
@@ -124,6 +138,7 @@ class Service:
         # One client's ended keys must not keep the gateway from the others, so here they are no error.
         self._warn(self.config.warnings)
         self._warn_of_key_ends()
+        return True
 
     async def serve(self, asked_to_stop: asyncio.Event) -> None:
         """Run until asked to stop.
@@ -264,19 +279,59 @@ class Service:
 
     async def _store_trouble(self) -> str:
         try:
-            await asyncio.wait_for(self.store.check_writable(), READY_WITHIN)
+            store = self._waiting or self.store
+            await asyncio.wait_for(store.check_writable(), READY_WITHIN)
         except StoreError as error:
             return str(error)
         except TimeoutError:
             return f"the store could not write within {READY_WITHIN:g} s"
         return ""
 
-    async def _recover(self) -> tuple[int, int]:
+    async def _open_store(
+        self, stack: AsyncExitStack, asked_to_stop: asyncio.Event
+    ) -> tuple[Store, tuple[int, int]] | None:
+        """Open the store, as soon as it can be reached, and recover it; return None if asked to stop meanwhile.
+
+        Meanwhile senders are answered 503, and /readyz tells the reason.
+        """
+        while not asked_to_stop.is_set():
+            try:
+                return await self._try_store()
+            except StoreUnreachable as error:
+                self._wait_for_store(str(error), stack)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asked_to_stop.wait(), TRY_STORE_EVERY)
+        return None
+
+    def _wait_for_store(self, reason: str, stack: AsyncExitStack) -> None:
+        """Answer senders and operators with the reason, and log it if it is new."""
+        if self._waiting and self._waiting.reason == reason:
+            return
+        if self._waiting is None:
+            self._waiting = AbsentStore(reason)
+            self.ingest = Ingest(self.config.accounts, self._waiting, observer=self.observer)
+            self.listeners.open(self.ingest, self.ready, stack)
+        self._waiting.reason = reason
+        log.warning("store.waiting", reason=reason, **self._places())
+
+    async def _try_store(self) -> tuple[Store, tuple[int, int]]:
+        """Open and recover the store once. Raises StoreUnreachable if this may succeed later."""
+        loop = asyncio.get_running_loop()
+        store = await asyncio.to_thread(open_store, self.config.store, exclusive=True, loop=loop)
+        try:
+            return store, await self._recover(store)
+        except StoreError as error:
+            await store.close()
+            if error.__cause__ and passes_by_itself(error.__cause__):
+                raise StoreUnreachable(str(error)) from error
+            raise
+
+    async def _recover(self, store: Store) -> tuple[int, int]:
         """Release an earlier run's leases, and reset due times that its clock set too far ahead. Return both counts."""
         now = self._now()
         longest = max((route.retry.cap for route in self.config.routes.values()), default=0.0)
-        released = 0 if self.store.shared else await self.store.release_leases(now)
-        reset = await self.store.reset_due_times(now, now + max(longest, policy.MISCONFIGURED_PROBE))
+        released = 0 if store.shared else await store.release_leases(now)
+        reset = await store.reset_due_times(now, now + max(longest, policy.MISCONFIGURED_PROBE))
         return released, reset
 
     def _earliest_now(self) -> float:

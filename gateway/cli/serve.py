@@ -65,7 +65,8 @@ async def run_service(
     asked_to_reload = reload_on_signal(asked_to_stop)
     reloading = None
     try:
-        await service.start()
+        if not await service.start(asked_to_stop):
+            return
         set_modules_aside()
         reloading = asyncio.create_task(reload_when_asked(service, asked_to_reload))
         if config.log.format == "console":

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from gateway.errors import GatewayError, StoreError
 from gateway.store.contract import Settings, Store
+from gateway.store.failures import passes_by_itself
 from gateway.store.sqlite import copies
 from gateway.store.sqlite import open as sqlite
 from gateway.store.sqlite.lock import serving_pid
@@ -22,6 +23,7 @@ __all__ = [
     "is_sqlite",
     "migrate_store",
     "open_store",
+    "passes_by_itself",
     "path_of",
     "serving_process",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import re
 import sqlite3
 
 from peewee import InterfaceError, OperationalError
@@ -29,6 +31,17 @@ system, internal error."""
 NO_CONNECTION = (OperationalError, InterfaceError)
 """Errors without a code, raised for a connection that broke or was never made."""
 
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+WAITED_FOR = frozenset({"08", "53", "57"})
+"""PostgreSQL's error classes that end without a change of the settings: connection, resources, operator."""
+NEVER_ALONE = ("certificate", "SSL error", "support SSL", "password", "authentication", "GSSAPI", "invalid")
+"""Words of libpq about settings that are wrong. Its errors have no code."""
+NOT_YET = re.compile(
+    "starting up|shutting down|recovery|too many|connection slots|not yet accepting|not accepting|"
+    "cannot connect|connect failed|login failed|timeout"
+)
+"""A server's and pgbouncer's words for "later". Every other refusal (FATAL) is an error at once."""
+
 
 def original(error: BaseException) -> BaseException:
     """Return the driver's error within peewee's."""
@@ -45,6 +58,22 @@ def blames_environment(error: BaseException) -> bool:
         return getattr(driver, "sqlite_errorcode", 0) & 0xFF in SQLITE_ENVIRONMENT
     code = getattr(driver, "sqlstate", None)
     return code[:2] in POSTGRES_ENVIRONMENT if code else isinstance(error, NO_CONNECTION)
+
+
+def passes_by_itself(error: BaseException) -> bool:
+    """Return True if a gateway that starts should wait: the server is not up yet, or the disk is full."""
+    driver = original(error)
+    if isinstance(driver, sqlite3.Error):
+        return getattr(driver, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
+    if isinstance(driver, OSError):
+        return driver.errno in DISK_FULL
+    if code := getattr(driver, "sqlstate", None):
+        return code[:2] in WAITED_FOR
+    text = str(driver)
+    return isinstance(error, NO_CONNECTION) and not (
+        any(word in text for word in NEVER_ALONE)
+        or any("FATAL" in line and not NOT_YET.search(line) for line in text.splitlines())
+    )
 
 
 def describe_failure(error: BaseException) -> str:

@@ -88,6 +88,10 @@ class Listeners:
         self._public.limits = self._make_limits()
         self._gate.is_exempt = self._make_addresses().trusts
 
+    def hand_to(self, ingest: Ingest) -> None:
+        """Hand signals to another ingest, from the next request on."""
+        self._public.routes = self._make_routes(ingest)
+
     def _make_routes(self, ingest: Ingest) -> PublicRoutes:
         return PublicRoutes(
             ingest,

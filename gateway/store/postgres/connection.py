@@ -132,6 +132,11 @@ class Reconnecting(PostgresqlDatabase):
         self._wait = FIRST_RETRY
         return True
 
+    @property
+    def server_encoding(self) -> str:
+        """Return the encoding of the database, such as UTF8."""
+        return str(self._driver().info.parameter_status("server_encoding"))
+
     def _driver(self) -> Any:
         return self.connection()  # type: ignore[no-untyped-call]
 

@@ -11,9 +11,9 @@ import psycopg
 from peewee import PeeweeException
 from psycopg.conninfo import conninfo_to_dict
 
-from gateway.errors import GatewayError, StoreError
+from gateway.errors import GatewayError, StoreError, StoreUnreachable
 from gateway.store.contract import Settings, Store
-from gateway.store.failures import describe_failure
+from gateway.store.failures import describe_failure, passes_by_itself
 from gateway.store.migrations import APPLICATION, migrate, open_schema
 from gateway.store.postgres.connection import Reconnecting
 from gateway.store.postgres.dialect import PostgresDialect
@@ -69,7 +69,8 @@ def open_error(parameters: dict[str, Any], error: PeeweeException) -> StoreError
     reason = describe_failure(error)
     if "certificate" in reason:
         reason += "; the host, sslmode and sslrootcert in store.url say which certificate is expected"
-    return StoreError(f"can't open the store {name_of(parameters)}: {reason}")
+    kind = StoreUnreachable if passes_by_itself(error) else StoreError
+    return kind(f"can't open the store {name_of(parameters)}: {reason}")
 
 
 def parameters_of(settings: Settings) -> dict[str, Any]:
@@ -82,7 +83,7 @@ def parameters_of(settings: Settings) -> dict[str, Any]:
         ) from None
     if settings.password:
         given["password"] = settings.password
-    return {**CONNECTION_DEFAULTS, **given}
+    return {**CONNECTION_DEFAULTS, **given, "client_encoding": "utf8"}
 
 
 def describe(settings: Settings) -> str:
@@ -116,4 +117,10 @@ def connect(
     db = Reconnecting(parameters, settings.pooler, longest, transactions)
     db.connect()
     opened.callback(db.close)
+    encoding = db.server_encoding
+    if encoding != "UTF8":
+        raise GatewayError(
+            f"store.url: the database {name_of(parameters)} has the encoding {encoding}, which can't keep every text; "
+            "expected UTF8: CREATE DATABASE name ENCODING 'UTF8' TEMPLATE template0"
+        )
     return db

@@ -15,9 +15,9 @@ from typing import Any
 import structlog
 from peewee import OperationalError, PeeweeException, SqliteDatabase
 
-from gateway.errors import GatewayError, StoreError, StoreMissing
+from gateway.errors import GatewayError, StoreError, StoreMissing, StoreUnreachable
 from gateway.store.contract import Settings, Store
-from gateway.store.failures import describe_failure, original
+from gateway.store.failures import blames_environment, describe_failure, original, passes_by_itself
 from gateway.store.migrations import migrate, open_schema
 from gateway.store.sqlite.checkpoint import refuse_copy, refuse_wrong_log
 from gateway.store.sqlite.dialect import SqliteDialect
@@ -30,6 +30,8 @@ from gateway.store.store import DatabaseStore
 
 log = structlog.get_logger()
 
+SMALLEST = 256 << 10
+"""Bytes that a new store needs with its companions."""
 READERS = 3
 """Connections: one for claimed deliveries, two for everything else."""
 BUSY_TIMEOUT = 5.0
@@ -65,13 +67,29 @@ def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: 
         except (PeeweeException, sqlite3.Error) as error:
             if is_corrupt(error):
                 raise damaged(path, describe_failure(error)) from error
-            raise StoreError(f"can't open the store {path}: {describe_failure(error)}") from error
+            raise open_error(path, describe_failure(error), error) from error
         except OSError as error:
-            raise StoreError(f"can't open the store {path}: {error.strerror}") from error
+            raise open_error(path, error.strerror or type(error).__name__, error) from error
         opened.pop_all()
     if not existed:
         log.info("store.created", store=str(path.absolute()))
     return DatabaseStore(databases[0], databases[1:], dialect, settings.queue, loop, settings.actor, serving)
+
+
+def open_error(path: Path, reason: str, error: BaseException) -> StoreError:
+    """Return the error for a store that can't be opened. SQLite tells of a full disk in several ways."""
+    full = passes_by_itself(error) or (blames_environment(error) and is_full(path.parent))
+    kind = StoreUnreachable if full else StoreError
+    return kind(f"can't open the store {path}: {reason}{' (the disk is full)' if full else ''}")
+
+
+def is_full(folder: Path) -> bool:
+    """Return True if the disk of a folder has no room for the smallest store."""
+    try:
+        found = os.statvfs(folder)
+    except OSError:
+        return False
+    return found.f_bavail * found.f_frsize < SMALLEST
 
 
 def require_file(path: Path, create: bool) -> bool:
