@@ -141,6 +141,14 @@ async def test_an_offer_of_http_2_is_ignored(wire: Connect, gateway: Gateway) ->
     assert len(await gateway.kept()) == 2
 
 
+async def test_a_signal_before_hundreds_of_offers_is_answered(wire: Connect, gateway: Gateway) -> None:
+    offer = head("Upgrade: a", "Connection: upgrade", method="GET", path="/healthz")
+    async with wire() as connection:
+        await connection.write(plain(request(example())), offer * 1000)
+        assert [await connection.code() for _ in range(1001)] == [200] * 1001
+    assert len(await gateway.kept()) == 1
+
+
 async def test_a_sender_that_never_reads_is_cut_when_the_server_stops(
     wire: Connect, gateway: Gateway, http_server: Server
 ) -> None:

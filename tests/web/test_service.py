@@ -1,4 +1,4 @@
-"""The composed gateway: a failing observer breaks nothing."""
+"""The composed gateway: a failing observer breaks nothing, and a reload reaches the listeners."""
 
 import asyncio
 from pathlib import Path
@@ -10,7 +10,7 @@ from gateway import service
 from gateway.config import load_config
 from gateway.metrics import Observer
 
-pytestmark = pytest.mark.gen_test
+pytestmark = pytest.mark.gen_test(timeout=40)
 
 CONFIG = """
 server: {listen: 127.0.0.1:0}
@@ -43,3 +43,29 @@ async def test_a_failing_observer_does_not_end_the_gateway(
         await serving  # raises the error if the observer is not guarded
         await gateway.stop()
     assert ("observer.failed", event) in [(line["event"], line.get("method")) for line in logs]
+
+
+async def test_a_reload_changes_the_limits_of_connections(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.yaml"
+    path.write_text(CONFIG.replace("PATH", str(tmp_path)))
+    gateway = service.Service(load_config(path))
+    await gateway.start()
+    try:
+        place = gateway.listeners.urls[0].removeprefix("http://").split(":")
+        path.write_text(path.read_text().replace("127.0.0.1:0", "127.0.0.1:0, idle_timeout: 1s"))
+        assert await is_answered(*place)
+        await gateway.reload()
+        reader, writer = await asyncio.open_connection(*place)
+        assert await asyncio.wait_for(reader.read(), 30) == b"", "the idle connection was not closed"
+        writer.close()
+        assert await is_answered(*place)
+    finally:
+        await gateway.stop()
+
+
+async def is_answered(host: str, port: str) -> bool:
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+    answer = await reader.read()
+    writer.close()
+    return answer.startswith(b"HTTP/1.1 200")
