@@ -229,7 +229,7 @@ class LiveRouteState:
         if self.breaker.closed:
             self._second_opinion_at, self._asked = NEVER, False
         elif self.breaker != before:
-            self._second_opinion_at = NEVER if self._refusals.confirmed else now + self.route.retry.first
+            self._second_opinion_at = NEVER if self._refusals.confirmed else now + self._tuning.second_opinion_after
         if self.breaker.closed and not before.closed:
             self._log.info("route.closed")
         elif not self.breaker.closed and self.breaker.probe_at != before.probe_at:

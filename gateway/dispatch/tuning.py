@@ -53,6 +53,8 @@ class Tuning:
     probe_choice: int = 8
     """Deliveries claimed for a probe. One of them probes, if possible one that was not refused before; the others are
     given back."""
+    second_opinion_after: float = 5.0
+    """Seconds from the failure that opened a route's breaker to such a look."""
     second_opinion_again: float = 300.0
     """Seconds between looks for another delivery to probe a resting route with, while only one has failed. A look that
     finds none costs a claim and its return; a new signal leads to a look of its own."""

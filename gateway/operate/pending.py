@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway import policy
 from gateway.config import Config
@@ -12,7 +12,7 @@ from gateway.errors import GatewayError
 from gateway.model import RouteKey
 from gateway.operate.lookups import find_signal, read_deliveries
 from gateway.operate.names import require_known
-from gateway.operate.routes import read_route, read_status
+from gateway.operate.routes import RouteRow, read_route, read_status
 from gateway.store.contract import Records
 from gateway.store.values import DeliveryRow, Filter
 
@@ -27,25 +27,28 @@ class Tried:
     """A try that was asked for, and its outcome so far.
 
     `outcome` is delivered, filtered, dead, failed (it is pending again, for `reason`), or waiting: no gateway has
-    tried it yet. Without a `signal_id` there was nothing to try with.
+    tried it yet. Without a `signal_id` there was nothing to try with. `before` counts the failed attempts before.
     """
 
     account: str
     route: str
     signal_id: int | None
-    outcome: str
+    outcome: str = "waiting"
     reason: str = ""
+    before: int = 0
 
 
 async def retry_now(store: Records, config: Config, signal_id: int, route: str | None, now: float) -> list[Tried]:
     """Make a signal's pending deliveries due now: one route's, or all. Raises GatewayError if one can't be."""
     rows = await find_pending(store, config, signal_id, route)
     for row in rows:
+        require_active(await read_route(store, config, (row.account, row.route)))
         await require_free(store, row, now)
+    tries = [await prepare(store, (row.account, row.route), row.signal_id) for row in rows]
     for row in rows:
         if not await store.try_now(row.account, row.route, row.signal_id, now, "retry"):
             raise GatewayError(f"{name_of(row)} has changed meanwhile: look at `cloudsignal explain {signal_id}`")
-    return [Tried(row.account, row.route, row.signal_id, "waiting") for row in rows]
+    return tries
 
 
 async def skip_delivery(
@@ -66,20 +69,27 @@ async def probe_route(store: Records, config: Config, key: RouteKey, now: float)
     Raises GatewayError if the route is not resting, or can't be tried.
     """
     row = await read_route(store, config, key)
-    name = "/".join(key)
+    require_active(row)
+    if read_status(row.state) is policy.Status.RUNNING:
+        raise GatewayError(
+            f"{'/'.join(key)} is running, and not resting. `cloudsignal retry ID` tries one delivery now"
+        )
+    pending = await store.list_deliveries(Filter(account=key[0], route=key[1], state="pending"), HEADS_SEEN)
+    tried = await prepare(store, key, choose_probe(pending, now))
+    if not await store.try_now(*key, tried.signal_id, now, "probe"):
+        raise GatewayError(f"signal {tried.signal_id} has changed meanwhile: try again")
+    return tried
+
+
+def require_active(row: RouteRow) -> None:
+    """Raise GatewayError if no gateway tries the route, whatever is due on it."""
+    name = "/".join(row.key)
     if row.route is None or not row.route.enabled:
         raise GatewayError(f"{name} is {row.status}: it can't be tried")
     if row.route.broken:
         raise GatewayError(f"{name} can't be tried: {row.route.broken}. Mend it, and run `cloudsignal reload`")
     if row.state.paused:
-        raise GatewayError(f"{name} is paused: `cloudsignal resume {' '.join(key)}` first")
-    if read_status(row.state) is policy.Status.RUNNING:
-        raise GatewayError(f"{name} is running, and not resting. `cloudsignal retry ID` tries one delivery now")
-    pending = await store.list_deliveries(Filter(account=key[0], route=key[1], state="pending"), HEADS_SEEN)
-    chosen = choose_probe(pending, now)
-    if not await store.try_now(*key, chosen, now, "probe"):
-        raise GatewayError(f"signal {chosen} has changed meanwhile: try again")
-    return Tried(*key, chosen, "waiting")
+        raise GatewayError(f"{name} is paused: `cloudsignal resume {' '.join(row.key)}` first")
 
 
 def choose_probe(pending: Sequence[DeliveryRow], now: float) -> int | None:
@@ -138,25 +148,31 @@ async def follow(
     """Look for the outcome of a try for so long; it is "waiting" if no gateway has made the attempt."""
     if tried.signal_id is None:
         return tried
-    before = await count_attempts(store, tried)
     for _ in range(round(seconds / LOOK_EVERY)):
-        found = await look(store, tried, before)
+        found = await look(store, tried)
         if found.outcome != "waiting":
             return found
         await sleep(LOOK_EVERY)
-    return await look(store, tried, before)
+    return await look(store, tried)
 
 
-async def look(store: Records, tried: Tried, before: int) -> Tried:
-    """Return the outcome by now, where `before` attempts had failed at the beginning."""
+async def prepare(store: Records, key: RouteKey, signal_id: int | None) -> Tried:
+    """Return a try that is about to be asked for. A gateway may make the attempt at once, so count the earlier ones."""
+    return Tried(*key, signal_id, before=await count_attempts(store, key, signal_id))
+
+
+async def look(store: Records, tried: Tried) -> Tried:
+    """Return the outcome by now."""
     rows = await store.list_deliveries(Filter(ids=[tried.signal_id or 0], route=tried.route), 1)
     outcome, reason = "waiting", ""
     if rows and rows[0].state != "pending":
         outcome, reason = rows[0].state, rows[0].reason
-    elif rows and not rows[0].leased and await count_attempts(store, tried) > before:
-        outcome, reason = "failed", rows[0].reason
-    return Tried(tried.account, tried.route, tried.signal_id, outcome, reason)
+    elif rows and not rows[0].leased:
+        attempts = await count_attempts(store, (tried.account, tried.route), tried.signal_id)
+        if attempts > tried.before:
+            outcome, reason = "failed", rows[0].reason
+    return replace(tried, outcome=outcome, reason=reason)
 
 
-async def count_attempts(store: Records, tried: Tried) -> int:
-    return len((await store.read_attempts(tried.signal_id or 0)).get(tried.route, ()))
+async def count_attempts(store: Records, key: RouteKey, signal_id: int | None) -> int:
+    return 0 if signal_id is None else len((await store.read_attempts(signal_id)).get(key[1], ()))

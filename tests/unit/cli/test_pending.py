@@ -116,7 +116,8 @@ def test_a_resting_route_without_anything_pending_is_tried_by_its_next_signal(fo
 def test_a_paused_route_is_to_be_resumed_first(filled: Folder) -> None:
     filled.fill(lambda store: store.save_route_state(RESTS))
     filled.run("pause", "bookshop", "export")
-    assert "`cloudsignal resume bookshop export` first" in filled.run("probe", "bookshop", "export", code=1).output
+    for words in (["probe", "bookshop", "export"], ["retry", "1", "--route", "export"]):
+        assert "`cloudsignal resume bookshop export` first" in filled.run(*words, code=1).output
     assert "`cloudsignal probe bookshop export` does so now" in filled.run("resume", "bookshop", "export").output
     assert "`cloudsignal probe bookshop export` tries it now" in filled.run("resume", "bookshop", "export").output
 
