@@ -17,7 +17,16 @@ import structlog
 
 from gateway import policy
 from gateway.clock import Clock, watch_clock
-from gateway.config import Config, changed_routes, enabled_routes, find_key_ends, load_config, needs_restart, review
+from gateway.config import (
+    Config,
+    changed_routes,
+    enabled_routes,
+    find_ended_accounts,
+    find_key_ends,
+    load_config,
+    needs_restart,
+    review,
+)
 from gateway.dispatch import Dispatcher, LoopWatch, Runner, Tasks, Throttle, Tuning
 from gateway.errors import GatewayError, Problem, StoreError, StoreUnreachable
 from gateway.in_flight import InFlightRequests
@@ -205,7 +214,11 @@ class Service:
             log.warning("config.warning", **dataclasses.asdict(warning))
 
     def _warn_of_key_ends(self) -> None:
-        """Warn of keys that have ended or end soon, of each once."""
+        """Tell of keys that have ended or end soon, and of accounts that have no other, of each once."""
+        for problem in find_ended_accounts(self.config.key_places, self._date()):
+            if problem not in self._told:
+                self._told.add(problem)
+                log.error("config.keys_ended", **dataclasses.asdict(problem))
         ends = list(find_key_ends(self.config.key_places, self._date()))
         self.observer.keys_ending(len(ends))
         self._warn([warning for warning in ends if warning not in self._told])

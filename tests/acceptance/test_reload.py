@@ -111,6 +111,8 @@ def test_a_gateway_starts_although_one_accounts_keys_have_ended(tmp_path: Path) 
     assert "accounts.posters.keys: every key has ended" in scene.cli("check", code=1)
     with scene.running():
         assert scene.send(1).code == 200
+        (ended,) = scene.logged("config.keys_ended", level="error")
+        assert (ended["path"], ended["line"]) == ("accounts.posters.keys", 12)
         assert "accounts.posters.keys: every key has ended" in scene.cli("reload", code=1)
 
 
