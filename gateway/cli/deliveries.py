@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from gateway.cli import render
 from gateway.cli.opening import with_store
 from gateway.cli.options import config_option, filter_options, json_option, limit_option, make_filter
 from gateway.operate import lookups, views
+from gateway.store import Store
 
 NONE_FILTERED = "No deliveries. `audit` also counts routes that did not ask for a signal as filtered; see `explain`."
 
@@ -38,11 +40,23 @@ def dead(config_path: Path, limit: int, as_json: bool, **filters: Any) -> None:
 
 
 def print_deliveries(config_path: Path, which: lookups.Filter, limit: int, as_json: bool, empty: str) -> None:
-    rows = with_store(config_path, lambda store: lookups.list_deliveries(store, which, limit), which)
+    async def read(store: Store) -> tuple[Sequence[lookups.DeliveryRow], str]:
+        rows = await lookups.list_deliveries(store, which, limit)
+        unfound = which.order if not rows else None
+        return rows, await lookups.hint_of_quarantine(store, unfound, which.account) if unfound else ""
+
+    rows, hint = with_store(config_path, read, which)
     if as_json:
         render.print_json(views.delivery_json(row) for row in rows)
     else:
         render.print_table([delivery_line(row) for row in rows], empty)
+    print_hint(hint)
+
+
+def print_hint(hint: str) -> None:
+    """Print a hint at the end of a listing that found nothing."""
+    if hint:
+        click.echo(f"note: {hint.removeprefix('; ')}", err=True)
 
 
 def delivery_line(row: lookups.DeliveryRow) -> dict[str, object]:

@@ -51,11 +51,19 @@ def failure_named() -> Iterator[None]:
 
 def prepare_streams() -> None:
     """Replace standard output and error by streams that escape characters and name their failures."""
-    sys.stdout, sys.stderr = prepare(sys.stdout), prepare(sys.stderr)
+    sys.stdout, sys.stderr = prepare(sys.stdout or make_closed()), prepare(sys.stderr or make_closed())
+
+
+def make_closed() -> TextIO:
+    """Return a stream in the place of a closed one, which fails when it is written.
+
+    It takes the free file descriptor, so that the store's file does not get it.
+    """
+    return os.fdopen(os.open(os.devnull, os.O_RDONLY), "w")
 
 
 def prepare(stream: TextIO) -> TextIO:
-    if type(stream) is not io.TextIOWrapper:  # a test's, or none at all
+    if type(stream) is not io.TextIOWrapper:  # a test's
         return stream
     encoding, buffering = stream.encoding, stream.line_buffering
     return OutputStream(stream.detach(), encoding, "backslashreplace", line_buffering=buffering)
@@ -64,8 +72,6 @@ def prepare(stream: TextIO) -> TextIO:
 def is_encodable(text: str) -> bool:
     """Return True if standard output can take the text without escapes."""
     stream = sys.stdout
-    if stream is None:
-        return True
     encoding = "ascii" if isinstance(stream, OutputStream) and stream.is_ascii else stream.encoding
     try:
         text.encode(encoding or "utf-8")
@@ -81,18 +87,21 @@ def failures_told() -> Iterator[None]:
         try:
             yield
         finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()
+            sys.stdout.flush()
     except OutputFailed as error:
         if error.errno != errno.EPIPE:
             with contextlib.suppress(OSError):
                 click.echo(f"the output can't be written: {error.strerror or error}", err=True)
-        abandon(sys.stdout)
+        for stream in (sys.stdout, sys.stderr):
+            abandon(stream)
         sys.exit(1)
 
 
 def abandon(stream: TextIO) -> None:
-    """Send the rest of a stream nowhere: at its exit, Python would fail to flush it."""
+    """Send the rest of a stream nowhere if it can't be written: at its exit, Python would fail to flush it."""
+    with contextlib.suppress(OSError):
+        stream.flush()
+        return
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

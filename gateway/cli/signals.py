@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from gateway.cli import render, table
-from gateway.cli.deliveries import delivery_line
+from gateway.cli.deliveries import delivery_line, print_hint
 from gateway.cli.opening import read_config, run_on_store, with_store
 from gateway.cli.options import config_option, filter_options, json_option, limit_option, make_filter
 from gateway.exact_json import to_text
@@ -41,8 +41,7 @@ def signals(config_path: Path, limit: int, as_json: bool, **filters: Any) -> Non
         render.print_json(views.signal_json(row) for row in rows)
     else:
         render.print_table([signal_line(row) for row in rows], "No signals.")
-    if hint:
-        click.echo(f"note: {hint.removeprefix('; ')}", err=True)
+    print_hint(hint)
 
 
 def which_signals(command: F) -> F:

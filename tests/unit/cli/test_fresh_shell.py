@@ -45,6 +45,9 @@ COMMANDS = [
     "resume bookshop erp",
     "orders bookshop PO-1",
     "migrate",
+    "accounts list",
+    "backup copy.db",
+    "skip 3 --route export",
 ]
 
 

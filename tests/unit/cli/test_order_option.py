@@ -65,6 +65,8 @@ def test_signals_of_a_quarantined_order_are_told(orders: Folder) -> None:
     assert result.stderr == "note: 1 request of it is in quarantine: `cloudsignal quarantine --order PO-4713`\n"
     result = orders.run("signals", "--order", "PO-4713", "--json")
     assert (result.stdout, "in quarantine" in result.stderr) == ("", True)
+    assert "in quarantine" in orders.run("deliveries", "--order", "PO-4713").stderr
+    assert "in quarantine" in orders.run("dead", "--order", "PO-4713").stderr
     assert orders.run("signals", "--order", "9").stderr == ""
     assert orders.run("signals", "--order", "4711").stderr == ""
 

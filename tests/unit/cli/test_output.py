@@ -73,3 +73,11 @@ def test_a_reader_that_left_ends_a_command_quietly(umlauts: Folder, words: str) 
     assert result.returncode == 1
     assert b"Traceback" not in result.stderr
     assert b"rror" not in result.stderr
+
+
+@pytest.mark.parametrize("words", ["signals", "export"])
+def test_a_closed_output_is_told(umlauts: Folder, words: str) -> None:
+    result = run(umlauts, words, preexec_fn=lambda: os.close(1))
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert result.stderr.decode().splitlines()[-1].startswith("the output can't be written: ")
+    assert b"Traceback" not in result.stderr
