@@ -10,7 +10,7 @@ import pytest
 from gateway.store.postgres import accept as postgres_accept
 from gateway.store.postgres import lanes as postgres_lanes
 from gateway.store.postgres import record as postgres_record
-from gateway.store.reads.listings import LISTED_COLUMNS
+from gateway.store.reads.listings import LISTED_COLUMNS, OF_SIGNAL
 from gateway.store.rows import ATTEMPT_ROW, SIGNAL_COLUMNS, SIGNAL_ROW
 from gateway.store.sqlite import accept as sqlite_accept
 from gateway.store.sqlite import lanes as sqlite_lanes
@@ -67,7 +67,7 @@ def test_a_replayed_delivery_keeps_each_column_or_sets_it() -> None:
 
 def test_a_listed_delivery_has_each_public_column() -> None:
     fields = {field.name for field in dataclasses.fields(DeliveryRow)}
-    assert fields == {*LISTED_COLUMNS, "late"}
+    assert fields == {*LISTED_COLUMNS, *OF_SIGNAL}
 
 
 def test_a_new_signal_sets_each_column() -> None:
