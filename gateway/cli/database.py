@@ -12,7 +12,7 @@ from gateway.cli import render
 from gateway.cli.opening import read_config
 from gateway.cli.options import config_option, json_option
 from gateway.cli.progress import progress_bar
-from gateway.config.setting_values import store_url
+from gateway.config.store_url import store_url
 from gateway.operate import views
 from gateway.operate.database import move_database, require_movable
 from gateway.store import migrate_store
@@ -36,11 +36,12 @@ def migrate(config_path: Path, contract: bool, as_json: bool) -> None:
 def postgres_url(ctx: click.Context, param: click.Parameter, text: str) -> str:
     """Return the URL. Raises click.BadParameter if it is not PostgreSQL's."""
     try:
-        if store_url(text).startswith("postgresql://"):
-            return text
-    except vol.Invalid:
-        pass
-    raise click.BadParameter("expected postgresql://user@host/database")
+        url = store_url(text)
+    except vol.Invalid as error:
+        raise click.BadParameter(str(error)) from None
+    if not url.startswith("postgresql://"):
+        raise click.BadParameter("expected postgresql://user@host/database")
+    return url
 
 
 @click.command()

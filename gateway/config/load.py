@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 from gateway.config.document import BROKEN, Document, Place, read_document
 from gateway.config.include import find_includes, show_file
@@ -18,6 +17,7 @@ from gateway.config.route_settings import Plugins, Routes, merge_routes, named, 
 from gateway.config.schema import ACCOUNT_SCHEMA, MAIN_ONLY, MAIN_SCHEMA, TENANT_SCHEMA
 from gateway.config.setting_values import did_you_mean
 from gateway.config.settings import Admin, Config, Include, Log, Server, Tls
+from gateway.config.store_url import passwords_of
 from gateway.config.validation import pick, validate
 from gateway.errors import ConfigError
 from gateway.keys import hash_key
@@ -254,7 +254,6 @@ def make_key(entry: Mapping[str, Any], number: int) -> Key:
 def find_secrets(store: Mapping[str, Any], documents: list[Document]) -> Iterator[str]:
     for document in documents:
         yield from (text for place, text in document.texts.items() if SECRET_PARTS.intersection(place))
-    url = urlsplit(store["url"])
-    for password in (store.get("password"), url.password, *parse_qs(url.query).get("password", ())):
-        if password:
-            yield from {password, unquote(password)}
+    yield from passwords_of(store["url"])
+    if password := store.get("password"):
+        yield password

@@ -12,6 +12,7 @@ from typing import Any
 import voluptuous as vol
 
 from gateway.config import setting_values as values
+from gateway.config.store_url import store_url
 from gateway.validators import ListOf, duration, flag, one_of
 
 
@@ -115,7 +116,7 @@ ADMIN = (
 STORE = (
     Setting(
         "url",
-        values.store_url,
+        store_url,
         "`sqlite:///path` (relative to the working directory), or `postgresql://user@host/db` with libpq's options",
         "sqlite:///data/gateway.db",
     ),

@@ -155,24 +155,6 @@ def network(value: object) -> str:
         raise vol.Invalid("expected an address or a network, such as 10.0.0.0/8") from None
 
 
-POSTGRES_URL = re.compile(r"postgresql://(?:[^/?#]*@)?([^/?#@]*)/[^/?#]+(?:\?[^#]*)?")
-HOST = re.compile(r"(?:\[[^\]]*\]|[^:\[\]]*)(?::(\d{1,5}))?")
-
-
-def store_url(value: object) -> str:
-    """URL of an SQLite file or a PostgreSQL database. Of several hosts, the one that accepts writes is used."""
-    given = value if isinstance(value, str) else ""
-    if not re.match(r"sqlite:///[^?#]", given) and not is_postgres_url(given):
-        raise vol.Invalid("expected sqlite:///path/to.db or postgresql://user@host/database")
-    return given
-
-
-def is_postgres_url(given: str) -> bool:
-    url = POSTGRES_URL.fullmatch(given)
-    hosts = [HOST.fullmatch(host) for host in url[1].split(",")] if url else [None]
-    return all(host and 0 < int(host[1] or 5432) < 65536 for host in hosts)
-
-
 def signal_type(value: object) -> str:
     if value not in SIGNAL_TYPES:
         raise vol.Invalid("unknown signal type" + did_you_mean(value if isinstance(value, str) else "", SIGNAL_TYPES))

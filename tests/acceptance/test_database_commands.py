@@ -86,7 +86,7 @@ async def look(store: Store) -> tuple[Any, ...]:
 
 def test_a_store_moves_to_postgresql_and_goes_on_there(place: Place, postgres_url: str) -> None:
     at(place.url, fill)
-    result = place.run("move", "--to", postgres_url)
+    result = place.run("move", "--to", postgres_url.replace("postgresql://", "postgres://"))
     assert result.exit_code == 0, result.output
     assert "7 signals and 14 deliveries were copied; the ledgers agree." in result.output
     assert at(postgres_url, look) == at(place.url, look)
