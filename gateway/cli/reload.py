@@ -8,7 +8,7 @@ import click
 
 from gateway.cli import render
 from gateway.cli.opening import read_config, run_on_store
-from gateway.cli.options import config_option
+from gateway.cli.options import config_option, json_option
 from gateway.operate.processes import find_process
 from gateway.operate.reload import request_reload
 
@@ -26,7 +26,8 @@ from gateway.operate.reload import request_reload
 @click.option(
     "--force", is_flag=True, help="Reload although most accounts, or all files of an include entry, would go."
 )
-def reload(config_path: Path, pid: int | None, wait: float, force: bool) -> None:
+@json_option
+def reload(config_path: Path, pid: int | None, wait: float, force: bool, as_json: bool) -> None:
     """Have the running gateway use the changed configuration. If anything in it is wrong, nothing changes.
 
     Prints what comes, goes and changes. A reload that would take away more than half of the accounts, or in which an
@@ -35,6 +36,10 @@ def reload(config_path: Path, pid: int | None, wait: float, force: bool) -> None
     config = read_config(config_path)
     process = find_process(config, pid)
     answer = run_on_store(config, lambda store: request_reload(store, process, wait, force))
+    if as_json:
+        numbers = {"accounts": len(config.accounts), "routes": len(config.routes)}
+        render.print_json([{**numbers, "changes": answer.changes, "warnings": answer.warnings}])
+        return
     for change in answer.changes:
         click.echo(render.show(change))
     for warning in answer.warnings:

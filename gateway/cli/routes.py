@@ -10,9 +10,10 @@ import click
 from gateway.cli import render
 from gateway.cli.opening import read_config, run_on_store
 from gateway.cli.options import config_option, json_option
+from gateway.config import Config
 from gateway.operate import views
 from gateway.operate.lookups import Filter
-from gateway.operate.routes import RouteRow, list_routes, pause_route, resume_route
+from gateway.operate.routes import RouteRow, list_routes, pause_route, read_route, resume_route
 
 
 @click.command()
@@ -37,7 +38,8 @@ def routes(config_path: Path, account: str | None, failing: bool, as_json: bool)
 @click.argument("route")
 @click.option("--why", default="", help="The reason, shown to other operators.")
 @config_option
-def pause(account: str, route: str, why: str, config_path: Path) -> None:
+@json_option
+def pause(account: str, route: str, why: str, config_path: Path, as_json: bool) -> None:
     """Stop delivering on a ROUTE of an ACCOUNT. Its signals are still accepted, and wait.
 
     The route stays paused until it is resumed, also over restarts of the gateway. A running gateway follows within
@@ -45,6 +47,9 @@ def pause(account: str, route: str, why: str, config_path: Path) -> None:
     """
     config = read_config(config_path)
     row = run_on_store(config, lambda store: pause_route(store, config, (account, route), why, time.time()))
+    if as_json:
+        print_route(config, row)
+        return
     click.echo(f"{account}/{route} is paused; {pending_of(row)} will wait.")
 
 
@@ -52,10 +57,14 @@ def pause(account: str, route: str, why: str, config_path: Path) -> None:
 @click.argument("account")
 @click.argument("route")
 @config_option
-def resume(account: str, route: str, config_path: Path) -> None:
+@json_option
+def resume(account: str, route: str, config_path: Path, as_json: bool) -> None:
     """Deliver again on a paused ROUTE of an ACCOUNT. A running gateway follows within seconds."""
     config = read_config(config_path)
     row = run_on_store(config, lambda store: resume_route(store, config, (account, route), time.time()))
+    if as_json:
+        print_route(config, row)
+        return
     if not row.state.paused:
         click.echo(f"{account}/{route} was not paused.")
         if row.probe_at is not None:
@@ -65,6 +74,12 @@ def resume(account: str, route: str, config_path: Path) -> None:
     if row.state.reason:
         click.echo(f"Its target was failing before: {row.state.reason}.")
         click.echo(f"The gateway probes it first; `cloudsignal probe {account} {route}` does so now.")
+
+
+def print_route(config: Config, before: RouteRow) -> None:
+    """Print a route as it is now, as JSON."""
+    row = run_on_store(config, lambda store: read_route(store, config, before.key))
+    render.print_json([views.route_json(row, time.time())])
 
 
 def pending_of(row: RouteRow) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 import click
 import pytest
 
-from gateway.cli import main
+from gateway.cli import main, reload
 from gateway.model import Dead
+from gateway.operate.reload import Reloaded
 from gateway.simulate.sender import Summary
 from gateway.store import Store
 from gateway.store.move import Moved
@@ -152,6 +153,40 @@ def test_fields_of_commands_that_need_a_server() -> None:
     summary = Summary(1, 1, 0, 1, {"200": 1}, 1.0, 1.0, 1.0)
     assert fields([summary.as_dict()]) == documented("simulate")
     assert {field.name for field in dataclasses.fields(Moved)} == documented("move")
+
+
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_fields_of_pause_and_resume(busy: Folder, command: str) -> None:
+    assert printed(busy, command, "bookshop", "export") == documented(command) == documented("routes")
+
+
+def test_fields_of_orders(busy: Folder) -> None:
+    assert printed(busy, "orders", "bookshop", "PO-1") == documented("orders")
+
+
+def test_fields_of_reload(busy: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def answer(*args: Any) -> Reloaded:
+        return Reloaded(["account shop comes"], [])
+
+    monkeypatch.setattr(reload, "request_reload", answer)
+    monkeypatch.setattr(reload, "find_process", lambda config, given: 1)
+    assert printed(busy, "reload") == documented("reload")
+
+
+TELLS_PEOPLE_ONLY = {"serve", "init", "export", "accounts keep"}
+"""Commands that print no data: they write files, or one sentence."""
+
+
+def all_commands(group: click.Group, prefix: str = "") -> Iterator[str]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from all_commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}"
+
+
+def test_every_command_that_prints_data_has_json() -> None:
+    assert {*all_commands(main)} - {*with_json(main)} == TELLS_PEOPLE_ONLY
 
 
 def with_json(group: click.Group, prefix: str = "") -> Iterator[str]:

@@ -21,3 +21,8 @@ def test_orders_frees_what_was_held(folder: Folder) -> None:
     assert not lines(folder.run("deliveries", "--json").output)[0]["held"]
     assert "name at least one order" in folder.run("orders", "bookshop", code=2).output
     assert "did you mean 'bookshop'?" in folder.run("orders", "bokshop", "PO-7", code=1).output
+
+
+def test_a_file_in_another_encoding_is_wrong_usage(folder: Folder) -> None:
+    (folder.path / "orders.txt").write_bytes("BÜRO-1\n".encode("latin-1"))
+    assert "not UTF-8" in folder.run("orders", "bookshop", "--from", "orders.txt", code=2).output
