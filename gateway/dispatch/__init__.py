@@ -16,7 +16,10 @@ The parts act together as follows. Every number is in `Tuning`.
    fair share skips the pace, so that the backlog of one tenant does not delay a quiet one.
 8. A `Runner` runs the attempts of a claim. A call is in hand from its claim, except while it is `Admission.at_target`.
    `Admission.end` follows the record of its results: it frees the slots and queues the route.
-9. On a shared store a `Heartbeat` renews the leases of deliveries in hand, and the ownership of single-writer routes.
+9. A route whose breaker is open rests. `Refusals` tells wrong settings from a delivery that the target refuses alone,
+   and chooses the delivery to probe with.
+10. On a shared store a `Heartbeat` renews the leases of deliveries in hand, and the ownership of single-writer routes.
+11. `SinkFaults` reports unexpected exceptions of sinks, and `LoopWatch` names a sink that blocks the event loop.
 """
 
 from gateway.dispatch.dispatcher import Dispatcher
