@@ -57,6 +57,17 @@ def test_commands_that_are_named_exist(page: Path) -> None:
         assert name in main.commands, name
 
 
+def test_commands_that_the_code_names_exist() -> None:
+    named = [
+        (str(path.relative_to(ROOT)), name)
+        for folder in ("gateway", "plugins")
+        for path in (ROOT / folder).rglob("*.py")
+        for name in re.findall(r"`cloudsignal ([a-z]+)", path.read_text())
+    ]
+    assert named
+    assert [(path, name) for path, name in named if name not in main.commands] == []
+
+
 def test_the_readme_is_short() -> None:
     assert len(README.splitlines()) <= 200
 
