@@ -10,6 +10,7 @@ import voluptuous as vol
 
 from gateway.config import Config
 from gateway.errors import GatewayError
+from gateway.operate.names import describe_unknown
 from gateway.sink import FileFormat, Sink
 from gateway.store.contract import Records
 from gateway.store.values import Filter
@@ -71,12 +72,17 @@ def find_route(config: Config, like: str) -> tuple[type[Sink], Mapping[str, Any]
     account, _, name = like.partition("/")
     route = config.routes.get((account, name))
     if route is None:
-        raise UnknownRoute("expected an account's route, as in bookshop/export")
+        known = {owner.name: list(owner.routes) for owner in config.accounts.values()}
+        hint = describe_unknown(known, Filter(account=account, route=name)) if name else ""
+        raise UnknownRoute(hint or "expected an account's route, as in bookshop/export")
     if route.broken:
         raise GatewayError(f"{like}: {route.broken}")
     sink = config.loaded[route.sink].sink
     assert sink is not None
-    return sink, {str(name): route.options[str(name)] for name in sink.file_options}
+    names = [str(name) for name in sink.file_options]
+    if not set(names) <= set(route.options):
+        raise GatewayError(f"the options of {like} are wrong: `cloudsignal check` tells what is")
+    return sink, {name: route.options[name] for name in names}
 
 
 def find_sink(config: Config) -> type[Sink]:

@@ -14,6 +14,10 @@ def test_wrong_usage_is_code_2(folder: Folder, words: list[str]) -> None:
     folder.run(*words, code=2)
 
 
+def test_a_mistyped_command_is_told_with_the_right_one(folder: Folder) -> None:
+    assert "no such command 'singals'; did you mean 'signals'?" in folder.run("singals", code=2).output
+
+
 def test_the_list_of_commands_is_not_cut(folder: Folder) -> None:
     assert "...\n" not in folder.run("--help").output.partition("Set up:")[2]
 

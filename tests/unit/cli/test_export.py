@@ -106,7 +106,8 @@ def test_a_routes_options_shape_it_too(folder: Folder, signals: list[Signal]) ->
     ("words", "told"),
     [
         (("--like", "bookshop"), "expected an account's route"),
-        (("--like", "nobody/export"), "expected an account's route"),
+        (("--like", "bokshop/export"), "there is no account 'bokshop'; did you mean 'bookshop'?"),
+        (("--like", "bookshop/exprt"), "the account bookshop has no route 'exprt'; did you mean 'export'?"),
         (("--set", "delimiter"), "expected OPTION=VALUE"),
         (("--set", "delimiter=::"), "delimiter: expected one of"),
         (("--set", "columns=[order"), "columns: not valid YAML"),

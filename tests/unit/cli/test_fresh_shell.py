@@ -80,6 +80,13 @@ def test_routes_without_their_secrets_keep_name_sink_and_types(bare: Folder) -> 
     assert "asks" not in bare.run("explain", "1").stderr
 
 
+def test_a_format_like_that_of_a_route_with_wrong_options_is_an_error(bare: Folder) -> None:
+    config = bare.path / "gateway.yaml"
+    config.write_text(SECRETS.replace("delimiter: tab", "delimitr: tab"))
+    assert "are wrong: `cloudsignal check` tells" in bare.run("export", "--like", "bookshop/export", code=1).stderr
+    bare.run("signals")
+
+
 def test_the_stores_password_is_needed(bare: Folder) -> None:
     config = bare.path / "gateway.yaml"
     config.write_text(SECRETS.replace('store: {url: "sqlite:///gateway.db"}', "store: {password: !env THE_PASSWORD}"))
