@@ -22,8 +22,8 @@ class ServiceStub:
     def __init__(self, *args: Any, **options: Any) -> None:
         pass
 
-    async def start(self) -> None:
-        pass
+    async def start(self, asked_to_stop: asyncio.Event) -> bool:
+        return True
 
     async def serve(self, asked_to_stop: asyncio.Event) -> None:
         type(self).frozen = gc.get_freeze_count()
