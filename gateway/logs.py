@@ -108,6 +108,16 @@ def set_up_logs(
         out.describe_dropped = describe_dropped
 
 
+def set_up_command_logs() -> None:
+    """Write warnings of a command to stderr, as text: its standard output is for its result."""
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, escape_values, structlog.dev.ConsoleRenderer(colors=False)],
+        wrapper_class=structlog.make_filtering_bound_logger("warning"),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
 def add_time(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
     second, fraction = divmod(time.time_ns(), 10**9)
     event["at"] = f"{utc_second(second)}.{fraction // 1000:06}Z"

@@ -34,6 +34,7 @@ from gateway.cli import (
     simulate,
 )
 from gateway.errors import GatewayError
+from gateway.logs import set_up_command_logs
 
 CLOSED_TO_OTHERS = 0o027
 """Added to the process's umask: new files have 0640 at most and folders 0750, for they hold clients' data."""
@@ -77,6 +78,7 @@ class Commands(click.Group):
 def main() -> None:
     """CloudSignal Gateway: takes Cloudprinter's signals into custody and delivers them to your sinks."""
     os.umask(os.umask(0) | CLOSED_TO_OTHERS)
+    set_up_command_logs()
 
 
 GROUPS: Mapping[str, Sequence[click.Command]] = {

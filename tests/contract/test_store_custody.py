@@ -16,7 +16,10 @@ from tests.support.ledger import read_ledger
 
 ACCEPTER = """
 import asyncio, sys
+import structlog
 from tests.contract.store_case import Backend, accept, numbered
+
+structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 
 async def run(caller, store):
     for number in range(caller, 10**6, 8):

@@ -1,6 +1,9 @@
 """The commands signals, show and explain, and all that prints signals."""
 
 from dataclasses import replace
+from pathlib import Path
+
+import pytest
 
 from gateway.store.contract import Store
 from tests.support.factory import make_signal
@@ -101,3 +104,16 @@ def test_markup_of_the_sender_is_printed_as_text(folder: Folder) -> None:
 
     folder.fill(fill)
     assert "[bold]Odd[/bold]" in folder.run("signals").output
+
+
+def test_a_warning_of_a_command_goes_to_stderr(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.fill(fill_with_states)
+    (folder.path / "gateway.db").chmod(0o644)
+
+    def refuse(path: Path, mode: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+    result = folder.run("signals", "--json")
+    assert lines(result.stdout)
+    assert "store.file_open_to_others" in result.stderr
