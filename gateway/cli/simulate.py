@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
@@ -19,7 +20,9 @@ from gateway.cli.options import json_option
 from gateway.cli.progress import Bar, progress_bar
 from gateway.errors import GatewayError
 from gateway.model import SecretValue
-from gateway.simulate import Answer, RetrySchedule, Sender, Target, disturb, simulate_orders
+
+if TYPE_CHECKING:
+    from gateway.simulate import Answer, Target
 
 
 @click.command()
@@ -63,6 +66,8 @@ def simulate(
     The routes of these accounts act for real: they write to the ERP and post to Slack. So it asks before it sends to
     another machine.
     """
+    from gateway.simulate import RetrySchedule, Sender, disturb, simulate_orders  # aiohttp takes a third of a start
+
     targets = [make_target(url, key) for url in urls]
     confirm(urls, yes)
     rng = random.Random(seed)
@@ -147,6 +152,8 @@ class Reporter:
 
 def make_target(url: str, key: str) -> Target:
     """Return the target of an endpoint's URL. Raises click.BadParameter if it is not a URL."""
+    from gateway.simulate import Target
+
     try:
         return Target(url, SecretValue(key))
     except GatewayError as error:
