@@ -205,14 +205,16 @@ async def watch_dropped(output: LogOutput, report: Callable[[int], None], every:
 class LineStream(io.TextIOBase):
     """A text stream whose lines pass `edit` and go to a log output.
 
-    In a gateway it is `sys.stderr`: a plugin that prints, or a traceback, must not block the process either.
+    In a gateway it is `sys.stderr`: a plugin that prints, or a traceback, must not block the process either. The stream
+    that it `replaces` is kept open, so that no other file gets the number of its descriptor.
     """
 
     encoding = "utf-8"
     errors = "backslashreplace"
 
-    def __init__(self, output: LogOutput, edit: Callable[[str], str]) -> None:
+    def __init__(self, output: LogOutput, edit: Callable[[str], str], replaces: TextIO | None = None) -> None:
         self._output = output
+        self._replaced = replaces
         self._edit = edit
         self._begun = ""
 

@@ -39,7 +39,8 @@ def serve(config_path: Path, workers: int, worker: int | None, inherited: tuple[
     output = LogOutput(descriptor_of(sys.stderr))
     set_up_logs(config.log.format, config.log.level, redact, output)
     # A plugin that prints must not block the gateway either, if nobody reads.
-    sys.stderr, sys.stdout = LineStream(output, redact), LineStream(LogOutput(descriptor_of(sys.stdout)), redact)
+    sys.stderr = LineStream(output, redact, sys.stderr)
+    sys.stdout = LineStream(LogOutput(descriptor_of(sys.stdout)), redact, sys.stdout)
     if workers > 1:
         serve_with_workers(config, workers)
         return
