@@ -1,8 +1,6 @@
 """All commands: their help and their exit code for wrong usage."""
 
 import re
-import subprocess
-import sys
 
 import click
 import pytest
@@ -44,9 +42,3 @@ def commands(group: click.Group, prefix: tuple[str, ...] = ()) -> list[tuple[str
 @pytest.mark.parametrize("words", commands(main), ids=" ".join)
 def test_every_command_has_help(folder: Folder, words: tuple[str, ...]) -> None:
     assert "Usage:" in folder.run(*words, "--help").output
-
-
-def test_commands_start_without_the_clients_of_sinks() -> None:
-    """They take a third of the start of each command."""
-    code = "import gateway.cli, sys; print({'aiohttp', 'slack_sdk'} & {*sys.modules})"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

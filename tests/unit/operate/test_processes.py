@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,8 +14,6 @@ from gateway.errors import GatewayError, StoreError
 from gateway.operate import processes
 from gateway.store import Settings, serving_process
 from gateway.store.sqlite.lock import ServingLock
-
-POSTGRES: Any = SimpleNamespace(store=Settings("postgresql://u@127.0.0.1/db"))
 
 
 @pytest.mark.parametrize(
@@ -47,19 +43,6 @@ def test_another_process_is_named(command: Sequence[str], message: str) -> None:
     with pytest.raises(GatewayError) as caught:
         processes.require_gateway(7, command)
     assert str(caught.value) == message
-
-
-def test_a_real_process_is_looked_at() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()", "serve"], stdin=subprocess.PIPE) as other:
-        try:
-            with pytest.raises(GatewayError, match=f"process {other.pid} is python.*, and no gateway"):
-                processes.find_process(POSTGRES, other.pid)
-        finally:
-            other.kill()
-    with pytest.raises(GatewayError, match="there is no process"):
-        processes.find_process(POSTGRES, other.pid)
-    with pytest.raises(GatewayError, match="name the gateway's process"):
-        processes.find_process(POSTGRES)
 
 
 def test_the_gateway_on_a_file_is_its_locks_owner(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Output that can't be encoded is escaped; output that can't be written ends a command with a line and code 1."""
+"""Commands in processes of their own: output that can't be encoded or written, imports, other processes."""
 
 from __future__ import annotations
 
@@ -8,18 +8,30 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from gateway.store import Store
+from gateway.errors import GatewayError
+from gateway.operate import processes
+from gateway.store import Settings, Store
 from gateway.store.values import Refused
 from tests.support.factory import make_signal
 from tests.support.folder import Folder
+from tests.support.stores import run_on_store
 
 COMMANDS = ["signals", "show 1", "signals --json", "quarantine --json"]
 ALL = ["signals", "quarantine --json", "--help", "export", "keys new"]
 FULL = Path("/dev/full")
+POSTGRES: Any = SimpleNamespace(store=Settings("postgresql://u@127.0.0.1/db"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    monkeypatch.chdir(tmp_path)
+    run_on_store("sqlite:///gateway.db")  # commands make no store
+    return Folder(tmp_path)
 
 
 @pytest.fixture
@@ -81,3 +93,22 @@ def test_a_closed_output_is_told(umlauts: Folder, words: str) -> None:
     assert (result.returncode, result.stdout) == (1, b"")
     assert result.stderr.decode().splitlines()[-1].startswith("the output can't be written: ")
     assert b"Traceback" not in result.stderr
+
+
+def test_commands_start_without_the_clients_of_sinks() -> None:
+    """They take a third of the start of each command."""
+    code = "import gateway.cli, sys; print({'aiohttp', 'slack_sdk'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_a_real_process_is_looked_at() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()", "serve"], stdin=subprocess.PIPE) as other:
+        try:
+            with pytest.raises(GatewayError, match=f"process {other.pid} is python.*, and no gateway"):
+                processes.find_process(POSTGRES, other.pid)
+        finally:
+            other.kill()
+    with pytest.raises(GatewayError, match="there is no process"):
+        processes.find_process(POSTGRES, other.pid)
+    with pytest.raises(GatewayError, match="name the gateway's process"):
+        processes.find_process(POSTGRES)
