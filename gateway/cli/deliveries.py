@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,8 @@ def print_deliveries(config_path: Path, which: lookups.Filter, limit: int, as_js
     if as_json:
         render.print_json(views.delivery_json(row) for row in rows)
     else:
-        render.print_table([delivery_line(row) for row in rows], empty)
+        now = time.time()
+        render.print_table([delivery_line(row, now) for row in rows], empty)
     print_hint(hint)
 
 
@@ -59,7 +61,7 @@ def print_hint(hint: str) -> None:
         click.echo(f"note: {hint.removeprefix('; ')}", err=True)
 
 
-def delivery_line(row: lookups.DeliveryRow) -> dict[str, object]:
+def delivery_line(row: lookups.DeliveryRow, now: float) -> dict[str, object]:
     return {
         "signal": row.signal_id,
         "account": row.account,
@@ -71,17 +73,17 @@ def delivery_line(row: lookups.DeliveryRow) -> dict[str, object]:
         "item": row.item,
         "attempts": row.attempts,
         "marks": ", ".join(mark for mark in ("late", "replayed") if getattr(row, mark)),
-        "next": next_step(row),
+        "next": next_step(row, now),
         "reason": row.reason,
     }
 
 
-def next_step(row: lookups.DeliveryRow) -> str:
+def next_step(row: lookups.DeliveryRow, now: float) -> str:
     """Describe the event that a pending delivery waits for, "" if it has ended."""
     if row.state != "pending":
         return ""
     if row.held:
         return "held: order unknown"
-    if row.leased:
+    if row.is_leased(now):
         return "being delivered"
     return "behind its order's earlier one" if row.due_at is None else f"at {render.moment(row.due_at)}"

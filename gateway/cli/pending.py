@@ -80,7 +80,7 @@ def skip(signal_id: int, route: str, why: str, config_path: Path, as_json: bool)
 
 async def ask_and_follow(store: Store, ask: Callable[[Store], Awaitable[Sequence[Tried]]], wait: float) -> list[Tried]:
     """Ask for the tries, and wait for their outcomes."""
-    return [await follow(store, tried, wait) for tried in await ask(store)]
+    return [await follow(store, tried, wait, time.time) for tried in await ask(store)]
 
 
 def tell(tries: Sequence[Tried], as_json: bool) -> None:

@@ -137,7 +137,8 @@ def print_details(details: lookups.SignalDetails) -> None:
     for name, value in details.row.signal.payload.items():
         click.echo(f"  {render.show(name):20} {render.show(None if value is None else to_text(value))}")
     click.echo(f"\nDeliveries ({details.row.deliveries} given when accepted)")
-    render.print_table([delivery_line(row) for row in details.deliveries], "  none: no route asked for it")
+    now = time.time()
+    render.print_table([delivery_line(row, now) for row in details.deliveries], "  none: no route asked for it")
     for route, attempts in details.attempts.items():
         click.echo(f"\nFailed attempts on {route}")
         render.print_table([attempt_line(attempt) for attempt in attempts], "")

@@ -155,7 +155,7 @@ def explain_wait(delivery: DeliveryRow, head: DeliveryRow | None, now: float) ->
 
 def explain_turn(delivery: DeliveryRow, due_at: float, now: float) -> tuple[str, str]:
     """Describe the wait of a delivery that is the head of its lane: a word and a sentence."""
-    if delivery.leased_until is not None and delivery.leased_until > now:
+    if delivery.is_leased(now):
         return "running", f"is being delivered, in attempt {delivery.attempts + 1}"
     if due_at > now:
         return "retry", f"is tried again at {moment(due_at)}{failures(delivery)}"

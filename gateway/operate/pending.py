@@ -56,7 +56,7 @@ async def skip_delivery(
 ) -> DeliveryRow:
     """End a pending delivery as filtered; its order's next one follows. Raises GatewayError if it is not pending."""
     [row] = await find_pending(store, config, signal_id, route)
-    if is_running(row, now):
+    if row.is_leased(now):
         raise GatewayError(f"{name_of(row)} is being delivered just now: try again when the attempt has ended")
     if not await store.skip(row.account, row.route, signal_id, now, why):
         raise GatewayError(f"{name_of(row)} has changed meanwhile: look at `cloudsignal explain {signal_id}`")
@@ -94,7 +94,7 @@ def require_active(row: RouteRow) -> None:
 
 def choose_probe(pending: Sequence[DeliveryRow], now: float) -> int | None:
     """Return the signal to probe with: of the heads of lanes, the longest due of those never tried, else of all."""
-    heads = [row for row in pending if row.due_at is not None and not is_running(row, now)]
+    heads = [row for row in pending if row.due_at is not None and not row.is_leased(now)]
     best = min(heads, key=lambda row: (bool(row.reason), row.due_at or 0.0), default=None)
     return best.signal_id if best else None
 
@@ -118,7 +118,7 @@ async def find_pending(store: Records, config: Config, signal_id: int, route: st
 
 async def require_free(store: Records, row: DeliveryRow, now: float) -> None:
     """Raise GatewayError if a pending delivery can't be tried now, telling why."""
-    if is_running(row, now):
+    if row.is_leased(now):
         raise GatewayError(f"{name_of(row)} is being delivered just now")
     if row.held:
         raise GatewayError(f"{name_of(row)} is held until its order is known: `cloudsignal orders` makes it known")
@@ -130,11 +130,6 @@ async def require_free(store: Records, row: DeliveryRow, now: float) -> None:
         )
 
 
-def is_running(row: DeliveryRow, now: float) -> bool:
-    """Return True if a gateway has the delivery in hand."""
-    return row.leased_until is not None and row.leased_until > now
-
-
 def name_of(row: DeliveryRow) -> str:
     return f"signal {row.signal_id} on {row.route}"
 
@@ -143,17 +138,24 @@ def name_of(row: DeliveryRow) -> str:
 
 
 async def follow(
-    store: Records, tried: Tried, seconds: float, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    store: Records,
+    tried: Tried,
+    seconds: float,
+    clock: Callable[[], float],
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
 ) -> Tried:
-    """Look for the outcome of a try for so long; it is "waiting" if no gateway has made the attempt."""
+    """Look for the outcome of a try for so long; it is "waiting" if no gateway has made the attempt.
+
+    `clock` gives the time, in seconds since the epoch.
+    """
     if tried.signal_id is None:
         return tried
     for _ in range(round(seconds / LOOK_EVERY)):
-        found = await look(store, tried)
+        found = await look(store, tried, clock())
         if found.outcome != "waiting":
             return found
         await sleep(LOOK_EVERY)
-    return await look(store, tried)
+    return await look(store, tried, clock())
 
 
 async def prepare(store: Records, key: RouteKey, signal_id: int | None) -> Tried:
@@ -161,13 +163,13 @@ async def prepare(store: Records, key: RouteKey, signal_id: int | None) -> Tried
     return Tried(*key, signal_id, before=await count_attempts(store, key, signal_id))
 
 
-async def look(store: Records, tried: Tried) -> Tried:
+async def look(store: Records, tried: Tried, now: float) -> Tried:
     """Return the outcome by now."""
     rows = await store.list_deliveries(Filter(ids=[tried.signal_id or 0], route=tried.route), 1)
     outcome, reason = "waiting", ""
     if rows and rows[0].state != "pending":
         outcome, reason = rows[0].state, rows[0].reason
-    elif rows and not rows[0].leased:
+    elif rows and not rows[0].is_leased(now):
         attempts = await count_attempts(store, (tried.account, tried.route), tried.signal_id)
         if attempts > tried.before:
             outcome, reason = "failed", rows[0].reason

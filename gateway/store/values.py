@@ -100,10 +100,9 @@ class DeliveryRow:
     order_reference: str = ""
     item: str | None = None
 
-    @property
-    def leased(self) -> bool:
-        """Return True if a gateway has claimed it: nobody else can claim it before `leased_until`."""
-        return self.leased_until is not None
+    def is_leased(self, now: float) -> bool:
+        """Return True if a gateway has the delivery in hand. A lease that has run out is a gateway that was killed."""
+        return self.leased_until is not None and self.leased_until > now
 
 
 @dataclass(frozen=True, slots=True)

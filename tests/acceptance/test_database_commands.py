@@ -93,7 +93,7 @@ def test_a_store_moves_to_postgresql_and_goes_on_there(place: Place, postgres_ur
 
     async def go_on(store: Store) -> None:
         assert not (await claim(store, limit=0))
-        leased = [row for row in await store.list_deliveries(Filter(), 100) if row.leased]
+        leased = [row for row in await store.list_deliveries(Filter(), 100) if row.leased_until is not None]
         assert leased == []
         assert (await accept(store, numbered(1, order="1"))).duplicate
         assert (await accept(store, numbered(99))).signal_id == 8
@@ -228,7 +228,7 @@ def test_a_move_releases_leases(place: Place, postgres_url: str) -> None:
     at(place.url, hold)
     assert place.run("move", "--to", postgres_url).exit_code == 0
     [row] = at(postgres_url, lambda store: store.list_deliveries(Filter(), 10))
-    assert not row.leased
+    assert row.leased_until is None
 
 
 def test_gateways_that_start_together_make_one_schema(

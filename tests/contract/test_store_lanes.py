@@ -191,7 +191,7 @@ async def test_the_end_of_a_head_promotes_the_next(backend: Backend, decision: D
         ended = (await store.list_deliveries(Filter(ids=[1]), 1))[0]
         assert ended.state == getattr(decision, "state", "dead")
         assert (ended.reason, ended.ended_at, ended.due_at) == (decision.reason, NOW + 5, None)
-        assert (ended.attempts, ended.leased) == (1, False)
+        assert (ended.attempts, ended.leased_until) == (1, None)
         assert ids(await claim(store)) == [2]
 
 

@@ -101,7 +101,7 @@ async def test_a_delivery_as_listed(backend: Backend) -> None:
         second, first = await store.list_deliveries(Filter(), 10)
         assert (first.account, first.route, first.lane, first.state) == (ACCOUNT, "erp", "1", "pending")
         assert (first.created_at, first.due_at, first.ended_at, first.reason) == (NOW, NOW, None, "")
-        assert (first.held, first.leased, first.attempts) == (False, False, 0)
+        assert (first.held, first.leased_until, first.attempts) == (False, None, 0)
         assert second.due_at is None
 
 

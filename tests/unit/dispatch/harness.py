@@ -124,7 +124,7 @@ class Harness:
 
         async def settled() -> bool:
             rows = await self.store.list_deliveries(Filter(), 10_000)
-            return all(row.state in states and not row.leased for row in rows)
+            return all(row.state in states and row.leased_until is None for row in rows)
 
         await until(settled)
 

@@ -90,7 +90,7 @@ async def is_state(gateway: Harness, signal: int, state: str) -> bool:
 
 async def is_waiting(gateway: Harness, signal: int, attempts: int = 1) -> bool:
     row = (await gateway.store.list_deliveries(Filter(ids=[signal]), 1))[0]
-    return row.state == "pending" and row.attempts == attempts and not row.leased
+    return row.state == "pending" and row.attempts == attempts and row.leased_until is None
 
 
 async def test_each_failed_attempt_is_kept_with_its_reason(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ async def test_wrong_settings_pause_the_route_and_burn_nothing(tmp_path: Path) -
 async def has_failed(gateway: Harness, signal: int) -> bool:
     return (
         bool(await gateway.store.read_attempts(signal))
-        and not (await gateway.store.list_deliveries(Filter(), 1))[0].leased
+        and (await gateway.store.list_deliveries(Filter(), 1))[0].leased_until is None
     )
 
 
@@ -275,7 +275,7 @@ async def test_a_running_delivery_is_given_back_at_a_stop_without_a_failure(tmp_
         await until(lambda: asyncio.sleep(0, bool(sink.arrived)))
         await gateway.dispatcher.stop(grace=0)
         (row,) = await gateway.store.list_deliveries(Filter(), 2)
-        assert (row.state, row.leased, row.attempts) == ("pending", False, 0)
+        assert (row.state, row.leased_until, row.attempts) == ("pending", None, 0)
         assert not await gateway.store.read_attempts(signal)
     async with dispatching(tmp_path, [(make_route(), sink)]) as gateway:
         await gateway.settle("delivered")

@@ -98,7 +98,7 @@ async def test_a_replay_that_fails_does_not_hold_up_what_comes_in_for_its_order(
 
 async def has_failed(gateway: Harness) -> bool:
     (row,) = await gateway.store.list_deliveries(Filter(), 2)
-    return row.attempts == 1 and not row.leased
+    return row.attempts == 1 and row.leased_until is None
 
 
 async def is_delivered(gateway: Harness, signal: int) -> bool:
