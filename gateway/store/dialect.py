@@ -99,8 +99,8 @@ class Dialect(ABC):
 
     # -- the writer's transactions
 
-    def lock(self, db: Database, items: Sequence[Any]) -> None:
-        """Run first in each transaction, with its operations: take the locks that they need."""
+    def before_transaction(self, db: Database, items: Sequence[Any]) -> None:
+        """Run first in each transaction, with its operations: take their locks, or check the file."""
         return
 
     def check_file(self) -> None:

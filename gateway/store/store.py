@@ -80,7 +80,7 @@ class DatabaseStore:
             order_of_steps(dialect),
             limit,
             loop,
-            lock=dialect.lock,
+            before=dialect.before_transaction,
             leave_transaction=dialect.leave_transaction,
             confirm=dialect.check_file,
             after_batch=dialect.after_batch,

@@ -35,7 +35,7 @@ NICENESS_GAIN = 10
 """Steps by which the thread is less nice than the process's others. Its work comes in small pieces, and a sender waits
 for each: on a core that deliveries keep busy, every piece would wait for the others' time slices, some ms each."""
 
-Lock = Callable[[Database, Sequence[Any]], None]
+Before = Callable[[Database, Sequence[Any]], None]
 """Runs first in each transaction, with the items that it will write."""
 
 
@@ -46,10 +46,9 @@ class ConnectionStuck(BaseException):
 class Writer:
     """Group commit. `steps` are all kinds of operations, in the order in which a transaction runs them.
 
-    `lock` runs first in each transaction. `leave_transaction` is called if a rollback failed. `confirm` runs after each
-    commit that senders wait for, and raises StoreError if it can't be relied on. `after_batch` runs when all callers of
-    a batch were answered. Futures belong to `loop`,
-    on which every public method is called, and `on_failure` after each write that failed.
+    `before` runs first in each transaction. `leave_transaction` is called if a rollback failed. `confirm` runs after
+    each commit that senders wait for, and raises StoreError if it can't be relied on. `after_batch` runs when
+    all callers of a batch were answered. Futures belong to `loop`, on which every public method is called, and `on_failure` after each write that failed.
     """
 
     def __init__(
@@ -58,13 +57,13 @@ class Writer:
         steps: Sequence[Step],
         limit: int,
         loop: asyncio.AbstractEventLoop,
-        lock: Lock = lambda db, items: None,
+        before: Before = lambda db, items: None,
         leave_transaction: Callable[[Database], None] = lambda db: None,
         confirm: Callable[[], None] = lambda: None,
         after_batch: Callable[[Database], None] = lambda db: None,
     ) -> None:
         self._db = db
-        self._lock = lock
+        self._before = before
         self._leave_transaction = leave_transaction
         self._confirm = confirm
         self._after_batch = after_batch
@@ -74,12 +73,12 @@ class Writer:
         self._queue: Waiting = queue.SimpleQueue()
         self._batching = Batching(self._queue)
         self.on_failure: Callable[[], None] = do_nothing
-        # Of the event loop.
+        # Only the event loop changes these.
         self._closed = False
         self._failure: str | None = None
         self._ended: asyncio.Future[StoreError] = loop.create_future()
         self._waiting_senders = 0
-        # Of the thread.
+        # Only the writer's thread changes this.
         self._in_hand: list[Operation] = []
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
@@ -87,7 +86,13 @@ class Writer:
     # -- on the event loop
 
     def submit(self, step: Step, item: Any, priority: Priority = Priority.NORMAL) -> asyncio.Future[Any]:
-        """Queue an operation. Raises StoreError if the writer is closed or has ended, StoreBusy if full (ACK)."""
+        """Queue an operation. Raises StoreError if the writer is closed or has ended, StoreBusy if full (ACK).
+
+        Raises TypeError for a step without a rank: on the thread it would end the writer.
+        """
+        if step not in self._rank:
+            name = getattr(step, "__qualname__", repr(step))
+            raise TypeError(f"{name} is no step of this writer: add it to order_of_steps in gateway/store/dialect.py")
         if self._closed:
             raise StoreError("the store is closed")
         if self._failure is not None:
@@ -196,7 +201,7 @@ class Writer:
     def _transact(self, operations: Sequence[Operation]) -> list[Answers]:
         self._begin()
         try:
-            self._lock(self._db, [operation.item for operation in operations])
+            self._before(self._db, [operation.item for operation in operations])
             answers = self._run_steps(operations)
             self._commit()
         except BaseException:

@@ -48,7 +48,7 @@ class PostgresDialect(Dialect):
     def promote_heads(self, db: Database, lanes_: Iterable[Lane], now: int) -> None:
         lanes.promote_heads(db, lanes_, now)
 
-    def lock(self, db: Database, items: Sequence[Any]) -> None:
+    def before_transaction(self, db: Database, items: Sequence[Any]) -> None:
         order_locks.lock_orders(db, items)
 
     def leave_transaction(self, db: Database) -> None:

@@ -49,7 +49,7 @@ class SqliteDialect(Dialect):
     def promote_heads(self, db: Database, lanes_: Iterable[Lane], now: int) -> None:
         lanes.promote_heads(db, lanes_, now)
 
-    def lock(self, db: Database, items: Sequence[Any]) -> None:
+    def before_transaction(self, db: Database, items: Sequence[Any]) -> None:
         self.check_file()
 
     def check_file(self) -> None:

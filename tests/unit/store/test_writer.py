@@ -117,6 +117,14 @@ async def hold(writer: Writer, steps: Steps) -> asyncio.Future[Any]:
     return held
 
 
+async def test_a_step_without_a_rank_is_refused_and_ends_nothing(tmp_path: Path) -> None:
+    steps = Steps()
+    with writing(tmp_path, steps) as writer:
+        with pytest.raises(TypeError, match=r"Steps\.write is no step of this writer: add it to order_of_steps"):
+            writer.submit(steps.write, "a")  # type: ignore[arg-type]
+        assert await writer.submit(steps.first, "b") == "first b"
+
+
 async def test_waiting_operations_share_a_transaction_in_the_order_of_the_steps(tmp_path: Path) -> None:
     steps = Steps()
     with writing(tmp_path, steps) as writer:
