@@ -119,9 +119,9 @@ def test_tests_that_are_named_exist(page: Path) -> None:
 
 def test_the_architecture_names_every_part_of_the_gateway() -> None:
     page = (ROOT / "gateway" / "README.md").read_text()
-    cells = ", ".join(row[0] for row in rows(page, "layer"))
-    named = {name.removesuffix("/").removesuffix(".py") for name in re.findall(r"`([^`]+)`", cells)}
-    assert named == set().union(*RANKS)
+    layers = [re.findall(r"`([^`]+)`", row[0]) for row in rows(page, "layer")]
+    named = [{name.removesuffix("/").removesuffix(".py") for name in layer} for layer in layers]
+    assert named == RANKS[::-1]
 
 
 def test_every_helper_of_the_tests_is_listed() -> None:
