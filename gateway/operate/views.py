@@ -1,4 +1,4 @@
-"""The JSON of each value that operators see: one function for each kind, used by the CLI, the API and the console."""
+"""The JSON of each value that operators see: one function for each kind, used by any front end."""
 
 from __future__ import annotations
 

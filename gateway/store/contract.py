@@ -150,7 +150,7 @@ class Queue(Protocol):
 
 
 class Records(Protocol):
-    """Look-ups and changes by people, for the commands, the API and the console."""
+    """Look-ups and changes by people, for any front end."""
 
     async def set_paused(self, account: str, route: str, paused: bool, now: float, why: str) -> None:
         """Pause or resume a route, and record the action. Claims don't look at pauses: the dispatcher does."""

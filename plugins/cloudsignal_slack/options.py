@@ -166,8 +166,8 @@ class Settings:
     )
     console_url: str = option(
         page_url,
-        "The URL of the gateway's console, once the console is served: each message then links to its order's page. "
-        "Without it, messages have no links.",
+        "The URL of a console of your own; the gateway serves none. Each message then links to "
+        "`/orders/<account>/<order>` there. Without it, messages have no links.",
         unset="",
     )
     api_url: str = option(
