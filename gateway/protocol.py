@@ -159,7 +159,7 @@ def decode(body: bytes) -> dict[str, Any]:
 
 
 def decode_rounded(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in a body as `decode` does, but with numbers rounded: a stranger's cost little time."""
+    """Return the JSON object in a body with its numbers rounded, so that requests without a key stay cheap."""
     if not body:
         raise InvalidSignal({"body": "must not be empty"})
     try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Else the first IOLoop of a test has asyncio make a loop to fall back to, which nobody closes.
 asyncio.set_event_loop(None)
 
-# How long an example takes is the machine's matter, which has other work too.
+# No deadline: the machine may be busy.
 settings.register_profile("gateway", deadline=None)
 settings.load_profile("gateway")
 

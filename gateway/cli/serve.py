@@ -44,8 +44,8 @@ def serve(config_path: Path, workers: int, worker: int | None, inherited: tuple[
     if workers > 1:
         serve_with_workers(config, workers)
         return
-    service = run_service(config, redact, worker, output, inherited)
-    run_gateway(service, find_loop_factory() or asyncio.new_event_loop, output.drain)
+    serving = run_service(config, redact, worker, output, inherited)
+    run_gateway(serving, find_loop_factory() or asyncio.new_event_loop, output.drain)
 
 
 async def run_service(

@@ -1,4 +1,7 @@
-"""Explains why a signal did or did not reach each route of its account. All but `explain_signal` is pure."""
+"""Explains why a signal did or did not reach each route of its account.
+
+`explain_signal` and `read_facts` read the store; the rest is pure.
+"""
 
 from __future__ import annotations
 

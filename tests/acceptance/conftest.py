@@ -13,8 +13,8 @@ from tests.support.tryton_server import Build, NotInstallable, Tryton
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=25, help="how often the crash tests kill the gateway")
     parser.addoption("--postgres-kills", type=int, default=4, help="the same, on PostgreSQL")
-    parser.addoption("--fleet-events", type=int, default=6, help="what happens to gateways that share a database")
-    parser.addoption("--crash-seed", type=int, default=1, help="what the crash tests draw their moments from")
+    parser.addoption("--fleet-events", type=int, default=6, help="number of fleet events")
+    parser.addoption("--crash-seed", type=int, default=1, help="random seed of the crash tests")
     parser.addoption("--tryton", default="8.0", help="the series of the real Tryton: 8.0 or 7.0")
 
 

@@ -139,11 +139,11 @@ DAMAGES: dict[str, tuple[str, list[tuple[int, str | None, str]]]] = {
     ),
     "leased without end": (
         f"UPDATE deliveries SET lease = 'x' WHERE signal_id = {LANELESS}",
-        [(LANELESS, "erp", "is leased without end, or until a time by nobody")],
+        [(LANELESS, "erp", "has a lease without an end time, or an end time without a lease")],
     ),
     "leased by nobody": (
         f"UPDATE deliveries SET leased_until = 1 WHERE signal_id = {LANELESS}",
-        [(LANELESS, "erp", "is leased without end, or until a time by nobody")],
+        [(LANELESS, "erp", "has a lease without an end time, or an end time without a lease")],
     ),
     "ended and held": (
         f"UPDATE deliveries SET held = 1 WHERE signal_id = {DELIVERED}",

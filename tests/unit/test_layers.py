@@ -1,4 +1,4 @@
-"""Imports go down the ranks of the layout only. The CLI and web open the store, and leave it to operate."""
+"""Imports go down the ranks of the layout only. cli/ and web/ may open the store; only operate/ calls it."""
 
 import ast
 from collections.abc import Iterator

@@ -102,7 +102,7 @@ UNROUTED_WITHOUT_ROUTE = fn.REPLACE(Signals.unrouted, Value('"').concat(Deliveri
 RULES: Mapping[str, Any] = {
     "its signal is not in the store": Signals.id.is_null(),
     "its account is not its signal's": Deliveries.account != Signals.account,
-    "its state is none that there is": Deliveries.state.not_in(STATES),
+    "has an unknown state": Deliveries.state.not_in(STATES),
     "its signal says that the route did not ask for it": Signals.unrouted != UNROUTED_WITHOUT_ROUTE,
     "is pending, but says when it ended": PENDING & Deliveries.ended_at.is_null(False),
     "is held, but due": PENDING & (Deliveries.held == 1) & DUE,
@@ -113,7 +113,7 @@ RULES: Mapping[str, Any] = {
     "has ended, but is due": ~PENDING & DUE,
     "has ended, but is leased": ~PENDING & LEASED,
     "has ended, but is held": ~PENDING & (Deliveries.held == 1),
-    "is leased without end, or until a time by nobody": Deliveries.leased_until.is_null(False) != LEASED,
+    "has a lease without an end time, or an end time without a lease": Deliveries.leased_until.is_null(False) != LEASED,
 }
 """Conditions that no delivery may meet. A unique index guarantees at most one head per lane."""
 

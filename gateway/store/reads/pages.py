@@ -52,7 +52,7 @@ class IdRange:
 
 
 class Found(NamedTuple):
-    """Ids of signals: all that there are up to `reached`."""
+    """Ids of matching signals, complete up to `reached`."""
 
     ids: Sequence[int]
     reached: int

@@ -12,7 +12,7 @@ from gateway.store.tables import IS_PENDING, Deliveries
 
 
 class ReleaseLeases(NamedTuple):
-    """Time at which leased deliveries are due again, at the latest."""
+    """Argument of release_leases: a later due time becomes `now`."""
 
     now: float
 

@@ -1,4 +1,4 @@
-"""A delivery that the target refuses alone does not hold up its route; wrong settings burn nothing."""
+"""A delivery that the target refuses alone does not hold up its route; wrong settings cost no attempts."""
 
 from __future__ import annotations
 
