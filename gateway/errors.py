@@ -169,6 +169,10 @@ class RetryLater(SinkError):
         super().__init__(message or "the target can't take it now")
 
 
+class Unanswered(RetryLater):
+    """No answer came. The target may still work on the request, and commit it later."""
+
+
 class Permanent(SinkError):
     """The target will never take this delivery; it becomes a dead letter."""
 

@@ -1,14 +1,14 @@
 """The plugin API: all that a sink's author imports, with gateway.model and gateway.errors. See plugins/README.md."""
 
 from gateway import signal_types
-from gateway.errors import Misconfigured, Permanent, RetryLater, SinkError, Skip
+from gateway.errors import Misconfigured, Permanent, RetryLater, SinkError, Skip, Unanswered
 from gateway.exact_json import dumps as dump_json
 from gateway.model import ALL, Delivery, SecretValue, Signal
 from gateway.signal_types import ALERTS, signal_type
 from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
 from gateway.sink.erp_answers import explain_foreign, foreign_error, hint_at_url, parse_answer
 from gateway.sink.erp_orders import OrderWait, pick_order, require_confirmed, require_reference
-from gateway.sink.erp_writes import OrderLocks, Unanswered, WriteGuard
+from gateway.sink.erp_writes import OrderLocks, WriteGuard
 from gateway.sink.http import TRANSIENT_STATUSES, HttpSink, RemoteServer, Response, SendRequest
 from gateway.sink.masking import mask_secrets
 from gateway.sink.options import Secret, Url, field_names, header_value, option, options_of, proxy_option, server_url

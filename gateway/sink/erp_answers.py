@@ -10,8 +10,7 @@ from typing import Any
 
 import orjson
 
-from gateway.errors import RetryLater, SinkError
-from gateway.sink.erp_writes import Unanswered
+from gateway.errors import RetryLater, SinkError, Unanswered
 from gateway.sink.http import Response
 
 REFUSED_STATUSES = frozenset({*range(300, 500), 501, 503, 505, 511, 521, 523, 525, 526}) - {408}

@@ -10,14 +10,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 from weakref import WeakValueDictionary
 
-from gateway.errors import RetryLater
+from gateway.errors import RetryLater, Unanswered
 
 ABANDONED_WRITE_WAIT = 120.0
 """Least wait (s) after a write without an answer. Odoo ends a request after 120 s (its default limit_time_real)."""
-
-
-class Unanswered(RetryLater):
-    """No answer came. The target may still work on the request, and commit it later."""
 
 
 class WriteGuard:

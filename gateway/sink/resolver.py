@@ -14,8 +14,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from gateway.errors import Misconfigured
-from gateway.sink.erp_writes import Unanswered
+from gateway.errors import Misconfigured, Unanswered
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Permits = Callable[[Address], bool]

@@ -7,10 +7,9 @@ import re
 import zlib
 from dataclasses import dataclass
 
-from gateway.errors import RetryLater
+from gateway.errors import RetryLater, Unanswered
 from gateway.sink.client.connection import BUFFER_BYTES, Connection
 from gateway.sink.client.head import Head
-from gateway.sink.erp_writes import Unanswered
 
 MAX_CHUNKS = 2000
 """Chunks of a body. Each costs time whatever its size; servers send chunks of some kilobytes."""

@@ -7,13 +7,12 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
-from gateway.errors import RetryLater, SinkError
+from gateway.errors import RetryLater, SinkError, Unanswered
 from gateway.sink.client.body import Reading, can_follow, read_body
 from gateway.sink.client.connection import Connection
 from gateway.sink.client.dial import Dialer
 from gateway.sink.client.head import Head, read_head
 from gateway.sink.client.url import Target
-from gateway.sink.erp_writes import Unanswered
 
 IDLE_SECONDS = 15.0
 """Seconds that an unused connection is kept. Servers close them after 5 to 75 s, and a request may cross that."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from gateway.sink.erp_writes import Unanswered
+from gateway.errors import Unanswered
 
 BUFFER_BYTES = 64 * 1024
 """Bytes that may wait before reading pauses. One read of the event loop may add 256 KiB."""

@@ -11,12 +11,11 @@ import ssl
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any
 
-from gateway.errors import Misconfigured, RetryLater
+from gateway.errors import Misconfigured, RetryLater, Unanswered
 from gateway.sink.client.connection import Connection
 from gateway.sink.client.head import read_head
 from gateway.sink.client.proxies import Proxies
 from gateway.sink.client.url import Target, host_and_port
-from gateway.sink.erp_writes import Unanswered
 from gateway.sink.resolver import Found, Permits, resolve
 
 CONNECT_SECONDS = 10.0

@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.errors import Unanswered
 from gateway.sink.client.connection import Connection
-from gateway.sink.erp_writes import Unanswered
 
 MAX_HEAD_BYTES = 64 * 1024
 """Bytes of an answer before its body, interim answers included. Servers limit what they take to 8 to 64 KiB."""
