@@ -10,7 +10,7 @@ import structlog
 
 from gateway.errors import StoreError
 from gateway.operate.purge import purge_signals
-from gateway.store.contract import Upkeep
+from gateway.store.contract_upkeep import Upkeep
 
 log = structlog.get_logger()
 

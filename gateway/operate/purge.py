@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from gateway.errors import StoreError
 from gateway.operate.traffic import yield_to_traffic
-from gateway.store.contract import Store, Upkeep
+from gateway.store.contract import Store
+from gateway.store.contract_upkeep import Upkeep
 from gateway.store.values import Purged
 
 SIGNALS_PER_BATCH = 200

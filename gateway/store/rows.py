@@ -15,6 +15,8 @@ from gateway.model import Attempt, Dead, Delivery, Done, RetryAt, Signal
 from gateway.signal_types import STAGES
 from gateway.store.values import Result
 
+LARGEST_ID = 2**63 - 1
+"""Id above that of any signal."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 UNKNOWN_TIME = -(10**18)

@@ -12,6 +12,7 @@ from peewee import Database
 from gateway.errors import StoreBusy, StoreError
 from gateway.model import Attempt, Delivery, RouteKey, Signal
 from gateway.store.batching import Priority
+from gateway.store.contract import Store
 from gateway.store.dialect import Dialect, order_of_steps
 from gateway.store.operations import Accept, CheckWritable, ClaimDue, Record, Renew, Step
 from gateway.store.readers import Readers
@@ -52,8 +53,8 @@ WATCH_INTERVAL = 1.0
 """Seconds between two looks at the store's file while there is no traffic."""
 
 
-class DatabaseStore:
-    """See gateway.store.contract.Store. `serving` is the serving process's lock of a file; it is released last.
+class DatabaseStore(Store):
+    """A store on a database. `serving` is the serving process's lock of a file; it is released last.
 
     The first reader is for claimed deliveries, so that they never wait for a person's query.
     """

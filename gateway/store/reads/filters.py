@@ -6,8 +6,7 @@ from typing import Any
 
 from peewee import Expression, Tuple
 
-from gateway.store.rows import micros
-from gateway.store.steps.claims import LARGEST_ID
+from gateway.store.rows import LARGEST_ID, micros
 from gateway.store.tables import Deliveries, Signals
 from gateway.store.values import Filter
 

@@ -12,11 +12,8 @@ from typing import Any, NamedTuple
 
 from gateway.model import Delivery, RouteKey
 from gateway.signal_types import TYPE_AT
-from gateway.store.rows import SIGNAL_COLUMNS, make_signal
+from gateway.store.rows import LARGEST_ID, SIGNAL_COLUMNS, make_signal
 from gateway.store.values import ClaimRequest
-
-LARGEST_ID = 2**63 - 1
-"""Id above that of any signal."""
 
 
 class Leased(NamedTuple):
