@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import time as clock
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,10 +43,10 @@ limit_option = click.option(
 )
 
 
-def time(text: str) -> float:
+def parse_time(text: str) -> float:
     """Return seconds since the epoch, from ISO 8601 (UTC if it has no offset) or from an age: 90s, 12h, 7d."""
     with contextlib.suppress(ValueError):
-        return clock.time() - validators.parse_duration(text)
+        return time.time() - validators.parse_duration(text)
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -68,8 +68,8 @@ TIMES = "2026-11-24, 2026-11-24T08:00 (in UTC), 2026-11-24T08:00+01:00, or an ag
 
 def time_window_options(command: F) -> F:
     """Add --since and --until."""
-    command = click.option("--until", type=time, help=f"Received before this time: {TIMES}.")(command)
-    return click.option("--since", type=time, help=f"Received at this time or later: {TIMES}.")(command)
+    command = click.option("--until", type=parse_time, help=f"Received before this time: {TIMES}.")(command)
+    return click.option("--since", type=parse_time, help=f"Received at this time or later: {TIMES}.")(command)
 
 
 def filter_options(command: F) -> F:

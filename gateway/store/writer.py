@@ -48,7 +48,8 @@ class Writer:
 
     `before` runs first in each transaction. `leave_transaction` is called if a rollback failed. `confirm` runs after
     each commit that senders wait for, and raises StoreError if it can't be relied on. `after_batch` runs when
-    all callers of a batch were answered. Futures belong to `loop`, on which every public method is called, and `on_failure` after each write that failed.
+    all callers of a batch were answered. Futures belong to `loop`, on which every public method is called, and
+    `on_failure` after each write that failed.
     """
 
     def __init__(

@@ -179,8 +179,6 @@ async def test_a_state_that_there_is_not_is_in_no_count(backend: Backend) -> Non
         lose = f"UPDATE deliveries SET state = 'lost' WHERE signal_id = {DEAD}"
         damage(backend, allow.get(backend.url.partition(":")[0], default), lose)
         [page] = [page async for page in store.check_custody()]
-        assert [(wrong.signal_id, wrong.problem) for wrong in page.violations] == [
-            (DEAD, "its state is none that there is")
-        ]
+        assert [(wrong.signal_id, wrong.problem) for wrong in page.violations] == [(DEAD, "has an unknown state")]
         counts = Counter(page.ledger[ACCOUNT, "erp"])
         assert counts.pop("accepted") == counts.total() + 1

@@ -25,7 +25,6 @@ HEADS = """
 SELECT lane, count(*) FILTER (WHERE due_at IS NOT NULL) FROM deliveries
 WHERE state = 'pending' AND held = 0 GROUP BY route, lane
 """
-BREAK = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'cloudsignal/%'"
 
 
 @pytest.fixture
