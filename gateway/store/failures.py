@@ -36,6 +36,8 @@ WAITED_FOR = frozenset({"08", "53", "57"})
 """PostgreSQL's error classes that end without a change of the settings: connection, resources, operator."""
 NEVER_ALONE = ("certificate", "SSL error", "support SSL", "password", "authentication", "GSSAPI", "invalid")
 """Words of libpq about settings that are wrong. Its errors have no code."""
+QUOTED = re.compile(r"""'[^'\n]*'|"[^"\n]*["]""")
+"""Names of hosts, users, databases and files in a message. Such a name may contain one of these words."""
 NOT_YET = re.compile(
     "starting up|shutting down|recovery|too many|connection slots|not yet accepting|not accepting|"
     "cannot connect|connect failed|login failed|timeout"
@@ -69,7 +71,7 @@ def passes_by_itself(error: BaseException) -> bool:
         return driver.errno in DISK_FULL
     if code := getattr(driver, "sqlstate", None):
         return code[:2] in WAITED_FOR
-    text = str(driver)
+    text = QUOTED.sub("", str(driver))
     return isinstance(error, NO_CONNECTION) and not (
         any(word in text for word in NEVER_ALONE)
         or any("FATAL" in line and not NOT_YET.search(line) for line in text.splitlines())

@@ -81,9 +81,20 @@ def parameters_of(settings: Settings) -> dict[str, Any]:
         raise GatewayError(
             "store.url: expected postgresql://user@host/database, with options that libpq knows"
         ) from None
+    for host in str(given.get("host") or "").split(","):
+        require_host(host)
     if settings.password:
         given["password"] = settings.password
     return {**CONNECTION_DEFAULTS, **given, "client_encoding": "utf8"}
+
+
+def require_host(host: str) -> None:
+    """Raise unless a host can be looked up. It may be a socket's folder instead, which begins with / or @."""
+    try:
+        if not host.startswith(("/", "@")):
+            host.encode("idna")
+    except UnicodeError:
+        raise GatewayError(f"store.url: the host {host!r} is no name that can be looked up") from None
 
 
 def describe(settings: Settings) -> str:
