@@ -64,12 +64,15 @@ class ListOf:
     """A list of values that `check` takes, as a tuple; all errors are reported at once.
 
     A single text counts as a list of one, and None as an empty list: `plugins:` with each line below it commented out.
+    A text that begins with '-' is refused, because YAML reads `-name` as text: the space after the '-' is missing.
     """
 
     check: Callable[[Any], Any]
     least: int = 0
 
     def __call__(self, value: object) -> tuple[Any, ...]:
+        if isinstance(value, str) and value.startswith("-"):
+            raise vol.Invalid("expected a list: begin each entry with '- '")
         items = [value] if isinstance(value, str) else [] if value is None else value
         if not isinstance(items, (list, tuple)):
             dash = ": begin each entry with '- '" if isinstance(items, dict) else ""

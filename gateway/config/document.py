@@ -178,7 +178,8 @@ class Builder:
                 self.document.report(place, "a name must be plain text", key.start_mark.line + 1)
             elif key.value in result:
                 first = self.document.line((*place, key.value))
-                self.document.report((*place, key.value), f"defined twice, first in line {first}", line_of(key))
+                message = f"defined twice, first on line {first}; names must be unique"
+                self.document.report((*place, key.value), message, line_of(key))
             else:
                 self.document.lines[(*place, key.value)] = line_of(key)
                 result[key.value] = self.build(value, (*place, key.value))

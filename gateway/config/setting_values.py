@@ -157,7 +157,10 @@ def network(value: object) -> str:
 
 def signal_type(value: object) -> str:
     if value not in SIGNAL_TYPES:
-        raise vol.Invalid("unknown signal type" + did_you_mean(value if isinstance(value, str) else "", SIGNAL_TYPES))
+        word = value if isinstance(value, str) else ""
+        hint = did_you_mean(word, SIGNAL_TYPES)
+        # Only a word that is like a type is quoted: any other may be a secret in the wrong place.
+        raise vol.Invalid(f"unknown signal type {word!r}{hint}" if "mean" in hint else f"unknown signal type{hint}")
     return str(value)
 
 

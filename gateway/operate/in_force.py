@@ -130,7 +130,10 @@ def describe_change(
 ) -> Change:
     """Return the change of a part that is in both."""
     if kind == "include":
-        return Change(kind, name, "changes", (f"{len(old['files'])} files -> {len(new['files'])} files",))
+        gone = tuple(f"{file} goes" for file in old["files"] if file not in new["files"])
+        return Change(
+            kind, name, "changes", gone + tuple(f"{file} comes" for file in new["files"] if file not in old["files"])
+        )
     if kind == "setting":
         return Change(kind, name, "changes")
     gone = [route for route in old["routes"] if route not in new["routes"]]

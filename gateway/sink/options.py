@@ -26,6 +26,8 @@ from gateway.model import SecretValue
 from gateway.validators import flag
 
 NOT_GIVEN: Any = vol.UNDEFINED
+_QUOTES = frozenset("\"'<>`\u201c\u201d\u2018\u2019")
+"""Marks that people copy along with a URL. In a URL that needs one, it is percent-encoded."""
 
 
 def option(check: Any, meaning: str, *, default: Any = NOT_GIVEN, unset: Any = NOT_GIVEN) -> Any:
@@ -76,6 +78,8 @@ class Url:
             valid = False
         if not valid or any(c.isspace() for c in str(value)):
             raise vol.Invalid("expected a URL" if len(self.schemes) > 1 else "expected an https URL")
+        if not _QUOTES.isdisjoint(str(value)):
+            raise vol.Invalid("the URL has a quotation mark or an angle bracket in it: remove it")
         return str(value).rstrip("/")
 
 

@@ -205,8 +205,8 @@ def test_endless_aliases_are_refused(tmp_path: Path, text: str) -> None:
     [
         ("a: 1\nb: \x01\n", "some.yaml:2: not YAML: a character that YAML does not allow"),
         (b"a: 1\nb: 2\nc: \xff\n", "some.yaml:3: the file is not UTF-8 text"),
-        ("a: 1\nb: 2\na: 3\n", "some.yaml:3: a: defined twice, first in line 1"),
-        ("a: {b: 1,\n b: 2}\n", "some.yaml:2: a.b: defined twice, first in line 1"),
+        ("a: 1\nb: 2\na: 3\n", "some.yaml:3: a: defined twice, first on line 1; names must be unique"),
+        ("a: {b: 1,\n b: 2}\n", "some.yaml:2: a.b: defined twice, first on line 1; names must be unique"),
         ("a: !secret x\n", "some.yaml:1: a: " + UNKNOWN_TAG),
         ("a: !!python/object:os.system x\n", "some.yaml:1: a: " + UNKNOWN_TAG),
         ("a: !!set {x, y}\n", "some.yaml:1: a: " + UNKNOWN_TAG),

@@ -77,6 +77,7 @@ ACCOUNTS = [
     ("", "keys: required"),
     ("[a-key-of-the-shop]", MAPPING),
     ("{keys: []}", "keys: expected at least one entry"),
+    ("{keys: -13b37bb1ed6d3403e158abe719b4f6d0}", "keys: expected a list: begin each entry with '- '"),
     ("{keys: {sha256: x}}", "keys: expected a list: begin each entry with '- '"),
     ("{keys: [12345678]}", "keys[0]: expected text; put it in quotes"),
     ("{keys: ['']}", "keys[0]: expected text"),
@@ -143,7 +144,7 @@ ROUTES = [
     ("{sink: leaky, retry: {factor: 0.5}}", "retry.factor: expected a number, at least 1"),
     ("{sink: leaky, retry: {give_up: 7d}}", "retry.give_up: unknown key 'give_up'; did you mean 'give_up_after'?"),
     ("{sink: leaky, signls: ['*']}", "signls: unknown key 'signls'; did you mean 'signals'?"),
-    ("{sink: leaky, signals: ['*', ItemShiped]}", "signals[1]: unknown signal type; did you mean 'ItemShipped'?"),
+    ("{sink: leaky, signals: ItemShiped}", "signals: unknown signal type 'ItemShiped'; did you mean 'ItemShipped'?"),
     ("{sink: leaky, signals: Xyz}", f"signals: unknown signal type; known: {', '.join(SIGNAL_TYPES)}"),
 ]  # fmt: skip
 

@@ -135,9 +135,9 @@ def test_invalid_values(check: Callable[[Any], Any], message: str, value: Any) -
 @pytest.mark.parametrize(
     ("word", "end"),
     [
-        ("ItemShiped", "; did you mean 'ItemShipped'?"),
-        ("itemerror", "; did you mean 'ItemError'?"),
-        ("ItemValidate", "; did you mean 'ItemValidated'?"),
+        ("ItemShiped", " 'ItemShiped'; did you mean 'ItemShipped'?"),
+        ("itemerror", " 'itemerror'; did you mean 'ItemError'?"),
+        ("ItemValidate", " 'ItemValidate'; did you mean 'ItemValidated'?"),
         ("Xyz", f"; known: {', '.join(values.SIGNAL_TYPES)}"),
         (None, f"; known: {', '.join(values.SIGNAL_TYPES)}"),
         ([], f"; known: {', '.join(values.SIGNAL_TYPES)}"),

@@ -108,7 +108,7 @@ def test_includes_and_settings_change() -> None:
     after = make_config(make_account("a"), includes=(Include("n/*.yaml", ()), Include("new", ("new",))), retention=30.0)
     assert changes(before, after) == [
         "include old goes",
-        "include n/*.yaml changes: 2 files -> 0 files",
+        "include n/*.yaml changes: n/1 goes; n/2 goes",
         "include new comes",
         "setting store.retention changes",
     ]

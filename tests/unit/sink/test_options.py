@@ -43,6 +43,15 @@ def test_invalid_urls(value: object) -> None:
     assert str(raised.value) == "expected a URL"
 
 
+@pytest.mark.parametrize("mark", ['"', "'", "<", ">", "`", "“", "”", "‘", "’"])
+@pytest.mark.parametrize(
+    "spelling", ["https://host.example/x{}", "https://host.example/{}/x", "https://host.example/?q={}"]
+)
+def test_urls_with_marks_that_were_copied_along(spelling: str, mark: str) -> None:
+    with pytest.raises(vol.Invalid, match=r"^the URL has a quotation mark or an angle bracket in it: remove it$"):
+        Url()(spelling.format(mark))
+
+
 def test_a_url_may_have_to_be_https() -> None:
     with pytest.raises(vol.Invalid, match="expected an https URL"):
         Url(https=True)("http://erp.example")
