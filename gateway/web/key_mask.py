@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import string
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import unquote, unquote_plus
 
@@ -19,6 +20,12 @@ MOST_SEPARATORS = 12
 SEPARATOR = re.compile(r"[/?&=;:,@+ \"'()<>\[\]{}|]")
 LIKE_A_KEY = re.compile(r"[0-9A-Fa-f]{32,}")
 """A key in the vendor's form. It is masked also where it stands amid other letters, or is none of ours."""
+SEGMENT = re.compile(r"(?:(?!\*\*\*)[^/?&=;:])+")
+"""A part of a path that a sender could have put a key into, without what is masked already."""
+SHORTEST_KEY = 16
+"""Characters. A segment of so many may be a key with a letter too many or in the other case, which no digest finds."""
+STRAY = string.punctuation + string.whitespace + "\0"
+"""Characters around a key that are no part of it, such as a full stop or a line break."""
 
 
 class KeyMask:
@@ -53,7 +60,16 @@ class KeyMask:
                 longest_first = sorted(found, key=len, reverse=True)
                 path = re.sub("|".join(map(re.escape, longest_first)), MASK, form)
                 break
-        return LIKE_A_KEY.sub(MASK, shorten(path))
+        return SEGMENT.sub(self._mask_segment, LIKE_A_KEY.sub(MASK, shorten(path)))
+
+    def _mask_segment(self, match: re.Match[str]) -> str:
+        """Mask a segment that is a decorated key, or is long and no plain words. A configured account is shown."""
+        text = match[0]
+        if text in self._known:
+            return text
+        if any(hash_key(form) in self._digests for form in bare_forms(text)):
+            return MASK
+        return MASK if len(text) >= SHORTEST_KEY and re.search(r"[0-9A-Z]", text) else text
 
 
 def shorten(text: str) -> str:
@@ -79,3 +95,11 @@ def forms(text: str) -> Iterator[str]:
         # The path was read as Latin-1, so that no byte is lost.
         once = unquote(text.encode("latin-1", "replace").decode("utf-8", "replace"))
         yield from (once, unquote(once), unquote_plus(text), unquote_plus(once))
+
+
+def bare_forms(text: str) -> Iterator[str]:
+    """Yield a decoded segment without stray characters at its ends, also without the ending of a file's name."""
+    for form in forms(text):
+        bare = form.strip(STRAY)
+        yield bare
+        yield bare.rpartition(".")[0]

@@ -13,7 +13,7 @@ from gateway.metrics import Observer
 from gateway.model import Key
 from gateway.web.admin.app import make_admin_app
 from gateway.web.key_mask import LONGEST, SHOWN, KeyMask
-from tests.support.accounts import make_accounts
+from tests.support.accounts import make_account, make_accounts
 from tests.support.listener import Gateway
 from tests.support.wire import Connect, head
 
@@ -67,6 +67,31 @@ def test_a_key_as_it_is_typed_is_masked(key: str) -> None:
 def test_a_key_in_the_vendors_form_is_masked_amid_letters(text: str) -> None:
     shown = mask_of("another-key-entirely").path("/signals/" + text.format(KEYS["hex"].upper()))
     assert shown == "/signals/" + text.format("***")
+
+
+@pytest.mark.parametrize("key", [*KEYS.values(), "only-lower-case-words"])
+@pytest.mark.parametrize(
+    "around", ["{}.", "{}!", "{}~", "{}*", "${}", ".{}", "-{}", "{}%0A", "{}%00", "{}.json", "{}_"]
+)
+def test_a_key_with_a_stray_character_is_masked(key: str, around: str) -> None:
+    encoded = quote(key, safe="")
+    shown = mask_of(key).path("/x/" + around.format(encoded))
+    assert "***" in shown
+    assert encoded not in shown
+
+
+@pytest.mark.parametrize(
+    "text", [KEYS["words"].lower(), "my" + KEYS["words"], KEYS["words"] + "%EF%BB%BF", KEYS["words"][2:]]
+)
+def test_a_mistyped_key_is_masked(text: str) -> None:
+    assert mask_of(KEYS["words"]).path(f"/signals/{text}/x") == "/signals/***/x"
+
+
+def test_a_long_name_of_an_account_is_shown() -> None:
+    accounts = {"bookshop-of-acme-2026": make_account("bookshop-of-acme-2026")}
+    mask = KeyMask(lambda: accounts)
+    assert mask.path("/signals/bookshop-of-acme-2026/x") == "/signals/bookshop-of-acme-2026/x"
+    assert mask.path("/signals/bookshop-of-the-north") == "/signals/bookshop-of-the-north"
 
 
 @pytest.mark.parametrize("path", ["/", "/signals/bookshop", "/signals/bookshp", "/wp-login.php", "/a%20b", "//", "*"])
