@@ -130,10 +130,9 @@ def describe_change(
 ) -> Change:
     """Return the change of a part that is in both."""
     if kind == "include":
-        gone = tuple(f"{file} goes" for file in old["files"] if file not in new["files"])
-        return Change(
-            kind, name, "changes", gone + tuple(f"{file} comes" for file in new["files"] if file not in old["files"])
-        )
+        left = [f"{file} goes" for file in old["files"] if file not in new["files"]]
+        came = [f"{file} comes" for file in new["files"] if file not in old["files"]]
+        return Change(kind, name, "changes", (*left, *came))
     if kind == "setting":
         return Change(kind, name, "changes")
     gone = [route for route in old["routes"] if route not in new["routes"]]
