@@ -169,7 +169,8 @@ def failures(delivery: DeliveryRow) -> str:
     """Describe the failed attempts of a delivery, "" if there are none."""
     if not delivery.reason:
         return ""
-    return f", after {delivery.attempts} failed attempts{reference_of(delivery)}; the last: {delivery.reason}"
+    attempts = f"{delivery.attempts} failed attempt{'s' if delivery.attempts != 1 else ''}"
+    return f", after {attempts}{reference_of(delivery)}; the last: {delivery.reason}"
 
 
 def reference_of(delivery: DeliveryRow) -> str:

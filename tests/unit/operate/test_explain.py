@@ -72,6 +72,11 @@ def the_one(
             f"has been due since {SHOWN}, after 2 failed attempts; the last: answered 500",
         ),
         (RETRY, "retry", f"is tried again at {LATER}, after 2 failed attempts; the last: answered 500"),
+        (
+            replace(RETRY, attempts=1),
+            "retry",
+            f"is tried again at {LATER}, after 1 failed attempt; the last: answered 500",
+        ),
         (replace(PENDING, leased_until=NOW + 60), "running", "is being delivered, in attempt 1"),
         (replace(PENDING, leased_until=NOW), "due", f"has been due since {SHOWN}"),  # its lease has run out
         (replace(WAITS, held=True), "held", "held until its order is known to the account"),
