@@ -45,7 +45,7 @@ def test_explain_and_show_take_all_signals_of_an_order(orders: Folder, order: st
 def test_the_reference_of_an_unknown_order_is_named(orders: Folder) -> None:
     text = orders.run("explain", "1").output
     assert "Signal 1: ItemShipped of order 4711 (your reference PO-4711)" in text
-    assert "failed attempts (your reference PO-4711); the last: no order has this reference yet" in text
+    assert "1 failed attempt (your reference PO-4711); the last: no order has this reference yet" in text
 
 
 @pytest.mark.parametrize("command", ["explain", "show"])
