@@ -48,7 +48,7 @@ def describe(error: BaseException) -> str:
     """
     try:
         text = str(error)
-    except Exception:  # a plugin's own __str__
+    except BaseException:  # a plugin's own __str__, which may even call sys.exit
         return "its message can't be shown"
     return without_surrogates(text)
 

@@ -38,6 +38,15 @@ async def test_every_message_becomes_text_that_can_be_stored(error: Exception, t
     outcome_of(error).reason.encode()
 
 
+@pytest.mark.parametrize("raised", [SystemExit(7), KeyboardInterrupt(), GeneratorExit(), RecursionError()])
+async def test_a_message_that_raises_is_an_error_of_the_attempt(raised: BaseException) -> None:
+    class RudeMessage(Exception):
+        def __str__(self) -> str:
+            raise raised
+
+    assert outcome_of(RudeMessage()).reason == "RudeMessage: its message can't be shown"
+
+
 async def test_a_fault_is_logged_once_and_again_after_a_success(tmp_path: Path) -> None:
     sink = make_sink()
     bug = fail_with(KeyError("nothing"))
