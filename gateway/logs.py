@@ -109,13 +109,22 @@ def set_up_logs(
 
 
 def set_up_command_logs() -> None:
-    """Write warnings of a command to stderr, as text: its standard output is for its result."""
+    """Write warnings of a command to stderr, as text: its standard output is for its result.
+
+    Without tracebacks: the renderer would show the values of variables, and secrets among them.
+    """
+    console = structlog.dev.ConsoleRenderer(colors=False)
     structlog.configure(
-        processors=[structlog.processors.add_log_level, escape_values, structlog.dev.ConsoleRenderer(colors=False)],
+        processors=[structlog.processors.add_log_level, drop_traceback, escape_values, console],
         wrapper_class=structlog.make_filtering_bound_logger("warning"),
         logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def drop_traceback(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:
+    event.pop("exc_info", None)
+    return event
 
 
 def add_time(logger: WrappedLogger, name: str, event: EventDict) -> EventDict:

@@ -29,6 +29,8 @@ class RecorderSink(Sink):
     concurrency = 8
     options = {vol.Required("file"): str}
 
+    _file: int | None = None
+
     async def open(self) -> None:
         self._file = os.open(self.settings["file"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
@@ -38,11 +40,13 @@ class RecorderSink(Sink):
         await asyncio.to_thread(self._append, orjson.dumps(arrival, option=orjson.OPT_APPEND_NEWLINE))
 
     def _append(self, line: bytes) -> None:
+        assert self._file is not None
         os.write(self._file, line)
         os.fsync(self._file)
 
     async def close(self) -> None:
-        os.close(self._file)
+        if self._file is not None:  # a check closes what it has not opened
+            os.close(self._file)
 
 
 def install(folder: Path) -> None:

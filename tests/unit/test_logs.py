@@ -147,3 +147,18 @@ def test_dropped_lines_are_told_in_the_logs_format(format: str, told: str) -> No
     assert "7" in line
     assert line.endswith("\n")
     assert '"level":"warning"' in line or "[warning" in line
+
+
+def test_a_command_logs_no_traceback_and_no_variable(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up_command_logs()
+    try:
+        password = "hunter2-of-a-variable"
+        raise KeyError(len(password))
+    except KeyError:
+        structlog.get_logger().exception("sink.failed", hook="check")
+    finally:
+        structlog.reset_defaults()
+    said = capsys.readouterr().err
+    assert "sink.failed" in said
+    assert "hunter2" not in said
+    assert "Traceback" not in said
