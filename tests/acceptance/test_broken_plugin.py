@@ -63,7 +63,7 @@ def test_signals_are_taken_and_a_reload_mends_the_route(tmp_path: Path, how: str
         (row,) = [row for row in scene.cli_json("routes") if row["route"] == "desk"]
         assert (row["state"], row["pending"]) == ("misconfigured", 1)
         assert reason in row["reason"]
-        assert reason in scene.cli("explain", "1")
+        assert reason in " ".join(scene.cli("explain", "1").split())  # whatever the width
         assert scene.metric("cloudsignal_route_state", route="desk") == 3
         write_plugin(tmp_path, WORKS)
         scene.cli("reload")

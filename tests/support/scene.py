@@ -152,8 +152,18 @@ class Scene:
         return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
     def logged(self, event: str, **fields: Any) -> list[dict[str, Any]]:
-        """Return the log's lines of an event that have these fields."""
-        lines = [json.loads(line) for line in self.gateway.log.read_text().splitlines() if line.startswith("{")]
+        """Return the log's lines of an event that have these fields; wait 2 s for the first.
+
+        Race: a thread writes the log, and an answer may be here before its line.
+        """
+        deadline = time.monotonic() + 2
+        while not (found := self._logged(event, fields)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return found
+
+    def _logged(self, event: str, fields: dict[str, Any]) -> list[dict[str, Any]]:
+        whole = self.gateway.log.read_text().rpartition("\n")[0]  # the last line may be on its way
+        lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
         return [line for line in lines if line.get("event") == event and fields.items() <= line.items()]
 
     # -- custody
