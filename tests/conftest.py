@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # Else the first IOLoop of a test has asyncio make a loop to fall back to, which nobody closes.
 asyncio.set_event_loop(None)
 
+# pytest-xdist sets it for its workers, and commands would lay out their tables for a terminal.
+os.environ.pop("COLUMNS", None)
+
 # No deadline: the machine may be busy.
 settings.register_profile("gateway", deadline=None)
 settings.load_profile("gateway")
