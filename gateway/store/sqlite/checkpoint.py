@@ -6,7 +6,7 @@ with a number that grows at each checkpoint:
 
 1. A transaction writes "in use" with the next number into the log.
 2. The checkpoint copies the log, and the mark in it, into the database.
-3. A transaction writes "whole" with this number: the first entry of the new log.
+3. A transaction writes "whole" with the number that the database has now: the first entry of the new log.
 
 A stop copies the log and removes it, so the database says "whole"; so does a copy by SQLite's backup. A crash leaves
 the log beside the database.
@@ -41,7 +41,7 @@ class Checkpoints:
 
     def __init__(self, watch: FileWatch) -> None:
         self._watch = watch
-        self._number = 0
+        self._number = self._upcoming = 0
         self._frames = 0
         self._due_at = FRAMES
         self._unfinished = False
@@ -54,18 +54,17 @@ class Checkpoints:
 
     def begin(self, db: Database) -> None:
         """Mark the database as in use."""
-        self._number = read_visible(db) >> 1
-        self._watch.expect({0, self._number})
+        self._number = read_mark(self._watch.database) >> 1
         self._run(db)
         execute(db, "PRAGMA wal_autocheckpoint = 0")
 
     def run_if_due(self, db: Database) -> None:
-        """Copy the log if it is long, or if another process has copied it and the mark is gone."""
+        """Copy the log if it is long, or if another process has copied it and the database's mark is another one."""
         frames = self._watch.count_frames()
         if frames < self._frames:  # the log began anew
             self._due_at = FRAMES
         self._frames = frames
-        if frames >= self._due_at or self._unfinished or not read_mark(self._watch.database) & 1:
+        if frames >= self._due_at or self._unfinished or self._is_copied_by_others():
             self._run(db)
 
     def _run(self, db: Database) -> None:
@@ -81,17 +80,24 @@ class Checkpoints:
         else:
             self._failing = False
 
+    def _is_copied_by_others(self) -> bool:
+        return read_mark(self._watch.database) != 2 * self._number + 1
+
     def _copy(self, db: Database) -> None:
-        upcoming = following(self._number)
-        self._watch.expect({self._number, upcoming})
+        self._adopt_number()
+        self._upcoming = following(self._number)
+        self._watch.expect({self._number, self._upcoming})
         self._unfinished = True
-        write_mark(db, 2 * upcoming + 1)
-        [(busy, frames, copied)] = execute(db, "PRAGMA wal_checkpoint(PASSIVE)")
-        if not busy and frames == copied:
-            self._number = upcoming
+        write_mark(db, 2 * self._upcoming + 1)
+        execute(db, "PRAGMA wal_checkpoint(PASSIVE)")
+        self._adopt_number()
         write_mark(db, 2 * self._number)
         self._unfinished = False
-        self._watch.expect({self._number})
+
+    def _adopt_number(self) -> None:
+        """Take over the database's number. The log may be copied in part, or by another process."""
+        if read_mark(self._watch.database) >> 1 == self._upcoming:
+            self._number = self._upcoming
 
 
 def following(number: int) -> int:
@@ -138,7 +144,7 @@ def refuse_wrong_log(path: Path, raw: int, db: Database) -> None:
     seen = read_visible(db)
     if belongs(raw, seen):
         if seen & 1:  # a crash in the middle of a checkpoint: whoever closes the store last removes the log
-            write_mark(db, seen - 1)
+            write_mark(db, raw & ~1)
         return
     # Never closed: the check of the database may be the last to close its connection, and the process ends anyway.
     hold_shared(os.open(resolve(path), os.O_RDWR | os.O_CLOEXEC))

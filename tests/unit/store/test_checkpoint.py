@@ -26,10 +26,10 @@ from tests.support.stores import run_on_store
 ENDS = ("", "-wal", "-shm")
 
 
-def copy(path: Path, name: str, ends: tuple[str, ...] = ENDS) -> Path:
-    """Copy some of a store's files as an operator does, into a folder of their own."""
-    folder = path.parent / name
-    folder.mkdir()
+def copy(path: Path, folder: str | Path, ends: tuple[str, ...] = ENDS) -> Path:
+    """Copy some of a store's files as an operator does, into a folder of their own, beside the store or anywhere."""
+    folder = path.parent / folder
+    folder.mkdir(parents=True)
     for end in ends:
         with contextlib.suppress(FileNotFoundError):
             shutil.copy(f"{path}{end}", f"{folder}/{path.name}{end}")
@@ -72,6 +72,7 @@ def test_a_copy_without_its_log_is_refused_at_any_moment(tmp_path: Path) -> None
 
     async def serve(store: Store) -> None:
         for turn in range(12):
+            await store.check_writable()  # its turn comes after a checkpoint: no file changes from here on
             alone = copy(path, f"alone-{turn}", ("",))
             sizes.append(alone.stat().st_size)
             with pytest.raises(StoreCorrupt, match=r"is a copy of a store in use, made without its -wal"):
@@ -137,34 +138,59 @@ def test_a_backup_in_place_beside_an_old_log_is_refused_and_left_as_it_is(tmp_pa
 # -- crashes
 
 
-@pytest.mark.usefixtures("short")
-def test_a_crash_at_any_step_of_a_checkpoint_leaves_a_whole_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "gateway.db"
+def crash_at_each_step(path: Path, folder: Path, numbers: range) -> list[Path]:
+    """Serve from a store, and return copies of its files before and after each statement of its checkpoints."""
     crashed: list[Path] = []
     execute = checkpoint.execute
 
     def crash(db: Any, text: str, *values: Any) -> Any:
-        crashed.append(copy(path, f"before-{len(crashed)}"))
+        crashed.append(copy(path, folder / f"{len(crashed)}-before"))
         found = execute(db, text, *values)
-        crashed.append(copy(path, f"after-{len(crashed)}"))
+        crashed.append(copy(path, folder / f"{len(crashed)}-after"))
         return found
 
-    monkeypatch.setattr(checkpoint, "execute", crash)
-
     async def serve(store: Store) -> None:
-        for start in range(0, 40, 10):
+        for start in range(numbers.start, numbers.stop, 10):
             await send(store, range(start, start + 10))
 
-    run_and_wait(path, serve, exclusive=True)
-    monkeypatch.undo()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoint, "execute", crash)
+        run_and_wait(path, serve, exclusive=True)
+    return crashed
+
+
+@pytest.mark.usefixtures("short")
+def test_a_crash_at_any_step_of_a_checkpoint_leaves_a_whole_store(tmp_path: Path) -> None:
+    crashed = crash_at_each_step(tmp_path / "gateway.db", tmp_path / "crashed", range(40))
     assert len(crashed) > 12
+    for each in crashed:
+        copy(each, each.parent / "again")
     counts = [count(each) for each in crashed]
     assert counts == sorted(counts)
     assert counts[-1] >= 30
     for each in crashed:  # a command has opened and closed the store meanwhile
         run_on_store(f"sqlite:///{each}", exclusive=True)
+    for number, each in enumerate(crashed):
+        assert_serves(each.parent / "again" / each.name, counts[number])
+
+
+@pytest.mark.usefixtures("short")
+def test_a_second_crash_at_any_step_leaves_a_whole_store(tmp_path: Path) -> None:
+    crashed = crash_at_each_step(tmp_path / "gateway.db", tmp_path / "crashed", range(20))
+    for number, each in enumerate(crashed):
+        signals = count(copy(each, each.parent / "counted"))
+        for again in crash_at_each_step(each, tmp_path / f"again-{number}", range(100, 100)):
+            assert_serves(again, signals)
+
+
+def assert_serves(path: Path, signals: int) -> None:
+    """Check that a gateway starts on a store and finds its files sound, and that it takes one more signal."""
+
+    async def serve(store: Store) -> int:
+        await send(store, range(1000, 1001))
+        return await store.count_signals(Filter())
+
+    assert run_and_wait(path, serve, exclusive=True) == signals + 1
 
 
 def test_numbers_and_marks_that_belong_together() -> None:
@@ -217,6 +243,38 @@ def test_a_checkpoint_by_another_process_is_made_good(tmp_path: Path) -> None:
         await store.check_writable()  # its turn comes after the checkpoint
         with pytest.raises(StoreCorrupt, match="made without its -wal"):
             await asyncio.to_thread(count, copy(path, "alone", ("",)))
+
+    run_and_wait(path, serve, exclusive=True)
+
+
+@pytest.mark.usefixtures("short")
+def test_a_log_copied_by_another_process_after_a_long_reader_is_no_foreign_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "gateway.db"
+    execute = checkpoint.execute
+
+    async def serve(store: Store) -> None:
+        with (
+            contextlib.closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as reader,
+            contextlib.closing(sqlite3.connect(path, check_same_thread=False)) as other,
+        ):
+
+            def copy_after(db: Any, text: str, *values: Any) -> Any:
+                found = execute(db, text, *values)
+                if "wal_checkpoint" in text and reader.in_transaction:
+                    reader.execute("COMMIT")
+                    other.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                return found
+
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM signals").fetchall()
+            monkeypatch.setattr(checkpoint, "execute", copy_after)
+            for start in range(0, 40, 10):
+                await send(store, range(start, start + 10))
+            await store.check_writable()
+            assert not reader.in_transaction
+            assert await asyncio.to_thread(count, copy(path, "whole")) == 40
 
     run_and_wait(path, serve, exclusive=True)
 
