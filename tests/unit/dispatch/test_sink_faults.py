@@ -132,9 +132,12 @@ async def test_the_loop_goes_on_after_an_unexpected_exception(tmp_path: Path) ->
         with capture_logs() as logs:
             await gateway.accept()
             await gateway.settle("delivered")
-            await gateway.turn()
+            await until(lambda: all_slots_are_free(gateway))
         assert [entry["failures"] for entry in logs if entry["event"] == "dispatch.failed"] == [1, 2, 3]
-        assert gateway.dispatcher.admission.slots.free == Tuning().slots
+
+
+async def all_slots_are_free(gateway: Harness) -> bool:
+    return gateway.dispatcher.admission.slots.free == Tuning().slots
 
 
 async def test_a_loop_that_only_fails_ends_and_says_so(tmp_path: Path) -> None:
