@@ -212,12 +212,14 @@ class Dispatcher:
         claimed = group_by_route(claim.deliveries)
         unused: list[Delivery] = []
         for runner, request in zip(runners, claim_requests, strict=True):
-            chosen = runner.state.choose(claimed.get(runner.key, ()), now)
+            deliveries = claimed.get(runner.key, ())
+            chosen = runner.state.choose(deliveries, now)
             self.admission.settle(runner.state, request.limit, len(chosen))
             runner.start(chosen, self.admission)
             if runner.state.due is None:
                 self._expect(runner.state, claim.next_due.get(runner.key), now)
-            unused += [delivery for delivery in claimed.get(runner.key, ()) if delivery not in chosen]
+            if len(chosen) < len(deliveries):  # at most one is chosen then, and comparing deliveries is costly
+                unused += [delivery for delivery in deliveries if delivery not in chosen]
         if unused:
             await self._give_back(unused)
 

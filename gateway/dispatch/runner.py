@@ -152,7 +152,8 @@ class Runner:
         wanted = [delivery for delivery in deliveries if self._wants(delivery)]
         if len(wanted) < len(deliveries):
             answers = iter(await self._call(wanted) if wanted else ())
-            return [next(answers) if delivery in wanted else Outcome(Kind.SKIPPED, UNWANTED) for delivery in deliveries]
+            skipped = Outcome(Kind.SKIPPED, UNWANTED)
+            return [next(answers) if self._wants(delivery) else skipped for delivery in deliveries]
         hook = "open"
         try:
             sink = await self._opened()
