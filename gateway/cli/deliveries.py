@@ -43,8 +43,7 @@ def dead(config_path: Path, limit: int, as_json: bool, **filters: Any) -> None:
 def print_deliveries(config_path: Path, which: lookups.Filter, limit: int, as_json: bool, empty: str) -> None:
     async def read(store: Store) -> tuple[Sequence[lookups.DeliveryRow], str]:
         rows = await lookups.list_deliveries(store, which, limit)
-        unfound = which.order if not rows else None
-        return rows, await lookups.hint_of_quarantine(store, unfound, which.account) if unfound else ""
+        return rows, await lookups.hint_if_empty(store, rows, which)
 
     rows, hint = with_store(config_path, read, which)
     if as_json:

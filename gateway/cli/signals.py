@@ -33,8 +33,7 @@ def signals(config_path: Path, limit: int, as_json: bool, **filters: Any) -> Non
 
     async def read(store: Store) -> tuple[Sequence[lookups.SignalRow], str]:
         rows = await lookups.list_signals(store, which, limit)
-        unfound = which.order if not rows else None
-        return rows, await lookups.hint_of_quarantine(store, unfound, which.account) if unfound else ""
+        return rows, await lookups.hint_if_empty(store, rows, which)
 
     rows, hint = with_store(config_path, read, which)
     if as_json:

@@ -21,6 +21,7 @@ __all__ = [
     "SignalRow",
     "find_order",
     "find_signal",
+    "hint_if_empty",
     "hint_of_quarantine",
     "list_deliveries",
     "list_signals",
@@ -74,6 +75,11 @@ async def hint_of_quarantine(store: Records, order: str, account: str | None = N
     many = f"{found}{'' if found < QUARANTINED_SEEN else ' or more'}"
     requests = "1 request of it is" if found == 1 else f"{many} requests of it are"
     return f"; {requests} in quarantine: `cloudsignal quarantine --order {shlex.quote(order)}`"
+
+
+async def hint_if_empty(store: Records, rows: Sequence[object], which: Filter) -> str:
+    """Return the hint of a listing that found nothing of an order, "" for any other listing."""
+    return "" if rows or not which.order else await hint_of_quarantine(store, which.order, which.account)
 
 
 async def read_signal(store: Records, signal_id: int) -> SignalDetails:
