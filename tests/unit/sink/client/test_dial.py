@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,6 +15,7 @@ from gateway.sink.client import dial
 from tests.support.forward_proxy import ForwardProxy
 from tests.support.listener import ON_BOTH_LOOPS
 from tests.support.stub import Stub
+from tests.support.tls_target import target, trust
 
 
 class Plain(HttpSink):
@@ -25,24 +25,12 @@ class Plain(HttpSink):
 
 @asynccontextmanager
 async def calling(certificate: trustme.LeafCert | None = None) -> AsyncIterator[tuple[Plain, Stub, int]]:
-    options = None
-    if certificate is not None:
-        options = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        certificate.configure_cert(options)
-    stub = Stub()
-    stub.start(ssl_options=options)
-    sink = Plain({}, Context("shop", "acme", "erp"))
-    try:
-        yield sink, stub, int(stub.url.rpartition(":")[2])
-    finally:
-        await sink.close()
-        await stub.stop()
-
-
-def trust(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch) -> None:
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    monkeypatch.setattr(dial, "tls_context", lambda: context)
+    async with target(certificate) as (stub, port):
+        sink = Plain({}, Context("shop", "acme", "erp"))
+        try:
+            yield sink, stub, port
+        finally:
+            await sink.close()
 
 
 @pytest.mark.parametrize(

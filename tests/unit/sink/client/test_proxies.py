@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,11 +11,11 @@ import trustme
 
 from gateway.errors import Misconfigured, RetryLater
 from gateway.sink import Context, HttpSink
-from gateway.sink.client import Proxies, dial, parse_url
+from gateway.sink.client import Proxies, parse_url
 from gateway.sink.resolver import Address
 from tests.support.forward_proxy import ForwardProxy
 from tests.support.process import free_port
-from tests.support.stub import Stub
+from tests.support.tls_target import target, trust
 
 VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 
@@ -44,25 +43,8 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def authority(monkeypatch: pytest.MonkeyPatch) -> trustme.CA:
     """A certificate authority that the client trusts."""
     authority = trustme.CA()
-    context = ssl.create_default_context()
-    authority.configure_trust(context)
-    monkeypatch.setattr(dial, "tls_context", lambda: context)
+    trust(authority, monkeypatch)
     return authority
-
-
-@asynccontextmanager
-async def target(certificate: trustme.LeafCert | None = None) -> AsyncIterator[tuple[Stub, int]]:
-    """Run a target, with TLS if it has a certificate, and give its port."""
-    options = None
-    if certificate is not None:
-        options = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        certificate.configure_cert(options)
-    stub = Stub()
-    stub.start(ssl_options=options)
-    try:
-        yield stub, int(stub.url.rpartition(":")[2])
-    finally:
-        await stub.stop()
 
 
 @asynccontextmanager
