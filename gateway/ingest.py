@@ -71,16 +71,19 @@ class Ingest:
         self._in_flight = in_flight or InFlightRequests()
         self._key_uses: dict[bytes, tuple[str, Key, float]] = {}
 
-    async def receive(self, account: str, body: bytes, address: str, now: datetime) -> Receipt:
+    async def receive(self, account: str, body: bytes, address: str, now: datetime, fault: str = "") -> Receipt:
         """Take the body of a request to an account in. `address` is the client's, `now` is in UTC.
 
+        `fault` says why the body is not as it was sent; then it is no valid signal.
         Raises Unauthorized, TooManyRequests, or InvalidSignal once the request is in quarantine. Raises StoreError or
         ShuttingDown if nothing was kept; then the sender must retry.
         """
         if self.stopping:
             raise ShuttingDown()
-        decoded = decode_body(body)
-        known, key = self._authenticate(account, decoded.key, address, now)
+        decoded = decode_body(body, fault)
+        if fault:
+            self._observer.body_damaged(account if account in self.accounts else NO_ACCOUNT)
+        known, key = self._authenticate(account, decoded, address, now)
         self._key_uses[key.digest] = known.name, key, now.timestamp()
         self._in_flight.begin()  # after authentication, so that strangers can't slow deliveries down
         try:
@@ -123,9 +126,9 @@ class Ingest:
             await self._quarantine(account, decoded, error, now)
             raise
 
-    def _authenticate(self, name: str, presented: object, address: str, now: datetime) -> tuple[Account, Key]:
+    def _authenticate(self, name: str, decoded: DecodedBody, address: str, now: datetime) -> tuple[Account, Key]:
         account = self.accounts.get(name)
-        key, ended = keys.match(presented, account.keys if account else (), now)
+        key, ended = keys.match(decoded.key, account.keys if account else (), now)
         if account and key:
             return account, key
         self._observer.bad_key(name if account else NO_ACCOUNT)
@@ -136,6 +139,8 @@ class Ingest:
         error = TooManyRequests("Too many wrong keys.", retry_after=wait) if wait else Unauthorized()
         if ended:
             error.context = {"key": ended.label, "reason": "expired key"}
+        elif decoded.fault:
+            error.context = {"reason": f"the body {decoded.fault}"}
         raise error
 
     def _limit_rate(self, account: Account, now: datetime) -> None:
@@ -181,20 +186,25 @@ class Ingest:
 class DecodedBody:
     """A body, the key presented in it, and its payload, or the error if it is no JSON object.
 
-    A body that holds an object in another form has both, and `body` is that object as JSON.
+    A body that holds an object in another form has both, and `body` is that object as JSON. `fault` says why the body
+    is not as it was sent, and is the error too.
     """
 
     body: bytes
     key: Any
     payload: dict[str, Any] | None = None
     error: InvalidSignal | None = None
+    fault: str = ""
 
 
-def decode_body(body: bytes) -> DecodedBody:
-    """Decode a body, with its numbers rounded until it is known that the key is right.
+def decode_body(body: bytes, fault: str = "") -> DecodedBody:
+    """Decode a body, with its numbers rounded until it is known that the key is right. `fault` is kept with it."""
+    decoded = decode_as_sent(body)
+    return dataclasses.replace(decoded, error=InvalidSignal({"body": fault}), fault=fault) if fault else decoded
 
-    A body that is no JSON object may still present a right key, which quarantine asks for.
-    """
+
+def decode_as_sent(body: bytes) -> DecodedBody:
+    """Decode a body. One that is no JSON object may still present a right key, which quarantine asks for."""
     try:
         payload = protocol.decode_rounded(body)
     except InvalidSignal as error:

@@ -85,6 +85,10 @@ class Observer:
     def bad_key(self, account: str) -> None:
         """A key was wrong or missing."""
 
+    @feeds(Counter, "bodies_damaged", "Bodies that can't be inflated")
+    def body_damaged(self, account: str) -> None:
+        """A compressed body was damaged, or had no Content-Encoding; its key may be out of reach."""
+
     @feeds(Gauge, "connections", "Open connections, by listener")
     def connections_open(self, listener: str, count: int) -> None:
         """A connection of a listener, `public` or `admin`, was opened or has ended."""

@@ -110,10 +110,8 @@ class SignalsResource:
         account = account_in(request.path)
         address = self.senders.address(request)
         try:
-            body = request.body
-            if codings := request.header(b"content-encoding"):
-                body = inflate(body, codings, self.max_body)
-            receipt = await self.ingest.receive(account, body, address, self.now())
+            body, fault = inflate(request.body, request.header(b"content-encoding"), self.max_body)
+            receipt = await self.ingest.receive(account, body, address, self.now(), fault)
         except Exception as error:
             return self.refuse(request, error)
         request.authenticated = True

@@ -182,6 +182,25 @@ async def test_a_wrong_key_and_no_account_look_the_same(key: object, account: st
     assert desk.heard.told == [("bad_key", "bookshop" if account == "bookshop" else "-")]
 
 
+@pytest.mark.parametrize("account", ["bookshop", "nobody"])
+async def test_a_damaged_body_is_counted_and_its_fault_told_to_the_log_only(account: str) -> None:
+    desk = Desk()
+    with pytest.raises(Unauthorized) as caught:
+        await desk.ingest.receive(account, b"junk", ADDRESS, NOW, "is damaged")
+    assert (str(caught.value), caught.value.context) == ("Wrong or missing key.", {"reason": "the body is damaged"})
+    label = "bookshop" if account == "bookshop" else "-"
+    assert desk.heard.told == [("body_damaged", label), ("bad_key", label)]
+
+
+async def test_a_damaged_body_with_the_right_key_is_quarantined() -> None:
+    desk = Desk()
+    with pytest.raises(InvalidSignal) as caught:
+        await desk.ingest.receive("bookshop", request(example()), ADDRESS, NOW, "is damaged")
+    assert caught.value.fields == {"body": "is damaged"}
+    assert [refused.errors for refused in desk.store.refused] == [{"body": "is damaged"}]
+    assert desk.store.writes == []
+
+
 async def test_a_key_is_wrong_for_another_account() -> None:
     desk = Desk()
     await desk.refused(Unauthorized, example(), "printshop")

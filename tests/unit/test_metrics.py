@@ -15,6 +15,7 @@ VALUES = {
     "signal_quarantined": ("bookshop",),
     "type_unknown": ("bookshop",),
     "bad_key": ("-",),
+    "body_damaged": ("bookshop",),
     "connections_open": ("public", 7),
     "connection_refused": ("public", "address"),
     "delivery_attempted": ("bookshop", "erp", "odoo", "delivered", 0.3),
