@@ -91,6 +91,15 @@ def new_key(token: Callable[[int], str] = secrets.token_hex) -> str:
     return token(16)
 
 
+TOKEN_PREFIX = "cst_"
+"""Beginning of a token for the admin listener, by which people and scanners of secrets know it."""
+
+
+def new_token(token: Callable[[int], str] = secrets.token_urlsafe) -> str:
+    """Return a new token for the admin listener. `token` returns random text for a number of bytes."""
+    return TOKEN_PREFIX + token(32)
+
+
 # -- a key in a request -----------------------------------------------------------------------------
 
 FIELD = "apikey"

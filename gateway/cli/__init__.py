@@ -35,6 +35,7 @@ from gateway.cli import (
     serve,
     signals,
     simulate,
+    tokens,
 )
 from gateway.errors import GatewayError
 from gateway.logs import set_up_command_logs
@@ -85,7 +86,7 @@ def main() -> None:
 
 
 GROUPS: Mapping[str, Sequence[click.Command]] = {
-    "Set up": (check.init, check.check, keys.keys, plugins.plugins),
+    "Set up": (check.init, check.check, keys.keys, tokens.tokens, plugins.plugins),
     "Run": (serve.serve, reload.reload, simulate.simulate),
     "Look": (
         signals.signals,

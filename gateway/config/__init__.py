@@ -4,6 +4,7 @@
 `validation` converts schema errors to problems. `route_settings` and `load` assemble the values declared in `settings`.
 """
 
+from gateway.config.access import Access, ProxyAuth, Token
 from gateway.config.changes import changed_routes, enabled_routes, fixed_settings, needs_restart
 from gateway.config.keys import find_ended_accounts, find_key_ends, review
 from gateway.config.load import load_checked, load_config, load_enabled
@@ -13,13 +14,16 @@ from gateway.config.settings import Admin, Config, Log, Server, Tls
 from gateway.config.starter import Starter, write_starter
 
 __all__ = [
+    "Access",
     "Address",
     "Admin",
     "Config",
     "Log",
+    "ProxyAuth",
     "Server",
     "Starter",
     "Tls",
+    "Token",
     "changed_routes",
     "enabled_routes",
     "find_ended_accounts",

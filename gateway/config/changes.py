@@ -14,7 +14,7 @@ def fixed_settings(config: Config) -> Mapping[str, object]:
         "server.listen": config.server.listen,
         "server.socket_mode": config.server.socket_mode,
         "server.tls": config.server.tls is not None,  # a reload reads its files again
-        "admin": config.admin,
+        "admin": config.admin and (config.admin.listen, config.admin.socket_mode),
         "store.url": config.store.url,
         "store.queue": config.store.queue,
         "log": config.log,

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from gateway.config.access import find_unknown
 from gateway.config.document import BROKEN, Document, Place, read_document
 from gateway.config.include import find_includes, show_file
 from gateway.config.keys import KeyPlaces
@@ -155,8 +156,20 @@ def report_conflicts(main: Document, settings: Any, accounts: Mapping[str, Accou
     public, private = settings["server"]["listen"], pick(settings, ("admin", "listen")) or ()
     if any(address in public and address.port != 0 for address in private):
         main.report(("admin", "listen"), "must not be the public listener's address")
+    report_strangers(main, settings, accounts)
     if not accounts:
         main.report((), "there are no accounts: add some here, or include a tenant's file that has accounts")
+
+
+def report_strangers(main: Document, settings: Any, accounts: Mapping[str, Account]) -> None:
+    """Report tokens and users of tenants and accounts that the configuration lacks."""
+    tokens = [token.access for token in pick(settings, ("admin", "tokens")) or ()]
+    proxy_auth = pick(settings, ("admin", "proxy_auth"))
+    tenants = list(dict.fromkeys(account.tenant for account in accounts.values()))
+    for place, entries in (("tokens",), tokens), (("proxy_auth", "users"), proxy_auth.users if proxy_auth else ()):
+        for index, entry in enumerate(entries):
+            if unknown := find_unknown(entry, tenants, list(accounts)):
+                main.report(("admin", *place, index, unknown[0]), unknown[1])
 
 
 # -- tenants and accounts

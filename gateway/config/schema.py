@@ -11,6 +11,7 @@ from typing import Any
 
 import voluptuous as vol
 
+from gateway.config import access
 from gateway.config import setting_values as values
 from gateway.config.store_url import store_url
 from gateway.validators import ListOf, duration, flag, one_of
@@ -104,6 +105,42 @@ SERVER = (
     ),
     Setting("grace", duration, "time for running deliveries to end at a shutdown", "10s"),
 )
+SCOPE = (
+    Setting(
+        "role",
+        one_of("operator", "tenant", "account"),
+        "`operator` sees and does everything, `tenant` with its accounts; `account` sees its own and may only replay",
+        required=True,
+    ),
+    Setting("tenant", values.text, "with the role `tenant`: the tenant's name"),
+    Setting("account", values.text, "with the role `account`: the account's name"),
+)
+TOKEN = (
+    Setting("name", values.label, "who uses the token; recorded with what it does", required=True),
+    Setting(
+        "sha256", values.sha256, "SHA-256 digest of the token, as `cloudsignal tokens new` prints it", required=True
+    ),
+    *SCOPE,
+)
+USER = (
+    Setting("name", values.label, "the user's name in the header; `'*'` for everybody else", required=True),
+    *SCOPE,
+)
+PROXY_AUTH = (
+    Setting("header", values.header, "the header in which the proxy gives the user's name", "x-forwarded-user"),
+    Setting(
+        "trusted",
+        ListOf(values.network, least=1),
+        "addresses or networks of the proxy; from others the header is not believed",
+        required=True,
+    ),
+    Setting(
+        "users",
+        vol.All(ListOf(vol.Schema(vol.All(section(USER), access.make_access)), least=1), access.with_unique_names),
+        "users and their roles",
+        required=True,
+    ),
+)
 ADMIN = (
     Setting(
         "listen",
@@ -112,6 +149,18 @@ ADMIN = (
         "127.0.0.1:8081",
     ),
     Setting("socket_mode", values.socket_mode, "mode of Unix sockets: who may connect to them", "0660"),
+    Setting(
+        "tokens",
+        vol.All(ListOf(vol.Schema(vol.All(section(TOKEN), access.make_token))), access.with_unique_names),
+        "who may use the API; without tokens and `proxy_auth` there is none",
+        [],
+    ),
+    Setting(
+        "proxy_auth",
+        vol.All(section(PROXY_AUTH), access.make_proxy_auth),
+        "take users from a header of a single sign-on proxy",
+        otherwise="tokens only",
+    ),
 )
 STORE = (
     Setting(
@@ -243,7 +292,7 @@ TENANT = (
 )
 MAIN_ONLY = (
     Setting("server", section(SERVER), "the public listener", {}),
-    Setting("admin", section(ADMIN), "the listener for /metrics and /readyz", otherwise="no such listener"),
+    Setting("admin", section(ADMIN), "the listener for API, /metrics and /readyz", otherwise="no such listener"),
     Setting("store", section(STORE), "the database with all signals", {}),
     Setting("log", section(LOG), "the log, written to stderr", {}),
     Setting("plugins", ListOf(values.text), "plugins that routes may use; others are not imported", []),
@@ -261,6 +310,9 @@ SECTIONS: Mapping[str, Sequence[Setting]] = {
     "server": SERVER,
     "server.tls": TLS,
     "admin": ADMIN,
+    "admin.tokens[]": TOKEN,
+    "admin.proxy_auth": PROXY_AUTH,
+    "admin.proxy_auth.users[]": USER,
     "store": STORE,
     "log": LOG,
     "routes.<route>": ROUTE,

@@ -155,6 +155,13 @@ def network(value: object) -> str:
         raise vol.Invalid("expected an address or a network, such as 10.0.0.0/8") from None
 
 
+def header(value: object) -> str:
+    """The name of a header, in lower case."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,63}", text(value)):
+        raise vol.Invalid("expected the name of a header, such as x-forwarded-user")
+    return text(value).lower()
+
+
 def signal_type(value: object) -> str:
     if value not in SIGNAL_TYPES:
         word = value if isinstance(value, str) else ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.config.access import ProxyAuth, Token
 from gateway.config.setting_values import Address
 from gateway.errors import Problem
 from gateway.model import Account, Key, Route, RouteKey
@@ -40,10 +41,17 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """The private listener. `socket_mode` is a file's mode."""
+    """The private listener. `socket_mode` is a file's mode. Without `tokens` and `proxy_auth` there is no API."""
 
     listen: tuple[Address, ...]
     socket_mode: int = 0o660
+    tokens: tuple[Token, ...] = ()
+    proxy_auth: ProxyAuth | None = None
+
+    @property
+    def has_api(self) -> bool:
+        """Return True if anybody may use the API."""
+        return bool(self.tokens or self.proxy_auth)
 
 
 @dataclass(frozen=True, slots=True)

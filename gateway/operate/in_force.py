@@ -51,6 +51,8 @@ def settings_of(config: Config) -> Mapping[str, object]:
     """Return the settings of the main file by name."""
     server = {f"server.{field.name}": getattr(config.server, field.name) for field in dataclasses.fields(config.server)}
     others = {"store.retention": config.retention, "plugins": config.plugins}
+    if config.admin:
+        others |= {"admin.tokens": config.admin.tokens, "admin.proxy_auth": config.admin.proxy_auth}
     return {**server, **others, **fixed_settings(config)}
 
 

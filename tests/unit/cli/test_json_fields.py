@@ -84,6 +84,7 @@ def busy(folder: Folder) -> Folder:
         ("skip", ["1", "--route", "export"]),
         ("plugins", []),
         ("keys new", []),
+        ("tokens new", []),
     ],
 )
 def test_fields(busy: Folder, command: str, words: list[str]) -> None:
