@@ -121,7 +121,7 @@ async def require_free(store: Records, row: DeliveryRow, now: float) -> None:
     if row.is_leased(now):
         raise GatewayError(f"{name_of(row)} is being delivered just now")
     if row.held:
-        raise GatewayError(f"{name_of(row)} is held until its order is known: `cloudsignal orders` makes it known")
+        raise GatewayError(f"{name_of(row)} is held until its order is known: `cloudsignal orders add` makes it known")
     if row.due_at is None:
         head = (await store.read_heads(row.signal_id)).get(row.route)
         first = f"signal {head.signal_id}" if head else "another"

@@ -17,6 +17,7 @@ from gateway.operate.check import RouteCheck
 from gateway.operate.database import Moved
 from gateway.operate.explain import Explanation
 from gateway.operate.in_force import Change
+from gateway.operate.known_orders import Imported
 from gateway.operate.lookups import SignalDetails
 from gateway.operate.pending import Tried
 from gateway.operate.plugins import PluginRow
@@ -284,6 +285,12 @@ def forgotten_json(account: str, found: Removal, dry_run: bool) -> dict[str, Any
     numbers = dataclasses.asdict(found)
     del numbers["done"]
     return {"account": account, **numbers, "removed": not dry_run}
+
+
+def imported_json(imported: Imported) -> dict[str, Any]:
+    """Return what an import of known orders has done."""
+    numbers = {"orders": imported.done, "new": imported.new, "freed": imported.freed}
+    return {"account": imported.account, **numbers, "done": imported.done == imported.total}
 
 
 def change_json(change: Change) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from gateway.store.values import (
     CustodyPage,
     DeliveryRow,
     Filter,
+    MadeKnown,
     Page,
     QuarantineRow,
     Refused,
@@ -197,10 +198,10 @@ class Records(Protocol):
         """Count page by page the deliveries that `replay` would make pending again."""
         ...
 
-    async def add_known_orders(self, account: str, orders: Sequence[str], now: float) -> int:
+    async def add_known_orders(self, account: str, orders: Sequence[str], now: float) -> MadeKnown:
         """Make orders (ids or references) known to an account, and free the deliveries held for them as if made `now`.
 
-        Return the number of deliveries freed.
+        Empty names are left out.
         """
         ...
 

@@ -35,6 +35,7 @@ from gateway.store.values import (
     DroppedPartition,
     Filter,
     Forgotten,
+    MadeKnown,
     Page,
     Purged,
     QuarantineRow,
@@ -197,8 +198,11 @@ class DatabaseStore(Store):
             found = await self._readers.run(pages.count_replayable, which, page)
             yield Page(whole.first, page.last, whole.last, found)
 
-    async def add_known_orders(self, account: str, orders: Sequence[str], now: float) -> int:
-        return self._notify_any(await self._count(self._dialect.add_known_orders, AddKnownOrders(account, orders, now)))
+    async def add_known_orders(self, account: str, orders: Sequence[str], now: float) -> MadeKnown:
+        item = AddKnownOrders(account, orders, now)
+        made: MadeKnown = await self._writer.submit(self._dialect.add_known_orders, item)
+        self._notify_any(made.freed)
+        return made
 
     async def list_signals(self, which: Filter, limit: int) -> Sequence[SignalRow]:
         return await self._readers.run(listings.list_signals, which, limit)

@@ -150,6 +150,13 @@ class Forgotten:
     done: bool = False
 
 
+class MadeKnown(NamedTuple):
+    """Result of making orders known: how many were not known before, and how many held deliveries that freed."""
+
+    new: int
+    freed: int
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Selects signals or deliveries; None selects any.

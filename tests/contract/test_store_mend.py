@@ -11,7 +11,7 @@ import pytest
 from gateway.model import Dead, Done, RetryAt
 from gateway.store.contract import Store
 from gateway.store.reads import pages
-from gateway.store.values import ClaimRequest, Filter
+from gateway.store.values import ClaimRequest, Filter, MadeKnown
 from tests.contract.store_case import (
     NOW,
     Backend,
@@ -259,15 +259,15 @@ async def test_signals_of_unknown_orders_are_held_until_the_order_is_known(backe
         assert await claim(store) == []
         assert await store.read_next_due([(ACCOUNT, "erp")]) == {}
         assert [row.held for row in await store.list_deliveries(Filter(state="pending"), 10)] == [True] * 4
-        assert await store.add_known_orders("printery", ["7", "8"], LATER) == 0
-        assert await store.add_known_orders(ACCOUNT, ["7", "9"], LATER) == 3
-        assert await store.add_known_orders(ACCOUNT, ["7", "9"], LATER) == 0
+        assert await store.add_known_orders("printery", ["7", "8"], LATER) == MadeKnown(new=2, freed=0)
+        assert await store.add_known_orders(ACCOUNT, ["7", "9"], LATER) == MadeKnown(new=2, freed=3)
+        assert await store.add_known_orders(ACCOUNT, ["7", "9"], LATER) == MadeKnown(new=0, freed=0)
         [delivery] = await claim(store, LATER)
         assert (delivery.signal.id, delivery.created_at) == (1, LATER)
         assert ids(await claim(store, LATER, routes=("export",))) == [1]
         await finish(store, [delivery])
         assert ids(await claim(store, LATER)) == [2]
-        assert await store.add_known_orders(ACCOUNT, ["PO-8"], LATER) == 1
+        assert await store.add_known_orders(ACCOUNT, ["PO-8", "7", "PO-8"], LATER) == MadeKnown(new=1, freed=1)
         assert ids(await claim(store, LATER)) == [3]
 
 
@@ -293,7 +293,7 @@ async def test_a_freed_delivery_waits_for_a_leased_head(backend: Backend) -> Non
         await accept(store, numbered(2), hold=False)
         [second] = await claim(store)
         assert second.signal.id == 2
-        assert await store.add_known_orders(ACCOUNT, ["1"], NOW) == 1
+        assert await store.add_known_orders(ACCOUNT, ["1"], NOW) == MadeKnown(new=1, freed=1)
         assert await claim(store) == []
         await finish(store, [second])
         assert ids(await claim(store)) == [1]

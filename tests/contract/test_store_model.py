@@ -75,7 +75,9 @@ class Run:
         assert await replay_all(self.store, Filter(state=state), self.now) == expected
 
     async def add_order(self, order: str) -> None:
-        assert await self.store.add_known_orders(ACCOUNT, [order], self.now) == self.model.add_order(order, self.now)
+        assert (await self.store.add_known_orders(ACCOUNT, [order], self.now)).freed == self.model.add_order(
+            order, self.now
+        )
 
     async def release(self) -> None:
         assert await self.store.release_leases(self.now) == self.model.release(self.now)

@@ -10,6 +10,7 @@ from peewee import Case, Database, chunked
 from gateway.store.operations import Lane
 from gateway.store.rows import micros
 from gateway.store.tables import IS_HELD, IS_PENDING, Deliveries, KnownOrders, Signals
+from gateway.store.values import MadeKnown
 
 ORDERS_PER_STATEMENT = 500
 """Orders in one statement: both databases limit the number of values."""
@@ -25,20 +26,22 @@ class AddKnownOrders(NamedTuple):
     now: float
 
 
-def add_known_orders(db: Database, items: Sequence[AddKnownOrders], promote_heads: PromoteHeads) -> list[int]:
-    """Make orders known; answer each with the number of deliveries freed."""
+def add_known_orders(db: Database, items: Sequence[AddKnownOrders], promote_heads: PromoteHeads) -> list[MadeKnown]:
+    """Make orders known; answer each with the numbers of new orders and of deliveries freed."""
     return [add_some(db, item, promote_heads) for item in items]
 
 
-def add_some(db: Database, item: AddKnownOrders, promote_heads: PromoteHeads) -> int:
+def add_some(db: Database, item: AddKnownOrders, promote_heads: PromoteHeads) -> MadeKnown:
     """Make one account's orders known."""
+    new = 0
     freed: list[Lane] = []
     for some in chunked((ref for ref in item.orders if ref), ORDERS_PER_STATEMENT):
         rows = [(item.account, ref) for ref in some]
-        KnownOrders.insert_many(rows, [KnownOrders.account, KnownOrders.ref]).on_conflict(action="nothing").execute(db)
+        query = KnownOrders.insert_many(rows, [KnownOrders.account, KnownOrders.ref]).on_conflict(action="nothing")
+        new += len(list(query.returning(KnownOrders.ref).tuples().execute(db)))
         freed += free_held(db, item.account, some, micros(item.now))
     promote_heads(db, freed, micros(item.now))
-    return len(freed)
+    return MadeKnown(new, len(freed))
 
 
 def free_held(db: Database, account: str, orders: Sequence[str], now: int) -> list[Lane]:
