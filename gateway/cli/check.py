@@ -19,13 +19,16 @@ from gateway.config import Config, load_checked, review, write_starter
 from gateway.errors import ConfigError, GatewayError
 from gateway.operate import views
 from gateway.operate.check import RouteCheck, check_routes
+from gateway.operate.check_store import check_store
 from gateway.operate.reload import preview
 from gateway.web.tls import make_tls_context
 
 
 @click.command()
 @config_option
-@click.option("--connect", is_flag=True, help="Also ask each route's target whether it could take deliveries.")
+@click.option(
+    "--connect", is_flag=True, help="Also ask the store, and each route's target, whether they could be used."
+)
 @click.option("--diff", is_flag=True, help="Also print what differs from the configuration that a gateway used last.")
 @click.option("--account", help="With --connect: only this account's routes.")
 @click.option("--route", help="With --connect: only routes of this name.")
@@ -52,7 +55,7 @@ def check(config_path: Path, connect: bool, diff: bool, account: str | None, rou
     if diff:
         print_diff(config, as_json)
     if connect:
-        connect_routes(config, account, route, as_json)
+        connect_all(config, account, route, as_json)
 
 
 def print_diff(config: Config, as_json: bool) -> None:
@@ -94,13 +97,18 @@ def summarize(config: Config, short: bool = False) -> str:
     return "\n".join(lines)
 
 
-def connect_routes(config: Config, account: str | None, route: str | None, as_json: bool) -> None:
-    """Print the answer of each target, failures last. Raises GatewayError if a route could not deliver."""
+def connect_all(config: Config, account: str | None, route: str | None, as_json: bool) -> None:
+    """Print the answers of the store and of each target, failures last. Raises GatewayError for a failure."""
+    store = asyncio.run(check_store(config))
     checks = asyncio.run(check_routes(config, account, route))
     if as_json:
-        render.print_json(map(views.check_json, checks))
+        render.print_json([views.store_check_json(store), *map(views.check_json, checks)])
     else:
+        click.echo(f"{'ok  ' if store.ok else 'FAIL'} store {render.show(store.store)}")
+        click.echo(f"       {render.show(store.detail)}")
         print_checks(checks)
+    if not store.ok:
+        raise GatewayError(f"the store: {render.show(store.detail)}")
     if failed := [check for check in checks if not check.ok]:
         first = f"{failed[0].account}/{failed[0].route}: {'; '.join(failed[0].details)}"
         raise GatewayError(

@@ -14,6 +14,7 @@ from gateway.operate.accounts import AccountRow, Removal
 from gateway.operate.audit import Findings, Ledger
 from gateway.operate.backup import Copied
 from gateway.operate.check import RouteCheck
+from gateway.operate.check_store import StoreCheck
 from gateway.operate.database import Moved
 from gateway.operate.explain import Explanation
 from gateway.operate.in_force import Change
@@ -305,6 +306,11 @@ def problem_json(problem: Problem) -> dict[str, Any]:
 
 def check_json(check: RouteCheck) -> dict[str, Any]:
     """Return the answer of a route's target."""
+    return dataclasses.asdict(check)
+
+
+def store_check_json(check: StoreCheck) -> dict[str, Any]:
+    """Return the answer of the store."""
     return dataclasses.asdict(check)
 
 

@@ -125,6 +125,7 @@ def test_a_database_of_another_encoding_is_refused_by_name(tmp_path: Path, serve
     assert f"{name} at {server.folder} has the encoding {encoding}" in says
     assert "expected UTF8" in says
     assert f"encoding {encoding}" in scene.cli("audit", code=1)
+    assert f"encoding {encoding}" in scene.cli("check", "--connect", code=1)
     assert f"encoding {encoding}" in scene.cli("migrate", code=1)
     assert server.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'", name) == [(0,)]
 

@@ -103,8 +103,29 @@ def test_check_connect_asks_each_target(folder: Folder) -> None:
 
 @pytest.mark.parametrize(("words", "routes"), [(["--account", "bookshop"], 2), (["--route", "alerts"], 1)])
 def test_check_connect_asks_chosen_routes(folder: Folder, words: list[str], routes: int) -> None:
-    _, *asked = folder.run("check", "--connect", *words, "--json").output.splitlines()
+    _, _, *asked = folder.run("check", "--connect", *words, "--json").output.splitlines()
     assert len(asked) == routes
+
+
+def test_check_connect_asks_the_store(folder: Folder) -> None:
+    output = folder.run("check", "--connect").output
+    assert f"ok   store {folder.path}/gateway.db\n       can be read and written" in output
+    (folder.path / "gateway.db").write_bytes(b"no database" * 1000)
+    result = folder.run("check", "--connect", code=1)
+    assert f"FAIL store {folder.path}/gateway.db" in result.output
+    assert "ok   bookshop/export (csv)" in result.output
+    assert result.stderr.startswith("the store: ")
+
+
+def test_check_connect_makes_no_store(folder: Folder) -> None:
+    for file in folder.path.glob("gateway.db*"):
+        file.unlink()
+    assert "is not there yet; the first start makes it" in folder.run("check", "--connect").output
+    (folder.path / "gateway.yaml").write_text(CONFIG.replace("sqlite:///gateway.db", "sqlite:///new/folder/gateway.db"))
+    assert "is not there yet" in folder.run("check", "--connect").output
+    (folder.path / "new").write_text("in the way")
+    assert "new is not a folder" in folder.run("check", "--connect", code=1).output
+    assert not [*folder.path.glob("*.db")]
 
 
 def test_check_connect_refuses_unknown_names(folder: Folder) -> None:

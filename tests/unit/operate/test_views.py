@@ -15,6 +15,7 @@ from gateway.model import Attempt, Kind
 from gateway.operate import views
 from gateway.operate.audit import Findings
 from gateway.operate.check import RouteCheck
+from gateway.operate.check_store import StoreCheck
 from gateway.operate.explain import Explanation
 from gateway.operate.lookups import SignalDetails
 from gateway.operate.plugins import PluginRow
@@ -52,6 +53,7 @@ VIEWS: list[Any] = [
     views.plugin_json(PluginRow("csv", "enabled", "cloudsignal-gateway 1", "CSV files")),
     views.problem_json(Problem("gateway.yaml", 9, "accounts", "required")),
     views.check_json(RouteCheck("bookshop", "erp", "odoo", True, ("signed in",))),
+    views.store_check_json(StoreCheck("/srv/gateway.db", True, "can be read and written")),
     views.moved_json(Moved(1, 2)),
 ]
 
