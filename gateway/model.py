@@ -185,9 +185,17 @@ def identity_of(account: str, payload: Mapping[str, Any]) -> str:
 def lane_of(signal: Signal, order: Ordering) -> str | None:
     """Return a delivery's lane on a route: the vendor's order id. None means that it waits for no other delivery.
 
-    The order id is preferred to the reference because a reseller may reuse a reference for a second order.
+    The order id is preferred to the reference because a reseller may reuse a reference for a second order. An alert
+    that is about no order has a lane of its own, so that nobody reads that it is over before they read of it.
     """
-    return (signal.order or signal.order_reference or None) if order == "lane" else None
+    if order != "lane":
+        return None
+    return signal.order or signal.order_reference or alert_lane(signal)
+
+
+def alert_lane(signal: Signal) -> str | None:
+    """Return the lane of an alert of the gateway that is about no order, None for other signals."""
+    return f"alert {signal.payload.get('alert')}" if signal.type == signal_types.GATEWAY_ALERT else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +223,12 @@ class Delivery:
 
     @property
     def overtaken(self) -> bool:
-        """Return True if an accepted signal has brought the order further than this signal does."""
+        """Return True if an accepted signal has brought the order further than this signal does.
+
+        An alert of the gateway is never overtaken: it is news whatever the order's stage.
+        """
+        if self.signal.type == signal_types.GATEWAY_ALERT:
+            return False
         return signal_types.STAGES.get(self.furthest, 0) > signal_types.STAGES.get(self.signal.type, 0)
 
     @property

@@ -213,9 +213,12 @@ def _check_type_name(payload: Mapping[str, Any]) -> str:
     if "type" not in payload:
         raise InvalidSignal({"type": "required"})
     try:
-        return TYPE(payload["type"])
+        name = TYPE(payload["type"])
     except vol.Invalid as error:
         raise InvalidSignal({"type": error.msg}) from None
+    if name == signal_types.GATEWAY_ALERT:
+        raise InvalidSignal({"type": "is of the gateway's own signals, and not taken from outside"})
+    return name
 
 
 def _normalize(known: SignalType, payload: Mapping[str, Any], incomplete: bool) -> dict[str, Any]:

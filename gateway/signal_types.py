@@ -70,6 +70,8 @@ ITEM_DELIVERY_STARTED = "ItemDeliveryStarted"
 ITEM_DELIVERY_COMPLETED = "ItemDeliveryCompleted"
 ITEM_DELIVERY_FAILED = "ItemDeliveryFailed"
 
+GATEWAY_ALERT = "GatewayAlert"
+
 ON_THE_WAY = (*SHIPMENT, "url", "cause", "message")
 SHIPPED_BY_POST = {"tracking": "TRK1", "shipping_option": "postal"}
 
@@ -125,18 +127,35 @@ TABLE = (
         example={"cause": "CancelUserRequest", "message": "The customer changed their mind"},
     ),
 )
-"""The known types, in the order of an order's life."""
+"""The vendor's types, in the order of an order's life."""
+
+ALERT = SignalType(
+    GATEWAY_ALERT,
+    0,
+    "Gateway alert",
+    ("state", "severity", "message", "datetime"),
+    ("alert", "watch", "cause", "route", *ITEM_PARAMETERS),
+    severity="warning",
+    alert=True,
+    example={"state": "raised", "severity": "warning", "watch": "not-shipped", "message": "No ItemShipped for 72 h"},
+)
+"""The type of the signals that the gateway makes itself; gateway.alerts gives their fields. It moves no order on, so it
+has stage 0, and is in none of the tables of the vendor's types below."""
 
 TYPES: Mapping[str, SignalType] = MappingProxyType({entry.name: entry for entry in TABLE})
+NAMES = (*TYPES, GATEWAY_ALERT)
+"""The types that a route may name."""
 STAGES: Mapping[str, int] = {entry.name: entry.stage for entry in TABLE}
 TYPE_AT: Mapping[int, str] = {entry.stage: entry.name for entry in TABLE}
-ALERTS = frozenset(entry.name for entry in TABLE if entry.alert)
+ALERTS = frozenset(entry.name for entry in (*TABLE, ALERT) if entry.alert)
 TROUBLE = frozenset(entry.name for entry in TABLE if entry.severity != "info")
-"""The types that tell of something wrong."""
+"""The vendor's types that tell of something wrong."""
 
 
 def signal_type(name: str) -> SignalType:
-    """Return the table's entry of a type. An unknown type gets an entry with its name as title, and stage 0."""
+    """Return the entry of a type. An unknown type gets an entry with its name as title, and stage 0."""
+    if name == GATEWAY_ALERT:
+        return ALERT
     return TYPES.get(name) or SignalType(name, 0, name, (), words=name)
 
 

@@ -17,7 +17,7 @@ from gateway.validators import SECONDS_IN, ListOf, duration, number
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 NAME_EXPECTED = "expected a name of a-z, 0-9, - and _ (it is part of URLs), at most 64 characters"
-SIGNAL_TYPES = (*signal_types.TYPES, model.EVERY)
+SIGNAL_TYPES = (*signal_types.NAMES, model.EVERY)
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ import voluptuous as vol
 
 from gateway.errors import PluginError
 from gateway.model import EVERY, SecretValue
-from gateway.signal_types import STAGES
+from gateway.signal_types import NAMES
 from gateway.sink.registry import check_sink_class
 from gateway.testing.hooks import ContractBase
 from gateway.testing.verdict import expect
@@ -42,7 +42,7 @@ class OptionsContract(ContractBase):
             expect(False, str(error))
         expect("\n" not in sink.summary and len(sink.summary) <= 100, "summary must be one line")
         expect(sink.timeout <= 3600, "timeout must be at most an hour")
-        unknown = set(sink.signals) - set(STAGES) - {EVERY}
+        unknown = set(sink.signals) - set(NAMES) - {EVERY}
         expect(bool(sink.signals) and not unknown, f"signals must name known types, or every one ('*'): {unknown}")
 
     def test_good_options_are_taken(self) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields as fields_of
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway import protocol
+from gateway.alerts import RAISED, Condition, make_alert_signal
 from gateway.model import Delivery, Signal, identity_of
-from gateway.signal_types import ITEM_SHIPPED, signal_type
+from gateway.signal_types import GATEWAY_ALERT, ITEM_SHIPPED, signal_type
 
 AT = datetime(2026, 11, 20, 10, 11, 12, tzinfo=UTC)
 """The time of each signal. It is received a minute later."""
@@ -36,7 +38,17 @@ def make_signal(type: str = ITEM_SHIPPED, *, account: str = "bookshop", id: int 
     Raises InvalidSignal if the gateway would refuse it.
     """
     received = datetime.fromtimestamp(NOW, UTC)
+    if type == GATEWAY_ALERT:
+        return replace(make_alert(account, make_payload(type, **fields)), id=id)
     return replace(protocol.parse(account, make_payload(type, **fields), received, incomplete=True), id=id)
+
+
+def make_alert(account: str, payload: dict[str, Any]) -> Signal:
+    """Return a signal of the gateway's own type, which it never takes from outside."""
+    named = {field.name for field in fields_of(Condition)} & payload.keys()
+    given: dict[str, Any] = {"message": "", **{name: payload[name] for name in named}}
+    condition = Condition(account, **given)
+    return make_alert_signal(1, condition, str(payload.get("state", RAISED)), NOW)
 
 
 def make_delivery(type: str = ITEM_SHIPPED, *, route: str = "route", attempt: int = 1, **fields: Any) -> Delivery:

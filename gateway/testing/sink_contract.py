@@ -84,7 +84,7 @@ class SinkContract(OptionsContract):
     def test_odd_signals_raise_only_sink_errors(self) -> None:
         async def body() -> None:
             async with self.rig() as rig:
-                every = [samples.make_delivery(name) for name in signal_types.TYPES]
+                every = [samples.make_delivery(name) for name in signal_types.NAMES]
                 odd = [samples.make_delivery(**fields) for fields in ODD_SIGNALS]
                 for delivery in [*every, *odd]:
                     (outcome,) = await rig.deliver(delivery)

@@ -83,8 +83,8 @@ def channel_by_type(value: object) -> dict[str, str]:
     """Check a mapping of signal types to channels."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) and key for key in value):
         raise vol.Invalid(f"expected a channel for each type, such as {signal_types.ITEM_ERROR}: C012ABCDE")
-    if not set(value) <= set(signal_types.TYPES):
-        raise vol.Invalid(f"expected signal types, of: {', '.join(signal_types.TYPES)}")
+    if not set(value) <= set(signal_types.NAMES):
+        raise vol.Invalid(f"expected signal types, of: {', '.join(signal_types.NAMES)}")
     return {key: channel_name(name) for key, name in value.items()}
 
 

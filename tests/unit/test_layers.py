@@ -13,6 +13,7 @@ ROOT = Path(__file__).parents[2]
 RANKS = [
     {"errors", "signal_types", "exact_json"},
     {"model", "validators", "log_output", "body_forms"},
+    {"alerts"},
     {"clock", "protocol", "keys", "policy", "in_flight", "token_bucket", "sink", "logs", "metrics", "store"},
     {"config", "ingest", "dispatch", "simulate"},
     {"operate"},

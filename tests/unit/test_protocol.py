@@ -50,6 +50,11 @@ def errors_of(payload: dict[str, Any]) -> dict[str, str]:
 # -- the types
 
 
+def test_the_gateways_own_type_is_not_taken_from_outside() -> None:
+    own = {"type": signal_types.GATEWAY_ALERT, "state": "cleared", "severity": "warning", "message": "all is well"}
+    assert errors_of(own) == {"type": "is of the gateway's own signals, and not taken from outside"}
+
+
 def test_the_table_equals_the_vendors_document() -> None:
     found = {name: (set(row.required), set(row.optional)) for name, row in signal_types.TYPES.items()}
     assert found == DOCUMENT

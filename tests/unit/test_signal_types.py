@@ -7,7 +7,21 @@ from pathlib import Path
 import pytest
 
 from gateway import protocol
-from gateway.signal_types import ALERTS, CAUSES, ICONS, STAGES, TABLE, TROUBLE, TYPE_AT, TYPES, SignalType, signal_type
+from gateway.signal_types import (
+    ALERT,
+    ALERTS,
+    CAUSES,
+    GATEWAY_ALERT,
+    ICONS,
+    NAMES,
+    STAGES,
+    TABLE,
+    TROUBLE,
+    TYPE_AT,
+    TYPES,
+    SignalType,
+    signal_type,
+)
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*sorted((ROOT / "gateway").rglob("*.py")), *sorted((ROOT / "plugins").rglob("*.py"))]
@@ -36,7 +50,15 @@ def test_every_entry_is_whole(entry: SignalType) -> None:
 
 
 def test_alerts_are_trouble() -> None:
-    assert ALERTS < TROUBLE
+    assert ALERTS - {GATEWAY_ALERT} < TROUBLE
+
+
+def test_the_gateways_own_type_moves_no_order_on() -> None:
+    assert signal_type(GATEWAY_ALERT) is ALERT
+    assert ALERT.stage == 0
+    assert GATEWAY_ALERT in ALERTS
+    assert {*NAMES} - {*TYPES} == {GATEWAY_ALERT}
+    assert GATEWAY_ALERT not in {*STAGES, *TYPE_AT.values(), *TROUBLE}
 
 
 def test_an_unknown_type_stands_for_itself() -> None:
@@ -53,5 +75,5 @@ def test_examples_have_causes_that_are_known_or_free_text() -> None:
 def test_no_other_file_spells_a_types_name(path: Path) -> None:
     if path.name == "signal_types.py":
         return
-    names = re.compile(rf"\b({'|'.join(TYPES)})\b")
+    names = re.compile(rf"\b({'|'.join(NAMES)})\b")
     assert [text for text in texts_in(path) if names.search(text)] == []

@@ -71,6 +71,13 @@ async def test_unknown_types_and_fields_are_kept(gateway: Gateway) -> None:
     assert row.signal.order == "5"
 
 
+async def test_the_gateways_own_type_is_refused_and_kept_in_quarantine(gateway: Gateway) -> None:
+    answer = await gateway.post({"type": "GatewayAlert", "state": "cleared", "message": "all is well"})
+    assert answer.code == 400
+    assert list(orjson.loads(answer.body)["fields"]) == ["type"]
+    assert await gateway.kept() == []
+
+
 async def test_numbers_for_text_are_taken_if_they_are_whole(gateway: Gateway) -> None:
     body = request(example("ItemError", order=...))[:-1] + b', "order": 42, "delay": 24.0}'
     assert (await gateway.post(body)).code == 200

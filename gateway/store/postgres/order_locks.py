@@ -26,7 +26,7 @@ from typing import Any
 
 from peewee import Database
 
-from gateway.model import Signal
+from gateway.model import Signal, lane_of
 from gateway.store.operations import Accept, CheckWritable, ClaimDue, Record, Renew
 from gateway.store.statements import send
 from gateway.store.steps.accounts import NoteKeyUses
@@ -88,7 +88,7 @@ def names_of(item: Any) -> Iterable[Name] | None:
 
 def order_of(signal: Signal) -> Name:
     """Return the key of the signal's lanes, see gateway.model.lane_of; without an order, the signal's own."""
-    return "order", signal.account, signal.order or signal.order_reference or signal.identity
+    return "order", signal.account, lane_of(signal, "lane") or signal.identity
 
 
 def key_of(name: Name) -> int:
