@@ -23,6 +23,7 @@ from gateway.operate.accounts import (
     keep_account,
     list_accounts,
 )
+from gateway.operate.routes import RouteRow
 from gateway.store import Store
 
 
@@ -33,11 +34,12 @@ def accounts() -> None:
 
 @accounts.command("list")
 @config_option
+@click.option("--account", help="Only this account.")
 @json_option
-def list_(config_path: Path, as_json: bool) -> None:
-    """List accounts: endpoint, keys with their last use and end, last signal."""
+def list_(config_path: Path, account: str | None, as_json: bool) -> None:
+    """List accounts: endpoint, keys with their last use and end, last signal, health of the routes."""
     config = read_config(config_path)
-    rows = run_on_store(config, lambda store: list_accounts(store, config))
+    rows = run_on_store(config, lambda store: list_accounts(store, config, account))
     if as_json:
         render.print_json(map(views.account_json, rows))
         return
@@ -58,7 +60,14 @@ def in_lines(row: AccountRow) -> list[str]:
         used = render.moment(key.last_used) or "never"
         end = f"; ends {key.expires:%Y-%m-%d %H:%M}" if key.expires else ""
         lines.append(f"  key {render.show(key.label)}: last used {used}{end}")
-    return lines
+    return [*lines, *(f"  route {describe_route(route)}" for route in row.routes)]
+
+
+def describe_route(row: RouteRow) -> str:
+    """Return a route's name, state and reason, and what waits or has failed on it."""
+    counts = {"pending": row.backlog.pending, "dead": row.dead}
+    state = ", ".join([row.status, *(f"{number} {what}" for what, number in counts.items() if number)])
+    return f"{row.key[1]}: {state}" + (f": {render.show(row.why)}" if row.why else "")
 
 
 @accounts.command()

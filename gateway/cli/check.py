@@ -82,7 +82,7 @@ def summarize(config: Config, short: bool = False) -> str:
         lines.append(f"tenant {tenant}")
         for account in accounts:
             keys = render.count(len(account.keys), "key")
-            lines.append(f"  account {account.name}: POST /signals/{account.name}, {keys}")
+            lines.append(f"  account {account.name}: POST {config.endpoint(account.name)}, {keys}")
             for route in account.routes.values():
                 wanted = ", ".join(sorted(route.signals)) if route.enabled else "off"
                 lines.append(f"    route {route.name} -> {route.sink}: {wanted}")

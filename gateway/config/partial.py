@@ -9,6 +9,8 @@ from gateway.config.document import Document, Place, show_place
 
 UNUSED = ("server", "admin", "log")
 """Sections that only a gateway needs."""
+SHOWN = "public_url"
+"""The setting of `server` that listings of endpoints need."""
 NEEDED = ("store", "include", "tenant", "plugins")
 """Sections in which a missing text is an error for every command."""
 
@@ -21,8 +23,11 @@ def tolerate_missing(document: Document) -> None:
     """
     if not isinstance(document.data, dict):
         return
+    server = document.data.get("server")
     for section in UNUSED:
         document.data.pop(section, None)
+    if isinstance(server, dict) and isinstance(server.get(SHOWN), str):
+        document.data["server"] = {SHOWN: server[SHOWN]}
     drop_problems(document, lambda path: path.partition(".")[0] in UNUSED)
     for place in document.missing:
         if place[0] not in (*UNUSED, *NEEDED) and replace_missing(document.data, place):

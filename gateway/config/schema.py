@@ -63,6 +63,13 @@ SERVER = (
         "and IPv4, or `unix:/path`",
         "127.0.0.1:8080",
     ),
+    Setting(
+        "public_url",
+        values.public_url,
+        "the URL at which senders reach the public listener, such as `https://hooks.example.com`; endpoints are shown "
+        "with it",
+        otherwise="endpoints are shown as paths",
+    ),
     Setting("socket_mode", values.socket_mode, "mode of Unix sockets: who may connect to them", "0660"),
     Setting("tls", section(TLS), "serve HTTPS", otherwise="plain HTTP"),
     Setting(

@@ -132,6 +132,15 @@ def addresses(value: object) -> tuple[Address, ...]:
     return found
 
 
+def public_url(value: object) -> str:
+    """An http or https URL without user, query and fragment; a slash at its end is removed."""
+    given = value if isinstance(value, str) else ""
+    match = re.fullmatch(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(/[^\s?#\"'<>`]*)?", given)
+    if match is None:
+        raise vol.Invalid("expected a URL such as https://hooks.example.com, without user, query and fragment")
+    return given.rstrip("/")
+
+
 def socket_mode(value: object) -> int:
     """The mode of a file that its owner may read and write, from "0660" or 0660, which YAML reads as 660."""
     match = re.fullmatch(r"0?([67][0-7]{2})", str(value)) if isinstance(value, (str, int)) else None

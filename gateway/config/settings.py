@@ -37,6 +37,7 @@ class Server:
     max_connections_per_address: int
     idle_timeout: float
     grace: float
+    public_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,10 @@ class Config:
     key_places: tuple[KeyPlace, ...] = field(default=(), repr=False)
     warnings: tuple[Problem, ...] = ()
     plugin_problems: tuple[Problem, ...] = ()
+
+    def endpoint(self, account: str) -> str:
+        """Return the URL to which an account's signals are sent; its path only, without `server.public_url`."""
+        return f"{self.server.public_url}/signals/{account}"
 
     @property
     def tenants(self) -> Mapping[str, Sequence[Account]]:

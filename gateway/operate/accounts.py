@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from gateway.config import Config
@@ -12,6 +12,8 @@ from gateway.config.setting_values import did_you_mean
 from gateway.errors import GatewayError
 from gateway.model import Account
 from gateway.operate.in_force import is_reused, mark_key
+from gateway.operate.names import require_known
+from gateway.operate.routes import RouteRow, list_routes
 from gateway.operate.traffic import yield_to_traffic
 from gateway.store import serving_process
 from gateway.store.contract import Store
@@ -35,55 +37,65 @@ class KeyRow:
 
 @dataclass(frozen=True, slots=True)
 class AccountRow:
-    """An account as listed. One that left the configuration has `left_at` and no endpoint."""
+    """An account as listed. One that left the configuration has `left_at` and no endpoint.
+
+    `endpoint` is a URL if `server.public_url` is set, else a path. `routes` are those of `list_routes`.
+    """
 
     account: str
     tenant: str
     endpoint: str | None
     keys: tuple[KeyRow, ...]
     last_signal: float | None
-    pending: int
+    routes: tuple[RouteRow, ...] = ()
     left_at: float | None = None
 
+    @property
+    def pending(self) -> int:
+        """Return the number of pending deliveries."""
+        return sum(route.backlog.pending for route in self.routes)
 
-async def list_accounts(store: Store, config: Config) -> list[AccountRow]:
-    """Return the configured accounts, then those that left and of which the store still knows."""
+
+async def list_accounts(store: Store, config: Config, only: str | None = None) -> list[AccountRow]:
+    """Return the configured accounts, then those that left and of which the store still knows; or the `only` one.
+
+    Raises GatewayError if neither knows that one.
+    """
+    await require_known(store, config, Filter(account=only))
     uses = await store.read_key_uses()
-    pending: dict[str, int] = {}
-    for (account, _), backlog in (await store.read_backlog()).items():
-        pending[account] = pending.get(account, 0) + backlog.pending
+    routes: dict[str, list[RouteRow]] = {}
+    for route in await list_routes(store, config, only):
+        routes.setdefault(route.key[0], []).append(route)
     in_force = [part for part in await store.read_in_force() if part.kind == "account"]
     marks = {(part.name, label): mark for part in in_force for mark, label in part.detail["keys"].items()}
     rows = [
-        make_row(account, marks, uses, await find_last_signal(store, account.name), pending.get(account.name, 0))
-        for account in config.accounts.values()
+        AccountRow(name, account.tenant, config.endpoint(name), list_keys(account, marks, uses), None)
+        for name, account in config.accounts.items()
     ]
-    for part in in_force:
-        if part.name not in config.accounts:
-            last = await find_last_signal(store, part.name)
-            rows.append(
-                AccountRow(part.name, part.detail["tenant"], None, (), last, pending.get(part.name, 0), part.left_at)
-            )
-    return rows
+    rows += [
+        AccountRow(part.name, part.detail["tenant"], None, (), None, left_at=part.left_at)
+        for part in in_force
+        if part.name not in config.accounts
+    ]
+    return [
+        replace(row, last_signal=await find_last_signal(store, row.account), routes=tuple(routes.get(row.account, ())))
+        for row in rows
+        if only in (None, row.account)
+    ]
 
 
-def make_row(
-    account: Account,
-    marks: Mapping[tuple[str, str], str],
-    uses: Mapping[tuple[str, str], float],
-    last_signal: float | None,
-    pending: int,
-) -> AccountRow:
-    """Return the row of a configured account.
+def list_keys(
+    account: Account, marks: Mapping[tuple[str, str], str], uses: Mapping[tuple[str, str], float]
+) -> tuple[KeyRow, ...]:
+    """Return the keys of a configured account.
 
     `marks` are those of the gateway's keys by account and label: a key from a variable may be missing here.
     """
     name = account.name
-    keys = tuple(
+    return tuple(
         KeyRow(key.label, uses.get((name, marks.get((name, key.label), mark_key(key)))), key.expires)
         for key in account.keys
     )
-    return AccountRow(name, account.tenant, f"/signals/{name}", keys, last_signal, pending)
 
 
 async def find_last_signal(store: Store, account: str) -> float | None:

@@ -261,7 +261,7 @@ def config_json(config: Config, warnings: Iterable[Problem] = ()) -> dict[str, A
 
 
 def account_json(row: AccountRow) -> dict[str, Any]:
-    """Return an account with its keys."""
+    """Return an account with its keys and the health of its routes."""
     keys = [
         {
             "label": key.label,
@@ -277,6 +277,16 @@ def account_json(row: AccountRow) -> dict[str, Any]:
         "keys": keys,
         "last_signal": iso(row.last_signal),
         "pending": row.pending,
+        "routes": [
+            {
+                "route": route.key[1],
+                "state": route.status,
+                "why": route.why,
+                "pending": route.backlog.pending,
+                "dead": route.dead,
+            }
+            for route in row.routes
+        ],
         "left_at": iso(row.left_at),
     }
 

@@ -59,6 +59,8 @@ def test_accounts_are_listed_with_their_keys(folder: Folder) -> None:
         "  last signal: 2026-11-20 10:11:12; pending deliveries: 2",
         "  key key-1: last used 2026-11-27 08:30:00",
         "  key old: last used never; ends 2030-01-31 00:00",
+        "  route export: running, 2 pending",
+        "  route alerts: running",
     ]
     (row,) = map(json.loads, folder.run("accounts", "list", "--json").output.splitlines())
     assert row["keys"][0] == {"label": "key-1", "last_used": "2026-11-27T08:30:00+00:00", "expires": None}
@@ -70,10 +72,24 @@ def test_an_account_that_left_is_listed_with_what_is_pending(folder: Folder) -> 
     serve(folder, OTHERS)
     fill(folder, "posters", "mail")
     serve(folder, CONFIG)
-    assert folder.run("accounts", "list").output.splitlines()[-2:] == [
+    assert folder.run("accounts", "list").output.splitlines()[-3:] == [
         "posters (acme): left the configuration on 2026-11-20 10:11:12",
         "  last signal: 2026-11-20 10:11:12; pending deliveries: 2",
+        "  route mail: not configured, 2 pending",
     ]
+
+
+def test_one_account_is_listed_by_its_public_url_with_the_health_of_its_routes(folder: Folder) -> None:
+    configure(folder, "server: {public_url: https://hooks.example.com/}\n" + OTHERS)
+    fill(folder)
+    folder.run("pause", "bookshop", "export", "--why", "new disk")
+    output = folder.run("accounts", "list", "--account", "bookshop").output
+    assert output.startswith("bookshop (acme): POST https://hooks.example.com/signals/bookshop\n")
+    assert "route export: paused, 2 pending: new disk" in output
+    assert "posters" not in output
+    (row,) = map(json.loads, folder.run("accounts", "list", "--account", "bookshop", "--json").output.splitlines())
+    assert row["routes"][0] == {"route": "export", "state": "paused", "why": "new disk", "pending": 2, "dead": 0}
+    assert "did you mean 'posters'?" in folder.run("accounts", "list", "--account", "poster", code=1).output
 
 
 # -- check --diff

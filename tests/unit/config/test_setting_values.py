@@ -48,6 +48,8 @@ GOOD: list[tuple[Callable[[Any], Any], Any, Any]] = [
     (values.address, "[::]:80", values.Address("::", 80)),
     (values.address, "unix:/run/gateway.sock", values.Address("/run/gateway.sock", None)),
     (values.address, "unix:gateway.sock", values.Address("gateway.sock", None)),
+    (values.public_url, "https://hooks.example.com/", "https://hooks.example.com"),
+    (values.public_url, "http://[::1]:8080/prefix", "http://[::1]:8080/prefix"),
     (values.addresses, "a:1", (("a", 1),)),
     (values.addresses, ["a:0", "a:0", "unix:/x"], (("a", 0), ("a", 0), ("/x", None))),
     (values.socket_mode, "0660", 0o660),
@@ -87,6 +89,7 @@ QUOTES = "expected text; put it in quotes"
 DURATION = "expected a duration such as 30s, 15m, 48h or 7d, or a number of seconds"
 RETENTION = "expected at least 7d: the sender repeats signals for 7 days, and a removed one would be delivered again"
 ADDRESS = "expected host:port, such as 127.0.0.1:8080 or [::1]:8080, or unix:/path"
+PUBLIC_URL = "expected a URL such as https://hooks.example.com, without user, query and fragment"
 NETWORK = "expected an address or a network, such as 10.0.0.0/8"
 MOMENT = "expected a time with its offset, such as 2027-01-31T00:00:00Z"
 A_KEY = "a-key-of-the-shop"
@@ -107,6 +110,7 @@ BAD: list[tuple[Callable[[Any], Any], str, list[Any]]] = [
     (values.retention, RETENTION, ["6.9d", "167h", 604799, 0]),
     (validators.one_of("a", "b", "c"), "expected one of a, b, c", ["d", None, [], {}, 1]),
     (values.address, ADDRESS, [8080, ":8080", "host", "host:", "host:65536", "::1:80", "[nope]:80", "a b:1", None]),
+    (values.public_url, PUBLIC_URL, ["hooks.example.com", "https://u:p@a.example", "https://a/?b", "https://a b", 5]),
     (values.network, NETWORK, ["nope", "10.0.0.0/33", "1.2.3"]),
     (values.network, QUOTES, [10]),
     (values.sha256, DIGEST, ["ab", "g" * 64, "0" * 65, None, 5]),
