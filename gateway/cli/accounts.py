@@ -38,7 +38,7 @@ def accounts() -> None:
 @json_option
 def list_(config_path: Path, account: str | None, as_json: bool) -> None:
     """List accounts: endpoint, keys with their last use and end, last signal, health of the routes."""
-    config = read_config(config_path)
+    config = read_config(config_path, despite_errors=True)
     rows = run_on_store(config, lambda store: list_accounts(store, config, account))
     if as_json:
         render.print_json(map(views.account_json, rows))
@@ -53,8 +53,8 @@ def in_lines(row: AccountRow) -> list[str]:
     if row.endpoint:
         lines = [f"{row.account} ({row.tenant}): POST {row.endpoint}"]
     else:
-        since = f" on {render.moment(row.left_at)}" if row.left_at else ""
-        lines = [f"{row.account} ({row.tenant}): left the configuration{since}"]
+        left = f"left the configuration on {render.moment(row.left_at)}" if row.left_at else "not in the configuration"
+        lines = [f"{row.account} ({row.tenant}): {left}"]
     lines.append(f"  last signal: {last}; pending deliveries: {row.pending}")
     for key in row.keys:
         used = render.moment(key.last_used) or "never"

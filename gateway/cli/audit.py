@@ -28,7 +28,7 @@ def audit(config_path: Path, after: int, as_json: bool) -> None:
     gateway.
     """
     say = say_json if as_json else say_line
-    findings = with_store(config_path, lambda store: run_audit(store, after, say, hidden=as_json))
+    findings = with_store(config_path, lambda store: run_audit(store, after, say, hidden=as_json), despite_errors=True)
     if as_json:
         render.print_json([views.findings_json(findings)])
     else:

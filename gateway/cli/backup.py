@@ -29,7 +29,7 @@ def backup(file: Path, config_path: Path, force: bool, as_json: bool) -> None:
     The file appears once it is complete: its pages are sound, and each of its signals is accounted for. A PostgreSQL
     store has tools of its own; the command prints the line to type.
     """
-    config = read_config(config_path)
+    config = read_config(config_path, despite_errors=True)
     copied = run("copying", as_json, lambda tell: back_up(config, file.expanduser(), force, tell))
     if as_json:
         render.print_json([views.copied_json(copied)])
@@ -47,7 +47,7 @@ def restore(file: Path, config_path: Path, as_json: bool) -> None:
 
     The backup is checked before anything is changed. Signals that were accepted after the backup are not in it.
     """
-    config = read_config(config_path)
+    config = read_config(config_path, despite_errors=True)
     copied = run("restoring", as_json, lambda tell: restore_store(config, file.expanduser(), tell))
     if as_json:
         render.print_json([views.copied_json(copied)])

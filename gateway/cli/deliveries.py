@@ -45,7 +45,7 @@ def print_deliveries(config_path: Path, which: lookups.Filter, limit: int, as_js
         rows = await lookups.list_deliveries(store, which, limit)
         return rows, await lookups.hint_if_empty(store, rows, which)
 
-    rows, hint = with_store(config_path, read, which)
+    rows, hint = with_store(config_path, read, which, despite_errors=True)
     if as_json:
         render.print_json(views.delivery_json(row) for row in rows)
     else:

@@ -48,7 +48,7 @@ def export(
 
     The same window of the past gives the same bytes each time. The file appears once it is complete.
     """
-    config = read_config(config_path)
+    config = read_config(config_path, despite_errors=True)
     file_format = read_format(config, like, dict(map(parse_option, given)))
     which = make_filter(**filters)
     which = dataclasses.replace(which, until=time.time() if which.until is None else which.until)

@@ -9,25 +9,44 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
+import click
+
 from gateway.config import Config, load_config
+from gateway.errors import ConfigError
 from gateway.operate.lookups import Filter
 from gateway.operate.names import require_known
 from gateway.store import Store, open_store
 
 T = TypeVar("T")
 
+MAX_PROBLEMS = 5
+"""Errors of a configuration that a command prints before its own output. `cloudsignal check` prints all."""
 ANY = Filter()
 """A filter that names no account and no route."""
 
 
-def read_config(config_path: Path) -> Config:
-    """Load a configuration for a command. Keys and secrets of sinks may be missing from its environment."""
-    return load_config(config_path, partial=True)
+def read_config(config_path: Path, despite_errors: bool = False) -> Config:
+    """Load a configuration for a command. Keys and secrets of sinks may be missing from its environment.
+
+    With `despite_errors`, print the errors and go on without the accounts and routes that have them: for commands that
+    show, or that change what they are told by name. The store's own settings must be right.
+    """
+    config = load_config(config_path, partial=True)
+    if config.problems and not despite_errors:
+        raise ConfigError(config.problems)
+    for problem in config.problems[:MAX_PROBLEMS]:
+        click.echo(f"error: {problem}", err=True)
+    if config.problems:
+        more = len(config.problems) - MAX_PROBLEMS
+        click.echo(f"{f'and {more} more' if more > 0 else 'so'}: what has errors is left out here", err=True)
+    return config
 
 
-def with_store(config_path: Path, work: Callable[[Store], Awaitable[T]], which: Filter = ANY) -> T:
-    """Load the configuration and return the result of `work` on its store; see `run_on_store`."""
-    return run_on_store(read_config(config_path), work, which)
+def with_store(
+    config_path: Path, work: Callable[[Store], Awaitable[T]], which: Filter = ANY, despite_errors: bool = False
+) -> T:
+    """Load the configuration and return the result of `work` on its store: see `read_config`, `run_on_store`."""
+    return run_on_store(read_config(config_path, despite_errors), work, which)
 
 
 def run_on_store(config: Config, work: Callable[[Store], Awaitable[T]], which: Filter = ANY) -> T:

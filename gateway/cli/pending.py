@@ -32,7 +32,7 @@ def retry(signal_id: int, route: str | None, wait: float, config_path: Path, as_
 
     A running gateway tries it within seconds. Deliveries that have ended are repeated by `replay`.
     """
-    config = read_config(config_path)
+    config = read_config(config_path, despite_errors=True)
 
     async def ask(store: Store) -> Sequence[Tried]:
         return await retry_now(store, config, signal_id, route, time.time())
@@ -51,7 +51,7 @@ def probe(account: str, route: str, wait: float, config_path: Path, as_json: boo
 
     Use it when the target was down or its settings were wrong, and you have mended them.
     """
-    config = read_config(config_path)
+    config = read_config(config_path, despite_errors=True)
 
     async def ask(store: Store) -> Sequence[Tried]:
         return [await probe_route(store, config, (account, route), time.time())]
@@ -70,7 +70,7 @@ def skip(signal_id: int, route: str, why: str, config_path: Path, as_json: bool)
 
     It counts as filtered, and can be replayed.
     """
-    config = read_config(config_path)
+    config = read_config(config_path, despite_errors=True)
     row = run_on_store(config, lambda store: skip_delivery(store, config, signal_id, route, why, time.time()))
     if as_json:
         render.print_json([{"account": row.account, "route": row.route, "signal": row.signal_id, "state": "filtered"}])

@@ -46,7 +46,10 @@ def quarantine(
         if given:
             raise click.UsageError(f"give options behind the command: quarantine {ctx.invoked_subcommand} …")
         return
-    rows = with_store(config_path, lambda store: list_quarantine(store, account, limit, order), Filter(account=account))
+    which = Filter(account=account)
+    rows = with_store(
+        config_path, lambda store: list_quarantine(store, account, limit, order), which, despite_errors=True
+    )
     if as_json:
         render.print_json(views.quarantine_json(row) for row in rows)
     else:
@@ -59,7 +62,7 @@ def quarantine(
 @json_option
 def show(id: int, config_path: Path, as_json: bool) -> None:
     """Show one quarantined request: its whole body, what was wrong, and what a replay would say now."""
-    config = read_config(config_path)
+    config = read_config(config_path, despite_errors=True)
     found = run_on_store(config, lambda store: inspect_quarantined(store, config, id, datetime.now(UTC)))
     if as_json:
         render.print_json([views.inspected_json(found)])

@@ -23,7 +23,7 @@ from gateway.operate.routes import RouteRow, list_routes, pause_route, read_rout
 @json_option
 def routes(config_path: Path, account: str | None, failing: bool, as_json: bool) -> None:
     """List routes, sick ones first: state and reason, pending deliveries, dead letters."""
-    config = read_config(config_path)
+    config = read_config(config_path, despite_errors=True)
     rows = run_on_store(config, lambda store: list_routes(store, config, account, failing), Filter(account=account))
     now = time.time()
     if as_json:
@@ -45,7 +45,7 @@ def pause(account: str, route: str, why: str, config_path: Path, as_json: bool) 
     The route stays paused until it is resumed, also over restarts of the gateway. A running gateway follows within
     seconds; attempts that are under way then still end.
     """
-    config = read_config(config_path)
+    config = read_config(config_path, despite_errors=True)
     row = run_on_store(config, lambda store: pause_route(store, config, (account, route), why, time.time()))
     if as_json:
         print_route(config, row)
@@ -60,7 +60,7 @@ def pause(account: str, route: str, why: str, config_path: Path, as_json: bool) 
 @json_option
 def resume(account: str, route: str, config_path: Path, as_json: bool) -> None:
     """Deliver again on a paused ROUTE of an ACCOUNT. A running gateway follows within seconds."""
-    config = read_config(config_path)
+    config = read_config(config_path, despite_errors=True)
     row = run_on_store(config, lambda store: resume_route(store, config, (account, route), time.time()))
     if as_json:
         print_route(config, row)

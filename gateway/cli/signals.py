@@ -35,7 +35,7 @@ def signals(config_path: Path, limit: int, as_json: bool, **filters: Any) -> Non
         rows = await lookups.list_signals(store, which, limit)
         return rows, await lookups.hint_if_empty(store, rows, which)
 
-    rows, hint = with_store(config_path, read, which)
+    rows, hint = with_store(config_path, read, which, despite_errors=True)
     if as_json:
         render.print_json(views.signal_json(row) for row in rows)
     else:
@@ -79,7 +79,7 @@ def show(signal_id: int | None, order: str | None, account: str | None, config_p
         ids = await choose_signals(store, signal_id, order, account)
         return [await lookups.read_signal(store, number) for number in ids]
 
-    found = with_store(config_path, read, lookups.Filter(account=account))
+    found = with_store(config_path, read, lookups.Filter(account=account), despite_errors=True)
     if as_json:
         render.print_json(map(views.details_json, found))
         return
@@ -95,7 +95,7 @@ def show(signal_id: int | None, order: str | None, account: str | None, config_p
 def explain(signal_id: int | None, order: str | None, account: str | None, config_path: Path, as_json: bool) -> None:
     """Explain, route by route, why a signal, or each of an order, did or did not reach it."""
     require_one(signal_id, order)
-    config = read_config(config_path)
+    config = read_config(config_path, despite_errors=True)
 
     async def read(store: Store) -> list[ExplainedSignal]:
         ids = await choose_signals(store, signal_id, order, account)

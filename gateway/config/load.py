@@ -13,14 +13,14 @@ from gateway.config.access import find_unknown
 from gateway.config.document import BROKEN, Document, Place, read_document
 from gateway.config.include import find_includes, show_file
 from gateway.config.keys import KeyPlaces
-from gateway.config.partial import tolerate_missing
+from gateway.config.partial import find_store, tolerate_missing
 from gateway.config.route_settings import Plugins, Routes, merge_routes, named, read_routes, secrets_of
 from gateway.config.schema import ACCOUNT_SCHEMA, MAIN_ONLY, MAIN_SCHEMA, TENANT_SCHEMA
 from gateway.config.setting_values import did_you_mean
 from gateway.config.settings import Admin, Config, Include, Log, Server, Tls
 from gateway.config.store_url import passwords_of
 from gateway.config.validation import pick, validate
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, Problem
 from gateway.keys import hash_key
 from gateway.model import Account, Key
 from gateway.sink import registry
@@ -37,7 +37,8 @@ def load_config(path: str | Path, environ: Mapping[str, str] = os.environ, parti
 
     Plugins that can't be loaded are no such problem, as signals can be taken without them: see `plugin_problems`.
     A `partial` load is for commands that need the store and the names of accounts and routes. It tolerates variables
-    and files that are not there, except for the store's, and faults in sinks' options.
+    and files that are not there, except for the store's, and faults in sinks' options. Other errors are in `problems`
+    of its result, and what has them is left out, unless they hide the store.
     """
     main = read_document(Path(path), Path(path).name, environ, partial)
     if main.data is BROKEN:
@@ -47,15 +48,18 @@ def load_config(path: str | Path, environ: Mapping[str, str] = os.environ, parti
     for document in documents if partial else ():
         tolerate_missing(document)
     settings = validate(main, MAIN_SCHEMA, main.data, ())
+    if settings is None and partial:
+        settings = find_store(main)
     resolve_tls(main, settings)
     accounts = Accounts(find_plugins(main))
     for document in documents:
         accounts.read(document, is_main=document is main)
     if not partial and not any(document.problems for document in documents):
         report_conflicts(main, settings, accounts.accounts)
-    if problems := [problem for document in documents for problem in document.problems]:
+    problems = [problem for document in documents for problem in document.problems]
+    if problems and (not partial or settings is None):
         problems += [problem for document in documents for problem in document.plugin_problems]
-        raise ConfigError(sorted(problems, key=lambda problem: (problem.file, problem.line, problem.path)))
+        raise ConfigError(in_order(problems))
     secrets = accounts.secrets.union(find_secrets(settings["store"], documents))
     config = make_config(Path(path), settings, accounts, secrets)
     warnings = [warning for document in documents for warning in document.warnings]
@@ -64,8 +68,13 @@ def load_config(path: str | Path, environ: Mapping[str, str] = os.environ, parti
         includes=includes,
         key_places=tuple(accounts.keys.places),
         warnings=tuple(warnings),
+        problems=tuple(in_order(problems)),
         plugin_problems=tuple(problem for document in documents for problem in document.plugin_problems),
     )
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.file, problem.line, problem.path))
 
 
 def load_checked(path: str | Path, environ: Mapping[str, str] = os.environ) -> Config:

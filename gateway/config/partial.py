@@ -5,7 +5,10 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
+import voluptuous as vol
+
 from gateway.config.document import Document, Place, show_place
+from gateway.config.schema import MAIN_SCHEMA
 
 UNUSED = ("server", "admin", "log")
 """Sections that only a gateway needs."""
@@ -33,6 +36,15 @@ def tolerate_missing(document: Document) -> None:
         if place[0] not in (*UNUSED, *NEEDED) and replace_missing(document.data, place):
             document.broken.discard(place)
             drop_problems(document, show_place(place).__eq__)
+
+
+def find_store(main: Document) -> Any:
+    """Return the settings with the store's and all other defaults; None if the store's are wrong or can't be read."""
+    store = main.data.get("store", {}) if isinstance(main.data, dict) else None
+    try:
+        return None if store is None or main.is_broken(("store",)) else MAIN_SCHEMA({"store": store})
+    except vol.Invalid:  # it was reported with the whole file
+        return None
 
 
 def drop_problems(document: Document, matches: Any) -> None:

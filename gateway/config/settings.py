@@ -88,7 +88,8 @@ class Config:
 
     `secrets` are the texts that must never appear in a log: keys, secret options, and texts from `!env` and `!file`
     for keys, options and the store. `warnings` are findings that are no errors, see also `check_keys`.
-    `plugin_problems` are plugins that can't be loaded, and their routes: a gateway serves without them.
+    `problems` are errors that a partial load tolerated. `plugin_problems` are plugins that can't be loaded, and their
+    routes: a gateway serves without them.
     """
 
     path: Path
@@ -104,6 +105,7 @@ class Config:
     includes: tuple[Include, ...] = ()
     key_places: tuple[KeyPlace, ...] = field(default=(), repr=False)
     warnings: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
     plugin_problems: tuple[Problem, ...] = ()
 
     def endpoint(self, account: str) -> str:

@@ -112,7 +112,7 @@ def advise(why: str, delivery: DeliveryRow, behind: int | None = None) -> str:
         "paused": f"resume {account} {route}",
         "retry": f"retry {tried} --route {route}",
         "behind": f"retry {tried} --route {route}",
-        "held": f"orders {account} {shlex.quote(delivery.order_reference or delivery.order)}",
+        "held": f"orders add {account} {shlex.quote(delivery.order_reference or delivery.order)}",
         "dead": f"replay {signal} --route {route}",
     }
     return f"cloudsignal {commands[why]}" if why in commands and tried is not None else ""

@@ -43,12 +43,15 @@ COMMANDS = [
     "purge --dry-run",
     "pause bookshop erp",
     "resume bookshop erp",
-    "orders bookshop PO-1",
+    "orders add bookshop PO-1",
     "migrate",
     "accounts list",
     "backup copy.db",
     "skip 3 --route export",
 ]
+
+WHOLE = ("replay", "quarantine replay", "purge", "orders", "migrate")
+"""Commands that change what they find by filters, or by settings, need a whole configuration. So do others."""
 
 
 @pytest.fixture
@@ -95,6 +98,39 @@ def test_the_stores_password_is_needed(bare: Folder) -> None:
     )
 
 
+TENANTS = {
+    "a key that nothing knows": "tenant: globex\naccounts: {printshop: {keyz: 1}}\n",
+    "no YAML": "tenant: globex\naccounts: {printshop: {keys: ['a-key\n",
+    "no UTF-8": b"tenant: \xff\n",
+    "a list": "- tenant: globex\n",
+    "a folder": None,
+}
+
+
+@pytest.mark.parametrize("tenant", TENANTS.values(), ids=TENANTS)
+def test_an_invalid_tenant_file_is_told_and_the_rest_is_shown(bare: Folder, tenant: str | bytes | None) -> None:
+    (bare.path / "gateway.yaml").write_text(SECRETS + "include: [globex.yaml]\n")
+    file = bare.path / "globex.yaml"
+    if tenant is None:
+        file.mkdir()
+    else:
+        file.write_bytes(tenant if isinstance(tenant, bytes) else tenant.encode())
+    for command in COMMANDS:
+        if not command.startswith(WHOLE):
+            result = bare.run(*command.split())
+            assert result.stderr.startswith("error: globex.yaml:")
+            assert "what has errors is left out here" in result.stderr
+            assert "globex" not in result.stdout
+    for command in ("purge", "quarantine replay --all", "forget gone --yes", "reload"):
+        assert "globex.yaml:" in bare.run(*command.split(), code=1).stderr
+
+
+def test_many_errors_are_told_in_short(bare: Folder) -> None:
+    (bare.path / "gateway.yaml").write_text(SECRETS + "".join(f"  shop{n}: {{keyz: 1}}\n" for n in range(30)))
+    assert bare.run("signals").stderr.count("error: ") == 5
+    assert "more: what has errors is left out here" in bare.run("signals").stderr
+
+
 @pytest.mark.parametrize(
     ("right", "wrong", "message"),
     [
@@ -107,4 +143,5 @@ def test_the_stores_password_is_needed(bare: Folder) -> None:
 def test_other_errors_are_told(bare: Folder, right: str, wrong: str, message: str) -> None:
     config = bare.path / "gateway.yaml"
     config.write_text(SECRETS.replace(right, wrong))
-    assert message in bare.run("signals", code=1).stderr
+    assert message in bare.run("signals").stderr
+    assert message in bare.run("reload", code=1).stderr

@@ -162,7 +162,7 @@ def test_fields_of_pause_and_resume(busy: Folder, command: str) -> None:
 
 
 def test_fields_of_orders(busy: Folder) -> None:
-    assert printed(busy, "orders", "bookshop", "PO-1") == documented("orders")
+    assert printed(busy, "orders", "add", "bookshop", "PO-1") == documented("orders add")
 
 
 def test_fields_of_reload(busy: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
