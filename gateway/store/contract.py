@@ -30,6 +30,7 @@ from typing import Any, Protocol
 
 from gateway.model import Attempt, Delivery, Signal
 from gateway.store.contract_accounts import Accounts
+from gateway.store.contract_alerts import Alerts
 from gateway.store.contract_upkeep import Upkeep
 from gateway.store.values import (
     Accepted,
@@ -266,7 +267,7 @@ class Records(Protocol):
         ...
 
 
-class Store(Inbox, Queue, Records, Upkeep, Accounts, Protocol):
+class Store(Inbox, Queue, Records, Upkeep, Accounts, Alerts, Protocol):
     """The whole store of one gateway process. Users of it ask for the narrow protocol that they need."""
 
 

@@ -17,6 +17,7 @@ from gateway.store.operations import Accept, Answers, CheckWritable, ClaimDue, L
 from gateway.store.steps import (
     accounts,
     actions,
+    alerts,
     known_orders,
     leases,
     pending,
@@ -26,6 +27,7 @@ from gateway.store.steps import (
     routes,
     startup,
 )
+from gateway.store.steps.alerts import ClearAlerts, RaiseAlerts
 from gateway.store.steps.claims import Leases
 from gateway.store.steps.known_orders import AddKnownOrders
 from gateway.store.steps.pending import Skip
@@ -96,6 +98,14 @@ class Dialect(ABC):
     def add_known_orders(self, db: Database, items: Sequence[AddKnownOrders]) -> Answers:
         """Make orders known and free the deliveries held for them; see gateway.store.steps.known_orders."""
         return known_orders.add_known_orders(db, items, self.promote_heads)
+
+    def raise_alerts(self, db: Database, items: Sequence[RaiseAlerts]) -> Answers:
+        """Note or raise conditions, with the signals that tell of them; see gateway.store.steps.alerts."""
+        return alerts.raise_alerts(db, items, self.accept)
+
+    def clear_alerts(self, db: Database, items: Sequence[ClearAlerts]) -> Answers:
+        """Clear alerts, with the signals that tell of it; see gateway.store.steps.alerts."""
+        return alerts.clear_alerts(db, items, self.accept)
 
     # -- the writer's transactions
 
@@ -180,6 +190,10 @@ def order_of_steps(dialect: Dialect) -> tuple[Step, ...]:
         dialect.replay,
         purge.purge_signals,
         purge.purge_quarantine,
+        dialect.raise_alerts,
+        dialect.clear_alerts,
+        alerts.acknowledge_alerts,
+        alerts.purge_alerts,
         accounts.save_in_force,
         accounts.remove_in_force,
         accounts.note_key_uses,

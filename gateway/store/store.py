@@ -11,6 +11,7 @@ from peewee import Database
 
 from gateway.errors import StoreBusy, StoreError
 from gateway.model import Attempt, Delivery, RouteKey, Signal
+from gateway.store.alerts import AlertMethods
 from gateway.store.batching import Priority
 from gateway.store.contract import Store
 from gateway.store.dialect import Dialect, order_of_steps
@@ -54,7 +55,7 @@ WATCH_INTERVAL = 1.0
 """Seconds between two looks at the store's file while there is no traffic."""
 
 
-class DatabaseStore(Store):
+class DatabaseStore(AlertMethods, Store):
     """A store on a database. `serving` is the serving process's lock of a file; it is released last.
 
     The first reader is for claimed deliveries, so that they never wait for a person's query.

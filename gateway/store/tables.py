@@ -203,6 +203,33 @@ class Actions(Model):
         table_name = "actions"
 
 
+class Alerts(Model):
+    """Alerts; see gateway.alerts.Alert. Texts that a condition lacks are empty. A unique index allows one open alert
+    a key: account, watch, cause and subject.
+    """
+
+    id = AutoField()
+    account = TextField()
+    watch = TextField()
+    cause = TextField()
+    subject = TextField()
+    severity = TextField()
+    order_id = TextField()
+    order_reference = TextField()
+    item = TextField()
+    item_reference = TextField()
+    route = TextField()
+    message = TextField()
+    since = BigIntegerField()
+    raised_at = BigIntegerField(null=True)
+    cleared_at = BigIntegerField(null=True)
+    acknowledged_at = BigIntegerField(null=True)
+    acknowledged_by = TextField()
+
+    class Meta:
+        table_name = "alerts"
+
+
 TABLES: tuple[type[Model], ...] = (
     Signals,
     Deliveries,
@@ -215,6 +242,7 @@ TABLES: tuple[type[Model], ...] = (
     InForce,
     KeyUses,
     Actions,
+    Alerts,
 )
 
 

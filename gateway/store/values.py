@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
-from gateway.model import Attempt, Decision, Delivery, Signal
+from gateway.alerts import Condition
+from gateway.model import Attempt, Decision, Delivery, Route, Signal
 
 State = Literal["delivered", "pending", "dead", "filtered"]
 STATES: tuple[str, ...] = get_args(State)
@@ -155,6 +156,28 @@ class MadeKnown(NamedTuple):
 
     new: int
     freed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """A condition, the routes that get the signals of its alert, and the names of those that did not ask for them."""
+
+    condition: Condition
+    routes: Sequence[Route]
+    unrouted: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """Selects alerts that were raised; None selects any.
+
+    `before` is an exclusive bound of ids. `state` "open" selects both raised and acknowledged ones.
+    """
+
+    ids: Sequence[int] | None = None
+    accounts: Sequence[str] | None = None
+    before: int | None = None
+    state: Literal["open", "raised", "acknowledged", "cleared"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

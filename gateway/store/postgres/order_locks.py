@@ -26,10 +26,12 @@ from typing import Any
 
 from peewee import Database
 
+from gateway.alerts import make_alert_signal
 from gateway.model import Signal, lane_of
 from gateway.store.operations import Accept, CheckWritable, ClaimDue, Record, Renew
 from gateway.store.statements import send
 from gateway.store.steps.accounts import NoteKeyUses
+from gateway.store.steps.alerts import Acknowledge, ClearAlerts, PurgeAlerts, RaiseAlerts
 from gateway.store.steps.leases import Release
 from gateway.store.steps.routes import OwnRoutes, SetPaused
 from gateway.store.values import Refused, RouteState
@@ -81,6 +83,13 @@ def names_of(item: Any) -> Iterable[Name] | None:
             names = (("route", item.account, item.route),)
         case OwnRoutes():
             names = [("route", *route) for route in item.routes]
+        case RaiseAlerts():
+            names = (("alerts",), *(order_of(make_alert_signal(0, t.condition, "", item.now)) for t in item.tellings))
+        case ClearAlerts():
+            told = [make_alert_signal(alert.id, alert.condition, "", item.now) for alert in item.alerts]
+            names = (("alerts",), *map(order_of, told))
+        case Acknowledge() | PurgeAlerts():
+            names = (("alerts",),)
         case NoteKeyUses():
             names = (("key uses",),)
     return names

@@ -14,6 +14,7 @@ from gateway.store.steps.actions import record_action
 from gateway.store.steps.purge import lock_deliveries, of_signals
 from gateway.store.tables import (
     Actions,
+    Alerts,
     Attempts,
     Deliveries,
     InForce,
@@ -146,7 +147,7 @@ def forget_signals(db: Database, signals: Mapping[int, int]) -> Forgotten:
 def forget_rest(db: Database, item: Forget) -> Forgotten:
     """Remove what is left of an account."""
     orders = KnownOrders.delete().where(KnownOrders.account == item.account).execute(db)
-    tables: tuple[Any, ...] = (SinkState, Routes, RouteOwners, KeyUses)
+    tables: tuple[Any, ...] = (SinkState, Routes, RouteOwners, KeyUses, Alerts)
     for table in tables:
         table.delete().where(table.account == item.account).execute(db)
     InForce.delete().where(InForce.kind == "account", InForce.name == item.account).execute(db)

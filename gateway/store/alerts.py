@@ -1,0 +1,53 @@
+"""The store's methods about alerts, a part of gateway.store.store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gateway.alerts import Alert, AlertKey
+from gateway.store.dialect import Dialect, Notifier
+from gateway.store.readers import Readers
+from gateway.store.steps import alerts
+from gateway.store.values import AlertFilter, Telling
+from gateway.store.writer import Writer
+
+
+class AlertMethods:
+    """Alerts, as gateway.store.contract_alerts promises them."""
+
+    _writer: Writer
+    _readers: Readers
+    _dialect: Dialect
+    _notifier: Notifier | None
+    _actor: str
+
+    async def raise_alerts(self, tellings: Sequence[Telling], now: float) -> Sequence[int]:
+        item = alerts.RaiseAlerts(tellings, now)
+        raised: Sequence[int] = await self._writer.submit(self._dialect.raise_alerts, item)
+        self._notify_of(tellings if raised else ())
+        return raised
+
+    async def clear_alerts(self, over: Sequence[Alert], tellings: Sequence[Telling], now: float) -> Sequence[int]:
+        item = alerts.ClearAlerts(over, tellings, now)
+        cleared: Sequence[int] = await self._writer.submit(self._dialect.clear_alerts, item)
+        self._notify_of(tellings if cleared else ())
+        return cleared
+
+    async def read_open_alerts(self) -> Mapping[AlertKey, Alert]:
+        return await self._readers.run(alerts.read_open_alerts)
+
+    async def list_alerts(self, which: AlertFilter, limit: int) -> Sequence[Alert]:
+        return await self._readers.run(alerts.list_alerts, which, limit)
+
+    async def acknowledge_alert(self, alert: int, now: float) -> bool:
+        item = alerts.Acknowledge(alert, now, self._actor)
+        return bool(await self._writer.submit(alerts.acknowledge_alerts, item))
+
+    async def purge_alerts(self, before: float, limit: int) -> int:
+        return int(await self._writer.submit(alerts.purge_alerts, alerts.PurgeAlerts(before, limit)))
+
+    def _notify_of(self, tellings: Sequence[Telling]) -> None:
+        """Notify other processes of the routes that got an alert."""
+        routes = [(telling.condition.account, route.name) for telling in tellings for route in telling.routes]
+        if self._notifier and routes:
+            self._notifier.notify(routes)

@@ -1,0 +1,46 @@
+"""Promises of the store about alerts, a part of gateway.store.contract: what is said there holds here too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from gateway.alerts import Alert, AlertKey
+from gateway.store.values import AlertFilter, Telling
+
+
+class Alerts(Protocol):
+    """Alerts: raised once and cleared once, over restarts and with several gateways.
+
+    At most one alert of a key is open. Its row and the signal that tells of it are written in one transaction.
+    """
+
+    async def raise_alerts(self, tellings: Sequence[Telling], now: float) -> Sequence[int]:
+        """Note conditions, and raise those that have lasted long enough; return the ids of alerts raised now.
+
+        A condition without patience is raised at once. An alert that is raised already stays as it is.
+        """
+        ...
+
+    async def clear_alerts(self, over: Sequence[Alert], tellings: Sequence[Telling], now: float) -> Sequence[int]:
+        """Clear open alerts, each with its telling; return the ids of alerts cleared now.
+
+        An alert that was never raised is removed, and nobody is told.
+        """
+        ...
+
+    async def read_open_alerts(self) -> Mapping[AlertKey, Alert]:
+        """Return the alerts that are open, also those that wait for their condition to last."""
+        ...
+
+    async def list_alerts(self, which: AlertFilter, limit: int) -> Sequence[Alert]:
+        """Return alerts that were raised, newest first."""
+        ...
+
+    async def acknowledge_alert(self, alert: int, now: float) -> bool:
+        """Note that a person has seen an open alert, and record the action. Return False if that was done before."""
+        ...
+
+    async def purge_alerts(self, before: float, limit: int) -> int:
+        """Remove alerts cleared before that time, at most `limit`; return their number."""
+        ...
