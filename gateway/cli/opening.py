@@ -58,7 +58,7 @@ def run_on_store(config: Config, work: Callable[[Store], Awaitable[T]], which: F
 
     async def run() -> T:
         # No store is made: in another working directory than the gateway's, an empty one would mislead.
-        store = open_store(dataclasses.replace(config.store, actor=user_name()), create=False)
+        store = open_store(dataclasses.replace(config.store, actor=user_name(), origin="command line"), create=False)
         try:
             await require_known(store, config, which)
             return await work(store)

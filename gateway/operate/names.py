@@ -61,7 +61,9 @@ def require_account(config: Config, account: str) -> None:
 
 async def is_stored(store: Records, account: str) -> bool:
     """Return True if the store has signals or quarantined requests of the account, which may have no routes."""
-    return bool(await store.list_signals(Filter(account=account), 1) or await store.list_quarantined(account, 1))
+    return bool(
+        await store.list_signals(Filter(account=account), 1) or await store.list_quarantined(Filter(account=account), 1)
+    )
 
 
 def describe_unknown(known: Mapping[str, Sequence[str]], which: Filter) -> str:

@@ -94,6 +94,17 @@ async def purge_batches(store: Upkeep, before: float, dead: bool, unpartitioned:
         after = batch.reached
 
 
+def purge_actions(store: Upkeep, before: float) -> AsyncIterator[int]:
+    """Remove actions recorded before a time, and jobs that have ended; yield the number removed in each batch."""
+    return yield_to_traffic(action_batches(store, before), rest=REST)
+
+
+async def action_batches(store: Upkeep, before: float) -> AsyncIterator[int]:
+    """Remove actions batch by batch, without a rest."""
+    while removed := await store.purge_actions(before, SIGNALS_PER_BATCH):
+        yield removed
+
+
 async def purge_quarantine(store: Upkeep, before: float) -> AsyncIterator[int]:
     """Remove requests quarantined before a time; yield the number removed in each batch."""
     while removed := await store.purge_quarantine(before, SIGNALS_PER_BATCH):

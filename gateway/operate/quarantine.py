@@ -47,7 +47,7 @@ async def list_quarantine(
 ) -> Sequence[QuarantineRow]:
     """Return requests in quarantine, newest first; of one account or of all, of one order or of all."""
     if order is None:
-        return await store.list_quarantined(account, limit)
+        return await store.list_quarantined(Filter(account=account), limit)
     found: deque[QuarantineRow] = deque(maxlen=limit)
     async for rows in read_pages(store, Filter(account=account, order=order)):
         found.extend(row for row in rows if is_of_order(row.body, order))

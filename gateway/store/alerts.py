@@ -8,7 +8,7 @@ from gateway.alerts import Alert, AlertKey
 from gateway.store.dialect import Dialect, Notifier
 from gateway.store.readers import Readers
 from gateway.store.steps import alerts
-from gateway.store.values import AlertFilter, Telling
+from gateway.store.values import Actor, AlertFilter, Telling
 from gateway.store.writer import Writer
 
 
@@ -19,7 +19,7 @@ class AlertMethods:
     _readers: Readers
     _dialect: Dialect
     _notifier: Notifier | None
-    _actor: str
+    _actor: Actor
 
     async def raise_alerts(self, tellings: Sequence[Telling], now: float) -> Sequence[int]:
         item = alerts.RaiseAlerts(tellings, now)

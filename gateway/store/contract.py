@@ -31,10 +31,12 @@ from typing import Any, Protocol
 from gateway.model import Attempt, Delivery, Signal
 from gateway.store.contract_accounts import Accounts
 from gateway.store.contract_alerts import Alerts
+from gateway.store.contract_replays import ReplayJobs
 from gateway.store.contract_upkeep import Upkeep
 from gateway.store.values import (
     Accepted,
     Action,
+    Actor,
     Backlog,
     Claim,
     ClaimRequest,
@@ -50,6 +52,9 @@ from gateway.store.values import (
     SignalRow,
     Target,
 )
+
+ANY = Filter()
+"""A filter that selects everything."""
 
 
 class Inbox(Protocol):
@@ -230,14 +235,15 @@ class Records(Protocol):
         """Return the failed attempts of a signal's deliveries by route, in order."""
         ...
 
-    async def list_quarantined(self, account: str | None, limit: int) -> Sequence[QuarantineRow]:
-        """Return quarantined requests, newest first."""
+    async def list_quarantined(self, which: Filter, limit: int) -> Sequence[QuarantineRow]:
+        """Return quarantined requests, newest first; the filter counts as in `list_quarantined_oldest`."""
         ...
 
     async def list_quarantined_oldest(self, which: Filter, limit: int) -> Sequence[QuarantineRow]:
         """Return quarantined requests, oldest first.
 
-        Of the filter, `account`, `since` and `until` count, and `ids`, `after` and `upto`, which are ids of quarantine.
+        Of the filter, `account`, `accounts`, `since` and `until` count, and `ids`, `after` and `upto`, which are ids of
+        quarantine.
         `order` finds the bodies that contain the text.
         """
         ...
@@ -259,29 +265,41 @@ class Records(Protocol):
         ...
 
     async def record_action(self, action: str, detail: Mapping[str, Any], now: float) -> None:
-        """Record an action of a person or a command."""
+        """Record an action of a person, a program or a command; it concerns the account that `detail` names."""
         ...
 
-    async def list_actions(self, action: str | None, limit: int) -> Sequence[Action]:
-        """Return recorded actions, newest first."""
+    async def list_actions(self, action: str | None, limit: int, which: Filter = ANY) -> Sequence[Action]:
+        """Return recorded actions, newest first.
+
+        Of the filter, `account` and `accounts` count, and `after` and `upto`, which are ids of actions.
+        """
         ...
 
 
-class Store(Inbox, Queue, Records, Upkeep, Accounts, Alerts, Protocol):
+class Store(Inbox, Queue, Records, ReplayJobs, Upkeep, Accounts, Alerts, Protocol):
     """The whole store of one gateway process. Users of it ask for the narrow protocol that they need."""
+
+    def acting_as(self, actor: Actor) -> Store:
+        """Return this store for another actor: what is changed through it is recorded as done by that one.
+
+        It has the same connections, and is not closed by itself.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Place and options of a store.
 
-    `actor` is recorded with actions. `password` is for a URL without one. With `pooler`, each transaction may be given
-    another session of the database. `queue` is the number of writes that may wait before senders are refused.
+    `actor` and `origin` are recorded with actions. `password` is for a URL without one. With `pooler`, each transaction
+    may be given another session of the database. `queue` is the number of writes that may wait before senders are
+    refused.
     """
 
     url: str = field(repr=False)
     queue: int = 10_000
     actor: str = "gateway"
+    origin: str = "gateway"
     password: str = field(default="", repr=False)
     pooler: bool = False
     options: Mapping[str, Any] = field(default_factory=dict)

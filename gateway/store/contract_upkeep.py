@@ -45,6 +45,10 @@ class Upkeep(Protocol):
         """Remove requests quarantined before that time, at most `limit`; return their number."""
         ...
 
+    async def purge_actions(self, before: float, limit: int) -> int:
+        """Remove actions recorded before that time, and ended jobs, at most `limit` of each; return their number."""
+        ...
+
     async def count_quarantine(self, before: float) -> int:
         """Return how many quarantined requests would be removed in all."""
         ...

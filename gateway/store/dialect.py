@@ -24,6 +24,7 @@ from gateway.store.steps import (
     purge,
     quarantine,
     replay,
+    replay_jobs,
     routes,
     startup,
 )
@@ -32,6 +33,7 @@ from gateway.store.steps.claims import Leases
 from gateway.store.steps.known_orders import AddKnownOrders
 from gateway.store.steps.pending import Skip
 from gateway.store.steps.replay import Replay
+from gateway.store.steps.replay_jobs import AdvanceReplay
 from gateway.store.values import DroppedPartition
 
 
@@ -90,6 +92,10 @@ class Dialect(ABC):
     def replay(self, db: Database, items: Sequence[Replay]) -> Answers:
         """Make ended deliveries pending again; see gateway.store.steps.replay."""
         return replay.replay_deliveries(db, items, self.promote_heads)
+
+    def advance_replay(self, db: Database, items: Sequence[AdvanceReplay]) -> Answers:
+        """Replay pages of jobs; see gateway.store.steps.replay_jobs."""
+        return replay_jobs.advance_replays(db, items, self.promote_heads)
 
     def skip(self, db: Database, items: Sequence[Skip]) -> Answers:
         """End pending deliveries as filtered; see gateway.store.steps.pending."""
@@ -188,12 +194,17 @@ def order_of_steps(dialect: Dialect) -> tuple[Step, ...]:
         dialect.record,
         dialect.renew,
         dialect.replay,
+        replay_jobs.begin_replays,
+        replay_jobs.take_replays,
+        dialect.advance_replay,
+        replay_jobs.end_replays,
         purge.purge_signals,
         purge.purge_quarantine,
         dialect.raise_alerts,
         dialect.clear_alerts,
         alerts.acknowledge_alerts,
         alerts.purge_alerts,
+        purge.purge_actions,
         accounts.save_in_force,
         accounts.remove_in_force,
         accounts.note_key_uses,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -13,20 +14,21 @@ from gateway.errors import StoreBusy, StoreError
 from gateway.model import Attempt, Delivery, RouteKey, Signal
 from gateway.store.alerts import AlertMethods
 from gateway.store.batching import Priority
-from gateway.store.contract import Store
+from gateway.store.contract import ANY, Store
 from gateway.store.dialect import Dialect, order_of_steps
 from gateway.store.operations import Accept, CheckWritable, ClaimDue, Record, Renew, Step
 from gateway.store.readers import Readers
 from gateway.store.reads import backlog, custody_check, listings, pages
 from gateway.store.rows import dumps
 from gateway.store.sqlite.lock import Serving
-from gateway.store.steps import accounts, actions, leases, pending, purge, quarantine, routes, startup
+from gateway.store.steps import accounts, actions, leases, pending, purge, quarantine, replay_jobs, routes, startup
 from gateway.store.steps.claims import Leases
 from gateway.store.steps.known_orders import AddKnownOrders
 from gateway.store.steps.replay import Replay
 from gateway.store.values import (
     Accepted,
     Action,
+    Actor,
     Backlog,
     Claim,
     ClaimRequest,
@@ -41,6 +43,7 @@ from gateway.store.values import (
     Purged,
     QuarantineRow,
     Refused,
+    ReplayJob,
     Result,
     RouteState,
     SignalRow,
@@ -70,7 +73,7 @@ class DatabaseStore(AlertMethods, Store):
         dialect: Dialect,
         limit: int,
         loop: asyncio.AbstractEventLoop,
-        actor: str,
+        actor: Actor,
         serving: Serving | None = None,
     ) -> None:
         self.shared = dialect.shared
@@ -92,6 +95,11 @@ class DatabaseStore(AlertMethods, Store):
         self._readers = Readers(readers[1:], loop, dialect.revive)
         self._serving = serving
         self._closing: asyncio.Task[None] | None = None
+
+    def acting_as(self, actor: Actor) -> DatabaseStore:
+        twin = copy.copy(self)
+        twin._actor = actor
+        return twin
 
     # -- Inbox
 
@@ -184,10 +192,7 @@ class DatabaseStore(AlertMethods, Store):
         whole = left = await self._readers.run(pages.whole_range, which)
         while left:
             ids, reached = await self._readers.run(pages.find_replayable, which, left)
-            # A signal never changes, so its conditions need not be checked again in the write.
-            again = Filter(
-                ids, account=which.account, route=which.route, state=which.state, undelivered=which.undelivered
-            )
+            again = pages.of_page(which, ids)
             found = await self._writer.submit(self._dialect.replay, Replay(again, now)) if ids else {}
             self._notify_any(len(found))
             yield Page(whole.first, reached, whole.last, found)
@@ -223,8 +228,8 @@ class DatabaseStore(AlertMethods, Store):
     async def read_attempts(self, signal_id: int) -> Mapping[str, Sequence[Attempt]]:
         return await self._readers.run(listings.list_attempts, signal_id)
 
-    async def list_quarantined(self, account: str | None, limit: int) -> Sequence[QuarantineRow]:
-        return await self._readers.run(listings.list_quarantined, account, limit)
+    async def list_quarantined(self, which: Filter, limit: int) -> Sequence[QuarantineRow]:
+        return await self._readers.run(listings.list_quarantined, which, limit)
 
     async def list_quarantined_oldest(self, which: Filter, limit: int) -> Sequence[QuarantineRow]:
         return await self._readers.run(listings.list_quarantined_oldest, which, limit)
@@ -242,8 +247,37 @@ class DatabaseStore(AlertMethods, Store):
         item = actions.RecordAction(now, self._actor, action, detail)
         await self._writer.submit(actions.record_actions, item)
 
-    async def list_actions(self, action: str | None, limit: int) -> Sequence[Action]:
-        return await self._readers.run(listings.list_actions, action, limit)
+    async def list_actions(self, action: str | None, limit: int, which: Filter = ANY) -> Sequence[Action]:
+        return await self._readers.run(listings.list_actions, action, which, limit)
+
+    # -- ReplayJobs
+
+    async def begin_replay(self, which: Filter, dry_run: bool, scope: str, now: float) -> ReplayJob:
+        ids = await self._readers.run(pages.whole_range, which)
+        item = replay_jobs.BeginReplay(which, dry_run, scope, self._actor, ids.first, ids.last, now)
+        begun: ReplayJob = await self._writer.submit(replay_jobs.begin_replays, item)
+        return begun
+
+    async def take_replay(self, owner: str, now: float, until: float) -> ReplayJob | None:
+        taken: ReplayJob | None = await self._writer.submit(
+            replay_jobs.take_replays, replay_jobs.TakeReplay(owner, now, until)
+        )
+        return taken
+
+    async def advance_replay(self, job: ReplayJob, owner: str, now: float, until: float) -> ReplayJob | None:
+        left = pages.IdRange(job.reached + 1, job.ends_with)
+        found, reached, again = await self._readers.run(replay_jobs.find_page, job, left)
+        item = replay_jobs.AdvanceReplay(job.id, owner, now, until, again, found, reached)
+        advanced: ReplayJob | None = await self._writer.submit(self._dialect.advance_replay, item)
+        self._notify_any(int(advanced is not None and not job.dry_run))
+        return advanced
+
+    async def end_replay(self, job: int, state: str, reason: str, now: float) -> bool:
+        item = replay_jobs.EndReplay(job, state, reason, self._actor, now)
+        return bool(await self._writer.submit(replay_jobs.end_replays, item))
+
+    async def list_replays(self, which: Filter, scopes: Sequence[str] | None, limit: int) -> Sequence[ReplayJob]:
+        return await self._readers.run(replay_jobs.list_replays, which, scopes, limit)
 
     # -- Accounts
 
@@ -290,6 +324,9 @@ class DatabaseStore(AlertMethods, Store):
 
     async def purge_quarantine(self, before: float, limit: int) -> int:
         return await self._count(purge.purge_quarantine, purge.PurgeQuarantine(before, limit))
+
+    async def purge_actions(self, before: float, limit: int) -> int:
+        return await self._count(purge.purge_actions, purge.PurgeActions(before, limit))
 
     async def count_quarantine(self, before: float) -> int:
         return await self._readers.run(purge.count_requests, before)

@@ -191,13 +191,15 @@ class KeyUses(Model):
 
 
 class Actions(Model):
-    """Actions of people and commands."""
+    """Actions of people, programs and commands; `account` is NULL for one that concerns no single account."""
 
     id = AutoField()
     at = BigIntegerField()
     actor = TextField()
     action = TextField()
     detail = TextField()
+    account = TextField(null=True)
+    origin = TextField()
 
     class Meta:
         table_name = "actions"
@@ -230,6 +232,35 @@ class Alerts(Model):
         table_name = "alerts"
 
 
+class Replays(Model):
+    """Replays that run as jobs, page by page, also over restarts.
+
+    `asked` is the filter as JSON, `scope` the role that asked. Signals from `began_with` to `ends_with` are looked at,
+    and those up to `reached` are done; `found` is JSON. A running job has an owner until a time.
+    """
+
+    id = AutoField()
+    account = TextField(null=True)
+    scope = TextField()
+    actor = TextField()
+    origin = TextField()
+    asked = TextField()
+    dry_run = IntegerField()
+    state = TextField()
+    reason = TextField()
+    created_at = BigIntegerField()
+    ended_at = BigIntegerField(null=True)
+    began_with = BigIntegerField()
+    reached = BigIntegerField()
+    ends_with = BigIntegerField()
+    found = TextField()
+    owner = TextField(null=True)
+    owned_until = BigIntegerField(null=True)
+
+    class Meta:
+        table_name = "replays"
+
+
 TABLES: tuple[type[Model], ...] = (
     Signals,
     Deliveries,
@@ -243,6 +274,7 @@ TABLES: tuple[type[Model], ...] = (
     KeyUses,
     Actions,
     Alerts,
+    Replays,
 )
 
 

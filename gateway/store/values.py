@@ -158,6 +158,20 @@ class MadeKnown(NamedTuple):
     freed: int
 
 
+class Actor(NamedTuple):
+    """A person or a program that changes something, and where it does so: an address, "command line" or "gateway"."""
+
+    name: str
+    origin: str
+
+
+class DeliveryKey(NamedTuple):
+    """A delivery's place in listings, which go by signal, newest first, then by route."""
+
+    signal_id: int
+    route: str
+
+
 @dataclass(frozen=True, slots=True)
 class Telling:
     """A condition, the routes that get the signals of its alert, and the names of those that did not ask for them."""
@@ -184,6 +198,7 @@ class AlertFilter:
 class Filter:
     """Selects signals or deliveries; None selects any.
 
+    `accounts` are those that the asking role may see. `beyond` is the delivery after which a listing goes on.
     `ids`, `after` (exclusive) and `upto` (inclusive) are ids of signals. `order` is an order's id or its reference.
     `since` (inclusive) and `until` (exclusive) bound the time of receipt. A signal matches `route` and `state` if one
     of its deliveries does. `undelivered` leaves out deliveries that were delivered.
@@ -200,6 +215,31 @@ class Filter:
     since: float | None = None
     until: float | None = None
     undelivered: bool = False
+    accounts: Sequence[str] | None = None
+    beyond: DeliveryKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayJob:
+    """A replay that runs in the background. Signals from `began_with` to `ends_with` are looked at, in their order.
+
+    Those up to `reached` are done; `found` counts the deliveries so far by (account, route). `scope` is that of the
+    role that began it.
+    """
+
+    id: int
+    actor: Actor
+    scope: str
+    which: Filter
+    dry_run: bool
+    state: Literal["running", "done", "cancelled", "failed"]
+    reason: str
+    created_at: float
+    ended_at: float | None
+    began_with: int
+    reached: int
+    ends_with: int
+    found: Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,10 +331,16 @@ class DroppedPartition:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A recorded action of a person or a command: actor, time and details."""
+    """A recorded action of a person, a program or a command: time, actor, origin and details.
+
+    `origin` is the address that it came from, or "command line" or "gateway". `account` is None if the action concerns
+    no single account.
+    """
 
     id: int
     at: float
     actor: str
     action: str
     detail: Mapping[str, Any]
+    account: str | None = None
+    origin: str = ""

@@ -72,7 +72,7 @@ def at(url: str, work: Any, **settings: Any) -> Any:
 
 async def look(store: Store) -> tuple[Any, ...]:
     rows = await store.list_deliveries(Filter(), 100)
-    quarantined = [dataclasses.replace(row, body=row.body[:1]) for row in await store.list_quarantined(None, 10)]
+    quarantined = [dataclasses.replace(row, body=row.body[:1]) for row in await store.list_quarantined(Filter(), 10)]
     return (
         await store.list_signals(Filter(), 100),
         [dataclasses.replace(row, due_at=None) for row in rows],

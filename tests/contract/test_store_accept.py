@@ -212,9 +212,9 @@ async def test_a_refused_request_is_kept_once(backend: Backend) -> None:
         assert len(set(await asyncio.gather(*map(store.quarantine, again)))) == 1
         other = await store.quarantine(Refused("printery", NOW, first.body, {}))
         await store.quarantine(Refused(ACCOUNT, NOW, "[]", {"": "expected an object"}))
-        rows = await store.list_quarantined(None, 10)
+        rows = await store.list_quarantined(Filter(), 10)
         assert [(row.account, row.received_at) for row in rows] == [(ACCOUNT, NOW), ("printery", NOW), (ACCOUNT, NOW)]
         assert rows[1].id == other
         assert rows[2].body == '{"type": 1}\u2400?'
         assert rows[2].errors == {"type": "expected text"}
-        assert [row.body for row in await store.list_quarantined(ACCOUNT, 1)] == ["[]"]
+        assert [row.body for row in await store.list_quarantined(Filter(account=ACCOUNT), 1)] == ["[]"]

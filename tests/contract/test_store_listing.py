@@ -11,7 +11,7 @@ import pytest
 from gateway.model import Dead, Done, RetryAt
 from gateway.signal_types import ITEM_ERROR, ITEM_SHIPPED
 from gateway.store.contract import Store
-from gateway.store.values import Filter
+from gateway.store.values import DeliveryKey, Filter
 from tests.contract.store_case import NOW, Backend, accept, claim, finish, numbered
 from tests.support.factory import ACCOUNT, make_signal
 from tests.support.ledger import read_ledger
@@ -43,6 +43,9 @@ async def fill(store: Store) -> None:
         ({}, [6, 5, 4, 3, 2, 1]),
         ({"account": "printery"}, [6, 5]),
         ({"account": ""}, []),
+        ({"accounts": ["printery", "other"]}, [6, 5]),
+        ({"accounts": ["printery"], "account": ACCOUNT}, []),
+        ({"accounts": []}, []),
         ({"type": ITEM_ERROR}, [6, 3]),
         ({"order": "1"}, [6, 4, 2]),
         ({"order": "PO-1", "account": ACCOUNT}, [4, 2]),
@@ -162,3 +165,15 @@ async def test_dead_letters_are_counted_by_route(backend: Backend) -> None:
         await finish(store, await claim(store), Dead("no such order"))
         dead = await store.list_deliveries(Filter(state="dead"), 100)
         assert await store.count_dead() == {(ACCOUNT, "erp"): len(dead)}
+
+
+async def test_a_listing_of_deliveries_goes_on_within_a_signal(backend: Backend) -> None:
+    async with backend.open() as store:
+        await fill(store)
+        listed, beyond = [], None
+        while page := await store.list_deliveries(Filter(accounts=[ACCOUNT], beyond=beyond), 1):
+            beyond = DeliveryKey(page[0].signal_id, page[0].route)
+            listed.append(tuple(beyond))
+        assert listed == [(4, "erp"), (3, "erp"), (2, "erp"), (2, "export"), (1, "erp"), (1, "export")]
+        assert await store.list_deliveries(Filter(beyond=DeliveryKey(-(2**70), "")), 1) == []
+        assert len(await store.list_deliveries(Filter(beyond=DeliveryKey(2**70, "")), 9)) == 8

@@ -11,7 +11,7 @@ import pytest
 from gateway.model import Dead, Done, RetryAt
 from gateway.store.contract import Store
 from gateway.store.reads import pages
-from gateway.store.values import ClaimRequest, Filter, MadeKnown
+from gateway.store.values import Actor, ClaimRequest, Filter, MadeKnown
 from tests.contract.store_case import (
     NOW,
     Backend,
@@ -318,3 +318,21 @@ async def test_actions_are_listed_newest_first(backend: Backend) -> None:
         assert events[0].id > events[1].id > events[2].id
         assert await store.list_actions("reload", 1) == [events[0]]
         assert await store.list_actions("reload", 9) == [events[0], events[2]]
+        assert await store.list_actions(None, 9, Filter(upto=events[1].id)) == [events[1], events[2]]
+
+
+async def test_an_action_has_its_account_and_the_place_of_its_actor(backend: Backend) -> None:
+    async with backend.open(actor="ann", origin="command line") as store:
+        await store.record_action("reload", {}, NOW)
+        others = store.acting_as(Actor("oncall", "192.0.2.7"))
+        await others.set_paused("bookshop", "erp", True, NOW, "")
+        await others.set_paused("printshop", "erp", True, NOW, "")
+        events = await store.list_actions(None, 9)
+        assert [(event.account, event.actor, event.origin) for event in events] == [
+            ("printshop", "oncall", "192.0.2.7"),
+            ("bookshop", "oncall", "192.0.2.7"),
+            (None, "ann", "command line"),
+        ]
+        assert await store.list_actions(None, 9, Filter(account="bookshop")) == [events[1]]
+        assert await store.list_actions(None, 9, Filter(accounts=["bookshop", "x"])) == [events[1]]
+        assert await store.list_actions(None, 9, Filter(accounts=[])) == []

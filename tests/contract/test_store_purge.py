@@ -162,4 +162,4 @@ async def test_quarantine_is_purged_by_itself(backend: Backend) -> None:
         await purge_all(store)
         assert await store.count_quarantine(BEFORE) == 5
         assert [await store.purge_quarantine(BEFORE, 3) for _ in range(3)] == [3, 2, 0]
-        assert [row.body for row in await store.list_quarantined(None, 10)] == ["young"]
+        assert [row.body for row in await store.list_quarantined(Filter(), 10)] == ["young"]

@@ -72,7 +72,7 @@ async def test_a_released_request_is_kept_and_not_listed(backend: Backend) -> No
         assert not await store.release_quarantined(kept[1], numbered(1), NOW + 7200)
         assert not await store.release_quarantined(99, numbered(1), NOW)
         assert await numbers(store, Filter()) == [0, 2, 3]
-        assert [row.body for row in await store.list_quarantined(ACCOUNT, 10)] == ["body 2", "body 0"]
+        assert [row.body for row in await store.list_quarantined(Filter(account=ACCOUNT), 10)] == ["body 2", "body 0"]
         assert backend.execute("SELECT body, accepted_at, signal_id FROM quarantine WHERE accepted_at IS NOT NULL") == [
             ("body 1", round((NOW + 3600) * 1e6), 1)
         ]

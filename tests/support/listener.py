@@ -50,7 +50,7 @@ class Gateway:
         return list(await self.store.list_signals(Filter(), 1000))
 
     async def quarantined(self) -> list[QuarantineRow]:
-        return list(await self.store.list_quarantined(None, 1000))
+        return list(await self.store.list_quarantined(Filter(), 1000))
 
     def restrict(self, **fields: Any) -> None:
         """Give the account `bookshop` other settings."""

@@ -19,6 +19,7 @@ from gateway.store.postgres.connection import Reconnecting
 from gateway.store.postgres.dialect import PostgresDialect
 from gateway.store.postgres.notify import PostgresNotifier
 from gateway.store.store import DatabaseStore
+from gateway.store.values import Actor
 
 READERS = 3
 """Connections: one for claimed deliveries, two for everything else."""
@@ -52,7 +53,9 @@ def open_postgres(settings: Settings, loop: asyncio.AbstractEventLoop, create: b
         opened.pop_all()
     notifier = None if settings.pooler else PostgresNotifier(parameters, loop, ANSWER_TIMEOUT)
     dialect = PostgresDialect(notifier)
-    return DatabaseStore(writer, [claims, *readers], dialect, settings.queue, loop, settings.actor)
+    return DatabaseStore(
+        writer, [claims, *readers], dialect, settings.queue, loop, Actor(settings.actor, settings.origin)
+    )
 
 
 def migrate_postgres(settings: Settings, contract: bool) -> list[str]:

@@ -15,12 +15,18 @@ def of_signals(which: Filter) -> list[Expression]:
     """Return the filter's conditions on a signal itself."""
     asked = {Signals.account: which.account, Signals.type: which.type}
     terms = [field == value for field, value in asked.items() if value is not None]
+    terms += visible(Signals.account, which)
     if which.ids is not None:
         terms.append(Signals.id.in_(valid_ids(which)))
     terms += between(Signals.id, which)
     if which.order is not None:
         terms.append(Signals.id.in_(ids_of_order(which.order)))
     return [*terms, *received(Signals.received_at, which)]
+
+
+def visible(field: Any, which: Filter) -> list[Expression]:
+    """Return the condition that a row's account is one of those that the filter allows."""
+    return [] if which.accounts is None else [field.in_(list(which.accounts))]
 
 
 def received(field: Any, which: Filter) -> list[Expression]:
@@ -43,7 +49,12 @@ def of_deliveries(which: Filter) -> list[Expression]:
     """Return the filter's conditions on a delivery; on its signal only for columns that a delivery lacks."""
     asked = {Deliveries.account: which.account, Deliveries.route: which.route, Deliveries.state: which.state}
     terms = [field == value for field, value in asked.items() if value is not None]
+    terms += visible(Deliveries.account, which)
     terms += between(Deliveries.signal_id, which)
+    if which.beyond is not None:
+        signal, later = cut(which.beyond.signal_id), Deliveries.route > which.beyond.route
+        terms.append((Deliveries.signal_id < signal) | ((Deliveries.signal_id == signal) & later))
+        terms.append(Deliveries.signal_id <= signal)
     if which.undelivered:
         terms.append(Deliveries.state != "delivered")
     if any(value is not None for value in (which.ids, which.type, which.order, which.since, which.until)):
@@ -54,13 +65,18 @@ def of_deliveries(which: Filter) -> list[Expression]:
 
 
 def between(field: Any, which: Filter) -> list[Expression]:
-    """Return the conditions of the filter's bounds of ids, cut to the numbers that a database takes."""
+    """Return the conditions of the filter's bounds of ids."""
     terms = []
     if which.after is not None:
-        terms.append(field > max(-1, min(which.after, LARGEST_ID)))
+        terms.append(field > cut(which.after))
     if which.upto is not None:
-        terms.append(field <= max(-1, min(which.upto, LARGEST_ID)))
+        terms.append(field <= cut(which.upto))
     return terms
+
+
+def cut(number: int) -> int:
+    """Return the nearest number that a database takes as an id, or -1."""
+    return max(-1, min(number, LARGEST_ID))
 
 
 def valid_ids(which: Filter) -> list[int]:

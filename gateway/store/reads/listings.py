@@ -11,7 +11,7 @@ from peewee import Database, Tuple, fn
 
 from gateway import exact_json
 from gateway.model import Attempt, Kind, RouteKey, Signal
-from gateway.store.reads.filters import between, of_deliveries, of_signals, received, valid_ids
+from gateway.store.reads.filters import between, of_deliveries, of_signals, received, valid_ids, visible
 from gateway.store.rows import SIGNAL_COLUMNS, make_signal, seconds
 from gateway.store.tables import DELIVERY_COLUMNS, Actions, Attempts, Deliveries, Quarantine, Routes, Signals, SinkState
 from gateway.store.values import Action, DeliveryRow, Filter, QuarantineRow, RouteState, SignalRow
@@ -120,9 +120,9 @@ def list_attempts(db: Database, signal_id: int) -> dict[str, list[Attempt]]:
 # -- quarantine
 
 
-def list_quarantined(db: Database, account: str | None, limit: int) -> list[QuarantineRow]:
+def list_quarantined(db: Database, which: Filter, limit: int) -> list[QuarantineRow]:
     """Return quarantined requests, newest first."""
-    query = in_quarantine(Filter(account=account)).order_by(Quarantine.id.desc()).limit(limit)
+    query = in_quarantine(which).order_by(Quarantine.id.desc()).limit(limit)
     return [make_quarantine_row(row) for row in query.dicts().execute(db)]
 
 
@@ -137,6 +137,7 @@ def in_quarantine(which: Filter) -> Any:
     terms = [Quarantine.accepted_at.is_null(), *between(Quarantine.id, which)]
     if which.ids is not None:
         terms.append(Quarantine.id.in_(valid_ids(which)))
+    terms += visible(Quarantine.account, which)
     if which.account is not None:
         terms.append(Quarantine.account == which.account)
     if which.order is not None:
@@ -177,8 +178,11 @@ def read_sink_state(db: Database, account: str, route: str) -> dict[str, Any]:
     return {key: exact_json.loads(value) for key, value in rows}
 
 
-def list_actions(db: Database, action: str | None, limit: int) -> list[Action]:
-    """Return recorded actions, newest first."""
-    query = Actions.select().order_by(Actions.id.desc()).limit(limit)
-    rows = (query.where(Actions.action == action) if action else query).dicts().execute(db)
+def list_actions(db: Database, action: str | None, which: Filter, limit: int) -> list[Action]:
+    """Return recorded actions, newest first. Of the filter, `account`, `accounts` and the bounds of ids count."""
+    terms = [*visible(Actions.account, which), *between(Actions.id, which)]
+    asked: dict[Any, Any] = {Actions.action: action, Actions.account: which.account}
+    terms += [field == value for field, value in asked.items() if value is not None]
+    query = Actions.select().where(*terms) if terms else Actions.select()
+    rows = query.order_by(Actions.id.desc()).limit(limit).dicts().execute(db)
     return [Action(**{**row, "at": row["at"] / 1e6, "detail": orjson.loads(row["detail"])}) for row in rows]

@@ -100,6 +100,11 @@ def find_replayable(db: Database, which: Filter, left: IdRange) -> Found:
     return Found(ids, ids[-1] if len(ids) == SIGNALS_PER_REPLAY else page.last)
 
 
+def of_page(which: Filter, ids: Sequence[int]) -> Filter:
+    """Return the filter for the write of a page. A signal never changes, so its conditions are not checked again."""
+    return Filter(ids, account=which.account, route=which.route, state=which.state, undelivered=which.undelivered)
+
+
 def count_replayable(db: Database, which: Filter, ids: IdRange) -> dict[RouteKey, int]:
     """Return how many deliveries a replay would make pending again, by account and route."""
     route = (Deliveries.account, Deliveries.route)

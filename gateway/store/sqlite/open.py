@@ -27,6 +27,7 @@ from gateway.store.sqlite.lock import Serving, ServingLock, is_served
 from gateway.store.sqlite.watch import read_mark
 from gateway.store.statements import execute
 from gateway.store.store import DatabaseStore
+from gateway.store.values import Actor
 
 log = structlog.get_logger()
 
@@ -73,7 +74,9 @@ def open_sqlite(settings: Settings, loop: asyncio.AbstractEventLoop, exclusive: 
         opened.pop_all()
     if not existed:
         log.info("store.created", store=str(path.absolute()))
-    return DatabaseStore(databases[0], databases[1:], dialect, settings.queue, loop, settings.actor, serving)
+    return DatabaseStore(
+        databases[0], databases[1:], dialect, settings.queue, loop, Actor(settings.actor, settings.origin), serving
+    )
 
 
 def open_error(path: Path, reason: str, error: BaseException) -> StoreError:

@@ -21,12 +21,13 @@ from gateway.store.tables import (
     KeyUses,
     KnownOrders,
     Quarantine,
+    Replays,
     RouteOwners,
     Routes,
     Signals,
     SinkState,
 )
-from gateway.store.values import ConfigPart, Forgotten
+from gateway.store.values import Actor, ConfigPart, Forgotten
 
 ROWS_PER_STATEMENT = 200
 """Rows in one statement: both databases limit the number of values."""
@@ -44,7 +45,7 @@ class RemoveInForce(NamedTuple):
 
     account: str
     now: float
-    actor: str
+    actor: Actor
 
 
 class NoteKeyUses(NamedTuple):
@@ -147,7 +148,7 @@ def forget_signals(db: Database, signals: Mapping[int, int]) -> Forgotten:
 def forget_rest(db: Database, item: Forget) -> Forgotten:
     """Remove what is left of an account."""
     orders = KnownOrders.delete().where(KnownOrders.account == item.account).execute(db)
-    tables: tuple[Any, ...] = (SinkState, Routes, RouteOwners, KeyUses, Alerts)
+    tables: tuple[Any, ...] = (SinkState, Routes, RouteOwners, KeyUses, Alerts, Replays)
     for table in tables:
         table.delete().where(table.account == item.account).execute(db)
     InForce.delete().where(InForce.kind == "account", InForce.name == item.account).execute(db)

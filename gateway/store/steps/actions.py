@@ -9,13 +9,14 @@ from peewee import Database
 
 from gateway.store.rows import clean, dumps, micros
 from gateway.store.tables import Actions
+from gateway.store.values import Actor
 
 
 class RecordAction(NamedTuple):
     """An action to record: time, actor, name and details."""
 
     now: float
-    actor: str
+    actor: Actor
     action: str
     detail: Mapping[str, object]
 
@@ -27,6 +28,15 @@ def record_actions(db: Database, items: Sequence[RecordAction]) -> list[None]:
     return [None] * len(items)
 
 
-def record_action(db: Database, now: float, actor: str, action: str, detail: Mapping[str, object]) -> None:
-    """Record one action."""
-    Actions.insert(at=micros(now), actor=clean(actor), action=action, detail=dumps(detail)).execute(db)
+def record_action(db: Database, now: float, actor: Actor, action: str, detail: Mapping[str, object]) -> None:
+    """Record one action, and the account that its detail names."""
+    account = detail.get("account")
+    row = {
+        "at": micros(now),
+        "actor": clean(actor.name),
+        "origin": actor.origin,
+        "action": action,
+        "detail": dumps(detail),
+        "account": account if isinstance(account, str) else None,
+    }
+    Actions.insert(row).execute(db)

@@ -13,7 +13,7 @@ from gateway.store.operations import Accept, Answers
 from gateway.store.rows import clean, micros, seconds
 from gateway.store.steps.actions import record_action
 from gateway.store.tables import Alerts
-from gateway.store.values import AlertFilter, Target, Telling
+from gateway.store.values import Actor, AlertFilter, Target, Telling
 
 AcceptSignals = Callable[[Database, Sequence[Accept]], Answers]
 
@@ -53,7 +53,7 @@ class Acknowledge(NamedTuple):
 
     alert: int
     now: float
-    actor: str
+    actor: Actor
 
 
 class PurgeAlerts(NamedTuple):
@@ -134,7 +134,7 @@ def acknowledge_alerts(db: Database, items: Sequence[Acknowledge]) -> list[bool]
 
 
 def acknowledge_one(db: Database, item: Acknowledge) -> bool:
-    seen = {Alerts.acknowledged_at: micros(item.now), Alerts.acknowledged_by: clean(item.actor)}
+    seen = {Alerts.acknowledged_at: micros(item.now), Alerts.acknowledged_by: clean(item.actor.name)}
     unseen = (Alerts.raised_at.is_null(False), Alerts.cleared_at.is_null(), Alerts.acknowledged_at.is_null())
     update = Alerts.update(seen).where(Alerts.id == item.alert, *unseen).returning(Alerts.account)
     accounts = [account for (account,) in update.tuples().execute(db)]

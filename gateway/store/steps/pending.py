@@ -11,6 +11,7 @@ from gateway.store.rows import clean, micros
 from gateway.store.steps.actions import record_action
 from gateway.store.steps.known_orders import PromoteHeads
 from gateway.store.tables import IS_PENDING, Deliveries, Routes
+from gateway.store.values import Actor
 
 
 class TryNow(NamedTuple):
@@ -21,7 +22,7 @@ class TryNow(NamedTuple):
     signal_id: int | None
     now: float
     action: str
-    actor: str
+    actor: Actor
 
 
 class Skip(NamedTuple):
@@ -32,7 +33,7 @@ class Skip(NamedTuple):
     signal_id: int
     now: float
     why: str
-    actor: str
+    actor: Actor
 
 
 def try_now(db: Database, items: Sequence[TryNow]) -> list[bool]:
@@ -87,7 +88,7 @@ def skip_one(db: Database, item: Skip, promote_heads: PromoteHeads) -> bool:
     if not rows:
         return False
     (row,) = rows
-    reason = clean(f"skipped by {item.actor}{': ' if item.why else ''}{item.why}")
+    reason = clean(f"skipped by {item.actor.name}{': ' if item.why else ''}{item.why}")
     ended = {"state": "filtered", "ended_at": now, "reason": reason, "held": 0}
     Deliveries.insert(row | ended | dict.fromkeys(("due_at", "lease", "leased_until"))).execute(db)
     promote_heads(db, [(item.account, item.route, row["lane"])], now)

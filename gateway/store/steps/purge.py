@@ -9,7 +9,7 @@ from peewee import Database, Expression, fn
 
 from gateway.store.rows import micros
 from gateway.store.statements import is_postgres
-from gateway.store.tables import Attempts, DefaultSignals, Deliveries, Quarantine, Signals
+from gateway.store.tables import Actions, Attempts, DefaultSignals, Deliveries, Quarantine, Replays, Signals
 from gateway.store.values import Purged
 
 
@@ -25,6 +25,13 @@ class Purge(NamedTuple):
 
 class PurgeQuarantine(NamedTuple):
     """Quarantined requests to purge, at most `limit`."""
+
+    before: float
+    limit: int
+
+
+class PurgeActions(NamedTuple):
+    """Recorded actions to purge, at most `limit`."""
 
     before: float
     limit: int
@@ -86,6 +93,23 @@ def purge_requests(db: Database, item: PurgeQuarantine) -> int:
     old = Quarantine.select(Quarantine.id).where(Quarantine.received_at < micros(item.before))
     ids = [found for (found,) in old.order_by(Quarantine.id).limit(item.limit).tuples().execute(db)]
     removed: int = Quarantine.delete().where(Quarantine.id.in_(ids)).execute(db)
+    return removed
+
+
+def purge_actions(db: Database, items: Sequence[PurgeActions]) -> list[int]:
+    """Purge old actions and jobs that have ended; answer each with their number."""
+    return [purge_old_actions(db, item) for item in items]
+
+
+def purge_old_actions(db: Database, item: PurgeActions) -> int:
+    """Purge the oldest actions and jobs, at most `limit` of each. Their ids have the order of their times."""
+    actions = Actions.select(Actions.id, Actions.at)
+    jobs = Replays.select(Replays.id, Replays.created_at).where(Replays.state != "running")
+    removed = 0
+    for table, query in ((Actions, actions), (Replays, jobs)):
+        rows = query.order_by(table.id).limit(item.limit).tuples().execute(db)
+        ids = [found for found, at in rows if at < micros(item.before)]
+        removed += table.delete().where(table.id.in_(ids)).execute(db) if ids else 0
     return removed
 
 

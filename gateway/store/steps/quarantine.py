@@ -12,7 +12,7 @@ from gateway.model import Signal
 from gateway.store.rows import clean, dumps, micros, occurred_at
 from gateway.store.steps.actions import record_action
 from gateway.store.tables import Quarantine, Signals
-from gateway.store.values import Refused
+from gateway.store.values import Actor, Refused
 
 
 class Release(NamedTuple):
@@ -21,7 +21,7 @@ class Release(NamedTuple):
     quarantine_id: int
     signal: Signal
     now: float
-    actor: str
+    actor: Actor
 
 
 def quarantine_requests(db: Database, items: Sequence[Refused]) -> list[int]:

@@ -11,7 +11,7 @@ from gateway.model import RouteKey
 from gateway.store.rows import clean, micros
 from gateway.store.steps.actions import record_action
 from gateway.store.tables import RouteOwners, Routes
-from gateway.store.values import RouteState
+from gateway.store.values import Actor, RouteState
 
 
 class SetPaused(NamedTuple):
@@ -22,7 +22,7 @@ class SetPaused(NamedTuple):
     paused: bool
     now: float
     why: str
-    actor: str
+    actor: Actor
 
 
 class OwnRoutes(NamedTuple):
