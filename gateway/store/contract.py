@@ -31,6 +31,7 @@ from typing import Any, Protocol
 from gateway.model import Attempt, Delivery, Signal
 from gateway.store.contract_accounts import Accounts
 from gateway.store.contract_alerts import Alerts
+from gateway.store.contract_orders import Orders
 from gateway.store.contract_replays import ReplayJobs
 from gateway.store.contract_upkeep import Upkeep
 from gateway.store.values import (
@@ -276,7 +277,7 @@ class Records(Protocol):
         ...
 
 
-class Store(Inbox, Queue, Records, ReplayJobs, Upkeep, Accounts, Alerts, Protocol):
+class Store(Inbox, Queue, Records, ReplayJobs, Upkeep, Accounts, Alerts, Orders, Protocol):
     """The whole store of one gateway process. Users of it ask for the narrow protocol that they need."""
 
     def acting_as(self, actor: Actor) -> Store:

@@ -14,12 +14,14 @@ from peewee import Database
 
 from gateway.model import Delivery, RouteKey
 from gateway.store.operations import Accept, Answers, CheckWritable, ClaimDue, Lane, Record, Renew, Step
+from gateway.store.rows import LARGEST_ID
 from gateway.store.steps import (
     accounts,
     actions,
     alerts,
     known_orders,
     leases,
+    orders,
     pending,
     purge,
     quarantine,
@@ -34,7 +36,7 @@ from gateway.store.steps.known_orders import AddKnownOrders
 from gateway.store.steps.pending import Skip
 from gateway.store.steps.replay import Replay
 from gateway.store.steps.replay_jobs import AdvanceReplay
-from gateway.store.values import DroppedPartition
+from gateway.store.values import DroppedPartition, Settled
 
 
 class Notifier(Protocol):
@@ -152,6 +154,10 @@ class Dialect(ABC):
     def read_leased(self, db: Database, leases: Leases) -> list[Delivery]:
         """Read the leased deliveries, each with its signal and the furthest stage of its order."""
 
+    def read_settled(self, db: Database) -> Settled:
+        """Return how far signals are settled: below that id, none can still be committed."""
+        return Settled(LARGEST_ID, frozenset())
+
     @abstractmethod
     def read_next_due(self, db: Database, routes: Iterable[RouteKey]) -> dict[RouteKey, float]:
         """Return when each route can next be claimed from."""
@@ -208,6 +214,7 @@ def order_of_steps(dialect: Dialect) -> tuple[Step, ...]:
         accounts.save_in_force,
         accounts.remove_in_force,
         accounts.note_key_uses,
+        orders.save_states,
         accounts.forget,
         dialect.lease,
     )

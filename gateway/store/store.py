@@ -17,6 +17,7 @@ from gateway.store.batching import Priority
 from gateway.store.contract import ANY, Store
 from gateway.store.dialect import Dialect, order_of_steps
 from gateway.store.operations import Accept, CheckWritable, ClaimDue, Record, Renew, Step
+from gateway.store.orders import Horizon, OrderMethods
 from gateway.store.readers import Readers
 from gateway.store.reads import backlog, custody_check, listings, pages
 from gateway.store.rows import dumps
@@ -58,7 +59,7 @@ WATCH_INTERVAL = 1.0
 """Seconds between two looks at the store's file while there is no traffic."""
 
 
-class DatabaseStore(AlertMethods, Store):
+class DatabaseStore(AlertMethods, OrderMethods, Store):
     """A store on a database. `serving` is the serving process's lock of a file; it is released last.
 
     The first reader is for claimed deliveries, so that they never wait for a person's query.
@@ -94,6 +95,7 @@ class DatabaseStore(AlertMethods, Store):
         self._claimed = Readers(readers[:1], loop, dialect.revive)
         self._readers = Readers(readers[1:], loop, dialect.revive)
         self._serving = serving
+        self._horizon = Horizon()
         self._closing: asyncio.Task[None] | None = None
 
     def acting_as(self, actor: Actor) -> DatabaseStore:

@@ -9,6 +9,8 @@ from typing import Any
 
 from peewee import SQL, AutoField, BigIntegerField, CompositeKey, IntegerField, Model, TextField
 
+from gateway.store.order_tables import FOLLOWED
+
 
 class Signals(Model):
     """Every accepted signal; `id` is the order of acceptance. `unrouted` is a JSON list, "" for an empty one."""
@@ -275,6 +277,7 @@ TABLES: tuple[type[Model], ...] = (
     Actions,
     Alerts,
     Replays,
+    *FOLLOWED,
 )
 
 

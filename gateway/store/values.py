@@ -329,6 +329,37 @@ class DroppedPartition:
     kept: int | None
 
 
+class Settled(NamedTuple):
+    """A look at ids of signals: those up to `last` are committed, or never will be, once all of `writers` have ended.
+
+    `writers` are transactions that write signals, as the database names them.
+    """
+
+    last: int
+    writers: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Result of adding signals to order states: their number.
+
+    `mine` is False while another gateway follows. `more` is True if more signals can be added at once.
+    """
+
+    added: int = 0
+    mine: bool = True
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An account's signals: receipt of the first and of the last, and their number."""
+
+    first_at: float
+    last_at: float
+    signals: int
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """A recorded action of a person, a program or a command: time, actor, origin and details.

@@ -12,7 +12,7 @@ import gateway.web.http1
 ROOT = Path(__file__).parents[2]
 RANKS = [
     {"errors", "signal_types", "exact_json"},
-    {"model", "validators", "log_output", "body_forms"},
+    {"model", "order_state", "validators", "log_output", "body_forms"},
     {"alerts"},
     {"clock", "protocol", "keys", "policy", "in_flight", "token_bucket", "sink", "logs", "metrics", "store"},
     {"config", "ingest", "dispatch", "simulate"},

@@ -15,7 +15,7 @@ from gateway.store.postgres.connection import Reconnecting
 from gateway.store.postgres.partitions import Partition
 from gateway.store.statements import execute
 from gateway.store.steps.claims import Leases
-from gateway.store.values import DroppedPartition
+from gateway.store.values import DroppedPartition, Settled
 
 # A message in the write-ahead log that nobody reads. It is synced like any write, and fails on a read-only server.
 CHECK_WRITABLE = "SELECT pg_logical_emit_message(true, 'cloudsignal', '')"
@@ -59,6 +59,9 @@ class PostgresDialect(Dialect):
 
     def read_leased(self, db: Database, leases: Leases) -> list[Delivery]:
         return lease.read_leased(db, leases)
+
+    def read_settled(self, db: Database) -> Settled:
+        return order_locks.read_settled(db)
 
     def read_next_due(self, db: Database, routes: Iterable[RouteKey]) -> dict[RouteKey, float]:
         return lease.read_next_due(db, routes)

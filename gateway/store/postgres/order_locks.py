@@ -29,12 +29,12 @@ from peewee import Database
 from gateway.alerts import make_alert_signal
 from gateway.model import Signal, lane_of
 from gateway.store.operations import Accept, CheckWritable, ClaimDue, Record, Renew
-from gateway.store.statements import send
+from gateway.store.statements import execute, send
 from gateway.store.steps.accounts import NoteKeyUses
 from gateway.store.steps.alerts import Acknowledge, ClearAlerts, PurgeAlerts, RaiseAlerts
 from gateway.store.steps.leases import Release
 from gateway.store.steps.routes import OwnRoutes, SetPaused
-from gateway.store.values import Refused, RouteState
+from gateway.store.values import Refused, RouteState, Settled
 
 ALL_ORDERS = 0x636C_6F75_6473_6967
 """Number of the lock that all share; "cloudsig"."""
@@ -47,6 +47,15 @@ WITH shared AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(%s))
 SELECT count(pg_advisory_xact_lock(key)) FROM shared, unnest(%s::bigint[]) key
 """
 LOCK_ALL = "SELECT pg_advisory_xact_lock(%s)"
+
+# First the last id drawn, then the transactions that hold the lock under which ids are drawn. A transaction gives it
+# back after its commit can be seen.
+LAST_DRAWN = "SELECT last_value FROM signals_id_seq"
+WRITERS = """
+SELECT virtualtransaction FROM pg_locks
+WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND classid::bigint = %s AND objid::bigint = %s
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 Name = tuple[str, ...]
 
@@ -93,6 +102,13 @@ def names_of(item: Any) -> Iterable[Name] | None:
         case NoteKeyUses():
             names = (("key uses",),)
     return names
+
+
+def read_settled(db: Database) -> Settled:
+    """Return the last id drawn, and the transactions that may write signals with lower ids."""
+    [(last,)] = execute(db, LAST_DRAWN)
+    writers = execute(db, WRITERS, ALL_ORDERS >> 32, ALL_ORDERS & 0xFFFFFFFF)
+    return Settled(int(last), frozenset(name for (name,) in writers))
 
 
 def order_of(signal: Signal) -> Name:

@@ -1,0 +1,51 @@
+"""Promises of the store about order states, a part of gateway.store.contract: what is said there holds here too.
+
+A follower adds signals to the states after their commit, each signal once: the position is written with the states.
+So a state is a moment behind its signals, see gateway.operate.follow. How to read them:
+
+- Items that wait at a stage, such as for a watch: `list_waiting`. Its cost grows with what waits there.
+- The last signal of each account: `read_activity`. Its cost grows with the number of accounts.
+- An order with its items: `find_orders`, then `read_order`. Orders as a list: `list_orders`.
+- Numbers by hour: `count_signals_hourly`, `count_deliveries_hourly`.
+
+States have times in microseconds, NEVER for a missing one; see gateway.order_state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from gateway.order_state import ItemState, Key, OrderState, State
+from gateway.store.values import Activity, Followed
+
+
+class Orders(Protocol):
+    """Order states: written by one follower at a time, read by anybody."""
+
+    async def follow_orders(self, owner: str, now: float, lease_until: float, limit: int) -> Followed:
+        """Add the next signals, at most `limit`, to the states of their orders, in one transaction.
+
+        Nothing is added while another owner follows; its lease ends by itself. Only signals are added of which none
+        with a lower id can still be committed.
+        """
+        ...
+
+    async def list_waiting(
+        self, account: str, stages: tuple[int, int], before: float, limit: int, after: Key | None = None
+    ) -> Sequence[State]:
+        """Return items and orders of an account that have been at a stage since before that time.
+
+        `stages` are a first stage (inclusive) and a last (exclusive). Items are ItemState, orders OrderState: a signal
+        type of orders is found on the latter, whose stage is that of its least advanced item. `times` of a state has
+        when each type happened first. A page begins behind the key `after`, in the order of stage, since and key.
+        """
+        ...
+
+    async def read_activity(self) -> Mapping[str, Activity]:
+        """Return the first and last receipt of a signal of each account that ever had any."""
+        ...
+
+    async def read_order(self, account: str, order: str, limit: int) -> tuple[OrderState, Sequence[ItemState]] | None:
+        """Return an order and its items, at most `limit`; None if no signal of it was added yet."""
+        ...

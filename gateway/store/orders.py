@@ -1,0 +1,68 @@
+"""The part of DatabaseStore that keeps order states; gateway.store.contract_orders has its promises."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gateway.order_state import ItemState, Key, OrderState, State
+from gateway.store.batching import Priority
+from gateway.store.contract_orders import Orders
+from gateway.store.dialect import Dialect
+from gateway.store.readers import Readers
+from gateway.store.reads import orders as reads
+from gateway.store.steps import orders
+from gateway.store.values import Activity, Followed, Settled
+from gateway.store.writer import Writer
+
+
+class Horizon:
+    """The last id up to which signals can be followed: below it no signal can still be committed.
+
+    Gateways that share a database commit ids of several orders in any order. So a look notes the last id drawn and the
+    transactions that write signals. Once these have ended, all ids up to it are there, or never will be.
+    """
+
+    def __init__(self) -> None:
+        self._upto = 0
+        self._seen = Settled(0, frozenset())
+
+    def move(self, look: Settled) -> int:
+        """Return the horizon after another look."""
+        if not look.writers:
+            self._upto, self._seen = look.last, look
+        elif not self._seen.writers & look.writers:
+            self._upto, self._seen = self._seen.last, look
+        return self._upto
+
+
+class OrderMethods(Orders):
+    """Order states on a database. A file's only writer writes them; a server does so beside the gateways' writers."""
+
+    _dialect: Dialect
+    _writer: Writer
+    _readers: Readers
+    _horizon: Horizon
+
+    async def follow_orders(self, owner: str, now: float, lease_until: float, limit: int) -> Followed:
+        upto = self._horizon.move(await self._readers.run(self._dialect.read_settled))
+        item = await self._readers.run(orders.prepare, owner, now, lease_until, upto, limit)
+        if item is None:
+            return Followed(mine=False)
+        if not item.added:
+            return Followed()
+        if self._dialect.shared:
+            saved = await self._readers.run(orders.save_apart, item)
+        else:
+            saved = await self._writer.submit(orders.save_states, item, Priority.PATIENT)
+        return Followed(item.added if saved else 0, more=item.added == limit or not saved)
+
+    async def list_waiting(
+        self, account: str, stages: tuple[int, int], before: float, limit: int, after: Key | None = None
+    ) -> Sequence[State]:
+        return await self._readers.run(reads.list_waiting, account, stages, before, limit, after)
+
+    async def read_activity(self) -> Mapping[str, Activity]:
+        return await self._readers.run(reads.read_activity)
+
+    async def read_order(self, account: str, order: str, limit: int) -> tuple[OrderState, Sequence[ItemState]] | None:
+        return await self._readers.run(reads.read_order, account, order, limit)
