@@ -46,8 +46,9 @@ class Receipt:
 class Ingest:
     """The way in for all accounts. A reload may replace `accounts` and `bad_keys_per_minute` at any time.
 
-    `on_accepted(account, routes)` is called after the commit of a signal that has pending deliveries. `in_flight`
-    counts the requests with a right key until their answer.
+    `on_accepted(account, routes)` is called after the commit of a signal that has pending deliveries,
+    `on_held(account, reference)` after that of a signal whose order is unknown. `in_flight` counts the requests with a
+    right key until their answer.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Ingest:
         observer: Observer | None = None,
         in_flight: InFlightRequests | None = None,
         on_accepted: Callable[[str, Iterable[str]], None] = lambda account, routes: None,
+        on_held: Callable[[str, str], None] = lambda account, reference: None,
         bad_keys_per_minute: int = BAD_KEYS_PER_MINUTE,
     ) -> None:
         self.accounts = accounts
@@ -65,6 +67,7 @@ class Ingest:
         self._store = store
         self._observer = observer or Observer()
         self._on_accepted = on_accepted
+        self._on_held = on_held
         self.bad_keys_per_minute = bad_keys_per_minute
         self._account_rates = TokenBuckets(MAX_TOKEN_BUCKETS)
         self._bad_keys = TokenBuckets(MAX_TOKEN_BUCKETS)
@@ -165,6 +168,8 @@ class Ingest:
         self._observe(receipt)
         if targets and not accepted.duplicate and not accepted.held:
             self._on_accepted(account.name, [target.route for target in targets])
+        if accepted.held:
+            self._on_held(account.name, signal.order_reference)
         return receipt
 
     def _observe(self, receipt: Receipt) -> None:

@@ -105,6 +105,10 @@ class Observer:
     def sink_blocked(self, account: str, route: str, sink: str, seconds: float) -> None:
         """A sink blocked the event loop; `account` and `route` are "" if only the plugin is known."""
 
+    @feeds(Counter, "order_lookups", "Questions to sinks for orders of held signals, by answer")
+    def order_looked_up(self, account: str, route: str, sink: str, answer: str) -> None:
+        """A sink was asked for an order of held signals; `answer` is known, unknown or failed."""
+
     @feeds(Counter, "store_failures", "Transactions that failed")
     def store_failed(self) -> None:
         """A transaction failed, and with it every write in it."""

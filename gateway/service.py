@@ -27,7 +27,7 @@ from gateway.config import (
     needs_restart,
     review,
 )
-from gateway.dispatch import Dispatcher, LoopWatch, Runner, Tasks, Throttle, Tuning
+from gateway.dispatch import Dispatcher, Lookups, LoopWatch, Runner, Tasks, Throttle, Tuning
 from gateway.errors import GatewayError, Problem, StoreError, StoreUnreachable
 from gateway.in_flight import InFlightRequests
 from gateway.ingest import Ingest
@@ -62,6 +62,7 @@ class Service:
     dispatcher: Dispatcher
     ingest: Ingest
     _key_uses: KeyUses
+    _lookups: Lookups
     _reloads: Reloads
     _throttle: Throttle
 
@@ -113,12 +114,22 @@ class Service:
             self._throttle = Throttle(in_flight, self._tuning)
             runners = self._make_runners(enabled_routes(self.config))
             self.dispatcher = Dispatcher(runners, self.store, self._now, self._throttle, self._tuning)
+            self._lookups = Lookups(
+                self.store,
+                lambda: self.config.accounts,
+                lambda: self.dispatcher.runners,
+                self.dispatcher.wake,
+                self._now,
+                self.observer,
+                self._tuning,
+            )
             self.ingest = Ingest(
                 self.config.accounts,
                 self.store,
                 observer=self.observer,
                 in_flight=in_flight,
                 on_accepted=self.dispatcher.wake,
+                on_held=self._lookups.ask_soon,
                 bad_keys_per_minute=self.config.server.bad_keys_per_minute,
             )
             self._key_uses = KeyUses(self.ingest, self.store)
@@ -162,6 +173,7 @@ class Service:
                 self.store.watch_writer(),
                 self.store.watch_file(),
                 self.dispatcher.watch(),
+                self._lookups.watch(),
                 watch_clock(self._now, self.observer.clock_ahead),
                 *([watch_dropped(self._log_output, self.observer.log_lines_dropped)] if self._log_output else []),
                 keep_house(self.store, lambda: self.config.retention, self._earliest_now),
@@ -276,6 +288,7 @@ class Service:
         self.ingest.stop()
         await self.ingest.drain()
         await self._key_uses.save(all=True)
+        await self._lookups.stop()
         await self.dispatcher.stop(self.config.server.grace)
         await self._stack.aclose()
         log.info("gateway.stopped")

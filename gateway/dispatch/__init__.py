@@ -19,13 +19,15 @@ The parts act together as follows. Every number is in `Tuning`.
 9. A route whose breaker is open rests. `Refusals` tells wrong settings from a delivery that the target refuses alone,
    and chooses the delivery to probe with.
 10. On a shared store a `Heartbeat` renews the leases of deliveries in hand, and the ownership of single-writer routes.
-11. `SinkFaults` reports unexpected exceptions of sinks, and `LoopWatch` names a sink that blocks the event loop.
+11. `Lookups` asks sinks for the orders of held signals, beside the attempts, at a slow pace.
+12. `SinkFaults` reports unexpected exceptions of sinks, and `LoopWatch` names a sink that blocks the event loop.
 """
 
 from gateway.dispatch.dispatcher import Dispatcher
+from gateway.dispatch.lookups import Lookups
 from gateway.dispatch.loop_watch import LoopWatch, Tasks
 from gateway.dispatch.runner import Runner
 from gateway.dispatch.throttle import Throttle
 from gateway.dispatch.tuning import Tuning
 
-__all__ = ["Dispatcher", "LoopWatch", "Runner", "Tasks", "Throttle", "Tuning"]
+__all__ = ["Dispatcher", "Lookups", "LoopWatch", "Runner", "Tasks", "Throttle", "Tuning"]

@@ -120,6 +120,10 @@ class LiveRouteState:
             return now < self._owned_until
         return self.ownership is Ownership.NOT_NEEDED
 
+    def takes_questions(self, now: float) -> bool:
+        """Return True if the sink may be asked for orders: the route neither rests nor stops, and it is ours."""
+        return not self.paused and not self.retired and self.breaker.closed and self.is_ours(now)
+
     def replay_slots(self) -> int:
         """Return how many more of the deliveries in hand may be replays."""
         limit = max(1, int(self.route.concurrency * self.batch * self._tuning.replay_share))

@@ -15,10 +15,11 @@ from gateway.dispatch.admission import Admission
 from gateway.dispatch.calls import CANCEL_WITHIN, batch_outcomes, close_sink, describe, open_sink, outcome_of
 from gateway.dispatch.faults import SinkFaults
 from gateway.dispatch.loop_watch import Tasks
+from gateway.dispatch.questions import Questions
 from gateway.dispatch.route_state import LiveRouteState, Ownership
 from gateway.dispatch.throttle import Throttle
 from gateway.dispatch.tuning import DEFAULT_TUNING, Tuning
-from gateway.errors import StoreError
+from gateway.errors import RetryLater, StoreError
 from gateway.metrics import Observer
 from gateway.model import Attempt, Decision, Delivery, Kind, Outcome, RetryAt, Route, RouteKey
 from gateway.sink.api import Context, Shared, Sink, State
@@ -76,6 +77,7 @@ class Runner:
         self._log: Any = log.bind(**route.log_context())
         self._faults = SinkFaults(self._log, self._watch)
         self._tasks: Tasks = {} if tasks is None else tasks
+        self._questions = Questions(self._opened, self._faults)
 
     @property
     def key(self) -> RouteKey:
@@ -294,6 +296,20 @@ class Runner:
         if sink is not None:
             await close_sink(sink, self._faults)
 
+    # -- questions
+
+    async def knows(self, reference: str) -> bool | None:
+        """Return True or False if the sink says so, None if it can't tell or the route takes no questions now.
+
+        Raises RetryLater if the sink failed, or did not answer in time.
+        """
+        if not self.state.takes_questions(self._now()):
+            return None
+        try:
+            return await self._questions.ask(reference, self._tuning.lookup_within)
+        except RetryLater as error:
+            raise RetryLater(self._redact(describe(error))[:MAX_REASON_LENGTH], error.after) from error
+
     # -- the end
 
     async def lose_ownership(self) -> None:
@@ -312,6 +328,7 @@ class Runner:
     async def stop(self, grace: float) -> None:
         """Retire, let attempts end within `grace` seconds, give back the others, and close the sink."""
         self.retire()
+        await self._questions.end()
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=grace)
         self._stopping = True

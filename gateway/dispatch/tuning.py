@@ -107,6 +107,25 @@ class Tuning:
     """Results judged before other tasks get the loop, about 0.1 ms of work. An ack beside a CSV backlog took 1.0 ms
     from submit to settled with 4 or 8, and 1.5 ms with 25."""
 
+    # -- questions for the orders of held signals
+
+    lookup_pace: float = 1.0
+    """Seconds between two questions of an account: an ERP that also serves people is not loaded."""
+    lookup_within: float = 10.0
+    """Seconds that a sink has to answer. An ERP finds an order by its reference in less than a second."""
+    lookups_at_once: int = 16
+    """Questions at once, over all accounts."""
+    lookup_round: float = 60.0
+    """Seconds between rounds, in which orders that were held lately are asked for again."""
+    lookup_recent: float = 3600.0
+    """Seconds for which an order counts as held lately. Most are entered within minutes of the print order."""
+    lookup_whole_round: float = 600.0
+    """Seconds between rounds that ask for all orders that are held."""
+    lookup_rest: float = 60.0
+    """Seconds without questions to an account after a failed one; doubled after each further failure in a row."""
+    lookup_longest_rest: float = 900.0
+    """Longest such rest (s)."""
+
     # -- failures of the gateway itself
 
     after_failure: float = 1.0

@@ -7,7 +7,7 @@ from gateway.model import ALL, Delivery, SecretValue, Signal
 from gateway.signal_types import ALERTS, signal_type
 from gateway.sink.api import Check, Context, FileFormat, Shared, Sink, State
 from gateway.sink.erp_answers import explain_foreign, foreign_error, hint_at_url, parse_answer
-from gateway.sink.erp_orders import OrderWait, pick_order, require_confirmed, require_reference
+from gateway.sink.erp_orders import OrderWait, is_reference, pick_order, require_confirmed, require_reference
 from gateway.sink.erp_writes import OrderLocks, WriteGuard
 from gateway.sink.http import TRANSIENT_STATUSES, HttpSink, RemoteServer, Response, SendRequest
 from gateway.sink.masking import mask_secrets
@@ -67,6 +67,7 @@ __all__ = [
     "has_tracking",
     "header_value",
     "hint_at_url",
+    "is_reference",
     "mask_secrets",
     "merge_tracking",
     "note_prefix",

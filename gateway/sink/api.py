@@ -170,6 +170,19 @@ class Sink:
             await self.deliver(delivery)
         return None
 
+    async def knows(self, reference: str) -> bool | None:
+        """Return True if the target has an order with this reference, False if it has none, None if it can't tell.
+
+        An account with `unknown_orders: hold` asks so for the orders of held signals. It must change nothing. Raise
+        an error if the target can't be asked; the gateway asks again later.
+        """
+        return None
+
+    @classmethod
+    def looks_up_orders(cls) -> bool:
+        """Return True if the sink has a `knows` of its own."""
+        return cls.knows is not Sink.knows
+
     async def check(self) -> Check:
         """Ask the target if the route could deliver: it is reachable, and the credentials have the rights needed."""
         return Check(True)

@@ -35,6 +35,11 @@ class OrderWait:
         raise (Skip if self.skips else Permanent)(reason)
 
 
+def is_reference(text: str) -> bool:
+    """Return True if an order in an ERP may have this reference: it is not blank, and has no NUL character."""
+    return bool(text.strip()) and "\0" not in text
+
+
 def require_reference(signal: Signal) -> str:
     """Return the signal's order reference. Raises Permanent if it is missing or has a NUL character."""
     reference = signal.order_reference

@@ -111,6 +111,14 @@ class Queue(Protocol):
         """
         ...
 
+    async def list_held_accounts(self, since: float) -> Sequence[str]:
+        """Return the accounts with deliveries held since then; 0 means any. The cost grows with what is held."""
+        ...
+
+    async def list_held_orders(self, account: str, since: float, after: str, limit: int) -> Sequence[str]:
+        """Return the order references of an account's signals held since then, in order, those after `after`."""
+        ...
+
     async def own_routes(
         self, routes: Sequence[tuple[str, str]], owner: str, now: float, until: float
     ) -> set[tuple[str, str]]:

@@ -19,7 +19,7 @@ from gateway.store.dialect import Dialect, order_of_steps
 from gateway.store.operations import Accept, CheckWritable, ClaimDue, Record, Renew, Step
 from gateway.store.orders import Horizon, OrderMethods
 from gateway.store.readers import Readers
-from gateway.store.reads import backlog, custody_check, listings, pages
+from gateway.store.reads import backlog, custody_check, held_orders, listings, pages
 from gateway.store.rows import dumps
 from gateway.store.sqlite.lock import Serving
 from gateway.store.steps import accounts, actions, leases, pending, purge, quarantine, replay_jobs, routes, startup
@@ -141,6 +141,12 @@ class DatabaseStore(AlertMethods, OrderMethods, Store):
     async def release(self, deliveries: Sequence[Delivery]) -> int:
         keys = [(d.signal.account, d.signal.id, d.route, d.lease) for d in deliveries]
         return await self._count(leases.release_claims, leases.Release(keys))
+
+    async def list_held_accounts(self, since: float) -> Sequence[str]:
+        return await self._readers.run(held_orders.list_held_accounts, since)
+
+    async def list_held_orders(self, account: str, since: float, after: str, limit: int) -> Sequence[str]:
+        return await self._readers.run(held_orders.list_held_orders, account, since, after, limit)
 
     async def own_routes(self, keys: Sequence[RouteKey], owner: str, now: float, until: float) -> set[RouteKey]:
         item = routes.OwnRoutes(keys, owner, now, until)

@@ -45,6 +45,10 @@ class ContractBase(ABC):
         types = {ITEM_SHIPPED, ITEM_ERROR, ITEM_CANCELED} if EVERY in self.sink.signals else self.sink.signals
         return [samples.make_delivery(name) for name in sorted(types)]
 
+    def known_reference(self) -> str:
+        """Return the reference of an order that a healthy target has, for `knows`: by default the deliveries' own."""
+        return self.deliveries()[0].signal.order_reference
+
     # -- for the tests
 
     def rig(self) -> Rig:

@@ -10,6 +10,7 @@ from typing import ClassVar
 from gateway.model import Kind
 from gateway.testing import samples
 from gateway.testing.hooks import as_text, next_attempt
+from gateway.testing.lookup_contract import try_to_ask
 from gateway.testing.sink_contract import REQUESTED_WAIT, SinkContract, expect_hidden, run_check
 from gateway.testing.stub import Answer, Fault, Request, ScriptedAnswer, Stub
 from gateway.testing.target import HttpTarget
@@ -112,6 +113,18 @@ class HttpSinkContract(SinkContract):
 
         self.run(body)
 
+    def test_a_foreign_page_gives_no_answer_about_orders(self) -> None:
+        """The page of a captive portal or a proxy tells nothing about an order."""
+
+        async def body() -> None:
+            for status in (200, 302, 404, 500, 503):
+                async with self.asking() as rig:
+                    await failing(Answer(status, "<html>Sorry</html>"))(rig.target)
+                    found = await try_to_ask(rig, self.known_reference())
+                    expect(found is None, f"knows must raise an error for a page with {status}, but it is {found!r}")
+
+        self.run(body)
+
     def test_a_target_that_echoes_the_request_reveals_no_secret(self) -> None:
         async def body() -> None:
             for status in (400, 401, 403, 404, 422, 500, 503):
@@ -119,6 +132,7 @@ class HttpSinkContract(SinkContract):
                     await failing(echo(status))(rig.target)
                     await rig.deliver(self.deliveries()[0])
                     await run_check(rig)
+                    await try_to_ask(rig, self.known_reference())
                     expect_hidden(rig)
 
         self.run(body)

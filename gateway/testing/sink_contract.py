@@ -15,6 +15,7 @@ from gateway.sink import Check, Sink
 from gateway.testing import samples
 from gateway.testing.event_loop import FastForwardLoop
 from gateway.testing.hooks import SUCCESSES, as_text, next_attempt
+from gateway.testing.lookup_contract import LookupContract, try_to_ask
 from gateway.testing.options_contract import OptionsContract
 from gateway.testing.rig import Rig
 from gateway.testing.target import DoesNotApply, Target
@@ -64,7 +65,7 @@ LONGEST_BLOCK = 0.1
 SetState = Callable[[Target], Awaitable[None]]
 
 
-class SinkContract(OptionsContract):
+class SinkContract(OptionsContract, LookupContract):
     """The tests of any sink. Subclass it as `Test…` with `sink` and `make_target`; pytest collects the tests."""
 
     # -- delivering
@@ -239,6 +240,7 @@ class SinkContract(OptionsContract):
         async with self.rig() as rig:
             await loop.take_longest_block()
             await run_check(rig)
+            await try_to_ask(rig, self.known_reference())
             for delivery in self.deliveries():
                 await rig.deliver(delivery)
             with contextlib.suppress(DoesNotApply):
@@ -341,6 +343,7 @@ class SinkContract(OptionsContract):
                     for delivery in self.deliveries():
                         await rig.deliver(delivery)
                     await run_check(rig)
+                    await try_to_ask(rig, self.known_reference())
                     await rig.wait(3600)
                 await rig.deliver(samples.make_delivery())
                 expect_hidden(rig)

@@ -10,7 +10,7 @@ from cloudsignal_odoo.client import AttemptClient, Client
 from cloudsignal_odoo.options import DEFAULT_TYPES, Settings
 from cloudsignal_odoo.orders import Orders
 from cloudsignal_odoo.preflight import Preflight
-from gateway.sink import Check, Context, Delivery, HttpSink, Misconfigured, OrderLocks, Skip, options_of
+from gateway.sink import Check, Context, Delivery, HttpSink, Misconfigured, OrderLocks, Skip, is_reference, options_of
 
 
 class OdooSink(HttpSink):
@@ -47,6 +47,11 @@ class OdooSink(HttpSink):
         # at once would overwrite each other's tracking numbers.
         async with self.locks.of(delivery.signal.order_reference):
             await actions.apply(delivery)
+
+    async def knows(self, reference: str) -> bool:
+        """Return True if Odoo has an order with this reference, in any state."""
+        orders = Orders(AttemptClient(self.client, self.write_guard()))
+        return is_reference(reference) and bool(await orders.find(self.odoo.order_match, reference))
 
     async def check(self) -> Check:
         """Check version, identity, rights, fields and the key's expiry. Changes nothing in Odoo."""

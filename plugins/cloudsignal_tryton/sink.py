@@ -9,8 +9,9 @@ from cloudsignal_tryton.actions import Actions
 from cloudsignal_tryton.client import AttemptClient, Client
 from cloudsignal_tryton.faults import ServerError, ServerErrorLimit
 from cloudsignal_tryton.options import DEFAULT_TYPES, Settings
+from cloudsignal_tryton.orders import Orders
 from cloudsignal_tryton.preflight import Preflight
-from gateway.sink import Check, Context, Delivery, HttpSink, OrderLocks, Skip, options_of
+from gateway.sink import Check, Context, Delivery, HttpSink, OrderLocks, Skip, is_reference, options_of
 
 
 class TrytonSink(HttpSink):
@@ -52,6 +53,11 @@ class TrytonSink(HttpSink):
                 self.server_error_limit.check(delivery.key, error)
                 raise
         self.server_error_limit.forget(delivery.key)
+
+    async def knows(self, reference: str) -> bool:
+        """Return True if Tryton has a sale with this reference, in any state."""
+        orders = Orders(AttemptClient(self.client, self.write_guard()))
+        return is_reference(reference) and bool(await orders.find(self.tryton.order_match, reference))
 
     async def check(self) -> Check:
         """Check version, identity, rights, fields and modules. Changes nothing in Tryton."""

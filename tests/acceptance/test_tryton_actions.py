@@ -378,3 +378,14 @@ async def test_a_key_is_refused_until_its_user_validates_it(tryton):
         [application] = tryton.search("res.user.application", [["key", "=", key]])
         tryton.press("res.user.application", [application["id"]], "validate_")
         assert (await case.sink.check()).ok
+
+
+async def test_a_sale_is_known_by_its_reference(tryton, each_transport):
+    async with Case(tryton, each_transport) as case:
+        reference = new_reference()
+        assert await case.sink.knows(reference) is False
+        tryton.sell(reference, ("BOOK", 1), until="")
+        assert await case.sink.knows(reference) is True
+        for other in ("%", f"{reference[:-1]}_", f"{reference}\0", "", "x" * 4000, "\U0001f4a5 ' \" \\"):
+            assert await case.sink.knows(other) is False
+        assert case.writes == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ from tests.contract.store_case import (
     replay_all,
     states,
 )
-from tests.support.factory import ACCOUNT
+from tests.support.factory import ACCOUNT, AT
 
 pytestmark = pytest.mark.gen_test
 
@@ -269,6 +270,24 @@ async def test_signals_of_unknown_orders_are_held_until_the_order_is_known(backe
         assert ids(await claim(store, LATER)) == [2]
         assert await store.add_known_orders(ACCOUNT, ["PO-8", "7", "PO-8"], LATER) == MadeKnown(new=1, freed=1)
         assert ids(await claim(store, LATER)) == [3]
+
+
+async def test_held_orders_are_listed_by_account(backend: Backend) -> None:
+    async with backend.open() as store:
+        for number, order in enumerate(("8", "7", "7", "9"), 1):
+            signal = replace(numbered(number, order=order), received_at=AT + timedelta(seconds=number))
+            await accept(store, signal, ("erp", "export"), hold=True)
+        await accept(store, numbered(5, order="6", account="printery"), hold=True)
+        await accept(store, numbered(6, order="5"))
+        assert await store.list_held_accounts(0) == [ACCOUNT, "printery"]
+        assert await store.list_held_accounts(NOW + 1) == [ACCOUNT]
+        assert await store.list_held_orders(ACCOUNT, 0, "", 10) == ["PO-7", "PO-8", "PO-9"]
+        assert await store.list_held_orders(ACCOUNT, 0, "", 1) == ["PO-7"]
+        assert await store.list_held_orders(ACCOUNT, 0, "PO-7", 1) == ["PO-8"]
+        assert await store.list_held_orders(ACCOUNT, NOW + 3, "", 10) == ["PO-7", "PO-9"]
+        await store.add_known_orders(ACCOUNT, ["PO-7"], NOW)
+        assert await store.list_held_orders(ACCOUNT, 0, "", 10) == ["PO-8", "PO-9"]
+        assert await store.list_held_orders("nobody", 0, "", 10) == []
 
 
 @pytest.mark.parametrize("known", ["7", "PO-7"])

@@ -53,11 +53,13 @@ class Desk:
         self.store = FakeStore()
         self.heard = Heard()
         self.woken: list[tuple[str, list[str]]] = []
+        self.held: list[tuple[str, str]] = []
         self.ingest = Ingest(
             make_accounts() if accounts is None else accounts,
             self.store,
             observer=guard(self.heard),
             on_accepted=lambda account, routes: self.woken.append((account, list(routes))),
+            on_held=lambda account, reference: self.held.append((account, reference)),
             **options,
         )
 
@@ -126,6 +128,7 @@ async def test_an_order_that_the_account_does_not_know_is_held() -> None:
     assert receipt.held
     assert desk.store.writes[0].hold
     assert desk.woken == [], "a held signal has no pending delivery"
+    assert desk.held == [("bookshop", example()["order_reference"])]
     assert desk.heard.told == [("signal_accepted", "bookshop"), ("signal_held", "bookshop")]
 
 

@@ -20,6 +20,7 @@ VALUES = {
     "connection_refused": ("public", "address"),
     "delivery_attempted": ("bookshop", "erp", "odoo", "delivered", 0.3),
     "sink_blocked": ("shop", "erp", "odoo", 0.3),
+    "order_looked_up": ("bookshop", "erp", "odoo", "known"),
     "store_failed": (),
     "clock_ahead": (3600.0,),
     "log_lines_dropped": (3,),

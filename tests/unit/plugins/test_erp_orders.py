@@ -182,3 +182,17 @@ async def test_a_signal_that_was_done_stays_done_if_its_order_becomes_a_quotatio
         case.row(order)["state"] = case.quotations[0]
         await case.deliver(SHIPPED)
         assert case.notes(order) == 1
+
+
+# -- held signals
+
+
+@each_erp
+@pytest.mark.parametrize("state", ["alive", "dead", "quotation"])
+async def test_an_order_is_known_in_any_state(make, state):
+    async with make() as case:
+        states = {"alive": case.alive, "dead": case.dead, "quotation": case.quotations[0]}
+        assert await case.sink.knows("PO-1001") is False
+        case.order(states[state])
+        assert await case.sink.knows("PO-1001") is True
+        assert await case.sink.knows("PO-100%") is False

@@ -20,6 +20,7 @@ import voluptuous as vol
 from gateway.sink import Check, HttpSink, Misconfigured, Permanent, RetryLater, Secret, Sink, SinkError, Url
 from gateway.testing import HttpSinkContract, HttpTarget, SinkContract, Target, rig
 from gateway.testing.hooks import ContractBase
+from gateway.testing.lookup_contract import LookupContract
 from tests.support import example
 
 
@@ -46,7 +47,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     del sys.modules["cloudsignal_rows"], sys.modules["test_rows"]
 
 
-def rules_of(contract: type[SinkContract]) -> list[str]:
+def rules_of(contract: type[ContractBase]) -> list[str]:
     return [name for name in dir(contract) if name.startswith("test_")]
 
 
@@ -64,9 +65,10 @@ def verdict(contract: SinkContract, test: str) -> str:
 
 @pytest.mark.parametrize("test", rules_of(HttpSinkContract))
 def test_the_pages_sink_passes(desk: Any, test: str) -> None:
-    if test == "test_a_batch_has_an_answer_for_each_delivery":
-        with pytest.raises(pytest.skip.Exception, match="one delivery at a time"):
-            desk.Contract().test_a_batch_has_an_answer_for_each_delivery()
+    reason = {"test_a_batch_has_an_answer_for_each_delivery": "one delivery at a time"}.get(test)
+    if reason or test in (*rules_of(LookupContract), "test_a_foreign_page_gives_no_answer_about_orders"):
+        with pytest.raises(pytest.skip.Exception, match=reason or "the sink looks up no orders"):
+            getattr(desk.Contract(), test)()
     else:
         assert verdict(desk.Contract(), test) == ""
 
