@@ -1,6 +1,6 @@
 """The command line: one file a noun. Exit codes: 0 ok, 1 wrong configuration or data, 2 wrong usage, 130 interrupted.
 
-Helpers of several commands: event_loop, hang_ups, opening, options, output, progress, render, table, workers.
+Helpers of several commands: editing, event_loop, hang_ups, opening, options, output, progress, render, table, workers.
 """
 
 from __future__ import annotations

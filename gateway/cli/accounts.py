@@ -1,20 +1,23 @@
-"""Commands on accounts: accounts list, accounts keep, forget."""
+"""Commands on accounts: accounts list, add, remove and keep, and forget."""
 
 from __future__ import annotations
 
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from gateway.cli import render
+from gateway.cli.editing import carry_out, edit_options
 from gateway.cli.opening import read_config, run_on_store, with_store
 from gateway.cli.options import config_option, json_option
 from gateway.cli.progress import INTERRUPTED, interruptible, progress_bar
 from gateway.config import load_config
 from gateway.errors import GatewayError
 from gateway.operate import views
+from gateway.operate.account_edits import prepare_addition, prepare_removal
 from gateway.operate.accounts import (
     AccountRow,
     Removal,
@@ -29,7 +32,7 @@ from gateway.store import Store
 
 @click.group()
 def accounts() -> None:
-    """Show accounts, and settle what an earlier client left."""
+    """Show, add and remove accounts, and settle what an earlier client left."""
 
 
 @accounts.command("list")
@@ -68,6 +71,30 @@ def describe_route(row: RouteRow) -> str:
     counts = {"pending": row.backlog.pending, "dead": row.dead}
     state = ", ".join([row.status, *(f"{number} {what}" for what, number in counts.items() if number)])
     return f"{row.key[1]}: {state}" + (f": {render.show(row.why)}" if row.why else "")
+
+
+@accounts.command()
+@click.argument("name")
+@click.option("--tenant", help="The reseller to whom the account belongs; may be left out if there is only one.")
+@config_option
+@edit_options
+@json_option
+def add(name: str, tenant: str | None, config_path: Path, as_json: bool, **how: bool) -> None:
+    """Add an account with a new key to its tenant's file; print the key and the URL for Cloudprinter.
+
+    The file keeps its comments. The change is shown, checked with the whole configuration, and then written.
+    """
+    carry_out(prepare_addition(read_config(config_path), name, tenant, datetime.now(UTC)), as_json=as_json, **how)
+
+
+@accounts.command()
+@click.argument("name")
+@config_option
+@edit_options
+@json_option
+def remove(name: str, config_path: Path, as_json: bool, **how: bool) -> None:
+    """Remove an account from the configuration. Its signals stay in the store until `cloudsignal forget`."""
+    carry_out(prepare_removal(read_config(config_path), name), as_json=as_json, **how)
 
 
 @accounts.command()

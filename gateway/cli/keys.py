@@ -1,19 +1,24 @@
-"""Commands on Webhook API keys: keys new, keys hash."""
+"""Commands on Webhook API keys: keys new, keys hash, keys rotate."""
 
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 
 from gateway import keys as hashing
 from gateway.cli import render
-from gateway.cli.options import json_option
+from gateway.cli.editing import carry_out, edit_options
+from gateway.cli.opening import read_config
+from gateway.cli.options import config_option, duration, json_option
+from gateway.operate.account_edits import prepare_rotation
 
 
 @click.group()
 def keys() -> None:
-    """Make and hash Webhook API keys."""
+    """Make, hash and rotate Webhook API keys."""
 
 
 @keys.command()
@@ -64,3 +69,25 @@ def read_key() -> str:
         return sys.stdin.buffer.readline().decode().rstrip("\r\n")
     except UnicodeDecodeError:
         raise click.UsageError("the key is not UTF-8 text") from None
+
+
+@keys.command()
+@click.argument("account")
+@click.option(
+    "--overlap",
+    callback=duration,
+    default="7d",
+    show_default=True,
+    help="Time after which the keys before it end, such as 7d: the vendor repeats a signal with its key for 7 days.",
+)
+@config_option
+@edit_options
+@json_option
+def rotate(account: str, overlap: float, config_path: Path, as_json: bool, **how: bool) -> None:
+    """Give an account a new key beside its old ones, which get an end; print the key and the URL for Cloudprinter.
+
+    The file keeps its comments. Keys that have ended are removed from it.
+    """
+    now = datetime.now(UTC)
+    prepared = prepare_rotation(read_config(config_path), account, timedelta(seconds=overlap), now)
+    carry_out(prepared, as_json=as_json, **how)

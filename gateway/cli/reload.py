@@ -9,8 +9,12 @@ import click
 from gateway.cli import render
 from gateway.cli.opening import read_config, run_on_store
 from gateway.cli.options import config_option, json_option
+from gateway.config import Config
 from gateway.operate.processes import find_process
-from gateway.operate.reload import request_reload
+from gateway.operate.reload import Reloaded, request_reload
+
+WAIT = 60.0
+"""Seconds to wait for a gateway's answer."""
 
 
 @click.command()
@@ -19,7 +23,7 @@ from gateway.operate.reload import request_reload
 @click.option(
     "--wait",
     type=click.FloatRange(0),
-    default=60.0,
+    default=WAIT,
     show_default=True,
     help="Seconds to wait for the gateway's answer.",
 )
@@ -34,12 +38,20 @@ def reload(config_path: Path, pid: int | None, wait: float, force: bool, as_json
     include entry matches no file any more, is refused without --force.
     """
     config = read_config(config_path)
-    process = find_process(config, pid)
-    answer = run_on_store(config, lambda store: request_reload(store, process, wait, force))
+    answer = ask_gateway(config, find_process(config, pid), wait, force)
     if as_json:
         numbers = {"accounts": len(config.accounts), "routes": len(config.routes)}
         render.print_json([{**numbers, "changes": answer.changes, "warnings": answer.warnings}])
-        return
+    else:
+        print_answer(config, answer)
+
+
+def ask_gateway(config: Config, process: int, wait: float = WAIT, force: bool = False) -> Reloaded:
+    """Have a gateway reload, and return its answer."""
+    return run_on_store(config, lambda store: request_reload(store, process, wait, force))
+
+
+def print_answer(config: Config, answer: Reloaded) -> None:
     for change in answer.changes:
         click.echo(render.show(change))
     for warning in answer.warnings:

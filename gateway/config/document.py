@@ -77,11 +77,14 @@ def show_place(place: Place) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place).removeprefix(".")
 
 
-def read_document(path: Path, file: str, environ: Mapping[str, str], partial: bool = False) -> Document:
-    """Read a file. Its errors are in the document's `problems`."""
+def read_document(
+    path: Path, file: str, environ: Mapping[str, str], partial: bool = False, texts: Mapping[Path, str] | None = None
+) -> Document:
+    """Read a file, or its text in `texts` by its resolved path. Its errors are in the document's `problems`."""
     document = Document(file, path.parent, partial=partial)
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        given = texts.get(path.resolve()) if texts else None
+        text = path.read_bytes().decode("utf-8-sig") if given is None else given.removeprefix("\ufeff")
     except OSError as error:
         document.problems.append(Problem(file, 0, "", f"can't be read: {error.strerror or type(error).__name__}"))
         return document

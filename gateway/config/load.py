@@ -27,24 +27,31 @@ from gateway.sink import registry
 from gateway.store.contract import Settings
 
 DEFAULT_TENANT = "default"
+NO_TEXTS: Mapping[Path, str] = MappingProxyType({})
 SECRET_PARTS = {"keys", "options", "store"}
 """Sections in which texts from `!env` and `!file` are secret. Elsewhere a text may be a word like `info`; masking that
 would make the log unreadable."""
 
 
-def load_config(path: str | Path, environ: Mapping[str, str] = os.environ, partial: bool = False) -> Config:
+def load_config(
+    path: str | Path,
+    environ: Mapping[str, str] = os.environ,
+    partial: bool = False,
+    texts: Mapping[Path, str] = NO_TEXTS,
+) -> Config:
     """Load and check a configuration. Raises ConfigError with all problems by file and line.
 
     Plugins that can't be loaded are no such problem, as signals can be taken without them: see `plugin_problems`.
     A `partial` load is for commands that need the store and the names of accounts and routes. It tolerates variables
     and files that are not there, except for the store's, and faults in sinks' options. Other errors are in `problems`
-    of its result, and what has them is left out, unless they hide the store.
+    of its result, and what has them is left out, unless they hide the store. `texts` replace the contents of files, by
+    their resolved paths: so an edit is checked before it is written.
     """
-    main = read_document(Path(path), Path(path).name, environ, partial)
+    main = read_document(Path(path), Path(path).name, environ, partial, texts)
     if main.data is BROKEN:
         raise ConfigError([problem if problem.line else replace(problem, file=str(path)) for problem in main.problems])
     includes = find_includes(main)
-    documents = [main, *read_included(main, Path(path), includes, environ)]
+    documents = [main, *read_included(main, Path(path), includes, environ, texts)]
     for document in documents if partial else ():
         tolerate_missing(document)
     settings = validate(main, MAIN_SCHEMA, main.data, ())
@@ -116,7 +123,7 @@ def make_config(path: Path, settings: Any, accounts: Accounts, secrets: Iterable
 
 
 def read_included(
-    main: Document, path: Path, includes: Iterable[Include], environ: Mapping[str, str]
+    main: Document, path: Path, includes: Iterable[Include], environ: Mapping[str, str], texts: Mapping[Path, str]
 ) -> Iterator[Document]:
     """Yield the included files, each once."""
     seen = {path.resolve()}
@@ -125,7 +132,7 @@ def read_included(
             target = path.parent / name
             if target.resolve() not in seen:
                 seen.add(target.resolve())
-                yield read_document(target, show_file(name, path.parent), environ, main.partial)
+                yield read_document(target, show_file(name, path.parent), environ, main.partial, texts)
 
 
 # -- parts of the main file

@@ -10,6 +10,7 @@ from typing import Any
 from gateway.config import Config
 from gateway.errors import Problem
 from gateway.model import Attempt
+from gateway.operate.account_edits import AccountEdit
 from gateway.operate.accounts import AccountRow, Removal
 from gateway.operate.audit import Findings, Ledger
 from gateway.operate.backup import Copied
@@ -288,6 +289,21 @@ def account_json(row: AccountRow) -> dict[str, Any]:
             for route in row.routes
         ],
         "left_at": iso(row.left_at),
+    }
+
+
+def account_edit_json(prepared: AccountEdit, written: bool) -> dict[str, Any]:
+    """Return an edit of an account in the configuration. Only here a new key is shown."""
+    end = prepared.old_keys_end
+    return {
+        "account": prepared.account,
+        "action": prepared.action,
+        "file": str(prepared.edit.path),
+        "diff": list(prepared.diff),
+        "endpoint": prepared.endpoint,
+        "key": prepared.key if written else None,
+        "old_keys_end": end.isoformat() if end else None,
+        "written": written,
     }
 
 

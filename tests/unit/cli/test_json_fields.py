@@ -129,6 +129,7 @@ def test_fields_of_check(busy: Folder) -> None:
 
 def test_fields_of_accounts_list(busy: Folder) -> None:
     assert printed(busy, "accounts", "list") == documented("accounts list")
+    assert printed(busy, "accounts", "add", "new", "--dry-run") == documented("accounts add")
 
 
 def test_fields_of_forget(busy: Folder) -> None:
