@@ -35,6 +35,7 @@ from gateway.log_output import LogOutput, watch_dropped
 from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route, RouteKey
+from gateway.operate.alert_watch import AlertWatch
 from gateway.operate.housekeeping import keep_house, make_partitions
 from gateway.operate.in_force import Change
 from gateway.operate.key_uses import KeyUses
@@ -63,6 +64,7 @@ class Service:
     ingest: Ingest
     _key_uses: KeyUses
     _lookups: Lookups
+    _alert_watch: AlertWatch
     _reloads: Reloads
     _throttle: Throttle
 
@@ -133,6 +135,9 @@ class Service:
                 bad_keys_per_minute=self.config.server.bad_keys_per_minute,
             )
             self._key_uses = KeyUses(self.ingest, self.store)
+            self._alert_watch = AlertWatch(
+                self.store, lambda: self.config, self._now, self.dispatcher.wake, self._redact
+            )
             self.store.on_notification(self.dispatcher.on_notification)
             if self.listeners.urls:  # the store had to be waited for
                 self.listeners.hand_to(self.ingest)
@@ -178,6 +183,7 @@ class Service:
                 *([watch_dropped(self._log_output, self.observer.log_lines_dropped)] if self._log_output else []),
                 keep_house(self.store, lambda: self.config.retention, self._earliest_now),
                 self._key_uses.watch(self._warn_of_key_ends),
+                self._alert_watch.watch(),
             )
         )
         either: set[asyncio.Future[Any]] = {stop_request, background}

@@ -16,6 +16,7 @@ import click
 from gateway import __version__
 from gateway.cli import (
     accounts,
+    alerts,
     audit,
     backup,
     check,
@@ -96,6 +97,7 @@ GROUPS: Mapping[str, Sequence[click.Command]] = {
         deliveries.dead,
         quarantine.quarantine,
         routes.routes,
+        alerts.alerts,
         accounts.accounts,
         audit.audit,
         export.export,

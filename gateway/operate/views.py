@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
+from gateway.alerts import Alert
 from gateway.config import Config
 from gateway.errors import Problem
 from gateway.model import Attempt
@@ -33,6 +34,30 @@ from gateway.store.values import STATES, DeliveryRow, QuarantineRow, SignalRow, 
 def iso(seconds: float | None) -> str | None:
     """Return a time as programs read it: ISO 8601 in UTC."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat()
+
+
+def alert_json(alert: Alert) -> dict[str, Any]:
+    """Return an alert. Its `watch` or its `cause` is null, and so is what its condition lacks."""
+    found = alert.condition
+    return {
+        "id": alert.id,
+        "account": found.account,
+        "watch": found.watch or None,
+        "cause": found.cause or None,
+        "state": alert.state,
+        "severity": found.severity,
+        "order": found.order or None,
+        "order_reference": found.order_reference or None,
+        "item": found.item or None,
+        "item_reference": found.item_reference or None,
+        "route": found.route or None,
+        "message": found.message,
+        "since": iso(alert.since),
+        "raised_at": iso(alert.raised_at),
+        "cleared_at": iso(alert.cleared_at),
+        "acknowledged_at": iso(alert.acknowledged_at),
+        "acknowledged_by": alert.acknowledged_by or None,
+    }
 
 
 # -- signals and deliveries

@@ -21,16 +21,16 @@ class AlertMethods:
     _notifier: Notifier | None
     _actor: Actor
 
-    async def raise_alerts(self, tellings: Sequence[Telling], now: float) -> Sequence[int]:
+    async def raise_alerts(self, tellings: Sequence[Telling], now: float) -> Sequence[Alert]:
         item = alerts.RaiseAlerts(tellings, now)
-        raised: Sequence[int] = await self._writer.submit(self._dialect.raise_alerts, item)
-        self._notify_of(tellings if raised else ())
+        raised: Sequence[Alert] = await self._writer.submit(self._dialect.raise_alerts, item)
+        self._notify_of(raised, tellings)
         return raised
 
-    async def clear_alerts(self, over: Sequence[Alert], tellings: Sequence[Telling], now: float) -> Sequence[int]:
+    async def clear_alerts(self, over: Sequence[Alert], tellings: Sequence[Telling], now: float) -> Sequence[Alert]:
         item = alerts.ClearAlerts(over, tellings, now)
-        cleared: Sequence[int] = await self._writer.submit(self._dialect.clear_alerts, item)
-        self._notify_of(tellings if cleared else ())
+        cleared: Sequence[Alert] = await self._writer.submit(self._dialect.clear_alerts, item)
+        self._notify_of(cleared, tellings)
         return cleared
 
     async def read_open_alerts(self) -> Mapping[AlertKey, Alert]:
@@ -46,8 +46,10 @@ class AlertMethods:
     async def purge_alerts(self, before: float, limit: int) -> int:
         return int(await self._writer.submit(alerts.purge_alerts, alerts.PurgeAlerts(before, limit)))
 
-    def _notify_of(self, tellings: Sequence[Telling]) -> None:
+    def _notify_of(self, told: Sequence[Alert], tellings: Sequence[Telling]) -> None:
         """Notify other processes of the routes that got an alert."""
-        routes = [(telling.condition.account, route.name) for telling in tellings for route in telling.routes]
+        keys = {alert.condition.key for alert in told}
+        new = [telling for telling in tellings if telling.condition.key in keys]
+        routes = [(telling.condition.account, route.name) for telling in new for route in telling.routes]
         if self._notifier and routes:
             self._notifier.notify(routes)

@@ -15,15 +15,15 @@ class Alerts(Protocol):
     At most one alert of a key is open. Its row and the signal that tells of it are written in one transaction.
     """
 
-    async def raise_alerts(self, tellings: Sequence[Telling], now: float) -> Sequence[int]:
-        """Note conditions, and raise those that have lasted long enough; return the ids of alerts raised now.
+    async def raise_alerts(self, tellings: Sequence[Telling], now: float) -> Sequence[Alert]:
+        """Note conditions, and raise those that have lasted long enough; return the alerts raised now.
 
         A condition without patience is raised at once. An alert that is raised already stays as it is.
         """
         ...
 
-    async def clear_alerts(self, over: Sequence[Alert], tellings: Sequence[Telling], now: float) -> Sequence[int]:
-        """Clear open alerts, each with its telling; return the ids of alerts cleared now.
+    async def clear_alerts(self, over: Sequence[Alert], tellings: Sequence[Telling], now: float) -> Sequence[Alert]:
+        """Clear open alerts, each with its telling; return the alerts cleared now.
 
         An alert that was never raised is removed, and nobody is told.
         """

@@ -28,12 +28,14 @@ def telling(condition: Condition, routes: Sequence[Route] = ROUTES, unrouted: Se
     return Telling(condition, routes, unrouted)
 
 
-async def raise_now(store: Store, *conditions: Condition, now: float = NOW) -> Sequence[int]:
-    return await store.raise_alerts([telling(condition) for condition in conditions], now)
+async def raise_now(store: Store, *conditions: Condition, now: float = NOW) -> list[int]:
+    tellings = [telling(condition) for condition in conditions]
+    return [alert.id for alert in await store.raise_alerts(tellings, now)]
 
 
-async def clear_now(store: Store, *alerts: Alert, now: float = NOW) -> Sequence[int]:
-    return await store.clear_alerts(alerts, [telling(alert.condition) for alert in alerts], now)
+async def clear_now(store: Store, *alerts: Alert, now: float = NOW) -> list[int]:
+    tellings = [telling(alert.condition) for alert in alerts]
+    return [alert.id for alert in await store.clear_alerts(alerts, tellings, now)]
 
 
 async def told(store: Store) -> list[tuple[object, object]]:
@@ -44,10 +46,11 @@ async def told(store: Store) -> list[tuple[object, object]]:
 
 async def test_an_alert_is_raised_and_cleared_once(backend: Backend) -> None:
     async with backend.open() as store:
-        (alert,) = await raise_now(store, LATE)
+        (found,) = await store.raise_alerts([telling(LATE)], NOW)
+        alert = found.id
         assert await raise_now(store, LATE, now=NOW + 1) == []
         ((key, opened),) = (await store.read_open_alerts()).items()
-        assert (key, opened) == (LATE.key, Alert(alert, LATE, since=NOW, raised_at=NOW))
+        assert (key, opened) == (LATE.key, found) == (LATE.key, Alert(alert, LATE, since=NOW, raised_at=NOW))
         assert await clear_now(store, opened, now=NOW + 2) == [alert]
         assert await clear_now(store, opened, now=NOW + 3) == []
         assert await store.read_open_alerts() == {}

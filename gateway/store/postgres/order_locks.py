@@ -95,7 +95,7 @@ def names_of(item: Any) -> Iterable[Name] | None:
         case RaiseAlerts():
             names = (("alerts",), *(order_of(make_alert_signal(0, t.condition, "", item.now)) for t in item.tellings))
         case ClearAlerts():
-            told = [make_alert_signal(alert.id, alert.condition, "", item.now) for alert in item.alerts]
+            told = [make_alert_signal(alert.id, alert.condition, "", item.now) for alert in item.over]
             names = (("alerts",), *map(order_of, told))
         case Acknowledge() | PurgeAlerts():
             names = (("alerts",),)

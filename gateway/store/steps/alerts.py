@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from peewee import Database
@@ -43,7 +44,7 @@ class RaiseAlerts(NamedTuple):
 class ClearAlerts(NamedTuple):
     """Alerts to clear; see `Alerts.clear_alerts`."""
 
-    alerts: Sequence[Alert]
+    over: Sequence[Alert]
     tellings: Sequence[Telling]
     now: float
 
@@ -63,46 +64,49 @@ class PurgeAlerts(NamedTuple):
     limit: int
 
 
-def raise_alerts(db: Database, items: Sequence[RaiseAlerts], accept: AcceptSignals) -> list[list[int]]:
-    """Note or raise conditions; answer each call with the ids of the alerts that it raised."""
+def raise_alerts(db: Database, items: Sequence[RaiseAlerts], accept: AcceptSignals) -> list[list[Alert]]:
+    """Note or raise conditions; answer each call with the alerts that it raised."""
     return [raise_some(db, item, accept) for item in items]
 
 
-def raise_some(db: Database, item: RaiseAlerts, accept: AcceptSignals) -> list[int]:
+def raise_some(db: Database, item: RaiseAlerts, accept: AcceptSignals) -> list[Alert]:
     """Raise the conditions of one call."""
     raised = [(found, telling) for telling in item.tellings if (found := raise_one(db, telling.condition, item.now))]
     tell(db, raised, RAISED, item.now, accept)
-    return [found for found, _ in raised]
+    return [alert for alert, _ in raised]
 
 
-def raise_one(db: Database, condition: Condition, now: float) -> int | None:
-    """Return the id of the condition's alert if it is raised now."""
+def raise_one(db: Database, condition: Condition, now: float) -> Alert | None:
+    """Return the condition's alert if it is raised now."""
     at, waits = micros(now), condition.patience > 0
     values: dict[Any, Any] = {column: clean(getattr(condition, name)) for name, column in FIELDS.items()}
     times = {Alerts.since: at, Alerts.raised_at: None if waits else at}
     # Another gateway's transaction with the same key is waited for: the unique index has room for one open alert.
     insert = Alerts.insert({**values, **times}).on_conflict(action="nothing").returning(Alerts.id)
     if new := [found for (found,) in insert.tuples().execute(db)]:
-        return None if waits else int(new[0])
+        return None if waits else Alert(new[0], condition, now, now)
     key = (Alerts.account, Alerts.watch, Alerts.cause, Alerts.subject)
     same = [column == values[column] for column in key]
     lasted = Alerts.since <= at - micros(condition.patience)
     update = Alerts.update({**values, Alerts.raised_at: at})
     update = update.where(*same, Alerts.cleared_at.is_null(), Alerts.raised_at.is_null(), lasted)
-    return next((int(found) for (found,) in update.returning(Alerts.id).tuples().execute(db)), None)
+    rows = update.returning(Alerts.id, Alerts.since).tuples().execute(db)
+    return next((Alert(found, condition, since / 1e6, now) for found, since in rows), None)
 
 
-def clear_alerts(db: Database, items: Sequence[ClearAlerts], accept: AcceptSignals) -> list[list[int]]:
-    """Clear alerts; answer each call with the ids of the alerts that it cleared."""
+def clear_alerts(db: Database, items: Sequence[ClearAlerts], accept: AcceptSignals) -> list[list[Alert]]:
+    """Clear alerts; answer each call with the alerts that it cleared."""
     return [clear_some(db, item, accept) for item in items]
 
 
-def clear_some(db: Database, item: ClearAlerts, accept: AcceptSignals) -> list[int]:
+def clear_some(db: Database, item: ClearAlerts, accept: AcceptSignals) -> list[Alert]:
     """Clear the alerts of one call."""
-    pairs = zip(item.alerts, item.tellings, strict=True)
-    cleared = [(alert.id, telling) for alert, telling in pairs if clear_one(db, alert.id, item.now)]
+    pairs = zip(item.over, item.tellings, strict=True)
+    cleared = [
+        (replace(alert, cleared_at=item.now), telling) for alert, telling in pairs if clear_one(db, alert.id, item.now)
+    ]
     tell(db, cleared, CLEARED, item.now, accept)
-    return [found for found, _ in cleared]
+    return [alert for alert, _ in cleared]
 
 
 def clear_one(db: Database, alert: int, now: float) -> bool:
@@ -112,10 +116,10 @@ def clear_one(db: Database, alert: int, now: float) -> bool:
     return bool(Alerts.update({Alerts.cleared_at: micros(now)}).where(still_open).execute(db))
 
 
-def tell(db: Database, alerts: Sequence[tuple[int, Telling]], state: str, now: float, accept: AcceptSignals) -> None:
+def tell(db: Database, alerts: Sequence[tuple[Alert, Telling]], state: str, now: float, accept: AcceptSignals) -> None:
     """Write the signals that tell of alerts, with their deliveries."""
     if alerts:
-        accept(db, [make_accept(alert, telling, state, now) for alert, telling in alerts])
+        accept(db, [make_accept(alert.id, telling, state, now) for alert, telling in alerts])
 
 
 def make_accept(alert: int, telling: Telling, state: str, now: float) -> Accept:

@@ -10,13 +10,14 @@ from typing import Any
 import click
 import pytest
 
+from gateway.alerts import Condition
 from gateway.cli import main, reload
 from gateway.model import Dead
 from gateway.operate.reload import Reloaded
 from gateway.simulate.sender import Summary
 from gateway.store import Store
 from gateway.store.move import Moved
-from gateway.store.values import Refused, RouteState
+from gateway.store.values import Refused, RouteState, Telling
 from tests.contract.store_case import NOW, accept, claim, finish, numbered
 from tests.support.folder import Folder
 from tests.support.pages import ROOT, names, section
@@ -89,6 +90,16 @@ def busy(folder: Folder) -> Folder:
 )
 def test_fields(busy: Folder, command: str, words: list[str]) -> None:
     assert printed(busy, *command.split(), *words) == documented(command)
+
+
+def test_fields_of_alerts(folder: Folder) -> None:
+    async def fill(store: Store) -> None:
+        condition = Condition("bookshop", "Route erp has dead letters: 1 now", cause="dead-letters", subject="erp")
+        await store.raise_alerts([Telling(condition, (), ())], NOW)
+
+    folder.fill(fill)
+    assert printed(folder, "alerts") == documented("alerts")
+    assert printed(folder, "alerts", "acknowledge", "1") == documented("alerts acknowledge")
 
 
 def test_fields_of_probe(busy: Folder) -> None:

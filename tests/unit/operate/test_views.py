@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.alerts import Alert, Condition
 from gateway.config import load_config
 from gateway.errors import Problem
 from gateway.model import Attempt, Kind
@@ -44,6 +45,7 @@ VIEWS: list[Any] = [
     views.explanation_json(DETAILS.row, Explanation("erp", "odoo", "dead", "given up", DELIVERY)),
     views.explanation_json(DETAILS.row, Explanation("erp", None, "later", "the route was added")),
     views.route_json(ROUTE, NOW),
+    views.alert_json(Alert(1, Condition("bookshop", "The key 'old' ends", cause="key-ends"), NOW, NOW)),
     views.quarantine_json(QuarantineRow(1, "bookshop", NOW, "{}", {"type": "required"})),
     views.verdict_json(Verdict(1, "bookshop", "accepted", 2, False, ["erp"])),
     views.replayed_json(Replayed(found={KEY: 2}), dry_run=False),
