@@ -7,12 +7,13 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import click
 import structlog
 
+from gateway.cli.editing import DASHBOARD
 from gateway.cli.event_loop import run_gateway
 from gateway.cli.hang_ups import handle_hang_ups
 from gateway.cli.options import config_option
@@ -20,10 +21,14 @@ from gateway.cli.workers import serve_with_workers
 from gateway.config import Config, load_config
 from gateway.log_output import LineStream, LogOutput, descriptor_of
 from gateway.logs import Redactor, set_up_logs
+from gateway.operate.accounts import Awaited, find_awaited
 from gateway.service import Service
 from gateway.web.descriptors import raise_descriptor_limit
 
 log = structlog.get_logger()
+
+MAX_AWAITED = 10
+"""Accounts without a signal that a start tells of."""
 
 
 @click.command()
@@ -70,8 +75,13 @@ async def run_service(
             return
         set_modules_aside()
         reloading = asyncio.create_task(reload_when_asked(service, asked_to_reload))
+        awaited = await find_awaited(service.store, config)
         if config.log.format == "console":
             click.echo(greeting(service))
+            click.echo("".join(f"{line}\n" for line in tell_awaited(awaited)), nl=False)
+        elif awaited:
+            names = [each.account for each in awaited[:MAX_AWAITED]]
+            log.info("accounts.awaited", accounts=names, total=len(awaited))
         await service.serve(asked_to_stop)
     finally:
         if reloading:
@@ -136,6 +146,16 @@ def greeting(service: Service) -> str:
         path = f"{url}, path " if url.startswith("unix:") else url
         lines.append(f"Metrics and readiness: {path}/metrics, {path}/readyz")
     return "\n".join(lines)
+
+
+def tell_awaited(awaited: Sequence[Awaited]) -> Iterator[str]:
+    """Yield lines on what to enter at the vendor's, for accounts that never had a signal. No key is shown."""
+    if awaited:
+        yield f"No signal has come yet for these accounts. {DASHBOARD}"
+    for each in awaited[:MAX_AWAITED]:
+        yield f"  {each.account}: URL {each.endpoint}, Webhook API key {each.label!r} of {each.place}"
+    if more := len(awaited[MAX_AWAITED:]):
+        yield f"  and so for {more} more: `cloudsignal accounts list` has them all"
 
 
 def find_loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from gateway.config import Config
 from gateway.config.setting_values import did_you_mean
+from gateway.config.settings import KeyPlace
 from gateway.errors import GatewayError
 from gateway.model import Account
 from gateway.operate.in_force import is_reused, mark_key
@@ -17,6 +18,7 @@ from gateway.operate.routes import RouteRow, list_routes
 from gateway.operate.traffic import yield_to_traffic
 from gateway.store import serving_process
 from gateway.store.contract import Store
+from gateway.store.contract_accounts import Accounts
 from gateway.store.values import Filter, Forgotten
 
 ROWS_PER_BATCH = 200
@@ -102,6 +104,37 @@ async def find_last_signal(store: Store, account: str) -> float | None:
     """Return the time of the account's last signal."""
     rows = await store.list_signals(Filter(account=account), 1)
     return rows[0].signal.received_at.timestamp() if rows else None
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """An account that never had a request with a right key, and what to enter at the vendor's.
+
+    `label` and `place` (file:line) tell which key that is; its text is not shown.
+    """
+
+    account: str
+    endpoint: str
+    label: str
+    place: str
+
+
+async def find_awaited(store: Accounts, config: Config) -> list[Awaited]:
+    """Return the accounts that still wait for a first signal, each with the key that is valid for the longest."""
+    used = {account for account, _ in await store.read_key_uses()}
+    found: dict[str, KeyPlace] = {}
+    for place in config.key_places:
+        best = found.get(place.account)
+        if place.account not in used and (best is None or end_of(place) >= end_of(best)):
+            found[place.account] = place
+    return [
+        Awaited(name, config.endpoint(name), place.key.label, f"{place.file}:{place.line}")
+        for name, place in found.items()
+    ]
+
+
+def end_of(place: KeyPlace) -> datetime:
+    return place.key.expires or datetime.max.replace(tzinfo=UTC)
 
 
 # -- the end of an account
