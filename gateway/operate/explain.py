@@ -96,8 +96,12 @@ def explain_route(name: str, route: Route | None, facts: Facts, now: float) -> E
     head = facts.heads.get(name)
     why, text = explain_wait(delivery, head, now)
     block, because = explain_block(route, facts.states.get(name) or RouteState(delivery.account, name))
-    if block:
-        why, text = (why if why in ("held", "running") else block), f"{text}; {because}"
+    if block and why in ("held", "running"):
+        text = f"{text}; {because}"
+    elif block:  # the time of its next try means nothing then
+        why, text = block, f"{because}{explain_place(delivery, head)}"
+    elif route and delivery.reason:
+        text = f"{text}; given up at {moment(delivery.created_at + route.retry.give_up_after)} at the latest"
     behind = head.signal_id if head else None
     return Explanation(name, sink, why, text, delivery, behind, advise(why, delivery, behind))
 
@@ -165,6 +169,14 @@ def explain_turn(delivery: DeliveryRow, due_at: float, now: float) -> tuple[str,
     return "due", f"has been due since {moment(due_at)}{failures(delivery)}"
 
 
+def explain_place(delivery: DeliveryRow, head: DeliveryRow | None) -> str:
+    """Describe the wait of a delivery whose route delivers nothing, to follow the reason for that."""
+    if delivery.due_at is None:
+        before = f"signal {head.signal_id}" if head else "another delivery"
+        return f"; the delivery waits behind {before} of its order"
+    return f"; the delivery waits{failures(delivery)}"
+
+
 def failures(delivery: DeliveryRow) -> str:
     """Describe the failed attempts of a delivery, "" if there are none."""
     if not delivery.reason:
@@ -181,9 +193,9 @@ def reference_of(delivery: DeliveryRow) -> str:
 def explain_block(route: Route | None, state: RouteState) -> tuple[str, str]:
     """Explain why a route delivers nothing now: a word and a sentence, both "" if it does deliver."""
     if route is None:
-        return "unconfigured", "the route is no longer configured; the delivery waits until it is"
+        return "unconfigured", "the route is not configured"
     if not route.enabled:
-        return "off", "the route is switched off; the delivery waits until it is on again"
+        return "off", "the route is switched off"
     return explain_status(route, state)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import NoReturn, Protocol, TypeVar
 
 from gateway.errors import Permanent, RetryLater, Skip
@@ -20,15 +21,32 @@ class NamedOrder(Protocol):
     def state(self) -> str: ...
 
 
+LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""Seconds since the epoch: the latest time that can be told."""
+
 T = TypeVar("T", bound=NamedOrder)
 
 
 @dataclass(frozen=True, slots=True)
 class OrderWait:
-    """The wait of a delivery for its order: whether it may still go on, and whether its end is a Skip."""
+    """The wait of a delivery for its order, at `now` and `until` then (seconds since the epoch).
 
-    open: bool
+    Its end is a Skip if it `skips`, else Permanent.
+    """
+
+    now: float
+    until: float
     skips: bool = False
+
+    @property
+    def open(self) -> bool:
+        """True while the delivery may wait."""
+        return self.now < self.until
+
+    def go_on(self, reason: str) -> NoReturn:
+        """Raise RetryLater, and tell until when."""
+        at = datetime.fromtimestamp(min(self.until, LATEST), UTC)
+        raise RetryLater(f"{reason}; waited for until {at:%Y-%m-%d %H:%M} UTC", healthy=True)
 
     def give_up(self, reason: str) -> NoReturn:
         """Raise the outcome at the end of the wait: Skip or Permanent."""
@@ -61,7 +79,7 @@ def pick_order(found: Sequence[T], fields: Sequence[str], wait: OrderWait) -> T:
         return found[0]
     where = " or ".join(fields)
     if wait.open:
-        raise RetryLater(f"no order has this reference as {where} yet", healthy=True)
+        wait.go_on(f"no order has this reference as {where} yet")
     wait.give_up(f"no order has this reference as {where}; given up waiting for it")
 
 
@@ -70,5 +88,5 @@ def require_confirmed(order: NamedOrder, quotations: Collection[str], wait: Orde
     if order.state not in quotations:
         return
     if wait.open:
-        raise RetryLater(f"order {order.name} is a quotation; it is not confirmed yet", healthy=True)
+        wait.go_on(f"order {order.name} is a quotation; it is not confirmed yet")
     wait.give_up(f"order {order.name} is a quotation; given up waiting for its confirmation")

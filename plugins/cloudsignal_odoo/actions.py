@@ -64,8 +64,8 @@ class Actions:
 
     def wait(self, delivery: Delivery) -> OrderWait:
         """Return the wait of the delivery for its order."""
-        may_wait = self.now() - delivery.created_at < self.settings.unknown_order_retry_for
-        return OrderWait(may_wait, self.settings.on_unknown == "skip")
+        until = delivery.created_at + self.settings.unknown_order_retry_for
+        return OrderWait(self.now(), until, self.settings.on_unknown == "skip")
 
     def may_have_cancelled(self, found: Sequence[Order], delivery: Delivery) -> bool:
         """Return True if an earlier attempt may have cancelled the first order: then all are cancelled."""

@@ -18,7 +18,6 @@ from gateway.sink import (
     Delivery,
     OrderWait,
     Permanent,
-    RetryLater,
     Signal,
     one_line,
     pick_order,
@@ -63,11 +62,8 @@ class Actions:
 
     def wait(self, delivery: Delivery) -> OrderWait:
         """Return the wait of the delivery for its order."""
-        return OrderWait(self.may_wait(delivery), self.settings.on_unknown == "skip")
-
-    def may_wait(self, delivery: Delivery) -> bool:
-        """Return True while the delivery may wait for a record that Tryton does not have yet."""
-        return self.now() - delivery.created_at < self.settings.unknown_order_retry_for
+        until = delivery.created_at + self.settings.unknown_order_retry_for
+        return OrderWait(self.now(), until, self.settings.on_unknown == "skip")
 
     async def post_note_once(self, order: Order, delivery: Delivery, note: str) -> None:
         """Post the note, unless an earlier attempt's note has arrived meanwhile."""
@@ -113,8 +109,8 @@ class Actions:
     async def expect_shipment(self, order: Order, line: Line | None, delivery: Delivery) -> None:
         """Raise RetryLater if Tryton will still make the shipment: it does so after a while, or after the purchase."""
         lines = await self.orders.lines(order) if line is None else [line]
-        if any(each.stocked for each in lines) and self.may_wait(delivery):
-            raise RetryLater(f"order {order.name} has no shipment for this item yet", healthy=True)
+        if any(each.stocked for each in lines) and (wait := self.wait(delivery)).open:
+            wait.go_on(f"order {order.name} has no shipment for this item yet")
 
     async def cancel(self, order: Order, delivery: Delivery) -> list[str]:
         """Cancel the order's open shipments, or the item's if it contains nothing else. Return remarks."""
@@ -127,8 +123,8 @@ class Actions:
             own = {line.id} if line else own
         moves = [move for move in await self.orders.moves(order) if move.line in own and move.shipment]
         if not moves:
-            if order.state == "confirmed" and self.may_wait(delivery):
-                raise RetryLater(f"order {order.name} has no shipment to cancel yet", healthy=True)
+            if order.state == "confirmed" and (wait := self.wait(delivery)).open:
+                wait.go_on(f"order {order.name} has no shipment to cancel yet")
             return ["No shipment was cancelled, because there is none in Tryton"]
         return await self.shipping.cancel(moves, own)
 

@@ -54,7 +54,7 @@ def test_a_pause_is_part_of_the_explanation(folder: Folder) -> None:
     folder.run("pause", "bookshop", "export", "--why", "new disk")
     row = explained(folder, 1)["export"]
     assert row["why"] == "paused"
-    assert row["text"].endswith(": new disk")
+    assert ": new disk; the delivery waits" in row["text"]
 
 
 def test_a_signal_that_is_not_there_is_an_error(folder: Folder) -> None:
