@@ -28,14 +28,21 @@ def find_includes(main: Document) -> tuple[Include, ...]:
 
 
 def find_files(main: Document, place: Place, pattern: str) -> Iterator[str]:
-    """Yield the files of one entry, sorted. A pattern that matches none is a warning."""
+    """Yield the files of one entry, sorted. A pattern that matches none is a warning; a folder that matches, an error.
+
+    Only `**` at the end of a pattern is meant to match folders.
+    """
     matches = sorted(glob.glob(os.path.expanduser(pattern), root_dir=main.directory, recursive=True))
     magic = glob.has_magic(pattern)
     if not matches and magic:
         main.warn(place, f"no file matches {pattern}")
     elif not matches:
         main.report(place, "there is no such file")
-    yield from (match for match in matches if not (magic and (main.directory / match).is_dir()))
+    for match in matches:
+        if not magic or not (main.directory / match).is_dir():
+            yield match
+        elif not pattern.endswith("**"):
+            main.report(place, f"{show_file(match, main.directory)} is a folder; expected files of tenants")
 
 
 def warn_of_missed(main: Document, includes: list[Include]) -> None:

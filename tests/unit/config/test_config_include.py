@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.config import Config
+from gateway.errors import ConfigError
 from tests.unit.config.folder import Folder
 
 
@@ -38,6 +39,28 @@ def test_a_file_that_another_pattern_includes_is_not_missed(folder: Folder) -> N
     assert warnings(folder.load("include: [tenants/*.yaml, tenants/*.yml]\n", files)) == []
     assert warnings(folder.load("include: [tenants/*.yaml, tenants/north.yml]\n", files)) == []
     assert warnings(folder.load("include: [tenants/south.yaml]\n", files)) == []
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder_name"),
+    [
+        ("tenants/*", "tenants/archive"),
+        ("tenants/*.yaml", "tenants/north.yaml"),
+        ("tenants/**/*.yaml", "tenants/deep/north.yaml"),
+        ("tenants/*/", "tenants/archive"),
+    ],
+)
+def test_a_folder_that_a_pattern_matches_is_an_error(folder: Folder, pattern: str, folder_name: str) -> None:
+    files = {"tenants/south.yaml": tenant("south"), f"{folder_name}/notes.txt": ""}
+    with pytest.raises(ConfigError) as caught:
+        folder.load(f"include: ['{pattern}']\n", files)
+    says = f"gateway.yaml:1: include[0]: {folder_name} is a folder; expected files of tenants"
+    assert says in map(str, caught.value.problems)
+
+
+def test_a_pattern_for_all_depths_may_match_folders(folder: Folder) -> None:
+    config = folder.load("include: ['tenants/**']\n", {"tenants/deep/south.yaml": tenant("south")})
+    assert [*config.accounts] == ["south-shop"]
 
 
 def test_a_pattern_that_matches_nothing_is_a_warning(folder: Folder) -> None:
