@@ -133,6 +133,10 @@ class StoreUnreachable(StoreError):
     """The store can't be reached now."""
 
 
+class StoreLost(StoreError):
+    """The store's file is not in its place."""
+
+
 class StoreCorrupt(StoreError):
     """The store is damaged."""
 

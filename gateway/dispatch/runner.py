@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ from gateway.dispatch.questions import Questions
 from gateway.dispatch.route_state import LiveRouteState, Ownership
 from gateway.dispatch.throttle import Throttle
 from gateway.dispatch.tuning import DEFAULT_TUNING, Tuning
-from gateway.errors import RetryLater, StoreError
+from gateway.errors import RetryLater, StoreError, StoreLost
 from gateway.metrics import Observer
 from gateway.model import Attempt, Decision, Delivery, Kind, Outcome, RetryAt, Route, RouteKey
 from gateway.sink.api import Context, Shared, Sink, State
@@ -73,6 +74,7 @@ class Runner:
         self._calls: set[asyncio.Task[Any]] = set()
         self._attempts: set[asyncio.Task[None]] = set()
         self._batches: dict[int, Sequence[Delivery]] = {}
+        self._ending = asyncio.Event()
         self._stopping = False
         self._log: Any = log.bind(**route.log_context())
         self._faults = SinkFaults(self._log, self._watch)
@@ -223,7 +225,10 @@ class Runner:
         self._observer.delivery_attempted(*self.key, self.route.sink, outcome.kind.value, seconds)
 
     async def _record(self, results: Sequence[Result]) -> None:
-        """Save results, and try again while the store is away: a delivered signal must not be delivered again."""
+        """Save results, and try again while the store is away: a delivered signal must not be delivered again.
+
+        A stop waits for a store that is away, but not for a file that was lost.
+        """
         state = self._sink_state  # not `sink.state`, which a sink's own __init__ may leave out
         changes = {self.key: state.take_changes()} if self._sink else {}
         wait = self._tuning.first_record_wait
@@ -232,16 +237,24 @@ class Runner:
                 taken = await self._store.record(results, changes)
                 break
             except StoreError as error:
-                if self._stopping:
+                if self._stopping or (self._ending.is_set() and isinstance(error, StoreLost)):
                     self._log.error("delivery.unrecorded", deliveries=len(results))
                     return
                 self._log.warning("delivery.record_failed", reason=str(error))
-                await asyncio.sleep(wait)
+                await self._wait_for_store(wait)
                 wait = min(wait * 2, self._tuning.longest_record_wait)
         if changes:
             state.confirm(changes[self.key])
         if taken < len(results):
             self._log.warning("delivery.lease_lost", results=len(results) - taken)
+
+    async def _wait_for_store(self, seconds: float) -> None:
+        """Wait before the next try; when a stop begins, try once more at once."""
+        if self._ending.is_set():
+            await asyncio.sleep(seconds)
+        else:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ending.wait(), seconds)
 
     # -- the sink
 
@@ -328,6 +341,7 @@ class Runner:
     async def stop(self, grace: float) -> None:
         """Retire, let attempts end within `grace` seconds, give back the others, and close the sink."""
         self.retire()
+        self._ending.set()
         await self._questions.end()
         if self._attempts:
             await asyncio.wait(self._attempts, timeout=grace)

@@ -8,7 +8,7 @@ import sqlite3
 
 from peewee import InterfaceError, OperationalError
 
-from gateway.errors import StoreError
+from gateway.errors import StoreError, StoreLost
 
 SQLITE_ENVIRONMENT = frozenset(
     {
@@ -97,6 +97,7 @@ def describe_failure(error: BaseException) -> str:
 
 def write_error(reason: str, cause: BaseException) -> StoreError:
     """Return the error that the caller of a failed write gets."""
-    error = StoreError(f"the store could not write: {reason}")
+    kind = StoreLost if isinstance(original(cause), StoreLost) else StoreError
+    error = kind(f"the store could not write: {reason}")
     error.__cause__ = cause
     return error

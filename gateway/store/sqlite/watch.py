@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from gateway.errors import StoreError
+from gateway.errors import StoreLost
 from gateway.store.sqlite.files import hold_shared, resolve
 
 log = structlog.get_logger()
@@ -47,7 +47,7 @@ class FileWatch:
         self._lock = threading.Lock()
 
     def check(self) -> None:
-        """Raise StoreError, which names the file, if one is not in its place. Changes are logged once."""
+        """Raise StoreLost, which names the file, if one is not in its place. Changes are logged once."""
         with self._lock:
             found = self._find_trouble()
             changed, self._trouble = found != self._trouble, found
@@ -57,7 +57,7 @@ class FileWatch:
             elif changed:
                 log.info("store.file_back", store=self._path)
         if found:
-            raise StoreError(f"{found}; put it back, or stop the gateway and see to the store")
+            raise StoreLost(f"{found}; put it back, or stop the gateway and see to the store")
 
     @property
     def sound(self) -> bool:

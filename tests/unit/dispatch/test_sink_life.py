@@ -2,15 +2,21 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from gateway.errors import RetryLater
+from gateway.dispatch import Tuning
+from gateway.errors import RetryLater, StoreLost
 from gateway.model import Delivery
 from gateway.sink import Sink
 from tests.unit.dispatch.harness import dispatching, make_route, make_sink, until
 
 pytestmark = pytest.mark.gen_test
+
+FOREVER = 1e6
+"""Seconds, longer than any test may take."""
 
 
 async def test_a_sink_with_work_of_its_own_is_opened_with_the_gateway(tmp_path: Path) -> None:
@@ -53,3 +59,22 @@ async def test_a_sink_is_told_what_of_its_state_is_committed(tmp_path: Path) -> 
             await gateway.accept(type=f"Type{len(seen)}")
             await gateway.settle("delivered")
     assert seen == [(0, 0), (1, 1), (2, 2)]
+
+
+async def test_a_stop_does_not_wait_for_a_store_whose_file_is_lost(tmp_path: Path, monkeypatch: Any) -> None:
+    """Nobody puts the file back while the gateway stops, and so no grace would help."""
+    tries: list[str] = []
+
+    async def lose(results: object, changes: object) -> int:
+        tries.append("record")
+        raise StoreLost
+
+    tuning = Tuning(first_record_wait=FOREVER)
+    async with dispatching(tmp_path, [(make_route(), make_sink())], tuning=tuning) as gateway:
+        monkeypatch.setattr(gateway.store, "record", lose)
+        await gateway.accept()
+        await until(lambda: has(tries, "record"))
+        with capture_logs() as lines:
+            await gateway.dispatcher.stop(grace=FOREVER)
+    assert len(tries) == 2
+    assert [line["event"] for line in lines].count("delivery.unrecorded") == 1
