@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway import body_forms, exact_json, keys, protocol, signal_types
+from gateway.address_blocks import block_of
 from gateway.errors import GatewayError, InvalidSignal, ShuttingDown, TooManyRequests, Unauthorized
 from gateway.in_flight import InFlightRequests
 from gateway.metrics import NO_ACCOUNT, Observer
@@ -23,7 +24,7 @@ from gateway.store.values import Refused, Target
 from gateway.token_bucket import TokenBuckets
 
 BAD_KEYS_PER_MINUTE = 60
-"""Wrong keys per minute and address. More get 429 instead of 401, which slows guessing. Setting: server."""
+"""Wrong keys per minute and address, or IPv6 /64. More get 429 and no 401, which slows guessing. Setting: server."""
 MAX_TOKEN_BUCKETS = 10_000
 """Rates kept in memory, by address or account. More would let strangers use it up; the oldest are dropped first."""
 
@@ -138,7 +139,7 @@ class Ingest:
         # Only wrong keys count. The vendor sends for all its clients from the same addresses, so one client's wrong
         # key must not lock out the others.
         limit = self.bad_keys_per_minute
-        wait = self._bad_keys.take(address, limit / 60, limit, now.timestamp())
+        wait = self._bad_keys.take(block_of(address), limit / 60, limit, now.timestamp())
         error = TooManyRequests("Too many wrong keys.", retry_after=wait) if wait else Unauthorized()
         if ended:
             error.context = {"key": ended.label, "reason": "expired key"}

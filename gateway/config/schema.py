@@ -81,14 +81,15 @@ SERVER = (
     Setting(
         "forwarded_header",
         one_of("x-forwarded-for", "forwarded", "x-real-ip"),
-        "the header in which trusted proxies give the sender's address; others could be forged",
+        "the header in which trusted proxies give the sender's address; others could be forged: x-forwarded-for, "
+        "forwarded (RFC 7239) or x-real-ip",
         "x-forwarded-for",
     ),
     Setting("max_body", values.whole(1024, 16 << 20), "longest body of a request, in bytes", 65536),
     Setting(
         "bad_keys_per_minute",
         values.whole(1, 1_000_000),
-        "wrong keys that an address may send per minute; further ones are answered 429",
+        "wrong keys that an address, or an IPv6 /64, may send per minute; further ones are answered 429",
         60,
     ),
     Setting(

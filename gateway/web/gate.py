@@ -7,9 +7,7 @@ hold connections keep nobody out. If none is idle, accepting pauses, and the sys
 from __future__ import annotations
 
 import asyncio
-import functools
 import heapq
-import ipaddress
 import socket
 import time
 from collections import defaultdict
@@ -18,6 +16,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from gateway.address_blocks import block_of
 from gateway.metrics import Observer
 from gateway.web.limits import Limits
 
@@ -131,12 +130,6 @@ class Gate:
     def _set_count(self, count: int) -> None:
         self._count = count
         self._observer.connections_open(self._listener, count)
-
-
-@functools.lru_cache(maxsize=4096)
-def block_of(address: str) -> str:
-    """Return the addresses that count as one: an IPv4 address, or the /64 that a single IPv6 host has."""
-    return str(ipaddress.ip_network(f"{address}/64", strict=False)) if ":" in address else address
 
 
 class Acceptor:

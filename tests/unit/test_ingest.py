@@ -268,6 +268,15 @@ async def test_many_wrong_keys_from_an_address_get_429_for_a_while() -> None:
     await desk.refused(TooManyRequests, bad, after=20.001)
 
 
+async def test_wrong_keys_are_counted_by_the_network_of_one_ipv6_host() -> None:
+    desk = Desk(bad_keys_per_minute=2)
+    bad = request(example(), OTHER_KEY)
+    for host in ("1", "2"):
+        await desk.refused(Unauthorized, bad, address=f"2001:db8:1:2::{host}")
+    await desk.refused(TooManyRequests, bad, address="2001:db8:1:2:ffff::3")
+    await desk.refused(Unauthorized, bad, address="2001:db8:1:3::1")
+
+
 async def test_right_keys_from_that_address_are_still_taken() -> None:
     desk = Desk(bad_keys_per_minute=1)
     for kind in (Unauthorized, TooManyRequests, TooManyRequests):

@@ -13,7 +13,7 @@ from tornado.ioloop import IOLoop
 
 from gateway.metrics import PrometheusObserver
 from gateway.web import gate as gates
-from gateway.web.gate import Acceptor, Gate, block_of
+from gateway.web.gate import Acceptor, Gate
 from gateway.web.http1 import Server
 from gateway.web.limits import Limits
 from tests.support.listener import ON_BOTH_LOOPS, Gateway
@@ -80,19 +80,6 @@ def test_an_idle_guest_of_the_address_makes_room_for_the_next() -> None:
 def test_trusted_proxies_have_no_limit_by_address() -> None:
     gate = make_gate(per_address=1, is_exempt=lambda address: address == "10.0.0.1")
     fill(gate, [Idle("10.0.0.1", None)] * 1 + [Idle("10.0.0.1", None) for _ in range(5)])
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("192.0.2.1", "192.0.2.2", False),
-        ("2001:db8::1", "2001:db8::ffff", True),
-        ("2001:db8::1", "2001:db8:0:1::1", False),
-        ("", "", True),
-    ],
-)
-def test_a_host_with_many_ipv6_addresses_counts_as_one(one: str, other: str, same: bool) -> None:
-    assert (block_of(one) == block_of(other)) is same
 
 
 def test_connections_and_refusals_are_counted_and_logged_once() -> None:

@@ -168,7 +168,7 @@ async def test_chunks_with_little_content_are_cut(wire: Connect, gateway: Gatewa
 
 async def test_a_trailer_is_ignored(wire: Connect, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(gateway.ingest, "receive", lambda account, body, address, now: seen.append(address))
+    monkeypatch.setattr(gateway.ingest, "receive", lambda account, body, address, *rest: seen.append(address))
     async with wire() as connection:
         tail = b"X-Forwarded-For: 203.0.113.9\r\n\r\n"
         await connection.write(head(CHUNKED), chunks(b"{}", 2).removesuffix(b"\r\n"), tail)

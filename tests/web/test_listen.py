@@ -127,7 +127,7 @@ async def test_if_one_address_is_taken_none_is_listened_on(app: PublicRoutes) ->
 async def test_a_unix_socket_has_a_trusted_proxy(gateway: Gateway, app: PublicRoutes, tmp_path: Path) -> None:
     path = tmp_path / "gateway.sock"
     seen = []
-    gateway.ingest.receive = lambda account, body, address, now: seen.append(address)  # type: ignore[method-assign]
+    gateway.ingest.receive = lambda account, body, address, *rest: seen.append(address)  # type: ignore[method-assign]
     async with AsyncExitStack() as stack:
         listen(Server(app), [Address(str(path), None)], "http", stack)
         for header in ("", "X-Forwarded-For: 203.0.113.9:80\r\n"):

@@ -355,6 +355,22 @@ async def test_wrong_keys_are_counted_by_the_address_without_its_port(gateway: G
     assert codes == [401, 401, 429, 429]
 
 
+@pytest.mark.parametrize(
+    ("believed", "value"),
+    [("x-forwarded-for", "203.0.113.7"), ("forwarded", "for=203.0.113.7;proto=https"), ("x-real-ip", "203.0.113.7")],
+)
+async def test_only_the_header_of_the_settings_is_believed(
+    gateway: Gateway, http_server: Server, believed: str, value: str
+) -> None:
+    http_server.routes = PublicRoutes(gateway.ingest, addresses=Addresses(["127.0.0.1"], believed), now=lambda: NOW)
+    forged = {"X-Forwarded-For": "192.0.2.1", "Forwarded": "for=192.0.2.1", "X-Real-IP": "192.0.2.1"}
+    others = {name: forged[name] for name in forged if name.lower() != believed}
+    with capture_logs() as logs:
+        assert (await gateway.post(example(n="1"), headers=others)).code == 200
+        assert (await gateway.post(example(n="2"), headers={**others, believed: value})).code == 200
+    assert [line["address"] for line in logs] == ["127.0.0.1", "203.0.113.7"]
+
+
 async def test_headers_given_twice_are_read_in_order(gateway: Gateway) -> None:
     headers = HTTPHeaders()
     for hop in ("1.1.1.1", "203.0.113.9"):
