@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import shutil
@@ -11,27 +10,41 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 
-_part = 10_000 * (1 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 2)
-_ports = itertools.count(os.getpid() * 100)
-
 
 def free_port() -> int:
-    """Return a free port of 127.0.0.1, from a range that the system does not use for connections.
-
-    Each of the tests' two processes has its own 10,000 ports.
-    """
-    while True:
-        port = _part + next(_ports) % 10_000
+    """Return a free port of 127.0.0.1. No other process of the tests is given the same, on this machine."""
+    for port in _ports:
         with suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port
+    raise OSError("no port is free")
+
+
+def _own_ports() -> Iterator[int]:
+    """Yield ports below those that the system uses for connections.
+
+    A hundred ports belong to the process that bound the first of them, until it ends.
+    """
+    bound = []
+    for first in range(10_000, 32_700, 100):
+        mark = socket.socket()
+        try:
+            mark.bind(("127.0.0.1", first))
+        except OSError:
+            mark.close()
+            continue
+        bound.append(mark)
+        yield from range(first + 1, first + 100)
+
+
+_ports = _own_ports()
 
 
 def run_cli(
