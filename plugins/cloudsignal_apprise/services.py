@@ -1,9 +1,11 @@
-"""Services that Apprise knows, with Apprise's own logging switched off. Everything here blocks."""
+"""Services that Apprise knows, each called on a thread, with Apprise's own logging switched off."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import apprise
@@ -24,22 +26,35 @@ class Message:
 
 
 class Service:
-    """One URL's service. `label` names its kind and its place in the list, without its secrets."""
+    """One URL's service. `label` names its kind and its place in the list, without its secrets.
 
-    def __init__(self, url: str, number: int) -> None:
+    It gets one message at a time. A call that does not end can't be stopped; it keeps one of the `threads`, and the
+    service gets no further message until it ends.
+    """
+
+    def __init__(self, url: str, number: int, threads: Executor) -> None:
         asset = apprise.AppriseAsset(app_id="CloudSignal", app_desc="CloudSignal Gateway", app_url="")
         self._apprise = apprise.Apprise(asset=asset)
         self._apprise.add(url)
         self.label = f"urls[{number}] ({self._apprise[0].service_name})"
+        self._threads = threads
+        self._sending: asyncio.Future[str] | None = None
 
-    def send(self, message: Message, seconds: float) -> str:
-        """Send a message. Return "" if the service took it, else the known reason."""
+    async def send(self, message: Message, seconds: float) -> str:
+        """Send a message. Return "" if the service took it within so many seconds, else the known reason."""
+        if self._sending and not (await asyncio.wait({self._sending}, timeout=seconds))[0]:
+            return "still has an earlier message in hand"
+        self._sending = asyncio.get_running_loop().run_in_executor(self._threads, self._notify, message)
+        done, _ = await asyncio.wait({self._sending}, timeout=seconds)
+        return self._sending.result() if done else f"gave no result within {seconds:g} s"
+
+    def _notify(self, message: Message) -> str:
+        """Send a message, and block until the result."""
         result = self._apprise.notify(
             body=message.body,
             title=message.title,
             notify_type=message.kind,
             body_format=apprise.NotifyFormat.TEXT,
-            timeout=seconds,
         )
         if result:
             return ""

@@ -1,8 +1,7 @@
-"""The sink: sends each delivery to each service once, on a thread of its own."""
+"""The sink: sends each delivery to each service once, on threads of its own."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -46,9 +45,9 @@ class AppriseSink(Sink):
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:
         super().__init__(options, context)
         self.apprise = Settings(**options)
-        self._services = [Service(url.reveal(), number) for number, url in enumerate(self.apprise.urls)]
-        # One thread, because Apprise sleeps to keep a service's rate limit; its own, so that it delays no other sink.
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="apprise")
+        # Apprise blocks, and may hang. Threads of its own, one a service, so that it delays no other sink or service.
+        self._threads = ThreadPoolExecutor(len(self.apprise.urls), thread_name_prefix="apprise")
+        self._services = [Service(url.reveal(), number, self._threads) for number, url in enumerate(self.apprise.urls)]
 
     async def deliver(self, delivery: Delivery) -> None:
         """Send to each service that has not taken the delivery yet. Raises RetryLater if one does not take it."""
@@ -58,7 +57,7 @@ class AppriseSink(Sink):
             done = self._done(delivery)
             if service.label in done:
                 continue
-            reason = await self._run(service, message)
+            reason = await service.send(message, SERVICE_TIMEOUT)
             if reason:
                 failed.append(f"{service.label} {reason}")
             else:
@@ -70,9 +69,6 @@ class AppriseSink(Sink):
         """Return the message for a delivery."""
         kind = KINDS[signal_type(delivery.signal.type).severity]
         return Message(fill(self.apprise.title, delivery), fill(self.apprise.body, delivery), kind)
-
-    async def _run(self, service: Service, message: Message) -> str:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, service.send, message, SERVICE_TIMEOUT)
 
     def _done(self, delivery: Delivery) -> list[str]:
         done: list[str] = self.state.get("told", {}).get(delivery.stamp, [])
@@ -91,5 +87,5 @@ class AppriseSink(Sink):
         return Check(True, tuple(labels))
 
     async def close(self) -> None:
-        """End the thread after the message that it is sending."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """End the threads after the messages that they are sending."""
+        self._threads.shutdown(wait=False, cancel_futures=True)

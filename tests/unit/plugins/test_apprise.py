@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+import threading
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import structlog
 import voluptuous as vol
 
-from cloudsignal_apprise import AppriseSink
+from cloudsignal_apprise import AppriseSink, services
 from gateway import logs, signal_types
 from gateway.sink import Context, RetryLater, State
 from gateway.testing import make_delivery
@@ -48,16 +49,16 @@ def make_sink(urls, state=None, **given):
 
 @asynccontextmanager
 async def telling(count=1, **given):
-    services = [Service() for _ in range(count)]
-    for service in services:
-        service.start()
-    sink = make_sink([service.link() for service in services], **given)
+    stubs = [Service() for _ in range(count)]
+    for stub in stubs:
+        stub.start()
+    sink = make_sink([stub.link() for stub in stubs], **given)
     try:
-        yield sink, services
+        yield sink, stubs
     finally:
         await sink.close()
-        for service in services:
-            await service.stop()
+        for stub in stubs:
+            await stub.stop()
 
 
 async def told(type, options=None, **fields):
@@ -128,15 +129,40 @@ async def test_no_answer_is_tried_again(fault):
             await sink.deliver(make_delivery())
 
 
+async def test_a_service_that_never_ends_delays_no_other(monkeypatch):
+    """A call can't be stopped, so its thread stays; the next attempts must not queue behind it, nor add threads."""
+    ends, original = threading.Event(), services.Service._notify
+
+    def hang(service, message):
+        if service.label.startswith("urls[0]"):  # the other may be slow on a busy machine, and fail too
+            ends.wait()
+        return original(service, message)
+
+    monkeypatch.setattr(services.Service, "_notify", hang)
+    monkeypatch.setattr("cloudsignal_apprise.sink.SERVICE_TIMEOUT", 0.01)
+    async with telling(2) as (sink, (first, _)):
+        try:
+            with pytest.raises(RetryLater, match=r"^urls\[0\] \(JSON\) gave no result within 0.01 s"):
+                await sink.deliver(make_delivery())
+            for number in ("1", "2"):
+                with pytest.raises(RetryLater, match=r"^urls\[0\] \(JSON\) still has an earlier message in hand"):
+                    await sink.deliver(make_delivery(order=number))
+        finally:
+            ends.set()
+        monkeypatch.setattr("cloudsignal_apprise.sink.SERVICE_TIMEOUT", 60.0)
+        await sink.deliver(make_delivery(order="1"))
+        assert len(first.messages) == 2
+
+
 async def test_who_was_told_is_not_told_again():
-    async with telling(3) as (sink, services):
-        services[1].faults.append(Answer(503))
+    async with telling(3) as (sink, stubs):
+        stubs[1].faults.append(Answer(503))
         with pytest.raises(RetryLater, match=r"^urls\[1\] \(JSON\) answered 503$"):
             await sink.deliver(make_delivery())
-        assert [len(service.messages) for service in services] == [1, 0, 1]
-        after_restart = make_sink([s.link() for s in services], State(sink.state.take_changes()))
+        assert [len(stub.messages) for stub in stubs] == [1, 0, 1]
+        after_restart = make_sink([stub.link() for stub in stubs], State(sink.state.take_changes()))
         await after_restart.deliver(make_delivery(attempt=2))
-        assert [len(service.messages) for service in services] == [1, 1, 1]
+        assert [len(stub.messages) for stub in stubs] == [1, 1, 1]
         await after_restart.close()
 
 
