@@ -53,7 +53,7 @@ def run_gateway(
 
 
 def run_until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> None:
-    """Run the loop until the task is done. An exit that a plugin's own task raises stops the loop; run it on."""
+    """Run the loop until the task is done. A plugin may stop it, by `loop.stop()` or an exit in a task; run it on."""
     while True:
         try:
             loop.run_until_complete(task)
@@ -62,6 +62,10 @@ def run_until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> 
             if task.done():
                 raise
             log.error("sink.failed", hook="background", exc_info=error)
+        except RuntimeError:
+            if task.done() or loop.is_closed():
+                raise
+            log.error("loop.stopped", reason="a plugin called loop.stop(); the gateway runs the loop on")
 
 
 def end_tasks(loop: asyncio.AbstractEventLoop) -> list[str]:

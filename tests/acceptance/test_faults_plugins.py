@@ -14,7 +14,7 @@ from tests.support.scene import ERP, Scene, wait_until
 RAISES = ("exit", "interrupt", "generator", "base", "cancel", "bug")
 CASES = [
     *itertools.product(("init", "open", "deliver"), RAISES),
-    *(("deliver", does) for does in ("surrogate", "background", "block")),
+    *(("deliver", does) for does in ("surrogate", "background", "block", "stop")),
 ]
 FAULTS = {
     "exit": "SystemExit: 7",
@@ -73,6 +73,13 @@ def test_an_exit_in_a_task_of_a_plugin_does_not_end_the_gateway(scene: Scene) ->
     assert scene.send(2, name_of("deliver", "background")).code == 200
 
 
+def test_a_sink_that_stops_the_loop_does_not_end_the_gateway(scene: Scene) -> None:
+    wait_until(lambda: scene.logged("loop.stopped"), 30, "the line")
+    (logged,) = scene.logged("loop.stopped", level="error")
+    assert "loop.stop()" in logged["reason"]
+    assert scene.send(3, name_of("deliver", "stop")).code == 200
+
+
 def test_a_sink_that_blocks_the_loop_is_named(scene: Scene) -> None:
     name = name_of("deliver", "block")
     wait_until(lambda: scene.logged("sink.blocked", account=name), 5, "the line")
@@ -83,7 +90,7 @@ def test_a_sink_that_blocks_the_loop_is_named(scene: Scene) -> None:
     assert scene.metric("cloudsignal_sink_blocked_seconds_count", account=name) == 1
 
 
-@pytest.mark.parametrize("does", [*RAISES, "thread", "swallow"])
+@pytest.mark.parametrize("does", [*RAISES, "thread", "swallow", "stop"])
 def test_a_rude_close_does_not_disturb_a_stop(tmp_path: Path, does: str) -> None:
     stop_in_time(Scene(tmp_path, {"bookshop": {"rude": rudely("close", does), "erp": ERP}}, grace="1s"))
 

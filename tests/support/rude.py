@@ -57,6 +57,8 @@ class RudeSink(Sink):
                     await asyncio.to_thread(time.sleep, 60)
                 case "swallow":
                     await self._swallow()
+                case "stop":
+                    asyncio.get_running_loop().stop()
                 case "background":
                     self._background = asyncio.create_task(self._exit_later())
                 case _:
