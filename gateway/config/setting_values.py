@@ -18,15 +18,26 @@ from gateway.validators import SECONDS_IN, ListOf, duration, number
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 NAME_EXPECTED = "expected a name of a-z, 0-9, - and _ (it is part of URLs), at most 64 characters"
 SIGNAL_TYPES = (*signal_types.NAMES, model.EVERY)
+MAX_KNOWN = 20
+"""Known words that a message lists."""
 
 
 def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """Return the end of a message about an unknown word: the most similar known word, or all known words."""
-    plain = {name.lower(): name for name in reversed(known)}
+    """Return the end of a message about an unknown word: the most similar known word, or the known words.
+
+    A word with another number is not similar: of client1 to client60, each is a name of its own.
+    """
+    plain = {name.lower(): name for name in reversed(known) if numbers_in(name) == numbers_in(word)}
     near = get_close_matches(word.lower(), plain, 1)
     if near:
         return f"; did you mean {plain[near[0]]!r}?"
-    return f"; known: {', '.join(known)}" if known else ""
+    more = f" and {len(known) - MAX_KNOWN} more" if len(known) > MAX_KNOWN else ""
+    return f"; known: {', '.join(known[:MAX_KNOWN])}{more}" if known else ""
+
+
+def numbers_in(text: str) -> list[int]:
+    """Return the whole numbers in a text; leading zeros do not count."""
+    return [int(digits) for digits in re.findall(r"[0-9]{1,30}", text)]
 
 
 def text(value: object) -> str:

@@ -177,3 +177,24 @@ def test_validators_take_anything_or_raise_invalid(value: Any) -> None:
     for check in {check for check, *_ in GOOD}:
         with contextlib.suppress(vol.Invalid):
             check(value)
+
+
+CLIENTS = [f"client{n:02}" for n in range(2, 61)]
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "hint"),
+    [
+        ("bokshop", ["bookshop", "printshop"], "; did you mean 'bookshop'?"),
+        ("BOOKSHOP", ["bookshop"], "; did you mean 'bookshop'?"),
+        ("client2", CLIENTS, "; did you mean 'client02'?"),
+        ("clint51", CLIENTS, "; did you mean 'client51'?"),
+        ("client1", ["client51", "client2"], "; known: client51, client2"),
+        ("client", ["client2"], "; known: client2"),
+        ("client1", CLIENTS, f"; known: {', '.join(CLIENTS[:20])} and 39 more"),
+        ("zebra", ["bookshop"], "; known: bookshop"),
+        ("zebra", [], ""),
+    ],
+)
+def test_a_hint_names_a_near_word_only(word: str, known: list[str], hint: str) -> None:
+    assert values.did_you_mean(word, known) == hint
