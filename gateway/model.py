@@ -98,8 +98,24 @@ RouteKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """A rule about lateness or silence. Times are in seconds.
+
+    Lateness: a signal of the type `after` must be followed, `within` that time, by the stage of `expect` or a later.
+    Without `within`, the delay that the print error itself tells counts. Silence: the account sends no signal for
+    `silent_for`; if that is None, the time is learned from the account's own rhythm.
+    """
+
+    name: str
+    after: str = ""
+    expect: str = ""
+    within: float | None = None
+    silent_for: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
-    """One client: the endpoint `/signals/<name>`, keys, routes. `rate` is in signals per second."""
+    """One client: the endpoint `/signals/<name>`, keys, routes, watches. `rate` is in signals per second."""
 
     name: str
     tenant: str
@@ -109,6 +125,7 @@ class Account:
     unknown_types: Literal["accept", "reject"] = "accept"
     unknown_orders: Literal["accept", "hold"] = "accept"
     incomplete: Literal["accept", "reject"] = "reject"
+    watches: Mapping[str, Watch] = field(default_factory=dict)
 
     def log_context(self) -> dict[str, object]:
         return {"account": self.name, "tenant": self.tenant}

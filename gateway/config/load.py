@@ -20,6 +20,7 @@ from gateway.config.setting_values import did_you_mean
 from gateway.config.settings import Admin, Config, Include, Log, Server, Tls
 from gateway.config.store_url import passwords_of
 from gateway.config.validation import pick, validate
+from gateway.config.watch_settings import Watches, read_watches
 from gateway.errors import ConfigError, Problem
 from gateway.keys import hash_key
 from gateway.model import Account, Key
@@ -197,6 +198,7 @@ class Tenant:
 
     name: str
     routes: Routes
+    watches: Watches
 
 
 class Accounts:
@@ -218,7 +220,8 @@ class Accounts:
         if not is_main:
             validate(document, TENANT_SCHEMA, without_main_settings(document), ())
         routes = read_routes(document, document.data.get("routes"), ("routes",), self.plugins)
-        tenant = Tenant(self._read_tenant(document, is_main), routes)
+        watches = read_watches(document, document.data.get("watches"), ("watches",), {})
+        tenant = Tenant(self._read_tenant(document, is_main), routes, watches)
         if not is_main and not document.data.get("accounts"):
             document.warn((), "the file has no accounts")
         for name, raw, place in named(document, document.data.get("accounts"), ("accounts",)):
@@ -247,6 +250,8 @@ class Accounts:
         spec = validate(document, ACCOUNT_SCHEMA, raw, place)
         own = raw.get("routes") if isinstance(raw, dict) else None
         merged = merge_routes(document, own, (*place, "routes"), self.plugins, tenant.routes)
+        given = raw.get("watches") if isinstance(raw, dict) else None
+        watches = read_watches(document, given, (*place, "watches"), tenant.watches)
         if spec is None:
             return
         name = str(place[-1])
@@ -264,6 +269,7 @@ class Accounts:
             unknown_types=spec["unknown_types"],
             unknown_orders=spec["unknown_orders"],
             incomplete=spec["incomplete"],
+            watches=MappingProxyType({name: watch for name, watch in watches.items() if watch}),
         )
 
 

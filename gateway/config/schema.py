@@ -238,6 +238,29 @@ KEY = (
     Setting("expires", values.moment, "end of the key's validity (ISO 8601 with offset)", otherwise="never"),
 )
 
+WATCH = (
+    Setting(
+        "after",
+        values.vendor_type,
+        "lateness: the signal type that begins the time",
+        otherwise="the watch is for silence",
+    ),
+    Setting("expect", values.stage_type, "the type that must follow; one that is further along counts too"),
+    Setting(
+        "within",
+        values.at_least_a_second,
+        "the time from the one to the other, such as `48h`; after an ItemError, the `delay` that the printer tells "
+        "counts if there is one",
+    ),
+    Setting(
+        "silent_for",
+        values.silence,
+        "silence: the time without any signal, such as `3d`, or `auto`: learned from the account's own rhythm",
+        otherwise="the watch is for lateness",
+    ),
+    Setting("enabled", flag, "`false` switches the watch off", True),
+)
+
 
 class KeyEntry:
     """An entry of `keys`: the text of a key, or a mapping with the text or its digest."""
@@ -264,6 +287,12 @@ ACCOUNT = (
         "routes",
         values.mapping,
         "routes of this account, beside the tenant's; one of the same name replaces the tenant's",
+        {},
+    ),
+    Setting(
+        "watches",
+        values.mapping,
+        "watches of this account, beside the tenant's; one of the same name replaces the tenant's",
         {},
     ),
     Setting(
@@ -296,6 +325,7 @@ TENANT = (
         otherwise="`default` in the main file",
     ),
     Setting("routes", values.mapping, "default routes of all accounts of the tenant", {}),
+    Setting("watches", values.mapping, "default watches of all accounts of the tenant", {}),
     Setting("accounts", values.mapping, "accounts by name; the name is the end of the endpoint's URL", {}),
 )
 MAIN_ONLY = (
@@ -311,6 +341,7 @@ MAIN_ONLY = (
 MAIN_SCHEMA = vol.Schema(section((*MAIN_ONLY, *TENANT)))
 TENANT_SCHEMA = vol.Schema(section(TENANT))
 ROUTE_SCHEMA = vol.Schema(section(ROUTE))
+WATCH_SCHEMA = vol.Schema(section(WATCH))
 ACCOUNT_SCHEMA = vol.Schema(section(ACCOUNT))
 
 SECTIONS: Mapping[str, Sequence[Setting]] = {
@@ -325,6 +356,7 @@ SECTIONS: Mapping[str, Sequence[Setting]] = {
     "log": LOG,
     "routes.<route>": ROUTE,
     "routes.<route>.retry": RETRY,
+    "watches.<watch>": WATCH,
     "accounts.<account>": ACCOUNT,
     "accounts.<account>.keys[]": KEY,
 }
@@ -348,5 +380,5 @@ def settings_table() -> list[Row]:
         Row(f"{prefix}.{setting.name}".removeprefix("."), setting.shown_default, setting.meaning)
         for prefix, settings in SECTIONS.items()
         for setting in settings
-        if setting.default != {} or setting.name in ("routes", "accounts", "options")
+        if setting.default != {} or setting.name in ("routes", "watches", "accounts", "options")
     ]

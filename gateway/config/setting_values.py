@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import voluptuous as vol
 
-from gateway import keys, model, protocol, signal_types
+from gateway import keys, model, order_state, protocol, signal_types
 from gateway.validators import SECONDS_IN, ListOf, duration, number
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
@@ -189,6 +189,29 @@ def signal_type(value: object) -> str:
         # Only a word that is like a type is quoted: any other may be a secret in the wrong place.
         raise vol.Invalid(f"unknown signal type {word!r}{hint}" if "mean" in hint else f"unknown signal type{hint}")
     return str(value)
+
+
+def vendor_type(value: object) -> str:
+    """A type of the vendor's."""
+    return known_type(value, tuple(signal_types.TYPES))
+
+
+def stage_type(value: object) -> str:
+    """A type of the vendor's that is a stage: a print error and a failed delivery bring nothing further."""
+    return known_type(value, tuple(order_state.PROGRESS))
+
+
+def known_type(value: object, known: Sequence[str]) -> str:
+    if value not in known:
+        word = value if isinstance(value, str) else ""
+        hint = did_you_mean(word, known)
+        raise vol.Invalid(f"expected a signal type{hint}")
+    return str(value)
+
+
+def silence(value: object) -> float | None:
+    """Seconds, at least 1; None for `auto`."""
+    return None if value == "auto" else at_least_a_second(value)
 
 
 # -- keys of an account

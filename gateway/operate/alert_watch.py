@@ -10,11 +10,12 @@ from typing import TypeVar
 
 import structlog
 
-from gateway.alerts import Alert, AlertKey, Plan, plan_changes
+from gateway.alerts import Alert, AlertKey, Condition, Plan, plan_changes
 from gateway.config import Config
 from gateway.errors import StoreError
 from gateway.operate.alerts import make_telling
 from gateway.operate.conditions import Facts, find_conditions, free_space
+from gateway.operate.watching import Watching
 from gateway.store import is_sqlite, path_of
 from gateway.store.contract import Store
 from gateway.store.values import Telling
@@ -51,6 +52,7 @@ class AlertWatch:
         self._now = now
         self._wake = wake
         self._redact = redact
+        self._watching = Watching(store, now())
         self._id = uuid.uuid4().hex
 
     async def watch(self) -> None:
@@ -72,9 +74,14 @@ class AlertWatch:
             return
         config = self._config()
         open_alerts = await self._store.read_open_alerts()
+        watched: list[Condition] = []
+        if await self._watching.is_behind(now):  # then alerts of watches stay as they are
+            open_alerts = {key: alert for key, alert in open_alerts.items() if not alert.condition.watch}
+        else:
+            watched = await self._watching.find(config.accounts, open_alerts, now)
         facts = await self._read_facts(config)
         # On a thread: ten thousand accounts take longer than the event loop may be blocked.
-        plan = await asyncio.to_thread(plan_round, facts, open_alerts, now)
+        plan = await asyncio.to_thread(plan_round, facts, watched, open_alerts, now)
         for conditions in batches(plan.found):
             await self._raise([make_telling(config, condition) for condition in conditions], now)
         for alerts in batches(plan.over):
@@ -111,10 +118,10 @@ class AlertWatch:
                 self._wake(telling.condition.account, [route.name for route in telling.routes])
 
 
-def plan_round(facts: Facts, open_alerts: Mapping[AlertKey, Alert], now: float) -> Plan:
+def plan_round(facts: Facts, watched: Sequence[Condition], open_alerts: Mapping[AlertKey, Alert], now: float) -> Plan:
     """Return the changes that a round makes."""
-    found = find_conditions(facts, open_alerts, datetime.fromtimestamp(now, UTC))
-    return plan_changes(open_alerts, {condition.key: condition for condition in found}, now)
+    own = find_conditions(facts, open_alerts, datetime.fromtimestamp(now, UTC))
+    return plan_changes(open_alerts, {condition.key: condition for condition in (*own, *watched)}, now)
 
 
 def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:

@@ -58,7 +58,7 @@ def settings_of(config: Config) -> Mapping[str, object]:
 
 def describe_account(account: Account) -> dict[str, Any]:
     """Return an account's detail: tenant, keys, options and routes."""
-    named = ("name", "tenant", "keys", "routes")
+    named = ("name", "tenant", "keys", "routes", "watches")
     options = {f.name: getattr(account, f.name) for f in dataclasses.fields(account) if f.name not in named}
     routes = {
         route.name: {
@@ -68,11 +68,13 @@ def describe_account(account: Account) -> dict[str, Any]:
         }
         for route in account.routes.values()
     }
+    watches = {watch.name: mark_of(watch) for watch in account.watches.values()}
     return {
         "tenant": account.tenant,
         "keys": {mark_key(key): key.label for key in account.keys},
         "options": options,
         "routes": routes,
+        **({"watches": watches} if watches else {}),
     }
 
 
@@ -147,8 +149,8 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]
         yield f"tenant {old['tenant']} -> {new['tenant']}"
     yield from (f"option {name} {old['options'].get(name)} -> {value}" for name, value in new["options"].items()
                 if old["options"].get(name) != value)  # fmt: skip
-    for noun, names in (("key", "keys"), ("route", "routes")):
-        before, after = old[names], new[names]
+    for noun, names in (("key", "keys"), ("route", "routes"), ("watch", "watches")):
+        before, after = old.get(names, {}), new.get(names, {})
         shown = {**{name: name for name in (*before, *after)}, **({**before, **after} if noun == "key" else {})}
         yield from (f"{noun} {shown[name]} goes" for name in before if name not in after)
         yield from (f"{noun} {shown[name]} comes" for name in after if name not in before)

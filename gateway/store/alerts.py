@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gateway.alerts import Alert, AlertKey
+from gateway.order_state import State
 from gateway.store.dialect import Dialect, Notifier
 from gateway.store.readers import Readers
+from gateway.store.reads import waiting
 from gateway.store.steps import alerts
 from gateway.store.values import Actor, AlertFilter, Telling
 from gateway.store.writer import Writer
@@ -35,6 +37,20 @@ class AlertMethods:
 
     async def read_open_alerts(self) -> Mapping[AlertKey, Alert]:
         return await self._readers.run(alerts.read_open_alerts)
+
+    async def list_late(
+        self, accounts: Sequence[str], stages: tuple[int, int], kind: str, before: float, limit: int
+    ) -> Sequence[State]:
+        return await self._readers.run(waiting.list_late, accounts, stages, kind, before, limit)
+
+    async def list_troubled(self, accounts: Sequence[str], stages: tuple[int, int], limit: int) -> Sequence[State]:
+        return await self._readers.run(waiting.list_troubled, accounts, stages, limit)
+
+    async def list_active_hours(self, account: str, since: float) -> Sequence[float]:
+        return await self._readers.run(waiting.list_active_hours, account, since)
+
+    async def oldest_unfollowed(self) -> float | None:
+        return await self._readers.run(waiting.oldest_unfollowed)
 
     async def list_alerts(self, which: AlertFilter, limit: int) -> Sequence[Alert]:
         return await self._readers.run(alerts.list_alerts, which, limit)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from gateway.alerts import Alert, AlertKey
+from gateway.order_state import State
 from gateway.store.values import AlertFilter, Telling
 
 
@@ -31,6 +32,28 @@ class Alerts(Protocol):
 
     async def read_open_alerts(self) -> Mapping[AlertKey, Alert]:
         """Return the alerts that are open, also those that wait for their condition to last."""
+        ...
+
+    async def list_late(
+        self, accounts: Sequence[str], stages: tuple[int, int], kind: str, before: float, limit: int
+    ) -> Sequence[State]:
+        """Return orders and items of accounts that have not left these stages since an event before that time.
+
+        `stages` are a first stage (inclusive) and a last (exclusive); `kind` is the signal type of the event. The cost
+        grows with the accounts and with what waits at the stages.
+        """
+        ...
+
+    async def list_troubled(self, accounts: Sequence[str], stages: tuple[int, int], limit: int) -> Sequence[State]:
+        """Return items of accounts that are at these stages and have an open problem."""
+        ...
+
+    async def list_active_hours(self, account: str, since: float) -> Sequence[float]:
+        """Return the beginnings of the hours since that time in which an account had signals, in order."""
+        ...
+
+    async def oldest_unfollowed(self) -> float | None:
+        """Return the receipt of the first signal that is in no order state yet, None if there is none."""
         ...
 
     async def list_alerts(self, which: AlertFilter, limit: int) -> Sequence[Alert]:

@@ -19,6 +19,7 @@ RANKS = [
         "protocol",
         "keys",
         "policy",
+        "watches",
         "in_flight",
         "token_bucket",
         "address_blocks",
