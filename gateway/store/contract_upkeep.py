@@ -54,7 +54,10 @@ class Upkeep(Protocol):
         ...
 
     async def check_writable(self) -> None:
-        """Write something that changes nothing, in turn with the other writes. Raises as `accept` does."""
+        """Write something that changes nothing, in turn with the other writes. Raises as `accept` does.
+
+        Raises also what `accept` raised last because the disk is full, for as long as its sender is to wait.
+        """
         ...
 
     def on_failure(self, tell: Callable[[], None]) -> None:

@@ -62,13 +62,19 @@ def blames_environment(error: BaseException) -> bool:
     return code[:2] in POSTGRES_ENVIRONMENT if code else isinstance(error, NO_CONNECTION)
 
 
-def passes_by_itself(error: BaseException) -> bool:
-    """Return True if a gateway that starts should wait: the server is not up yet, or the disk is full."""
+def is_disk_full(error: BaseException) -> bool:
+    """Return True if there is no room on the disk, of this computer or of the server."""
     driver = original(error)
     if isinstance(driver, sqlite3.Error):
         return getattr(driver, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL
-    if isinstance(driver, OSError):
-        return driver.errno in DISK_FULL
+    return getattr(driver, "errno", None) in DISK_FULL or getattr(driver, "sqlstate", None) == "53100"
+
+
+def passes_by_itself(error: BaseException) -> bool:
+    """Return True if a gateway that starts should wait: the server is not up yet, or the disk is full."""
+    driver = original(error)
+    if isinstance(driver, (sqlite3.Error, OSError)):
+        return is_disk_full(driver)
     if code := getattr(driver, "sqlstate", None):
         return code[:2] in WAITED_FOR
     text = QUOTED.sub("", str(driver))

@@ -343,6 +343,8 @@ class DatabaseStore(AlertMethods, OrderMethods, Store):
         if self._writer.is_full():
             raise StoreBusy  # as senders are told; but no sender waits for this, so its priority is not ACK
         await self._writer.submit(self._dialect.check_writable, CheckWritable())
+        if refusal := self._writer.refusal():
+            raise refusal
 
     def on_failure(self, tell: Callable[[], None]) -> None:
         self._writer.on_failure = tell

@@ -17,6 +17,7 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -26,7 +27,7 @@ from peewee import Database
 
 from gateway.errors import StoreBusy, StoreError
 from gateway.store.batching import Batching, Operation, Priority, Waiting
-from gateway.store.failures import blames_environment, describe_failure, write_error
+from gateway.store.failures import blames_environment, describe_failure, is_disk_full, write_error
 from gateway.store.operations import Answers, Step
 
 log = structlog.get_logger()
@@ -62,12 +63,14 @@ class Writer:
         leave_transaction: Callable[[Database], None] = lambda db: None,
         confirm: Callable[[], None] = lambda: None,
         after_batch: Callable[[Database], None] = lambda db: None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._db = db
         self._before = before
         self._leave_transaction = leave_transaction
         self._confirm = confirm
         self._after_batch = after_batch
+        self._now = now
         self._rank = {step: rank for rank, step in enumerate(steps)}
         self._limit = limit
         self._loop = loop
@@ -79,8 +82,9 @@ class Writer:
         self._failure: str | None = None
         self._ended: asyncio.Future[StoreError] = loop.create_future()
         self._waiting_senders = 0
-        # Only the writer's thread changes this.
+        # Only the writer's thread changes these.
         self._in_hand: list[Operation] = []
+        self._refusal: tuple[float, StoreError] | None = None
         self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
         self._thread.start()
 
@@ -118,6 +122,14 @@ class Writer:
     def failure(self) -> StoreError | None:
         """Return the error that operations fail with since the thread has ended unexpectedly; None while it works."""
         return None if self._failure is None else StoreError(self._failure)
+
+    def refusal(self) -> StoreError | None:
+        """Return the error that senders got last if the disk is full, until one succeeds or is to come back; else None.
+
+        A full disk may have room for a test write, and not for a signal.
+        """
+        at, error = self._refusal or (0.0, None)
+        return error if error and self._now() - at < error.retry_after else None
 
     def close(self) -> threading.Thread:
         """Refuse further operations. Return the thread, which ends once all that waits is written."""
@@ -197,6 +209,8 @@ class Writer:
             except Exception as error:  # committed already: not to be written again
                 self._fail(operations, error)
             else:
+                if operations[0].priority is Priority.ACK:
+                    self._refusal = None
                 self._resolve(operations, found)
 
     def _transact(self, operations: Sequence[Operation]) -> list[Answers]:
@@ -236,6 +250,8 @@ class Writer:
     def _fail(self, operations: Sequence[Operation], error: Exception) -> None:
         failure = describe_failure(error)
         log.error("store.write_failed", reason=failure, operations=len(operations))
+        if operations[0].priority is Priority.ACK and is_disk_full(error):
+            self._refusal = self._now(), write_error(failure, error)
         self._resolve(operations, [write_error(failure, error) for _ in operations])
         self._tell(self.on_failure)
 

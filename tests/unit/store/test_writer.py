@@ -258,6 +258,32 @@ async def test_a_failure_of_the_disk_is_not_retried(tmp_path: Path) -> None:
     assert rows(tmp_path) == ["after"]
 
 
+async def test_a_full_disk_is_told_until_a_sender_succeeds_or_is_to_come_back(tmp_path: Path) -> None:
+    """A test write of a page may succeed meanwhile, and says nothing about a signal."""
+    now = [0.0]
+    steps = Steps()
+    with writing(tmp_path, steps, now=lambda: now[0]) as writer:
+
+        async def fails(fault: sqlite3.Error, code: int) -> StoreError | None:
+            fault.sqlite_errorcode = code
+            steps.fault = fault
+            with pytest.raises(StoreError):
+                await writer.submit(steps.first, "refused", Priority.ACK)
+            steps.fault = None
+            return writer.refusal()
+
+        assert await fails(sqlite3.OperationalError("disk I/O error"), sqlite3.SQLITE_IOERR) is None
+        refusal = await fails(sqlite3.OperationalError("database or disk is full"), sqlite3.SQLITE_FULL)
+        assert str(refusal) == "the store could not write: database or disk is full"
+        await writer.submit(steps.second, "a result")
+        assert writer.refusal() is refusal
+        now[0] = StoreError().retry_after
+        assert writer.refusal() is None
+        now[0] = 0.0
+        await writer.submit(steps.first, "a signal", Priority.ACK)
+        assert writer.refusal() is None
+
+
 async def test_a_locked_database_fails_the_write_in_the_end(tmp_path: Path) -> None:
     steps = Steps()
     with writing(tmp_path, steps) as writer:
