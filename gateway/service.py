@@ -36,6 +36,7 @@ from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route, RouteKey
 from gateway.operate.alert_watch import AlertWatch
+from gateway.operate.follow import Follower
 from gateway.operate.housekeeping import keep_house, make_partitions
 from gateway.operate.in_force import Change
 from gateway.operate.key_uses import KeyUses
@@ -62,6 +63,7 @@ class Service:
     store: Store
     dispatcher: Dispatcher
     ingest: Ingest
+    _follower: Follower
     _key_uses: KeyUses
     _lookups: Lookups
     _alert_watch: AlertWatch
@@ -138,6 +140,7 @@ class Service:
             self._alert_watch = AlertWatch(
                 self.store, lambda: self.config, self._now, self.dispatcher.wake, self._redact
             )
+            self._follower = Follower(self.store, self._throttle.traffic, self._now)
             self.store.on_notification(self.dispatcher.on_notification)
             if self.listeners.urls:  # the store had to be waited for
                 self.listeners.hand_to(self.ingest)
@@ -184,6 +187,7 @@ class Service:
                 keep_house(self.store, lambda: self.config.retention, self._earliest_now),
                 self._key_uses.watch(self._warn_of_key_ends),
                 self._alert_watch.watch(),
+                self._follower.follow(),
             )
         )
         either: set[asyncio.Future[Any]] = {stop_request, background}
@@ -296,6 +300,7 @@ class Service:
         await self._key_uses.save(all=True)
         await self._lookups.stop()
         await self.dispatcher.stop(self.config.server.grace)
+        await self._follower.finish()
         await self._stack.aclose()
         log.info("gateway.stopped")
         # Race: the writer may end while SIGTERM stops the gateway, and `serve` has returned already.

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import structlog
 
 from gateway.errors import StoreError
-from gateway.operate.purge import purge_actions, purge_signals
+from gateway.operate.purge import purge_actions, purge_orders, purge_signals
 from gateway.store.contract_upkeep import Upkeep
 
 log = structlog.get_logger()
@@ -54,6 +54,7 @@ async def clean_up(store: Upkeep, before: float) -> None:
         log.info("store.purged", signals=signals, deliveries=deliveries)
     async for _ in purge_actions(store, before):
         pass
+    await purge_orders(store, before)
 
 
 async def drop_partitions(store: Upkeep, before: float) -> None:

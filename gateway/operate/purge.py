@@ -56,6 +56,7 @@ async def purge_store(store: Store, request: PurgeRequest, now: float) -> AsyncI
     async for step in purge_steps(store, request):
         removed = removed.add(step.signals, step.deliveries, step.quarantined)
         yield removed
+    await purge_orders(store, request.before)
     before = datetime.fromtimestamp(request.before, UTC).isoformat()
     detail = {"before": before, "signals": removed.signals, "quarantined": removed.quarantined}
     await store.record_action("purge", {**detail, "removed": True, "deliveries": removed.deliveries}, now)
@@ -92,6 +93,17 @@ async def purge_batches(store: Upkeep, before: float, dead: bool, unpartitioned:
         batch = await store.purge(before, after, SIGNALS_PER_BATCH, dead, unpartitioned)
         yield batch
         after = batch.reached
+
+
+async def purge_orders(store: Upkeep, before: float) -> None:
+    """Remove order states of which no signal is left since a time, and the counts of hours before it."""
+
+    async def batches() -> AsyncIterator[int]:
+        while removed := await store.purge_orders(before, SIGNALS_PER_BATCH):
+            yield removed
+
+    async for _ in yield_to_traffic(batches(), rest=REST):
+        pass
 
 
 def purge_actions(store: Upkeep, before: float) -> AsyncIterator[int]:

@@ -49,3 +49,19 @@ class Orders(Protocol):
     async def read_order(self, account: str, order: str, limit: int) -> tuple[OrderState, Sequence[ItemState]] | None:
         """Return an order and its items, at most `limit`; None if no signal of it was added yet."""
         ...
+
+    async def rebuild_orders(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:
+        """Make the states of the next orders anew, and return their keys: id, then account. None are left if empty.
+
+        `after` is the last key of the page before, ("", "") for the first. The signals that a follower has added
+        already are added again to nothing, and replace what was there. Followers and readers go on meanwhile. Signals
+        that were purged can't be added again.
+        """
+        ...
+
+    async def rebuild_counts(self, after: str) -> str | None:
+        """Count the signals of the account that follows the name `after` anew; return its name, None if none is left.
+
+        Hours before its first signal stay as they are: they count signals that were purged.
+        """
+        ...

@@ -53,6 +53,13 @@ class Upkeep(Protocol):
         """Return how many quarantined requests would be removed in all."""
         ...
 
+    async def purge_orders(self, before: float, limit: int) -> int:
+        """Remove orders seen last before that time, of which no signal is left, at most `limit`; then old hours.
+
+        Return the number of rows removed; 0 once there are no more.
+        """
+        ...
+
     async def check_writable(self) -> None:
         """Write something that changes nothing, in turn with the other writes. Raises as `accept` does.
 

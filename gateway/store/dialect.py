@@ -21,6 +21,7 @@ from gateway.store.steps import (
     alerts,
     known_orders,
     leases,
+    order_upkeep,
     orders,
     pending,
     purge,
@@ -215,6 +216,9 @@ def order_of_steps(dialect: Dialect) -> tuple[Step, ...]:
         accounts.remove_in_force,
         accounts.note_key_uses,
         orders.save_states,
+        order_upkeep.replace_states,
+        order_upkeep.replace_counts,
+        order_upkeep.purge_states,
         accounts.forget,
         dialect.lease,
     )

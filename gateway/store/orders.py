@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gateway.order_state import ItemState, Key, OrderState, State
 from gateway.store.batching import Priority
 from gateway.store.contract_orders import Orders
 from gateway.store.dialect import Dialect
+from gateway.store.operations import Step
 from gateway.store.readers import Readers
 from gateway.store.reads import orders as reads
+from gateway.store.steps import order_upkeep as upkeep
 from gateway.store.steps import orders
 from gateway.store.values import Activity, Followed, Settled
 from gateway.store.writer import Writer
@@ -36,7 +39,7 @@ class Horizon:
 
 
 class OrderMethods(Orders):
-    """Order states on a database. A file's only writer writes them; a server does so beside the gateways' writers."""
+    """Order states on a database. See gateway.store.contract_orders."""
 
     _dialect: Dialect
     _writer: Writer
@@ -50,11 +53,10 @@ class OrderMethods(Orders):
             return Followed(mine=False)
         if not item.added:
             return Followed()
-        if self._dialect.shared:
-            saved = await self._readers.run(orders.save_apart, item)
-        else:
-            saved = await self._writer.submit(orders.save_states, item, Priority.PATIENT)
-        return Followed(item.added if saved else 0, more=item.added == limit or not saved)
+        cost = await self._write(orders.save_states, item)
+        if cost is None:
+            return Followed(more=True)
+        return Followed(item.added, more=item.added == limit, cost=item.cost + cost)
 
     async def list_waiting(
         self, account: str, stages: tuple[int, int], before: float, limit: int, after: Key | None = None
@@ -66,3 +68,26 @@ class OrderMethods(Orders):
 
     async def read_order(self, account: str, order: str, limit: int) -> tuple[OrderState, Sequence[ItemState]] | None:
         return await self._readers.run(reads.read_order, account, order, limit)
+
+    async def rebuild_orders(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:
+        while True:
+            item = await self._readers.run(upkeep.rebuild_states, after, limit)
+            if not item.orders or await self._write(upkeep.replace_states, item):
+                return item.orders
+
+    async def rebuild_counts(self, after: str) -> str | None:
+        while True:
+            item = await self._readers.run(upkeep.rebuild_counts, after)
+            if item is None:
+                return None
+            if await self._write(upkeep.replace_counts, item):
+                return item.account
+
+    async def purge_orders(self, before: float, limit: int) -> int:
+        return int(await self._write(upkeep.purge_states, upkeep.PurgeStates(before, limit)))
+
+    async def _write(self, step: Step, item: Any) -> Any:
+        """Write in a transaction of its own: on a server beside the writer, else as the writer's next work."""
+        if self._dialect.shared:
+            return await self._readers.run(upkeep.run_apart, step, item)
+        return await self._writer.submit(step, item, Priority.PATIENT)

@@ -343,12 +343,14 @@ class Settled(NamedTuple):
 class Followed:
     """Result of adding signals to order states: their number.
 
-    `mine` is False while another gateway follows. `more` is True if more signals can be added at once.
+    `mine` is False while another gateway follows. `more` is True if more signals can be added at once. `cost` is the
+    CPU time in seconds.
     """
 
     added: int = 0
     mine: bool = True
     more: bool = False
+    cost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ async def fill(store: Store, signals: int = 7) -> None:
     await store.quarantine(Refused(ACCOUNT, NOW, "{\0", {"": "expected an object"}))
     await store.add_known_orders(ACCOUNT, ["7"], NOW)
     await store.set_paused(ACCOUNT, "export", True, NOW, "moving")
+    await store.follow_orders("gateway", NOW, NOW, 1000)
 
 
 def at(url: str, work: Any, **settings: Any) -> Any:

@@ -127,7 +127,8 @@ async def test_another_gateway_follows_once_the_owner_is_gone(backend: Backend) 
         assert await follow(store, "a") == 1
         await accept(store, signal(types.ITEM_PRODUCED, 2, item="i"))
         assert await store.follow_orders("b", NOW + 1, NOW + 3, 10) == Followed(mine=False)
-        assert await store.follow_orders("b", NOW + 2, NOW + 4, 10) == Followed(1)
+        answer = await store.follow_orders("b", NOW + 2, NOW + 4, 10)
+        assert answer == Followed(1, cost=answer.cost)
         assert await store.follow_orders("a", NOW + 2, NOW + 4, 10) == Followed(mine=False)
 
 

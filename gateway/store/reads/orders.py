@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -34,10 +34,17 @@ STATE_ROW = columns_of(OrderStates)
 NAMES = ("tracking", "shipping_option", "url", "cause", "message", "delay")
 """Fields of a payload that matter to a state."""
 PAYLOAD = f"CASE WHEN type IN ({', '.join(repr(name) for name in sorted(DETAILED))}) THEN payload END"
-NEXT_SIGNALS = f"""
-SELECT id, account, order_id, item, order_reference, item_reference, type, occurred_at, received_at, late, {PAYLOAD}
-FROM signals WHERE id > {{0}} AND id <= {{0}} ORDER BY id LIMIT {{0}}
+SIGNAL = (
+    f"id, account, order_id, item, order_reference, item_reference, type, occurred_at, received_at, late, {PAYLOAD}"
+)
+"""Columns of a signal to add."""
+NEXT_SIGNALS = f"SELECT {SIGNAL} FROM signals WHERE id > {{0}} AND id <= {{0}} ORDER BY id LIMIT {{0}}"
+SIGNALS_OF = f"""
+SELECT {SIGNAL} FROM signals
+WHERE order_id = {{0}} AND account = {{0}} AND id > {{0}} AND id <= {{0}} ORDER BY id LIMIT {{0}}
 """
+PAGE = 2000
+"""Signals of one order that are read at once."""
 
 STATES = {
     "sqlite": f"""
@@ -77,6 +84,17 @@ def read_next(db: Database, after: int, upto: int, limit: int) -> list[Added]:
     """Return the next signals, in the order of their ids."""
     text = NEXT_SIGNALS.format("%s" if is_postgres(db) else "?")
     return [Added(row[0], make_event(*row[1:])) for row in execute(db, text, after, upto, limit)]
+
+
+def read_signals_of(db: Database, orders: Iterable[tuple[str, str]], upto: int) -> Iterator[list[Added]]:
+    """Yield pages of the signals of these orders (id and account), up to that id."""
+    text = SIGNALS_OF.format("%s" if is_postgres(db) else "?")
+    for order, account in orders:
+        after: int | None = 0
+        while after is not None:
+            page = [Added(row[0], make_event(*row[1:])) for row in execute(db, text, order, account, after, upto, PAGE)]
+            yield page
+            after = page[-1].id if len(page) == PAGE else None
 
 
 def make_event(

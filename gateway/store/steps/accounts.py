@@ -11,6 +11,7 @@ from peewee import EXCLUDED, Database, chunked, fn
 from gateway.store.rows import clean, dumps, micros
 from gateway.store.statements import execute, is_postgres
 from gateway.store.steps.actions import record_action
+from gateway.store.steps.order_upkeep import forget_states
 from gateway.store.steps.purge import lock_deliveries, of_signals
 from gateway.store.tables import (
     Actions,
@@ -122,13 +123,15 @@ def forget(db: Database, items: Sequence[Forget]) -> list[Forgotten]:
 
 
 def forget_batch(db: Database, item: Forget) -> Forgotten:
-    """Remove signals; if there are none, quarantined requests; if there are none either, the rest."""
+    """Remove signals; if there are none, quarantined requests; then order states; then the rest."""
     page = Signals.select(Signals.id, Signals.received_at).where(Signals.account == item.account)
     if found := dict(page.order_by(Signals.id).limit(item.limit).tuples().execute(db)):
         return forget_signals(db, found)
     requests = Quarantine.select(Quarantine.id).where(Quarantine.account == item.account)
     if ids := [number for (number,) in requests.limit(item.limit).tuples().execute(db)]:
         return Forgotten(quarantined=Quarantine.delete().where(Quarantine.id.in_(ids)).execute(db))
+    if forget_states(db, item.account, item.limit):
+        return Forgotten()
     return forget_rest(db, item)
 
 

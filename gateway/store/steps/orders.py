@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from peewee import Database
@@ -25,7 +26,7 @@ class SaveStates(NamedTuple):
     """Changes that a batch of `added` signals makes. They are written only if the follower still has that version.
 
     `counts` are numbers of signals by account, hour and type. `activity` has the first and last receipt of a signal,
-    and the number, of each account.
+    and the number, of each account. `cost` is the CPU time of the fold in seconds.
     """
 
     position: int
@@ -36,6 +37,7 @@ class SaveStates(NamedTuple):
     states: Sequence[State]
     counts: Mapping[tuple[str, int, str], int]
     activity: Mapping[str, tuple[int, int, int]]
+    cost: float
 
 
 def upsert(table: str, columns: Sequence[str], keys: int, changes: Sequence[str]) -> Mapping[str, str]:
@@ -88,59 +90,62 @@ def run(db: Database, text: Mapping[str, str], rows: Iterable[list[Any]]) -> Non
 
 def prepare(db: Database, owner: str, now: float, until: float, upto: int, limit: int) -> SaveStates | None:
     """Read the next signals, up to that id, and return what they change; None while another follows."""
+    began = time.thread_time()
     place = read_place(db)
     if place.owner not in ("", owner) and place.until > micros(now):
         return None
     added = read_next(db, place.position, upto, limit)
-    events = [signal.event for signal in added]
     # The gateway's own signals tell nothing new of an order, nor that a client is alive.
-    sent = [event for event in events if event.type != GATEWAY_ALERT]
-    of_orders = [event for event in sent if event.order]
+    events = [event for _, event in added if event.type != GATEWAY_ALERT]
+    of_orders = [event for event in events if event.order]
     known = read_states(db, *keys_of(of_orders)) if of_orders else {}
-    return SaveStates(
-        added[-1].id if added else place.position,
-        len(added),
-        place.version,
-        owner,
-        micros(until),
-        list(fold(known, of_orders).values()),
-        Counter((event.account, event.received_at - event.received_at % HOUR, event.type) for event in events),
-        activity_of(sent),
-    )
+    states = list(fold(known, of_orders).values())
+    position = added[-1].id if added else place.position
+    counts = Counter((event.account, event.received_at // HOUR * HOUR, event.type) for _, event in added)
+    sums = activity_of(events)
+    cost = time.thread_time() - began
+    return SaveStates(position, len(added), place.version, owner, micros(until), states, counts, sums, cost)
 
 
 def activity_of(events: Iterable[Event]) -> dict[str, tuple[int, int, int]]:
     """Return the first and last receipt and the number of each account's signals."""
-    found: dict[str, tuple[int, int, int]] = {}
+    times: defaultdict[str, list[int]] = defaultdict(list)
     for event in events:
-        at = event.received_at
-        first, last, number = found.get(event.account, (at, at, 0))
-        found[event.account] = (min(first, at), max(last, at), number + 1)
-    return found
+        times[event.account].append(event.received_at)
+    return {account: (min(some), max(some), len(some)) for account, some in times.items()}
 
 
-def save_states(db: Database, items: Sequence[SaveStates]) -> list[bool]:
-    """Write changes of states; answer False, and write nothing, if others have written since they were read."""
+def save_states(db: Database, items: Sequence[SaveStates]) -> list[float | None]:
+    """Write changes of states, and answer the CPU seconds that it cost.
+
+    The answer is None, and nothing is written, if others have written since they were read.
+    """
     return [save_one(db, item) for item in items]
 
 
-def save_apart(db: Database, item: SaveStates) -> bool:
-    """Write changes in a transaction of its own: on PostgreSQL, where the writer need not do it."""
-    with db.atomic():
-        return save_one(db, item)
-
-
-def save_one(db: Database, item: SaveStates) -> bool:
+def save_one(db: Database, item: SaveStates) -> float | None:
     """Write the changes of one batch."""
+    began = time.thread_time()
     values = {"position": item.position, "owner": item.owner, "until": item.until}
-    if not advance(db, Followers.version == item.version, **values):
-        return False
+    if not advance(db, has_version(item.version), **values):
+        return None
     run(db, WRITE_STATES, map(state_row, item.states))
-    parcels = [state for state in item.states if isinstance(state, ItemState)]
-    run(db, WRITE_TRACKING, ([number, *state.key] for state in parcels for number in state.tracking))
+    run(db, WRITE_TRACKING, tracking_rows(item.states))
     run(db, COUNT_SIGNALS, ([account, hour, kind, ACCEPTED, n] for (account, hour, kind), n in item.counts.items()))
     run(db, NOTE_ACTIVITY, ([account, *values] for account, values in item.activity.items()))
-    return True
+    return time.thread_time() - began
+
+
+def tracking_rows(states: Iterable[State]) -> Iterator[list[Any]]:
+    """Yield a row for each tracking number."""
+    for state in states:
+        if isinstance(state, ItemState):
+            yield from ([number, *state.key] for number in state.tracking)
+
+
+def has_version(version: int) -> Any:
+    """Return the condition that nobody has written the follower's tables since they had this version."""
+    return Followers.version == version
 
 
 def advance(db: Database, *terms: Any, **values: Any) -> bool:

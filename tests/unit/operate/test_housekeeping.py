@@ -55,6 +55,10 @@ class Purges:
         self.actions_before = before
         return 0
 
+    async def purge_orders(self, before: float, limit: int) -> int:
+        self.orders_before = before
+        return 0
+
     async def purge(self, before: float, after: int, limit: int, dead: bool, unpartitioned: bool) -> Purged:
         assert unpartitioned, "rows of a partition are removed with it"
         self.asked.append((before, after, dead))
@@ -71,7 +75,7 @@ async def test_a_round_goes_on_until_no_old_signal_is_left() -> None:
     with capture_logs() as logs:
         await housekeeping.clean_up(store, NOW)  # type: ignore[arg-type]
     assert store.asked == [(NOW, 0, False), (NOW, 1, False), (NOW, 2, False), (NOW, 3, False)]
-    assert store.actions_before == NOW
+    assert store.actions_before == store.orders_before == NOW
     assert [(line["event"], line["signals"], line["deliveries"]) for line in logs] == [("store.purged", 6, 9)]
 
 

@@ -22,6 +22,7 @@ class FakeStore:
     def __init__(self, locked: bool = False) -> None:
         self.locked = locked
         self.quarantined = [4]
+        self.orders = [0, 2, 200]
         self.asked: list[tuple[Any, ...]] = []
         self.actions: list[tuple[str, Mapping[str, Any], float]] = []
 
@@ -34,6 +35,10 @@ class FakeStore:
     async def purge(self, before: float, after: int, limit: int, dead: bool, unpartitioned: bool) -> Purged:
         self.asked.append(("purge", before, after, dead, unpartitioned))
         return Purged(1, 2, 50) if after == 0 else Purged(3, 3, None)
+
+    async def purge_orders(self, before: float, limit: int) -> int:
+        assert self.asked[-1][0] == "purge", "states go after their signals"
+        return self.orders.pop()
 
     async def purge_quarantine(self, before: float, limit: int) -> int:
         return self.quarantined.pop() if self.quarantined else 0
@@ -56,6 +61,7 @@ async def test_each_progress_has_all_that_was_removed_so_far() -> None:
     store = FakeStore()
     assert await run(store, ALL) == [Removed(100, 200), Removed(101, 202), Removed(104, 205), Removed(104, 205, 4)]
     before = ALL.before
+    assert store.orders == []
     assert store.asked == [
         ("drop_partitions", before, True),
         ("purge", before, 0, True, False),
