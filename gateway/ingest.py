@@ -48,7 +48,7 @@ class Ingest:
     """The way in for all accounts. A reload may replace `accounts` and `bad_keys_per_minute` at any time.
 
     `on_accepted(account, routes)` is called after the commit of a signal that has pending deliveries,
-    `on_held(account, reference)` after that of a signal whose order is unknown. `in_flight` counts the requests with a
+    `on_held(account, reference)` after that of a held signal. `in_flight` counts the requests with a
     right key until their answer.
     """
 

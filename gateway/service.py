@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from gateway import policy
+from gateway import __version__, policy
 from gateway.clock import Clock, watch_clock
 from gateway.config import (
     Config,
@@ -36,6 +36,7 @@ from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route, RouteKey
 from gateway.operate.alert_watch import AlertWatch
+from gateway.operate.figures import StoreLooks
 from gateway.operate.follow import Follower
 from gateway.operate.housekeeping import keep_house, make_partitions
 from gateway.operate.in_force import Change
@@ -111,6 +112,7 @@ class Service:
             self.store, (released, reset) = opened
             stack.push_async_callback(self.store.close)
             self.store.on_failure(self.observer.store_failed)
+            self.store.on_commit(self.observer.committed)
             self._reloads = Reloads(self.store)
             await self._reloads.begin(self.config, self._now())
             await make_partitions(self.store, self._earliest_now(), self.config.retention)
@@ -153,6 +155,7 @@ class Service:
             self._stack = stack.pop_all()
             self._started = True
         self.observer.config_loaded(True)
+        self.observer.built(__version__, 1)
         log.info(
             "gateway.started",
             **self._places(),
@@ -182,6 +185,7 @@ class Service:
                 self.store.watch_file(),
                 self.dispatcher.watch(),
                 self._lookups.watch(),
+                StoreLooks(self.store, lambda: self.config, self.observer, self._now).watch(),
                 watch_clock(self._now, self.observer.clock_ahead),
                 *([watch_dropped(self._log_output, self.observer.log_lines_dropped)] if self._log_output else []),
                 keep_house(self.store, lambda: self.config.retention, self._earliest_now),

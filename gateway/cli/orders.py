@@ -55,7 +55,7 @@ def import_(account: str, file: str, column: str | None, config_path: Path, as_j
 
 
 def make_known(config_path: Path, account: str, names: Sequence[str], as_json: bool, quiet: bool) -> None:
-    """Make orders known under a progress bar, and print what that did. If `quiet`, show no bar."""
+    """Make orders known under a progress bar, and print the numbers. If `quiet`, show no bar."""
     config = read_config(config_path)
     require_account(config, account)  # before a store is opened
     done = run_on_store(config, lambda store: run_import(store, config, account, names, quiet))

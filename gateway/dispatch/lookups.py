@@ -1,4 +1,4 @@
-"""Asks the sinks for the orders of held signals, and makes those known that a target has."""
+"""Asks the sinks for the orders of held signals. An order that a target has becomes known."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 PAGE = 500
 """Orders read from the store at a time: the questions of some minutes."""
 MAX_FRESH = 1000
-"""References of just held signals in memory, for each account. The next round finds those beyond in the store."""
+"""References of just held signals in memory, for each account. The next round finds further ones in the store."""
 LONGEST_ASKED_REST = 3600.0
 """Longest rest (s) that a target's Retry-After may ask for."""
 ALL_LOOKUPS: RouteKey = ("", "order lookups")
@@ -51,7 +51,7 @@ class Rest:
 class Lookups:
     """The questions of one gateway, from `watch` to `stop`.
 
-    `accounts` and `runners` give those of the present configuration. `wake` is called when deliveries were freed.
+    `accounts` and `runners` follow the present configuration. `wake` is called when deliveries were freed.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Lookups:
         return not self._stopping and not rests and any(self._able_runners(account))
 
     def _able_runners(self, account: str) -> Iterator[Runner]:
-        """Yield the account's routes whose sinks look up orders."""
+        """Yield the account's routes with a sink that looks up orders."""
         known = self._accounts().get(account)
         for name in known.routes if known else ():
             runner = self._runners().get((account, name))

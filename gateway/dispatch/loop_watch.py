@@ -161,6 +161,7 @@ class LoopWatch:
         suspect, seconds = self._suspect, self._clock() - self._asked_at
         if suspect is not None and suspect.looks > 1 and seconds >= THRESHOLD:
             self._tell(suspect, seconds)
+        self._observer.loop_lagged(seconds)
         self._answered.set()
 
     def _tell(self, suspect: Suspect, seconds: float) -> None:

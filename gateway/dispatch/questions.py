@@ -23,7 +23,7 @@ class Questions:
     async def ask(self, reference: str, within: float) -> bool | None:
         """Return the sink's answer, None if it can't tell. Raises RetryLater if it failed, or took longer.
 
-        Whatever the sink raises is a failure, also what would end the process, such as SystemExit.
+        Whatever the sink raises is a failure, also SystemExit.
         """
         call = asyncio.create_task(catch(lambda: self._knows(reference)))
         self._faults.watch(call)

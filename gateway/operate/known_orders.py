@@ -18,7 +18,7 @@ ORDERS_PER_TRANSACTION = 500
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """Progress of an import: `done` of `total` orders, of which `new` were not known, and the deliveries freed."""
+    """Progress of an import: `done` of `total` orders, `new` ones among them, and the deliveries freed."""
 
     account: str
     total: int

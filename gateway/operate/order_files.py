@@ -23,7 +23,7 @@ Named = tuple[int, Any]
 def read_orders(file: Iterable[str], name: str, column: str | None = None) -> list[str]:
     """Return the orders (ids or references) that a file names, each once, in the file's order.
 
-    A file whose first line begins with `{` has a JSON object on each line. Any other is CSV: with a header, or with
+    If the first line begins with `{`, each line is a JSON object. Any other is CSV: with a header, or with
     one column and no header. `column` names the column or the field to read; by default it is one of COLUMNS.
     Raises GatewayError with the file's name and the line if it can't be read.
     """
@@ -50,7 +50,7 @@ def find_orders(file: Iterable[str], name: str, column: str | None) -> Iterator[
 
 
 def order_of(value: Any, place: str) -> str:
-    """Return the order that a value names, "" if it names none. Raises GatewayError for what no order can be."""
+    """Return the order that a value names, "" if it names none. Raises GatewayError for another value."""
     text = "" if value is None else value if isinstance(value, str) else exact_json.whole_digits(value)
     if text is None:
         raise GatewayError(f"{place}: expected an order's id or reference, not {exact_json.to_text(value)[:80]}")

@@ -340,7 +340,7 @@ def forgotten_json(account: str, found: Removal, dry_run: bool) -> dict[str, Any
 
 
 def imported_json(imported: Imported) -> dict[str, Any]:
-    """Return what an import of known orders has done."""
+    """Return the numbers of an import of known orders."""
     numbers = {"orders": imported.done, "new": imported.new, "freed": imported.freed}
     return {"account": imported.account, **numbers, "done": imported.done == imported.total}
 

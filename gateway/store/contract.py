@@ -112,11 +112,11 @@ class Queue(Protocol):
         ...
 
     async def list_held_accounts(self, since: float) -> Sequence[str]:
-        """Return the accounts with deliveries held since then; 0 means any. The cost grows with what is held."""
+        """Return the accounts with deliveries held since then; 0 means any. The cost grows with the held deliveries."""
         ...
 
     async def list_held_orders(self, account: str, since: float, after: str, limit: int) -> Sequence[str]:
-        """Return the order references of an account's signals held since then, in order, those after `after`."""
+        """Return the order references of an account's signals held since then, in order, beginning after `after`."""
         ...
 
     async def own_routes(
@@ -180,6 +180,10 @@ class Records(Protocol):
 
     async def count_dead(self) -> Mapping[tuple[str, str], int]:
         """Return the number of dead letters of each route that has any. The cost grows with them, not with history."""
+        ...
+
+    async def count_quarantined(self) -> Mapping[str, int]:
+        """Return the number of requests in quarantine of each account that has any. The cost grows with them."""
         ...
 
     async def try_now(self, account: str, route: str, signal_id: int | None, now: float, action: str) -> bool:

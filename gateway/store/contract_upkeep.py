@@ -67,6 +67,10 @@ class Upkeep(Protocol):
         """
         ...
 
+    def on_commit(self, tell: Callable[[int, float], None]) -> None:
+        """Call `tell` on the event loop after each transaction, with its number of writes and its time (s)."""
+        ...
+
     def on_failure(self, tell: Callable[[], None]) -> None:
         """Call `tell` on the event loop after each transaction that failed."""
         ...

@@ -188,6 +188,9 @@ class DatabaseStore(AlertMethods, OrderMethods, Store):
     async def count_dead(self) -> Mapping[RouteKey, int]:
         return await self._readers.run(backlog.count_dead)
 
+    async def count_quarantined(self) -> Mapping[str, int]:
+        return await self._readers.run(backlog.count_quarantined)
+
     async def try_now(self, account: str, route: str, signal_id: int | None, now: float, action: str) -> bool:
         item = pending.TryNow(account, route, signal_id, now, action, self._actor)
         return bool(self._notify_any(await self._count(pending.try_now, item)))
@@ -348,6 +351,9 @@ class DatabaseStore(AlertMethods, OrderMethods, Store):
 
     def on_failure(self, tell: Callable[[], None]) -> None:
         self._writer.on_failure = tell
+
+    def on_commit(self, tell: Callable[[int, float], None]) -> None:
+        self._writer.on_commit = tell
 
     async def verify(self) -> None:
         if self._serving:

@@ -50,7 +50,7 @@ class Writer:
     `before` runs first in each transaction. `leave_transaction` is called if a rollback failed. `confirm` runs after
     each commit that senders wait for, and raises StoreError if it can't be relied on. `after_batch` runs when
     all callers of a batch were answered. Futures belong to `loop`, on which every public method is called, and
-    `on_failure` after each write that failed.
+    `on_commit` after each transaction, `on_failure` after each write that failed.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class Writer:
         self._queue: Waiting = queue.SimpleQueue()
         self._batching = Batching(self._queue)
         self.on_failure: Callable[[], None] = do_nothing
+        self.on_commit: Callable[[int, float], None] = do_nothing
         # Only the event loop changes these.
         self._closed = False
         self._failure: str | None = None
@@ -139,10 +140,12 @@ class Writer:
             self._batching.close()
         return self._thread
 
-    def _settle(self, operations: Sequence[Operation], answers: Sequence[Any]) -> None:
+    def _settle(self, operations: Sequence[Operation], answers: Sequence[Any], took: float | None) -> None:
         if operations[0].priority is Priority.ACK:  # a transaction is all ACK, or not at all
             self._waiting_senders -= len(operations)
         settle(operations, answers)
+        if took is not None:
+            self.on_commit(len(operations), took)
 
     def _give_up(self, reason: str, in_hand: Sequence[Operation]) -> None:
         """Fail everything after the thread's end.
@@ -194,6 +197,7 @@ class Writer:
 
     def _write(self, operations: Sequence[Operation]) -> None:
         """Write and answer. If the transaction fails, halve it until the row to blame fails alone."""
+        began = time.perf_counter()
         try:
             answers = self._transact(operations)
         except Exception as error:
@@ -204,6 +208,7 @@ class Writer:
             self._write(operations[:middle])
             self._write(operations[middle:])
         else:
+            took = time.perf_counter() - began
             try:
                 found = read(answers)
             except Exception as error:  # committed already: not to be written again
@@ -211,7 +216,7 @@ class Writer:
             else:
                 if operations[0].priority is Priority.ACK:
                     self._refusal = None
-                self._resolve(operations, found)
+                self._resolve(operations, found, took)
 
     def _transact(self, operations: Sequence[Operation]) -> list[Answers]:
         self._begin()
@@ -255,9 +260,12 @@ class Writer:
         self._resolve(operations, [write_error(failure, error) for _ in operations])
         self._tell(self.on_failure)
 
-    def _resolve(self, operations: Sequence[Operation], answers: Sequence[Any]) -> None:
-        """Answer all operations in one call on the event loop. A loop that is gone does no harm: the write stands."""
-        self._tell(self._settle, operations, answers)
+    def _resolve(self, operations: Sequence[Operation], answers: Sequence[Any], took: float | None = None) -> None:
+        """Answer all operations in one call on the event loop. A loop that is gone does no harm: the write stands.
+
+        `took` is the time (s) of the transaction, None if it failed.
+        """
+        self._tell(self._settle, operations, answers, took)
 
     def _tell(self, call: Callable[..., None], *values: Any) -> None:
         with contextlib.suppress(RuntimeError):
@@ -275,7 +283,7 @@ def run_first() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), max(-20, nice - NICENESS_GAIN))
 
 
-def do_nothing() -> None:
+def do_nothing(*values: object) -> None:
     """Stand in for a callback that nobody has set."""
 
 

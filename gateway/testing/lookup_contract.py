@@ -1,4 +1,4 @@
-"""The part of the contract for sinks that look up orders: those with a `knows` of their own."""
+"""The part of the contract for sinks that look up orders, by a `knows` of their own."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from gateway.web.key_mask import KeyMask
 from gateway.web.limits import Limits
 from gateway.web.listen import listen
 from gateway.web.public import PublicRoutes
-from gateway.web.tls import load_certificate, make_tls_context
+from gateway.web.tls import find_end, load_certificate, make_tls_context
 
 ADMIN_CONNECTIONS = 128
 """Open connections of the admin listener: a few operators with a browser, and monitoring."""
@@ -57,6 +57,7 @@ class Listeners:
         """Listen. The stack's end stops both listeners. Raises GatewayError."""
         server, admin = self._config.server, self._config.admin
         self._tls = make_tls_context(self._config)
+        self._show_certificate(self._config)
         self._gate = Gate("public", lambda: self._public.limits, self._observer, self._make_addresses().trusts)
         self._public = Server(self._make_routes(ingest), self._tls, self._make_limits(), self._gate)
         self.urls = listen(
@@ -82,11 +83,18 @@ class Listeners:
         """Use another configuration, which has the same addresses, from the next request on."""
         if self._tls:
             load_certificate(self._tls, config)
+        self._show_certificate(config)
         self._mask.learn()
         self._config = config
         self._public.routes = self._make_routes(ingest)
         self._public.limits = self._make_limits()
         self._gate.is_exempt = self._make_addresses().trusts
+
+    def _show_certificate(self, config: Config) -> None:
+        """Show the end of the certificate in the metrics."""
+        tls = config.server.tls
+        end = find_end(tls.certificate) if tls else None
+        self._observer.certificate_found({} if end is None else {(): end})
 
     def hand_to(self, ingest: Ingest) -> None:
         """Hand signals to another ingest, from the next request on."""

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.config import Config, Tls
 from gateway.errors import ConfigError, Problem
 
 CERTIFICATE = re.compile(rb"-----BEGIN (TRUSTED |X509 )?CERTIFICATE-----")
+PEM = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----(.+?)-----END", re.DOTALL)
+UTC_TIME = 0x17
+"""The tag of a date with two digits for its year. GeneralizedTime, the other form, has four."""
 KEY = re.compile(rb"-----BEGIN ([A-Z0-9]+ )*PRIVATE KEY-----")
 
 
@@ -32,6 +37,33 @@ def load_certificate(context: ssl.SSLContext, config: Config) -> None:
     except (OSError, ssl.SSLError) as error:
         setting, message = find_fault(tls, error)
         raise ConfigError([Problem(config.path.name, 0, setting, message)]) from error
+
+
+def find_end(certificate: str) -> float | None:
+    """Return the end of the first certificate in a PEM file, in seconds since the epoch; None if it has none."""
+    found = PEM.search(Path(certificate).read_bytes())
+    if found is None:
+        return None
+    # Python's only reader of a certificate's dates needs a connection. They are at a fixed place of the DER.
+    _, body, _ = read_der(base64.b64decode(found[1]))
+    tag, value, rest = read_der(read_der(body)[1])
+    if tag == 0xA0:  # the version, which is optional
+        tag, value, rest = read_der(rest)
+    for _ in range(3):  # serial number, algorithm, issuer
+        tag, value, rest = read_der(rest)
+    _, _, last = read_der(value)
+    tag, value, _ = read_der(last)
+    form = "%y%m%d%H%M%SZ" if tag == UTC_TIME else "%Y%m%d%H%M%SZ"
+    return datetime.strptime(value.decode(), form).replace(tzinfo=UTC).timestamp()
+
+
+def read_der(data: bytes) -> tuple[int, bytes, bytes]:
+    """Return the tag and the value of the first element, and the bytes behind it."""
+    tag, size, start = data[0], data[1], 2
+    if size & 0x80:
+        start = 2 + (size & 0x7F)
+        size = int.from_bytes(data[2:start], "big")
+    return tag, data[start : start + size], data[start + size :]
 
 
 def find_fault(tls: Tls, error: Exception) -> tuple[str, str]:

@@ -68,7 +68,9 @@ async def test_a_released_request_is_kept_and_not_listed(backend: Backend) -> No
     async with backend.open(actor="ada") as store:
         kept = await fill(store)
         await accept(store, numbered(1))
+        assert await store.count_quarantined() == {ACCOUNT: 3, "printery": 1}
         assert await store.release_quarantined(kept[1], numbered(1), NOW + 3600)
+        assert await store.count_quarantined() == {ACCOUNT: 2, "printery": 1}
         assert not await store.release_quarantined(kept[1], numbered(1), NOW + 7200)
         assert not await store.release_quarantined(99, numbered(1), NOW)
         assert await numbers(store, Filter()) == [0, 2, 3]

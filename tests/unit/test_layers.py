@@ -12,7 +12,7 @@ import gateway.web.http1
 ROOT = Path(__file__).parents[2]
 RANKS = [
     {"errors", "signal_types", "exact_json"},
-    {"model", "order_state", "validators", "log_output", "body_forms"},
+    {"model", "order_state", "validators", "log_output", "body_forms", "series"},
     {"alerts"},
     {
         "clock",

@@ -1,4 +1,4 @@
-"""Counts the pending deliveries and the dead letters of each route."""
+"""Counts the pending deliveries and the dead letters of each route, and each account's requests in quarantine."""
 
 from __future__ import annotations
 
@@ -63,3 +63,11 @@ DEAD_LETTERS = "SELECT account, route, count(*) FROM deliveries WHERE state = 'd
 def count_dead(db: Database) -> dict[RouteKey, int]:
     """Return the number of each route's dead letters; routes without any are left out."""
     return {(account, route): number for account, route, number in execute(db, DEAD_LETTERS)}
+
+
+QUARANTINED = "SELECT account, count(*) FROM quarantine WHERE accepted_at IS NULL GROUP BY account"
+
+
+def count_quarantined(db: Database) -> dict[str, int]:
+    """Return the number of each account's requests in quarantine; accounts without any are left out."""
+    return dict(execute(db, QUARANTINED))

@@ -27,9 +27,13 @@ BLOCK = 0.6
 class Blocks(Observer):
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, str, float]] = []
+        self.lags: list[float] = []
 
     def sink_blocked(self, account: str, route: str, sink: str, seconds: float) -> None:
         self.seen.append((account, route, sink, seconds))
+
+    def loop_lagged(self, seconds: float) -> None:
+        self.lags.append(seconds)
 
 
 @contextmanager
@@ -66,6 +70,7 @@ async def test_a_call_that_blocks_is_named_with_its_route_time_and_place() -> No
         ((account, route, sink, seconds),) = blocks.seen
         assert (account, route, sink) == ("shop", "erp", "scripted")
         assert 0.3 < seconds < 5
+        assert max(blocks.lags) == seconds
         (line,) = [entry for entry in logs if entry["event"] == "sink.blocked"]
         assert "test_loop_watch.py:" in line["place"]
         assert (line["account"], line["route"], line["log_level"]) == ("shop", "erp", "error")

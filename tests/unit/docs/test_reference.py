@@ -78,12 +78,7 @@ def test_options() -> None:
 
 
 def test_metrics_with_their_labels() -> None:
-    registry = PrometheusObserver().registry
-    found = {}
-    for family in registry.collect():
-        suffix = "_total" if family.type == "counter" else ""
-        collector = registry._names_to_collectors[family.name]
-        found[f"{family.name}{suffix}"] = ", ".join(getattr(collector, "_labelnames", ()))
+    found = {name: ", ".join(labels) for name, labels in PrometheusObserver().labels.items()}
     assert {row[0].strip("`"): row[1] for row in rows(PAGE, "metric")} == found
 
 

@@ -449,7 +449,7 @@ async def test_an_error_outside_the_transaction_ends_the_thread_and_is_reported(
         writer.on_failure = told.set
         held = await hold(writer, steps)
 
-        def fail(operations: Sequence[Any], answers: Sequence[Any]) -> None:
+        def fail(*values: Any) -> None:
             raise MemoryError
 
         waiting = [writer.submit(steps.first, "a"), writer.submit(steps.first, "b", Priority.PATIENT)]
