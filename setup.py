@@ -34,6 +34,7 @@ EXTRAS["test"] = [
     *EXTRAS["postgres"],
     *EXTRAS["uvloop"],
     *EXTRAS["apprise"],
+    "schemathesis>=4.30",  # tries the API of a real gateway with whatever its OpenAPI document allows, and forbids
     "standardwebhooks>=1.1",  # the specification's own verifier
 ]
 
@@ -65,6 +66,7 @@ setup(
         "tornado>=6.5",
         "tzdata",  # time zones by name, where the system has none, as in slim images
         "voluptuous>=0.15",
+        "voluptuous-openapi>=0.4",  # the API's document is made of its voluptuous schemas
     ],
     extras_require=EXTRAS,
     entry_points={

@@ -57,6 +57,18 @@ class Unauthorized(GatewayError):
     """Wrong or missing key."""
 
 
+class Forbidden(GatewayError):
+    """This role may not do that."""
+
+
+class InvalidQuery(GatewayError):
+    """The query or the body has wrong fields."""
+
+    def __init__(self, fields: Mapping[str, str] | None = None, message: str = "") -> None:
+        self.fields = dict(fields or {})
+        super().__init__(message)
+
+
 class InvalidSignal(GatewayError):
     """Not a valid signal."""
 

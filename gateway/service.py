@@ -147,7 +147,7 @@ class Service:
             if self.listeners.urls:  # the store had to be waited for
                 self.listeners.hand_to(self.ingest)
             else:
-                self.listeners.open(self.ingest, self.ready, stack)
+                self.listeners.open(self.ingest, self.ready, stack, self._api_store)
             self._waiting = None
             self.dispatcher.start()
             self._loop_watch.start()
@@ -318,6 +318,12 @@ class Service:
             "gateway": "shutting down" if self._stopping else self._loop_watch.trouble(),
         }
 
+    def _api_store(self) -> Store:
+        """Return the store. Raises StoreUnreachable while it is waited for."""
+        if self._waiting:
+            raise StoreUnreachable(self._waiting.reason)
+        return self.store
+
     async def _store_trouble(self) -> str:
         try:
             store = self._waiting or self.store
@@ -351,7 +357,7 @@ class Service:
         if self._waiting is None:
             self._waiting = AbsentStore(reason)
             self.ingest = Ingest(self.config.accounts, self._waiting, observer=self.observer)
-            self.listeners.open(self.ingest, self.ready, stack)
+            self.listeners.open(self.ingest, self.ready, stack, self._api_store)
         self._waiting.reason = reason
         log.warning("store.waiting", reason=reason, **self._places())
 

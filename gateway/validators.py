@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import voluptuous as vol
@@ -21,6 +23,17 @@ def parse_duration(text: str) -> float:
     if match is None:
         raise ValueError("not a duration")
     return float(match[1]) * SECONDS_IN[match[2]]
+
+
+def parse_moment(text: str, now: float) -> float:
+    """Return seconds since the epoch, from ISO 8601 (UTC if it has no offset) or from an age: 90s, 12h, 7d.
+
+    Raises ValueError for other text.
+    """
+    with contextlib.suppress(ValueError):
+        return now - parse_duration(text)
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def duration(value: object) -> float:

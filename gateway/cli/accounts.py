@@ -44,7 +44,8 @@ def list_(config_path: Path, account: str | None, as_json: bool) -> None:
     config = read_config(config_path, despite_errors=True)
     rows = run_on_store(config, lambda store: list_accounts(store, config, account))
     if as_json:
-        render.print_json(map(views.account_json, rows))
+        now = time.time()
+        render.print_json(views.account_json(row, now) for row in rows)
         return
     for row in rows:
         click.echo("\n".join(in_lines(row)))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -45,13 +43,10 @@ limit_option = click.option(
 
 def parse_time(text: str) -> float:
     """Return seconds since the epoch, from ISO 8601 (UTC if it has no offset) or from an age: 90s, 12h, 7d."""
-    with contextlib.suppress(ValueError):
-        return time.time() - validators.parse_duration(text)
     try:
-        moment = datetime.fromisoformat(text)
+        return validators.parse_moment(text, time.time())
     except ValueError:
         raise click.BadParameter("expected a time such as 2026-11-24T08:00, or an age such as 12h") from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def duration(ctx: click.Context, param: click.Parameter, text: str | None) -> float | None:

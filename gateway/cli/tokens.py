@@ -44,7 +44,7 @@ def new(name: str | None, tenant: str | None, account: str | None, as_json: bool
     click.echo(f"token:  {token}")
     click.echo(f"config: {config_line({**entry, **scope})}")
     click.echo(
-        "Put its config line under `admin: {tokens: …}` and reload. Send the token as `Authorization: Bearer …`."
+        "Put its config line under `tokens:` of `admin:`, and reload. Programs send `Authorization: Bearer TOKEN`."
     )
     click.echo("It is not shown again.")
 

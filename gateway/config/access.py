@@ -12,7 +12,7 @@ from gateway.config.setting_values import did_you_mean
 
 Role = Literal["operator", "tenant", "account"]
 ANYBODY = "*"
-"""Name in `users` of everybody whom the proxy lets in and who has no entry of their own."""
+"""Name in `users` that stands for every user without an entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def make_proxy_auth(given: Mapping[str, Any]) -> ProxyAuth:
 
 
 def with_unique_names(entries: Sequence[Token | Access]) -> Sequence[Token | Access]:
-    """Check that no two entries have one name or one digest: actions would not tell who did them."""
+    """Check that no two entries have one name or one digest: actions would not tell them apart."""
     seen: set[object] = set()
     for index, entry in enumerate(entries):
         access, digest = (entry.access, entry.digest) if isinstance(entry, Token) else (entry, index)

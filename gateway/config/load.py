@@ -173,6 +173,10 @@ def report_conflicts(main: Document, settings: Any, accounts: Mapping[str, Accou
     public, private = settings["server"]["listen"], pick(settings, ("admin", "listen")) or ()
     if any(address in public and address.port != 0 for address in private):
         main.report(("admin", "listen"), "must not be the public listener's address")
+    open_to_others = [address for address in private if not address.is_private]
+    if open_to_others and not (pick(settings, ("admin", "tokens")) or pick(settings, ("admin", "proxy_auth"))):
+        message = f"other machines reach {open_to_others[0]}, which has only health and metrics: set tokens for the API"
+        main.warn(("admin", "listen"), message)
     report_strangers(main, settings, accounts)
     if not accounts:
         main.report((), "there are no accounts: add some here, or include a tenant's file that has accounts")

@@ -114,6 +114,16 @@ class Address(NamedTuple):
         return self.host in (str(ipaddress.IPv4Address(0)), str(ipaddress.IPv6Address(0)))
 
     @property
+    def is_private(self) -> bool:
+        """True for a Unix socket, and for addresses that only this machine reaches."""
+        if self.is_unix or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
     def is_any_ipv4(self) -> bool:
         return self.is_any and ":" not in self.host
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ from gateway.errors import GatewayError
 from gateway.model import Account
 from gateway.operate.in_force import is_reused, mark_key
 from gateway.operate.names import require_known
-from gateway.operate.routes import RouteRow, list_routes
+from gateway.operate.routes import SICK, RouteRow, list_routes
 from gateway.operate.traffic import yield_to_traffic
 from gateway.store import serving_process
 from gateway.store.contract import Store
@@ -57,6 +57,18 @@ class AccountRow:
         """Return the number of pending deliveries."""
         return sum(route.backlog.pending for route in self.routes)
 
+    @property
+    def state(self) -> str:
+        """Return the state of its sickest route; "running" if none is sick."""
+        sickest = min(self.routes, key=lambda route: route.severity, default=None)
+        return sickest.status if sickest and sickest.status in SICK else "running"
+
+    @property
+    def oldest_at(self) -> float | None:
+        """Return the creation time of the oldest pending delivery, None if there is none."""
+        times = [route.backlog.oldest_at for route in self.routes if route.backlog.oldest_at is not None]
+        return min(times, default=None)
+
 
 async def list_accounts(store: Store, config: Config, only: str | None = None) -> list[AccountRow]:
     """Return the configured accounts, then those that left and of which the store still knows; or the `only` one.
@@ -64,9 +76,23 @@ async def list_accounts(store: Store, config: Config, only: str | None = None) -
     Raises GatewayError if neither knows that one.
     """
     await require_known(store, config, Filter(account=only))
+    return await read_accounts(store, config, lambda name: only in (None, name))
+
+
+async def page_accounts(
+    store: Store, config: Config, seen: Sequence[str] | None, after: str, limit: int
+) -> list[AccountRow]:
+    """Return a page of accounts in the order of their names: those behind `after`, of the ones that are `seen`."""
+    known = {*config.accounts, *(part.name for part in await store.read_in_force() if part.kind == "account")}
+    names = set(sorted(name for name in (known if seen is None else seen) if name > after)[:limit])
+    return sorted(await read_accounts(store, config, names.__contains__), key=lambda row: row.account)
+
+
+async def read_accounts(store: Store, config: Config, wanted: Callable[[str], bool]) -> list[AccountRow]:
+    """Return the wanted accounts: configured ones, then those that left."""
     uses = await store.read_key_uses()
     routes: dict[str, list[RouteRow]] = {}
-    for route in await list_routes(store, config, only):
+    for route in await list_routes(store, config):
         routes.setdefault(route.key[0], []).append(route)
     in_force = [part for part in await store.read_in_force() if part.kind == "account"]
     marks = {(part.name, label): mark for part in in_force for mark, label in part.detail["keys"].items()}
@@ -82,7 +108,7 @@ async def list_accounts(store: Store, config: Config, only: str | None = None) -
     return [
         replace(row, last_signal=await find_last_signal(store, row.account), routes=tuple(routes.get(row.account, ())))
         for row in rows
-        if only in (None, row.account)
+        if wanted(row.account)
     ]
 
 

@@ -38,6 +38,17 @@ async def add_known_orders(
     return await store.add_known_orders(account, orders, now)
 
 
+async def make_known(store: Records, config: Config, account: str, reference: str, now: float) -> MadeKnown:
+    """Make one order known to an account, and record the action if it was not known.
+
+    Raises NotFound if the account is not configured.
+    """
+    made = await add_known_orders(store, config, account, [reference], now)
+    if made.new:
+        await store.record_action("known-order", {"account": account, "reference": reference, "freed": made.freed}, now)
+    return made
+
+
 async def import_orders(
     store: Records, config: Config, account: str, orders: Sequence[str], now: float, stop: asyncio.Event
 ) -> AsyncIterator[Imported]:

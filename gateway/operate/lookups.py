@@ -11,10 +11,11 @@ from gateway.model import Attempt
 from gateway.operate.names import require_signals
 from gateway.operate.quarantine import list_quarantine
 from gateway.store.contract import Records
-from gateway.store.values import STATES, DeliveryRow, Filter, SignalRow
+from gateway.store.values import STATES, DeliveryKey, DeliveryRow, Filter, SignalRow
 
 __all__ = [
     "STATES",
+    "DeliveryKey",
     "DeliveryRow",
     "Filter",
     "SignalDetails",

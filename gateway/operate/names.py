@@ -6,35 +6,35 @@ from collections.abc import Mapping, Sequence
 
 from gateway.config import Config
 from gateway.config.setting_values import did_you_mean
-from gateway.errors import GatewayError
+from gateway.errors import NotFound
 from gateway.signal_types import TYPES
 from gateway.store.contract import Records
 from gateway.store.values import Filter
 
 
 async def require_known(store: Records, config: Config, which: Filter) -> None:
-    """Raise GatewayError for a name or an id in a filter of signals that nothing has: see the functions called."""
+    """Raise NotFound for a name or an id in a filter of signals that nothing has: see the functions called."""
     await require_known_names(store, config, which)
     await require_known_type(store, which.type)
     await require_signals(store, which.ids or ())
 
 
 async def require_signals(store: Records, ids: Sequence[int]) -> None:
-    """Raise GatewayError if the store does not have all these signals."""
+    """Raise NotFound if the store does not have all these signals."""
     found = {row.signal.id for row in await store.list_signals(Filter(ids=ids), len(ids))} if ids else set()
     if missing := [str(number) for number in dict.fromkeys(ids) if number not in found]:
-        raise GatewayError(f"there is no signal {', '.join(missing)}")
+        raise NotFound(f"there is no signal {', '.join(missing)}")
 
 
 async def require_known_type(store: Records, type: str | None) -> None:
-    """Raise GatewayError for a type that is none of the vendor's and that no stored signal has."""
+    """Raise NotFound for a type that is none of the vendor's and that no stored signal has."""
     if type is None or type in TYPES or await store.list_signals(Filter(type=type), 1):
         return
-    raise GatewayError(f"no signal has the type {type!r}{did_you_mean(type, list(TYPES))}")
+    raise NotFound(f"no signal has the type {type!r}{did_you_mean(type, list(TYPES))}")
 
 
 async def require_known_names(store: Records, config: Config, which: Filter) -> None:
-    """Raise GatewayError for an account or a route that neither the configuration nor the store knows.
+    """Raise NotFound for an account or a route that neither the configuration nor the store knows.
 
     The store is only read if the configuration lacks the name: a route that has left both is looked up in all of the
     stored deliveries.
@@ -49,14 +49,14 @@ async def require_known_names(store: Records, config: Config, which: Filter) -> 
     if which.account is not None and await is_stored(store, which.account):
         known.setdefault(which.account, [])
     if trouble := describe_unknown(known, which):
-        raise GatewayError(trouble)
+        raise NotFound(trouble)
 
 
 def require_account(config: Config, account: str) -> None:
-    """Raise GatewayError if the account is not configured."""
+    """Raise NotFound if the account is not configured."""
     if account not in config.accounts:
         hint = did_you_mean(account, list(config.accounts))
-        raise GatewayError(f"there is no account {account!r} in the configuration{hint}")
+        raise NotFound(f"there is no account {account!r} in the configuration{hint}")
 
 
 async def is_stored(store: Records, account: str) -> bool:

@@ -54,6 +54,11 @@ async def list_quarantine(
     return [*reversed(found)]
 
 
+async def page_quarantine(store: Records, which: Filter, limit: int) -> Sequence[QuarantineRow]:
+    """Return a page of requests in quarantine, newest first."""
+    return await store.list_quarantined(which, limit)
+
+
 def is_of_order(body: str, order: str) -> bool:
     """Return True if a refused request is of an order, by its id or reference. Text that is no JSON only names it."""
     try:

@@ -102,9 +102,9 @@ async def pause_route(store: Records, config: Config, key: RouteKey, why: str, n
     return row
 
 
-async def resume_route(store: Records, config: Config, key: RouteKey, now: float) -> RouteRow:
+async def resume_route(store: Records, config: Config, key: RouteKey, now: float, why: str = "") -> RouteRow:
     """End a route's pause, if it is paused. Return the route as it was before."""
     row = await read_route(store, config, key)
     if row.state.paused:
-        await store.set_paused(*key, False, now, "")
+        await store.set_paused(*key, False, now, why)
     return row

@@ -28,7 +28,7 @@ from gateway.operate.purge import Removed
 from gateway.operate.quarantine import Inspected, Verdict
 from gateway.operate.replay import Replayed
 from gateway.operate.routes import RouteRow
-from gateway.store.values import STATES, DeliveryRow, QuarantineRow, SignalRow, Violation
+from gateway.store.values import STATES, Action, DeliveryRow, QuarantineRow, SignalRow, Violation
 
 
 def iso(seconds: float | None) -> str | None:
@@ -57,6 +57,22 @@ def alert_json(alert: Alert) -> dict[str, Any]:
         "cleared_at": iso(alert.cleared_at),
         "acknowledged_at": iso(alert.acknowledged_at),
         "acknowledged_by": alert.acknowledged_by or None,
+    }
+
+
+# -- actions
+
+
+def action_json(row: Action) -> dict[str, Any]:
+    """Return an action: who did what, when and from where."""
+    return {
+        "id": row.id,
+        "at": iso(row.at),
+        "actor": row.actor,
+        "origin": row.origin,
+        "action": row.action,
+        "account": row.account,
+        "detail": row.detail,
     }
 
 
@@ -159,7 +175,6 @@ def explanation_json(signal: SignalRow, explanation: Explanation) -> dict[str, A
 
 def route_json(row: RouteRow, now: float) -> dict[str, Any]:
     """Return a route with its state and backlog."""
-    oldest = row.backlog.oldest_at
     return {
         "account": row.key[0],
         "route": row.key[1],
@@ -172,9 +187,14 @@ def route_json(row: RouteRow, now: float) -> dict[str, Any]:
         "pending": row.backlog.pending,
         "due": row.backlog.due,
         "dead": row.dead,
-        "oldest_at": iso(oldest),
-        "oldest_seconds": None if oldest is None else round(max(0.0, now - oldest), 3),
+        **age_json(row.backlog.oldest_at, now),
     }
+
+
+def age_json(oldest_at: float | None, now: float) -> dict[str, Any]:
+    """Return the fields of the oldest pending delivery."""
+    age = None if oldest_at is None else round(max(0.0, now - oldest_at), 3)
+    return {"oldest_at": iso(oldest_at), "oldest_seconds": age}
 
 
 # -- quarantine, replay, purge, audit
@@ -286,7 +306,7 @@ def config_json(config: Config, warnings: Iterable[Problem] = ()) -> dict[str, A
     }
 
 
-def account_json(row: AccountRow) -> dict[str, Any]:
+def account_json(row: AccountRow, now: float) -> dict[str, Any]:
     """Return an account with its keys and the health of its routes."""
     keys = [
         {
@@ -302,7 +322,9 @@ def account_json(row: AccountRow) -> dict[str, Any]:
         "endpoint": row.endpoint,
         "keys": keys,
         "last_signal": iso(row.last_signal),
+        "state": row.state,
         "pending": row.pending,
+        **age_json(row.oldest_at, now),
         "routes": [
             {
                 "route": route.key[1],

@@ -223,7 +223,7 @@ class Filter:
 class ReplayJob:
     """A replay that runs in the background. Signals from `began_with` to `ends_with` are looked at, in their order.
 
-    Those up to `reached` are done; `found` counts the deliveries so far by (account, route). `scope` is that of the
+    Signals up to `reached` are done; `found` counts the deliveries so far by (account, route). `scope` is that of the
     role that began it.
     """
 

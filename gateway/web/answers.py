@@ -16,8 +16,10 @@ log = structlog.get_logger()
 
 STATUS: Mapping[type[errors.GatewayError], int] = {
     errors.InvalidSignal: 400,
+    errors.InvalidQuery: 400,
     errors.MalformedRequest: 400,
     errors.Unauthorized: 401,
+    errors.Forbidden: 403,
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.TooLarge: 413,
@@ -37,12 +39,15 @@ def answer_json(code: int, content: object) -> Answer:
     return Answer(code, orjson.dumps(content), {"Content-Type": "application/json", "Cache-Control": "no-store"})
 
 
+def status_of(error: Exception) -> int:
+    """Return the HTTP status of an error. An error that STATUS does not have is a bug: 503, so that it is retried."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 503)
+
+
 def answer_error(error: Exception, allow: str = "POST") -> Answer:
-    """Return the answer to an error. An error that STATUS does not have is a bug: 503, so that the sender retries."""
-    for kind in type(error).__mro__:
-        if kind in STATUS:
-            return _answer(STATUS[kind], error, allow)
-    return _answer(503, errors.Unavailable(), allow)
+    """Return the answer to an error."""
+    known = any(kind in STATUS for kind in type(error).__mro__)
+    return _answer(status_of(error), error if known else errors.Unavailable(), allow)
 
 
 def _answer(code: int, error: Exception, allow: str) -> Answer:

@@ -10,7 +10,9 @@ from datetime import datetime
 from gateway.config import Address, Config
 from gateway.ingest import Ingest
 from gateway.metrics import Observer
+from gateway.store import Store
 from gateway.web.addresses import Addresses
+from gateway.web.admin.api.endpoint import Desk
 from gateway.web.admin.app import make_admin_app, make_admin_server
 from gateway.web.admin.ops import Readiness
 from gateway.web.descriptors import count_descriptors, limit_connections
@@ -53,8 +55,11 @@ class Listeners:
         self._tls: ssl.SSLContext | None = None
         self._mask = KeyMask(lambda: self._config.accounts)
 
-    def open(self, ingest: Ingest, readiness: Readiness, stack: AsyncExitStack) -> None:
-        """Listen. The stack's end stops both listeners. Raises GatewayError."""
+    def open(self, ingest: Ingest, readiness: Readiness, stack: AsyncExitStack, store: Callable[[], Store]) -> None:
+        """Listen. The stack's end stops both listeners. Raises GatewayError.
+
+        `store` returns the store of the API, and raises StoreError while there is none.
+        """
         server, admin = self._config.server, self._config.admin
         self._tls = make_tls_context(self._config)
         self._show_certificate(self._config)
@@ -70,7 +75,8 @@ class Listeners:
             inherited=self._inherited,
         )
         if admin:
-            app = make_admin_app(readiness, self._observer, self._mask)
+            desk = Desk(store, lambda: self._config, lambda: self._now().timestamp())
+            app = make_admin_app(readiness, self._observer, self._mask, desk)
             own = [number_address(address, self._worker or 0) for address in admin.listen]
             private = make_admin_server(app, self._make_admin_limits(), self._observer)
             self.admin_urls = listen(private, own, "http", stack, mode=admin.socket_mode)

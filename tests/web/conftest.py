@@ -16,15 +16,17 @@ from tornado.httpserver import HTTPServer
 from tornado.ioloop import IOLoop
 from tornado.platform.asyncio import AsyncIOLoop
 
+from gateway.config import Config
 from gateway.ingest import Ingest
 from gateway.metrics import PrometheusObserver
 from gateway.store import open_store
 from gateway.store.contract import Settings, Store
 from gateway.web.addresses import Addresses
-from gateway.web.admin.app import make_admin_server
+from gateway.web.admin.app import make_admin_app, make_admin_server
 from gateway.web.http1 import Server
 from gateway.web.public import PublicRoutes
 from tests.support.accounts import make_accounts
+from tests.support.api import Client, fill, make_desk, write_config
 from tests.support.listener import NOW, Gateway
 from tests.support.wire import Connect, Wire
 
@@ -62,7 +64,11 @@ def ingest(store: Store, observer: PrometheusObserver) -> Ingest:
 
 
 @pytest.fixture
-def app(ingest: Ingest, observer: PrometheusObserver) -> PublicRoutes:
+def app(request: pytest.FixtureRequest, ingest: Ingest, observer: PrometheusObserver) -> Any:
+    """The public listener's resources; the admin listener's for a test of the API."""
+    if "api" in request.fixturenames:
+        desk = make_desk(request.getfixturevalue("store"), request.getfixturevalue("api_config"))
+        return make_admin_app(dict, observer, desk=desk)
     return PublicRoutes(ingest, addresses=Addresses(["10.0.0.0/8", "127.0.0.1"]), observer=observer, now=lambda: NOW)
 
 
@@ -93,6 +99,24 @@ def http_server(
 @pytest.fixture
 def base_url(http_port: int, tls: ssl.SSLContext | None) -> str:
     return f"{'https' if tls else 'http'}://127.0.0.1:{http_port}"
+
+
+@pytest.fixture
+def api_config(tmp_path: Path) -> Config:
+    return write_config(tmp_path)
+
+
+@pytest.fixture
+def api(base_url: str, http_client: AsyncHTTPClient, http_server: Any) -> Client:
+    """A client of the API of a gateway with two tenants."""
+    return Client(http_client, base_url)
+
+
+@pytest.fixture
+def dead(io_loop: IOLoop, store: Store) -> dict[str, int]:
+    """Fills the store; the id of the dead signal of each account."""
+    found: dict[str, int] = io_loop.run_sync(lambda: fill(store))
+    return found
 
 
 @pytest.fixture

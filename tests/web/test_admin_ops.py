@@ -77,7 +77,7 @@ async def test_metrics_are_prometheus_text(
     assert b'cloudsignal_signals_accepted_total{account="bookshop"} 1.0' in response.body
 
 
-@pytest.mark.parametrize("path", ["/", "/signals/bookshop", "/healthz", "/metrics/x"])
+@pytest.mark.parametrize("path", ["/", "/signals/bookshop", "/api/v1/accounts", "/metrics/x"])
 async def test_other_admin_paths_are_404(http_client: AsyncHTTPClient, base_url: str, path: str) -> None:
     response = await get(http_client, base_url + path)
     assert (response.code, orjson.loads(response.body)) == (404, {"error": "Nothing here."})

@@ -18,6 +18,15 @@ Checks = Mapping[str, str]
 Readiness = Callable[[], Checks | Awaitable[Checks]]
 
 
+class HealthHandler(Handler):
+    """GET /healthz: 200 while the process answers. It asks nothing; /readyz does."""
+
+    def get(self) -> None:
+        self.send(answer_json(200, {"status": "ok"}))
+
+    head = get
+
+
 class ReadyHandler(Handler):
     """GET /readyz: 200 if no check found trouble, else 503; the body has every check."""
 

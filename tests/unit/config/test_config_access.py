@@ -22,6 +22,20 @@ def test_without_tokens_there_is_no_api(folder: Folder) -> None:
     assert not found.has_api
 
 
+@pytest.mark.parametrize(
+    ("settings", "warned"),
+    [
+        ("listen: '0.0.0.0:8081'", True),
+        ("listen: ['127.0.0.1:8081', 'gateway.example:8081']", True),
+        ("listen: ['127.0.0.1:8081', '[::1]:8081', 'localhost:8082', 'unix:/run/admin.sock']", False),
+        (f"listen: '0.0.0.0:8081', tokens: [{{name: a, sha256: {DIGEST}, role: operator}}]", False),
+    ],
+)
+def test_an_open_listener_without_tokens_is_a_warning(folder: Folder, settings: str, warned: bool) -> None:
+    found = [str(warning) for warning in folder.load(admin(settings)).warnings]
+    assert [": admin.listen: other machines reach" in warning for warning in found] == [True] * warned
+
+
 def test_tokens_and_users_have_their_roles(folder: Folder) -> None:
     users = "users: [{name: ann, role: account, account: shop}, {name: '*', role: tenant, tenant: acme}]"
     found = folder.load(

@@ -1,0 +1,93 @@
+"""Roles: every endpoint with every role, on its own things, on another tenant's, and on things that are nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from tornado.httpclient import HTTPResponse
+
+from gateway.web.admin.app import API
+from tests.support.api import FOREIGN, Client
+
+pytestmark = pytest.mark.gen_test
+
+NOWHERE = {"account": "nosuchshop", "id": "999999", "route": "erp", "reference": "PO-1"}
+READ = {"operator": 200, "tenant": 200, "account": 200}
+CHANGE = {"operator": 200, "tenant": 200, "account": 403}
+ENDPOINTS: Mapping[tuple[str, str], Mapping[str, int]] = {
+    ("GET", "accounts"): READ,
+    ("GET", "accounts/{account}"): READ,
+    ("GET", "accounts/{account}/routes"): READ,
+    ("POST", "accounts/{account}/routes/{route}/pause"): CHANGE,
+    ("POST", "accounts/{account}/routes/{route}/resume"): CHANGE,
+    ("PUT", "accounts/{account}/known-orders/{reference}"): {**CHANGE, "operator": 201, "tenant": 201},
+    ("GET", "signals"): READ,
+    ("GET", "signals/{id}"): READ,
+    ("GET", "signals/{id}/explain"): READ,
+    ("GET", "deliveries"): READ,
+    ("GET", "dead"): READ,
+    ("GET", "quarantine"): READ,
+    ("GET", "actions"): READ,
+}
+"""The answer of each endpoint to each role, for things that the role sees."""
+ROLES = list(READ)
+WITHOUT_FILTER = ["accounts"]
+"""Lists that can't be narrowed to one account."""
+NARROW = ["tenant", "account"]
+"""Roles that don't see everything."""
+LISTS = [pattern for method, pattern in ENDPOINTS if method == "GET" and "{" not in pattern]
+
+
+def test_every_endpoint_is_in_the_table() -> None:
+    assert {(method, path.pattern) for path in API for method in path.methods} == set(ENDPOINTS)
+
+
+def seen(response: HTTPResponse) -> tuple[int, Mapping[str, str], bytes]:
+    """Return all that a caller sees of an answer, but for the time."""
+    headers = {name: value for name, value in response.headers.get_all() if name != "Date"}
+    return response.code, headers, response.body
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_role_may_do_this_with_its_own(api: Client, dead: dict[str, int], role: str) -> None:
+    own = {"account": "bookshop", "id": dead["bookshop"], "route": "erp", "reference": f"PO-{role}"}
+    found = {key: (await api.ask(key[0], key[1].format(**own), role)).code for key in ENDPOINTS}
+    assert found == {key: codes[role] for key, codes in ENDPOINTS.items()}
+
+
+@pytest.mark.parametrize("role", NARROW)
+async def test_a_foreign_thing_is_answered_as_one_that_is_nowhere(api: Client, dead: dict[str, int], role: str) -> None:
+    foreign = {**NOWHERE, "account": FOREIGN, "id": dead[FOREIGN]}
+    for (method, pattern), codes in ENDPOINTS.items():
+        if "{" in pattern:
+            answers = [await api.ask(method, pattern.format(**names), role) for names in (foreign, NOWHERE)]
+            assert seen(answers[0]) == seen(answers[1]), pattern
+            assert answers[0].code == (403 if codes[role] == 403 else 404), pattern
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_list_shows_nothing_foreign(api: Client, dead: dict[str, int], role: str) -> None:
+    for pattern in LISTS:
+        response = await api.ask("GET", pattern, role)
+        assert b"bookshop" in response.body, pattern
+        assert (FOREIGN.encode() in response.body) == (role == "operator"), pattern
+
+
+@pytest.mark.parametrize("role", NARROW)
+async def test_a_filter_by_a_foreign_account_finds_nothing(api: Client, dead: dict[str, int], role: str) -> None:
+    for pattern in LISTS:
+        if pattern not in WITHOUT_FILTER:
+            answers = [await api.ask("GET", f"{pattern}?account={name}", role) for name in (FOREIGN, "nosuchshop")]
+            assert seen(answers[0]) == seen(answers[1]), pattern
+            assert answers[0].body == b"[]", pattern
+
+
+async def test_without_a_token_every_endpoint_is_closed(api: Client, dead: dict[str, int]) -> None:
+    foreign = {**NOWHERE, "account": FOREIGN, "id": dead[FOREIGN]}
+    for number, (method, pattern) in enumerate(ENDPOINTS):
+        # Each pair from an address of its own, because wrong tokens are limited.
+        sender = {"X-Forwarded-For": f"192.0.2.{number}"}
+        answers = [await api.ask(method, pattern.format(**names), None, headers=sender) for names in (foreign, NOWHERE)]
+        assert seen(answers[0]) == seen(answers[1]), pattern
+        assert answers[0].code == 401, pattern
