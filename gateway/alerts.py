@@ -103,6 +103,8 @@ def make_alert_signal(alert: int, condition: Condition, state: str, at: float) -
     payload = {"type": GATEWAY_ALERT, "alert": alert, "state": state, "datetime": moment.isoformat()}
     fields = ("watch", "cause", "severity", "order", "order_reference", "item", "item_reference", "route", "message")
     payload |= {name: value for name in fields if (value := getattr(condition, name))}
+    if state == CLEARED:  # for readers of a file or a feed, which show no state
+        payload["message"] = f"Cleared: {condition.message}"
     return Signal(
         account=condition.account,
         type=GATEWAY_ALERT,

@@ -249,7 +249,7 @@ WATCH = (
     Setting(
         "within",
         values.at_least_a_second,
-        "the time from the one to the other, such as `48h`; after an ItemError, the `delay` that the printer tells "
+        "the time from the one to the other, such as `48h`; after a print error, the `delay` that the printer tells "
         "counts if there is one",
     ),
     Setting(

@@ -18,8 +18,12 @@ from gateway.sink.text import (
     describe_signal,
     describe_type,
     first_line,
+    icon_of,
+    is_cleared,
     note_prefix,
     one_line,
+    severity_of,
+    title_of,
 )
 from gateway.sink.tracking import has_tracking, merge_tracking
 from gateway.validators import ListOf, duration, flag, one_of
@@ -67,6 +71,8 @@ __all__ = [
     "has_tracking",
     "header_value",
     "hint_at_url",
+    "icon_of",
+    "is_cleared",
     "is_reference",
     "mask_secrets",
     "merge_tracking",
@@ -81,6 +87,8 @@ __all__ = [
     "require_confirmed",
     "require_reference",
     "server_url",
+    "severity_of",
     "signal_type",
     "signal_types",
+    "title_of",
 ]

@@ -9,6 +9,7 @@ from typing import NoReturn, Protocol, TypeVar
 
 from gateway.errors import Permanent, RetryLater, Skip
 from gateway.model import Signal
+from gateway.signal_types import GATEWAY_ALERT
 
 
 class NamedOrder(Protocol):
@@ -59,8 +60,13 @@ def is_reference(text: str) -> bool:
 
 
 def require_reference(signal: Signal) -> str:
-    """Return the signal's order reference. Raises Permanent if it is missing or has a NUL character."""
+    """Return the signal's order reference. Raises Permanent if it is missing or has a NUL character.
+
+    Raises Skip for an alert of the gateway that is about no order.
+    """
     reference = signal.order_reference
+    if signal.type == GATEWAY_ALERT and not reference.strip():
+        raise Skip("the alert is about no order")
     if not reference.strip():
         raise Permanent("the signal names no order_reference")
     if "\0" in reference:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from gateway.model import Delivery, Signal
-from gateway.signal_types import signal_type
+from gateway.signal_types import GATEWAY_ALERT, Severity, signal_type
 from gateway.sink.masking import mask_secrets
 
 SENDER = "Cloudprinter"
@@ -18,6 +18,31 @@ MAX_SEARCHED_LENGTH = 20_000
 """Characters of a message that are searched for its first line and for secrets. A longer one would take too long."""
 MAX_SPELLING = 12
 """Characters that one character of a secret has in its longest usual spelling."""
+
+
+CLEARED_ICON = "✅"
+
+
+def is_cleared(signal: Signal) -> bool:
+    """Return True for an alert of the gateway whose condition is over: good news, of a type that tells of trouble."""
+    return signal.type == GATEWAY_ALERT and signal.text("state") == "cleared"
+
+
+def severity_of(signal: Signal) -> Severity:
+    """Return the severity of a signal: that of its type, and "info" for an alert that is cleared."""
+    return "info" if is_cleared(signal) else signal_type(signal.type).severity
+
+
+def title_of(signal: Signal) -> str:
+    """Return the headline of a signal: its type's title, and for an alert the name of its watch or its cause."""
+    if signal.type != GATEWAY_ALERT:
+        return one_line(signal_type(signal.type).title)
+    return f"Alert {one_line(signal.text('watch') or signal.text('cause'))}".strip()
+
+
+def icon_of(signal: Signal) -> str:
+    """Return an emoji for trouble, a tick for an alert that is cleared, "" for progress."""
+    return CLEARED_ICON if is_cleared(signal) else signal_type(signal.type).icon
 
 
 def describe_type(type: str) -> str:

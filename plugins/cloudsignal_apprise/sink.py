@@ -11,7 +11,7 @@ import apprise
 from cloudsignal_apprise.options import Settings
 from cloudsignal_apprise.services import Message, Service
 from cloudsignal_apprise.text import fill
-from gateway.sink import ALERTS, Check, Context, Delivery, RetryLater, Sink, options_of, signal_type
+from gateway.sink import ALERTS, Check, Context, Delivery, RetryLater, Sink, is_cleared, options_of, severity_of
 
 SERVICE_TIMEOUT = 50.0
 """Seconds that one service gets. Two silent services still fit into an attempt (120 s)."""
@@ -67,7 +67,7 @@ class AppriseSink(Sink):
 
     def message(self, delivery: Delivery) -> Message:
         """Return the message for a delivery."""
-        kind = KINDS[signal_type(delivery.signal.type).severity]
+        kind = apprise.NotifyType.SUCCESS if is_cleared(delivery.signal) else KINDS[severity_of(delivery.signal)]
         return Message(fill(self.apprise.title, delivery), fill(self.apprise.body, delivery), kind)
 
     def _done(self, delivery: Delivery) -> list[str]:

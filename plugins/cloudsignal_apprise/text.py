@@ -18,6 +18,9 @@ NAMES = (
     "cause",
     "message",
     "delay",
+    "watch",
+    "state",
+    "route",
     "tracking",
     "shipping_option",
     "url",
@@ -35,6 +38,9 @@ Order: {order_reference} ({order})
 Item: {item_reference} ({item})
 Cause: {cause}
 Message: {message}
+Watch: {watch}
+State: {state}
+Route: {route}
 Delay in hours: {delay}
 Tracking: {tracking} ({shipping_option})
 Tracking page: {url}

@@ -25,7 +25,7 @@ from gateway.sink import (
 DEFAULT_TYPES = signal_types.TROUBLE | {signal_types.ITEM_SHIPPED}
 """The types that change something in Odoo by default."""
 
-NOTE_TYPES = tuple(type for type in signal_types.TYPES if type not in DEFAULT_TYPES)
+NOTE_TYPES = tuple(type for type in signal_types.NAMES if type not in DEFAULT_TYPES)
 """The types that get a note when the option `notes` names them."""
 
 

@@ -17,10 +17,9 @@ from cloudsignal_slack.message import (
     make_message,
     markdown,
     mention_blocks,
-    title_with_icon,
 )
 from cloudsignal_slack.text import escape
-from gateway.sink import Delivery, Signal, signal_type
+from gateway.sink import Delivery, Signal, icon_of, title_of
 
 MAX_ORDERS = 10
 """Orders that a digest names."""
@@ -37,13 +36,13 @@ def build_digest(deliveries: Sequence[Delivery], mentions: Sequence[str] = (), l
     signals = [delivery.signal for delivery in deliveries]
     first, last = min(signals, key=lambda s: s.at), max(signals, key=lambda s: s.at)
     kinds = Counter(signal.type for signal in signals)
-    icon = next((icon for name, _ in kinds.most_common() if (icon := signal_type(name).icon)), "")
+    titles = Counter(f"{icon_of(signal)} {title_of(signal)}".strip() for signal in signals)
+    icons = Counter(icon for signal in signals if (icon := icon_of(signal)))
+    icon = icons.most_common(1)[0][0] if icons else ""
     account = signals[0].account
     title = f"{icon} {len(signals)} signals of {account}".strip()
     blocks: list[Block] = [heading(title), *mention_blocks(mentions)]
-    blocks.append(
-        section("How many", (f"{title_with_icon(name)}: {count}" for name, count in kinds.most_common(MAX_TYPES)))
-    )
+    blocks.append(section("How many", (f"{name}: {count}" for name, count in titles.most_common(MAX_TYPES))))
     causes = Counter(cause for signal in signals if (cause := cause_or_message(signal)))
     if causes:
         blocks.append(section("Why", (f"{cause}: {count}" for cause, count in causes.most_common(MAX_CAUSES))))

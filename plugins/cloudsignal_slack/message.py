@@ -16,7 +16,7 @@ from slack_sdk.models.blocks import (
 )
 
 from cloudsignal_slack.text import escape
-from gateway.sink import Delivery, Signal, one_line, signal_type
+from gateway.sink import Delivery, Signal, icon_of, is_cleared, one_line, signal_type, signal_types, title_of
 
 MAX_HEADER = HeaderBlock.text_max_length
 MAX_SECTION = SectionBlock.text_max_length
@@ -44,14 +44,14 @@ def build_message(delivery: Delivery, mentions: Sequence[str] = (), link: str = 
 def build_root(delivery: Delivery, mentions: Sequence[str] = (), link: str = "") -> Message:
     """Return the root message of an order's thread: the order's state, by its furthest signal."""
     signal = delivery.signal
-    line = headline_of_type(delivery.furthest, signal)
+    line = headline(signal) if delivery.furthest == signal.type else headline_of_type(delivery.furthest, signal)
     known = {"Account": signal.account, "Order reference": signal.order_reference, "Order": signal.order}
     shown = [(name, escape(one_line(text), MAX_FIELD)) for name, text in known.items() if one_line(text)]
     blocks = [heading(line), *mention_blocks(mentions)]
     blocks.append(
         SectionBlock(fields=[markdown(f"*{name}*\n{text}") for name, text in [*shown, ("Last", local_time(signal))]])
     )
-    if not delivery.overtaken:
+    if not delivery.overtaken and not is_cleared(signal):
         blocks.extend(SectionBlock(text=markdown(text)) for text in cause_and_message(signal))
     blocks.append(footer(f"{signal.account} · {delivery.route} · every signal is in the thread", link))
     return make_message(f"{line} ({signal.account})", blocks)
@@ -97,12 +97,17 @@ def title_with_icon(type: str) -> str:
 
 def headline(signal: Signal) -> str:
     """Return a signal's event and order in a line."""
-    return headline_of_type(signal.type, signal)
+    return with_order(f"{icon_of(signal)} {title_of(signal)}".strip(), signal)
 
 
 def headline_of_type(type: str, signal: Signal) -> str:
+    """Return an event and the signal's order in a line."""
+    return with_order(title_with_icon(type), signal)
+
+
+def with_order(text: str, signal: Signal) -> str:
     reference = one_line(signal.order_reference or signal.order)
-    return f"{title_with_icon(type)}: {reference}" if reference else title_with_icon(type)
+    return f"{text}: {reference}" if reference else text
 
 
 def summary(signal: Signal) -> str:
@@ -113,7 +118,12 @@ def summary(signal: Signal) -> str:
 
 def cause_or_message(signal: Signal) -> str:
     """Return the cause in words, else the printer's message, in one line."""
-    return one_line(signal.cause or signal.text("message"))
+    return one_line(cause_of(signal) or signal.text("message"))
+
+
+def cause_of(signal: Signal) -> str:
+    """Return the cause in words. An alert has its own in the headline."""
+    return "" if signal.type == signal_types.GATEWAY_ALERT else signal.cause
 
 
 def fields(signal: Signal) -> Iterator[tuple[str, str]]:
@@ -129,6 +139,8 @@ def fields(signal: Signal) -> Iterator[tuple[str, str]]:
         "Tracking page": signal.text("url"),
         "Expected delay": in_hours(signal.text("delay")),
     }
+    if signal.type == signal_types.GATEWAY_ALERT:
+        known |= {"Route": signal.text("route"), "Alert": signal.text("alert")}
     for name, text in known.items():
         if line := one_line(text):
             yield name, escape(line, MAX_FIELD)
@@ -137,7 +149,7 @@ def fields(signal: Signal) -> Iterator[tuple[str, str]]:
 
 def cause_and_message(signal: Signal) -> Iterator[str]:
     """Yield the cause in words and the printer's message, each as a section's text."""
-    for name, text in (("Cause", signal.cause), ("Message", signal.text("message"))):
+    for name, text in (("Cause", cause_of(signal)), ("Message", signal.text("message"))):
         if text.strip():
             yield f"*{name}*\n{escape(text, MAX_SECTION - len(name) - 3)}"
 

@@ -20,7 +20,7 @@ from gateway.sink import (
     Url,
     option,
     proxy_option,
-    signal_type,
+    severity_of,
     signal_types,
 )
 
@@ -33,8 +33,7 @@ PLACEHOLDERS = re.compile(r"\{(account|tenant)\}")
 
 def severity(signal: Signal) -> str:
     """Return which of MENTIONED a signal is."""
-    found = signal_type(signal.type).severity
-    return {"info": "other", "canceled": "canceled"}.get(found, "error")
+    return {"info": "other", "canceled": "canceled"}.get(severity_of(signal), "error")
 
 
 def safe_url(value: object) -> str:

@@ -50,6 +50,10 @@ def test_a_signal_tells_of_the_alert_with_its_fields() -> None:
     assert signal.missing == ()
 
 
+def test_its_message_says_that_it_is_cleared() -> None:
+    assert make_alert_signal(12, LATE, CLEARED, NOW).text("message") == f"Cleared: {LATE.message}"
+
+
 def test_a_signal_has_no_time_that_could_make_the_vendors_next_signal_late() -> None:
     signal = make_alert_signal(12, LATE, RAISED, NOW)
     assert signal.occurred_at is None

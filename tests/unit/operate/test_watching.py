@@ -101,7 +101,7 @@ async def test_a_late_item_is_told_once_and_cleared_once_when_it_ships(tmp_path:
         assert await shop.told_at(77) == []
         (raised, cleared) = await shop.store.list_signals_after(Filter(type=GATEWAY_ALERT), 0, 10)
         assert (raised.order, raised.order_reference, raised.item) == ("1", "PO-1001", "2")
-        assert raised.payload["message"] == cleared.payload["message"]
+        assert cleared.payload["message"] == f"Cleared: {raised.payload['message']}"
 
 
 async def test_a_late_order_is_told_of_the_whole_order(tmp_path: Path) -> None:

@@ -84,12 +84,19 @@ async def test_the_page_shows_the_message():
         (signal_types.ORDER_CANCELED, "failure"),
         (signal_types.ITEM_DELIVERY_FAILED, "failure"),
         (signal_types.ITEM_ERROR, "warning"),
+        (signal_types.GATEWAY_ALERT, "warning"),
         (signal_types.ITEM_SHIPPED, "info"),
         ("ItemInvented", "info"),
     ],
 )
 async def test_a_message_is_as_grave_as_its_signal(type, kind):
     assert (await told(type))["type"] == kind
+
+
+async def test_an_alert_that_is_cleared_is_a_success():
+    message = await told(signal_types.GATEWAY_ALERT, state="cleared", message="No ItemShipped for 72 h")
+    assert message["type"] == "success"
+    assert "Message: Cleared: No ItemShipped for 72 h\nWatch: not-shipped\nState: cleared\n" in message["message"]
 
 
 async def test_templates_shape_the_message():

@@ -76,7 +76,8 @@ def test_by_default_a_route_gets_the_signals_that_change_something(sink, plugin,
         signal_types.ITEM_DELIVERY_FAILED,
         signal_types.ORDER_CANCELED,
     }
-    assert set(signal_types.TYPES) - sink.signals == set(plugin.options.NOTE_TYPES)
+    assert signal_types.GATEWAY_ALERT not in sink.signals
+    assert set(signal_types.NAMES) - sink.signals == set(plugin.options.NOTE_TYPES)
     assert sink.order == "lane"
 
 

@@ -2,14 +2,16 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloudsignal_slack.message import build_message
+from cloudsignal_slack.message import build_message, build_root
 from cloudsignal_slack.text import ENTITIES, escape
 from gateway import signal_types
+from gateway.testing import samples
 from tests.support.factory import make_delivery
 from tests.support.fake_slack import fault_of, pings, read, texts, utf16
 from tests.support.sink_page import read_page
@@ -27,6 +29,8 @@ FREE = ["cause", "message", "order_reference", "item_reference", "tracking", "sh
 
 
 def message(type=signal_types.ITEM_ERROR, mentions=(), **fields):
+    if type == signal_types.GATEWAY_ALERT:
+        return build_message(make_delivery(signal=samples.make_signal(type, **fields), route="alerts"), mentions)
     return build_message(make_delivery(type, route="alerts", **fields), mentions)
 
 
@@ -63,6 +67,33 @@ def test_a_cancellation_tells_the_cause_in_words_and_the_message(type):
     assert "Cause: wrong cover spine width (CancelCoverSpine)" in text
     assert "Message: 2 mm too wide" in text
     assert f"❌ {signal_types.signal_type(type).title}: PO-1001" in text
+
+
+def test_an_alert_is_shown_by_its_watch_and_with_a_tick_when_it_is_cleared():
+    late = {"watch": "not-shipped", "message": "No ItemShipped within 72 h after ItemProduced"}
+    raised = message(signal_types.GATEWAY_ALERT, state="raised", **late)
+    assert raised["text"] == ("⚠️ Alert not-shipped: PO-1001 (bookshop): No ItemShipped within 72 h after ItemProduced")
+    cleared = message(signal_types.GATEWAY_ALERT, state="cleared", **late)
+    assert cleared["text"].startswith("✅ Alert not-shipped: PO-1001 (bookshop): Cleared: No ItemShipped")
+    assert fault_of(raised) == fault_of(cleared) == ""
+
+
+def test_an_alert_of_a_route_names_the_route_and_no_order():
+    fields = {"watch": None, "cause": "dead-letters", "route": "erp", "order": None, "order_reference": None}
+    sent = message(signal_types.GATEWAY_ALERT, message="Route erp has dead letters: 3 now", **fields)
+    assert sent["text"] == "⚠️ Alert dead-letters (bookshop): Route erp has dead letters: 3 now"
+    text = "\n".join(map(read, texts(sent)))
+    assert "Route: erp" in text
+    assert "Cause" not in text
+    assert "came late" not in text
+
+
+def test_a_thread_shows_no_message_of_an_alert_that_is_cleared():
+    delivery = make_delivery(signal=samples.make_signal(signal_types.GATEWAY_ALERT, state="cleared"), route="alerts")
+    shown = build_root(replace(delivery, furthest=signal_types.ITEM_PRODUCED))
+    assert shown["text"] == "Item produced: PO-1001 (bookshop)"
+    assert "Cleared" not in "\n".join(map(read, texts(shown)))
+    assert build_root(delivery)["text"] == "✅ Alert not-shipped: PO-1001 (bookshop)"
 
 
 def test_an_incomplete_signal_shows_what_it_has():
