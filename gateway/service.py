@@ -42,11 +42,13 @@ from gateway.operate.housekeeping import keep_house, make_partitions
 from gateway.operate.in_force import Change
 from gateway.operate.key_uses import KeyUses
 from gateway.operate.reload import Reloads
+from gateway.operate.replay_jobs import ReplayRunner
 from gateway.sink.api import Shared
 from gateway.sink.registry import make_stand_in
 from gateway.store import describe_store, open_store, passes_by_itself
 from gateway.store.absent import AbsentStore
 from gateway.store.contract import Store
+from gateway.web.admin.api.endpoint import Desk
 from gateway.web.listeners import Listeners
 
 log = structlog.get_logger()
@@ -70,6 +72,7 @@ class Service:
     _alert_watch: AlertWatch
     _reloads: Reloads
     _throttle: Throttle
+    _replays: ReplayRunner
 
     def __init__(
         self,
@@ -98,6 +101,7 @@ class Service:
         self._stopping = False
         self._waiting: AbsentStore | None = None
         self._told: set[Problem] = set()
+        self._desk = Desk(self._api_store, lambda: self.config, self._now, self._wake_replays)
 
     async def start(self, asked_to_stop: asyncio.Event | None = None) -> bool:
         """Open the store, release the leases of an earlier run, listen, deliver. A failure undoes all of it.
@@ -139,6 +143,7 @@ class Service:
                 bad_keys_per_minute=self.config.server.bad_keys_per_minute,
             )
             self._key_uses = KeyUses(self.ingest, self.store)
+            self._replays = ReplayRunner(self.store, self._now)
             self._alert_watch = AlertWatch(
                 self.store, lambda: self.config, self._now, self.dispatcher.wake, self._redact
             )
@@ -147,7 +152,7 @@ class Service:
             if self.listeners.urls:  # the store had to be waited for
                 self.listeners.hand_to(self.ingest)
             else:
-                self.listeners.open(self.ingest, self.ready, stack, self._api_store)
+                self.listeners.open(self.ingest, self.ready, stack, self._desk)
             self._waiting = None
             self.dispatcher.start()
             self._loop_watch.start()
@@ -190,6 +195,7 @@ class Service:
                 *([watch_dropped(self._log_output, self.observer.log_lines_dropped)] if self._log_output else []),
                 keep_house(self.store, lambda: self.config.retention, self._earliest_now),
                 self._key_uses.watch(self._warn_of_key_ends),
+                self._replays.run(),
                 self._alert_watch.watch(),
                 self._follower.follow(),
             )
@@ -318,6 +324,9 @@ class Service:
             "gateway": "shutting down" if self._stopping else self._loop_watch.trouble(),
         }
 
+    def _wake_replays(self) -> None:
+        self._replays.wake()
+
     def _api_store(self) -> Store:
         """Return the store. Raises StoreUnreachable while it is waited for."""
         if self._waiting:
@@ -357,7 +366,7 @@ class Service:
         if self._waiting is None:
             self._waiting = AbsentStore(reason)
             self.ingest = Ingest(self.config.accounts, self._waiting, observer=self.observer)
-            self.listeners.open(self.ingest, self.ready, stack, self._api_store)
+            self.listeners.open(self.ingest, self.ready, stack, self._desk)
         self._waiting.reason = reason
         log.warning("store.waiting", reason=reason, **self._places())
 

@@ -28,7 +28,7 @@ from gateway.operate.purge import Removed
 from gateway.operate.quarantine import Inspected, Verdict
 from gateway.operate.replay import Replayed
 from gateway.operate.routes import RouteRow
-from gateway.store.values import STATES, Action, DeliveryRow, QuarantineRow, SignalRow, Violation
+from gateway.store.values import STATES, Action, DeliveryRow, QuarantineRow, ReplayJob, SignalRow, Violation
 
 
 def iso(seconds: float | None) -> str | None:
@@ -73,6 +73,29 @@ def action_json(row: Action) -> dict[str, Any]:
         "action": row.action,
         "account": row.account,
         "detail": row.detail,
+    }
+
+
+def replay_job_json(job: ReplayJob) -> dict[str, Any]:
+    """Return a replay that runs as a job, with its filter and its progress; `done` and `total` count ids of signals."""
+    asked = {name: value for name, value in dataclasses.asdict(job.which).items() if value not in (None, False)}
+    return {
+        "id": job.id,
+        "state": job.state,
+        "reason": job.reason,
+        "dry_run": job.dry_run,
+        "actor": job.actor.name,
+        "origin": job.actor.origin,
+        "filter": {name: value for name, value in asked.items() if name != "accounts"},
+        "created_at": iso(job.created_at),
+        "ended_at": iso(job.ended_at),
+        "done": job.reached - job.began_with + 1,
+        "total": job.ends_with - job.began_with + 1,
+        "deliveries": sum(job.found.values()),
+        "routes": [
+            {"account": account, "route": route, "deliveries": number}
+            for (account, route), number in sorted(job.found.items())
+        ],
     }
 
 

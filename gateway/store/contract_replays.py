@@ -22,7 +22,10 @@ class ReplayJobs(Protocol):
         ...
 
     async def take_replay(self, owner: str, now: float, until: float) -> ReplayJob | None:
-        """Take the oldest running job that no other gateway has in hand, until a time; None if there is none."""
+        """Take the oldest running job that no other gateway has in hand, until a time; None if there is none.
+
+        A gateway works on one job at a time, so a job that it had before is free too.
+        """
         ...
 
     async def advance_replay(self, job: ReplayJob, owner: str, now: float, until: float) -> ReplayJob | None:

@@ -10,7 +10,6 @@ from datetime import datetime
 from gateway.config import Address, Config
 from gateway.ingest import Ingest
 from gateway.metrics import Observer
-from gateway.store import Store
 from gateway.web.addresses import Addresses
 from gateway.web.admin.api.endpoint import Desk
 from gateway.web.admin.app import make_admin_app, make_admin_server
@@ -55,11 +54,8 @@ class Listeners:
         self._tls: ssl.SSLContext | None = None
         self._mask = KeyMask(lambda: self._config.accounts)
 
-    def open(self, ingest: Ingest, readiness: Readiness, stack: AsyncExitStack, store: Callable[[], Store]) -> None:
-        """Listen. The stack's end stops both listeners. Raises GatewayError.
-
-        `store` returns the store of the API, and raises StoreError while there is none.
-        """
+    def open(self, ingest: Ingest, readiness: Readiness, stack: AsyncExitStack, desk: Desk | None = None) -> None:
+        """Listen. The stack's end stops both listeners. `desk` has the parts for the API. Raises GatewayError."""
         server, admin = self._config.server, self._config.admin
         self._tls = make_tls_context(self._config)
         self._show_certificate(self._config)
@@ -75,7 +71,6 @@ class Listeners:
             inherited=self._inherited,
         )
         if admin:
-            desk = Desk(store, lambda: self._config, lambda: self._now().timestamp())
             app = make_admin_app(readiness, self._observer, self._mask, desk)
             own = [number_address(address, self._worker or 0) for address in admin.listen]
             private = make_admin_server(app, self._make_admin_limits(), self._observer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from tornado.httpclient import HTTPResponse
@@ -13,6 +14,8 @@ from tests.support.api import FOREIGN, Client
 pytestmark = pytest.mark.gen_test
 
 NOWHERE = {"account": "nosuchshop", "id": "999999", "route": "erp", "reference": "PO-1"}
+OF_REPLAYS = {"bookshop": 1, FOREIGN: 2}
+"""Ids of replays by account."""
 READ = {"operator": 200, "tenant": 200, "account": 200}
 CHANGE = {"operator": 200, "tenant": 200, "account": 403}
 ENDPOINTS: Mapping[tuple[str, str], Mapping[str, int]] = {
@@ -29,10 +32,14 @@ ENDPOINTS: Mapping[tuple[str, str], Mapping[str, int]] = {
     ("GET", "dead"): READ,
     ("GET", "quarantine"): READ,
     ("GET", "actions"): READ,
+    ("GET", "replays"): READ,
+    ("POST", "replays"): dict.fromkeys(READ, 202),
+    ("GET", "replays/{id}"): READ,
+    ("DELETE", "replays/{id}"): READ,
 }
 """The answer of each endpoint to each role, for things that the role sees."""
 ROLES = list(READ)
-WITHOUT_FILTER = ["accounts"]
+WITHOUT_FILTER = ["accounts", "replays"]
 """Lists that can't be narrowed to one account."""
 NARROW = ["tenant", "account"]
 """Roles that don't see everything."""
@@ -49,19 +56,33 @@ def seen(response: HTTPResponse) -> tuple[int, Mapping[str, str], bytes]:
     return response.code, headers, response.body
 
 
+def names_of(account: str, dead: Mapping[str, int]) -> dict[str, Any]:
+    """Return the names of an account's things."""
+    return {**NOWHERE, "account": account, "id": dead[account], "job": OF_REPLAYS[account]}
+
+
+async def ask(
+    api: Client, method: str, pattern: str, names: Mapping[str, Any], role: str | None, **options: Any
+) -> HTTPResponse:
+    """Send a request for a thing, with a small body where one is needed."""
+    job = {"id": names["job"]} if pattern.startswith("replays/") and "job" in names else {}
+    body = {"account": names["account"], "dry_run": True} if (method, pattern) == ("POST", "replays") else None
+    return await api.ask(method, pattern.format(**{**names, **job}), role, body, **options)
+
+
 @pytest.mark.parametrize("role", ROLES)
 async def test_a_role_may_do_this_with_its_own(api: Client, dead: dict[str, int], role: str) -> None:
-    own = {"account": "bookshop", "id": dead["bookshop"], "route": "erp", "reference": f"PO-{role}"}
-    found = {key: (await api.ask(key[0], key[1].format(**own), role)).code for key in ENDPOINTS}
+    own = names_of("bookshop", dead) | {"reference": f"PO-{role}"}
+    found = {(method, pattern): (await ask(api, method, pattern, own, role)).code for method, pattern in ENDPOINTS}
     assert found == {key: codes[role] for key, codes in ENDPOINTS.items()}
 
 
 @pytest.mark.parametrize("role", NARROW)
 async def test_a_foreign_thing_is_answered_as_one_that_is_nowhere(api: Client, dead: dict[str, int], role: str) -> None:
-    foreign = {**NOWHERE, "account": FOREIGN, "id": dead[FOREIGN]}
+    foreign = names_of(FOREIGN, dead)
     for (method, pattern), codes in ENDPOINTS.items():
         if "{" in pattern:
-            answers = [await api.ask(method, pattern.format(**names), role) for names in (foreign, NOWHERE)]
+            answers = [await ask(api, method, pattern, names, role) for names in (foreign, NOWHERE)]
             assert seen(answers[0]) == seen(answers[1]), pattern
             assert answers[0].code == (403 if codes[role] == 403 else 404), pattern
 
@@ -84,10 +105,10 @@ async def test_a_filter_by_a_foreign_account_finds_nothing(api: Client, dead: di
 
 
 async def test_without_a_token_every_endpoint_is_closed(api: Client, dead: dict[str, int]) -> None:
-    foreign = {**NOWHERE, "account": FOREIGN, "id": dead[FOREIGN]}
+    foreign = names_of(FOREIGN, dead)
     for number, (method, pattern) in enumerate(ENDPOINTS):
         # Each pair from an address of its own, because wrong tokens are limited.
         sender = {"X-Forwarded-For": f"192.0.2.{number}"}
-        answers = [await api.ask(method, pattern.format(**names), None, headers=sender) for names in (foreign, NOWHERE)]
+        answers = [await ask(api, method, pattern, names, None, headers=sender) for names in (foreign, NOWHERE)]
         assert seen(answers[0]) == seen(answers[1]), pattern
         assert answers[0].code == 401, pattern

@@ -98,10 +98,11 @@ def take_replays(db: Database, items: Sequence[TakeReplay]) -> list[ReplayJob | 
 
 
 def take_one(db: Database, item: TakeReplay) -> ReplayJob | None:
-    # Only one process serves from a file: another's ownership is of a run that has ended.
-    free = Replays.owner.is_null() | (Replays.owned_until <= micros(item.now))
-    free = free if is_postgres(db) else free | (Replays.owner != item.owner)
-    oldest = Replays.select(Replays.id).where(Replays.state == "running", free).order_by(Replays.id).limit(1)
+    running = Replays.select(Replays.id).where(Replays.state == "running")
+    if is_postgres(db):  # only one process serves from a file: another's ownership is of a run that has ended
+        free = Replays.owner.is_null() | (Replays.owned_until <= micros(item.now)) | (Replays.owner == item.owner)
+        running = running.where(free)
+    oldest = running.order_by(Replays.id).limit(1)
     found = oldest.scalar(db)
     if found is None:
         return None

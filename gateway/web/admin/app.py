@@ -7,7 +7,7 @@ from typing import Any
 from tornado import web
 
 from gateway.metrics import Observer
-from gateway.web.admin.api import accounts, actions, deliveries, known_orders, quarantine, routes, signals
+from gateway.web.admin.api import accounts, actions, deliveries, known_orders, quarantine, replays, routes, signals
 from gateway.web.admin.api.endpoint import PREFIX, Desk, path
 from gateway.web.admin.api.handler import ApiHandler, DocumentHandler, NoEndpoint
 from gateway.web.admin.api.openapi import describe_api
@@ -32,6 +32,8 @@ API = (
     path("dead", get=deliveries.list_dead),
     path("quarantine", get=quarantine.list_),
     path("actions", get=actions.list_),
+    path("replays", get=replays.list_, post=replays.begin),
+    path("replays/{id}", get=replays.show, delete=replays.cancel),
 )
 """Every path of the API below /api/v1/, with its endpoints by method."""
 

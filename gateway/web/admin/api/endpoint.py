@@ -25,6 +25,7 @@ class Desk:
     store: Callable[[], Store]
     config: Callable[[], Config]
     now: Callable[[], float]
+    wake_replays: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ class Call:
     names: Mapping[str, Any]
     query: Mapping[str, Any]
     body: Mapping[str, Any]
+    wake_replays: Callable[[], None]
 
     @property
     def limit(self) -> int:
@@ -57,13 +59,17 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint: a function, the schemas of its query and body, and of the JSON of its answer for each status."""
+    """An endpoint: a function, the schemas of its query and body, and of the JSON of its answer for each status.
+
+    Of the fields named in `one_of`, a body must have at least one.
+    """
 
     run: Callable[[Call], Awaitable[Reply]]
     query: Mapping[Any, Any]
     body: Mapping[Any, Any] | None
     answers: Mapping[int, Any]
     paged: bool
+    one_of: Sequence[str] = ()
 
     @property
     def summary(self) -> str:
@@ -77,6 +83,7 @@ def endpoint(
     query: Mapping[Any, Any] | None = None,
     body: Mapping[Any, Any] | None = None,
     paged: bool = False,
+    one_of: Sequence[str] = (),
 ) -> Callable[[Callable[[Call], Awaitable[Reply]]], Endpoint]:
     """Make a function an endpoint. `answers` is the shape of its answer, or shapes by status.
 
@@ -86,7 +93,7 @@ def endpoint(
     shapes = by_status or {200: [answers] if paged else answers}
 
     def declare(run: Callable[[Call], Awaitable[Reply]]) -> Endpoint:
-        return Endpoint(run, {**(PAGE if paged else {}), **(query or {})}, body, shapes, paged)
+        return Endpoint(run, {**(PAGE if paged else {}), **(query or {})}, body, shapes, paged, one_of)
 
     return declare
 

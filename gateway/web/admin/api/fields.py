@@ -69,6 +69,17 @@ def one_of(*words: str) -> Field:
     return Field(check, {"type": "string", "enum": list(words)})
 
 
+def list_of(field: Field, most: int) -> Field:
+    """A list of values, at least one."""
+
+    def check(value: Any) -> list[Any]:
+        if not isinstance(value, list) or not 1 <= len(value) <= most:
+            raise vol.Invalid(f"expected a list of 1 to {most} entries")
+        return [field(each) for each in value]
+
+    return Field(check, {"type": "array", "items": dict(field.schema), "minItems": 1, "maxItems": most})
+
+
 def matching(pattern: str, make: Callable[[str], Any], expected: str) -> Field:
     """A text of a form, converted by `make`."""
 

@@ -49,6 +49,8 @@ class ApiHandler(Handler):
         found = check_names(names)
         query = validate(endpoint.query, read_query(self.request.query))
         body = {} if endpoint.body is None else validate(endpoint.body, self.read_body())
+        if endpoint.one_of and not any(name in body for name in endpoint.one_of):
+            raise errors.InvalidQuery({"body": f"expected at least one of {', '.join(endpoint.one_of)}"})
         reply = await endpoint.run(self.make_call(caller, found, query, body))
         self.send_reply(endpoint, reply)
         if method in CHANGES:
@@ -62,7 +64,7 @@ class ApiHandler(Handler):
         """Return the call of an endpoint."""
         store = act_as(self.desk.store(), caller.access, caller.address)
         now, config = self.desk.now(), self.desk.config()
-        return Call(caller.access, store, config, now, self.request.path, names, query, body)
+        return Call(caller.access, store, config, now, self.request.path, names, query, body, self.desk.wake_replays)
 
     def send_reply(self, endpoint: Endpoint, reply: Reply) -> None:
         """Send a reply. Tornado adds an ETag, and answers 304 to a caller that has the same."""

@@ -82,6 +82,8 @@ def describe(path: Path, method: str, endpoint: Endpoint) -> dict[str, Any]:
     }
     if endpoint.body is not None:
         schema = {**to_schema(endpoint.body), "additionalProperties": False}
+        if endpoint.one_of:
+            schema["anyOf"] = [{"required": [name]} for name in endpoint.one_of]
         found["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     problem = {"$ref": "#/components/responses/Problem"}
     found["responses"] |= {str(code): problem for code in statuses(path, endpoint)} | {"default": problem}

@@ -123,3 +123,18 @@ EXPLANATION = shape(
 QUARANTINED = shape(id=NUMBER, account=TEXT, received_at=MOMENT, errors=OBJECT, body=TEXT)
 ACTION = shape(id=NUMBER, at=MOMENT, actor=TEXT, origin=TEXT, action=TEXT, account=or_none(TEXT), detail=OBJECT)
 KNOWN_ORDER = shape(account=TEXT, reference=TEXT, freed=NUMBER)
+REPLAY = shape(
+    id=NUMBER,
+    state=one_of("running", "done", "cancelled", "failed"),
+    reason=TEXT,
+    dry_run=FLAG,
+    actor=TEXT,
+    origin=TEXT,
+    filter=OBJECT,
+    created_at=MOMENT,
+    ended_at=or_none(MOMENT),
+    done=NUMBER,
+    total=NUMBER,
+    deliveries=NUMBER,
+    routes=[shape(account=TEXT, route=TEXT, deliveries=NUMBER)],
+)
