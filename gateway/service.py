@@ -81,6 +81,7 @@ class Service:
         rng: random.Random | None = None,
         redact: Redactor | None = None,
         worker: int | None = None,
+        workers: int = 1,
         inherited: Sequence[int] = (),
         tuning: Tuning | None = None,
         log_output: LogOutput | None = None,
@@ -91,6 +92,7 @@ class Service:
         self.observer = guard(PrometheusObserver())
         self._now = clock or Clock()
         self.listeners = Listeners(config, self.observer, self._date, worker, inherited)
+        self._group = {} if worker is None else {"parent": os.getppid(), "workers": workers}
         self._rng = rng or random.Random()
         self._redact = redact or Redactor(config.secrets)
         self._stack = AsyncExitStack()
@@ -232,7 +234,7 @@ class Service:
             trouble = f"{type(error).__name__}; the gateway's log tells more"
             log.exception("config.reload_failed")
         self.observer.config_loaded(not trouble)
-        detail = {"process": os.getpid(), "trouble": trouble}
+        detail = {"process": os.getpid(), "trouble": trouble, **self._group}
         if not trouble:
             detail |= {"changes": list(map(str, changes)), "warnings": list(map(str, warnings))}
         try:

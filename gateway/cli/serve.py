@@ -22,6 +22,7 @@ from gateway.config import Config, load_config
 from gateway.log_output import LineStream, LogOutput, descriptor_of
 from gateway.logs import Redactor, set_up_logs
 from gateway.operate.accounts import Awaited, find_awaited
+from gateway.operate.reload import MAX_WORKERS
 from gateway.service import Service
 from gateway.web.descriptors import raise_descriptor_limit
 
@@ -33,7 +34,9 @@ MAX_AWAITED = 10
 
 @click.command()
 @config_option
-@click.option("--workers", type=click.IntRange(1, 64), default=1, help="Processes on one port; needs PostgreSQL.")
+@click.option(
+    "--workers", type=click.IntRange(1, MAX_WORKERS), default=1, help="Processes on one port; needs PostgreSQL."
+)
 @click.option("--worker", type=int, hidden=True)
 @click.option("--socket", "inherited", type=int, multiple=True, hidden=True)
 def serve(config_path: Path, workers: int, worker: int | None, inherited: tuple[int, ...]) -> None:
@@ -46,10 +49,10 @@ def serve(config_path: Path, workers: int, worker: int | None, inherited: tuple[
     # A plugin that prints must not block the gateway either, if nobody reads.
     sys.stderr = LineStream(output, redact, sys.stderr)
     sys.stdout = LineStream(LogOutput(descriptor_of(sys.stdout)), redact, sys.stdout)
-    if workers > 1:
+    if workers > 1 and worker is None:
         serve_with_workers(config, workers)
         return
-    serving = run_service(config, redact, worker, output, inherited)
+    serving = run_service(config, redact, worker, workers, output, inherited)
     run_gateway(serving, find_loop_factory() or asyncio.new_event_loop, output.drain)
 
 
@@ -57,14 +60,15 @@ async def run_service(
     config: Config,
     redact: Redactor,
     worker: int | None = None,
+    workers: int = 1,
     output: LogOutput | None = None,
     inherited: Sequence[int] = (),
 ) -> None:
-    """Run a gateway until it is asked to stop; `worker` is its number among several, `output` takes its log.
+    """Run a gateway until it is asked to stop; `worker` is its number among `workers`, `output` takes its log.
 
     `inherited` are descriptors of listening Unix sockets, which workers share.
     """
-    service = Service(config, redact=redact, worker=worker, inherited=inherited, log_output=output)
+    service = Service(config, redact=redact, worker=worker, workers=workers, inherited=inherited, log_output=output)
     asked_to_stop = stop_on_signals()
     if worker is not None:
         asyncio.get_running_loop().add_reader(sys.stdin, asked_to_stop.set)  # closed when the parent process ends

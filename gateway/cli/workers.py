@@ -46,7 +46,7 @@ def check_free(address: Address) -> None:
 
 
 class Workers:
-    """Worker processes, which run `command` with `--worker N`. A worker that ends is started again.
+    """Worker processes, which run `command` with `--worker N --workers COUNT`. A worker that ends is started again.
 
     They inherit `descriptors`, which are listening Unix sockets: unlike ports, these can't be opened by several.
 
@@ -82,6 +82,7 @@ class Workers:
                 *self._command,
                 *(f"--socket={descriptor}" for descriptor in self._descriptors),
                 f"--worker={number}",
+                f"--workers={self._count}",
                 stdin=asyncio.subprocess.PIPE,
                 pass_fds=self._descriptors,
             )

@@ -22,6 +22,8 @@ from gateway.store.values import ConfigPart
 
 log = structlog.get_logger()
 
+MAX_WORKERS = 64
+"""Answers that are looked through for those of one gateway: the most workers that it may have."""
 POLL_EVERY = 0.1
 """Seconds between two looks for the gateway's answer in the store; a reload takes about as long."""
 FORCED_FOR = 300.0
@@ -53,21 +55,28 @@ async def request_reload(store: Records, process: int, timeout: float, force: bo
         os.kill(process, signal.SIGHUP)
     except OSError as error:
         raise GatewayError(f"can't reach the gateway's process {process}: {error.strerror}") from error
-    answer = await wait_for_answer(store, process, last, timeout)
-    if trouble := answer["trouble"]:
+    answers = await wait_for_answers(store, process, last, timeout)
+    if trouble := "\n".join(dict.fromkeys(answer["trouble"] for answer in answers if answer["trouble"])):
         raise GatewayError(f"the gateway goes on with its last configuration:\n{trouble}")
-    return Reloaded(answer.get("changes", ()), answer.get("warnings", ()))
+    return Reloaded(answers[0].get("changes", ()), answers[0].get("warnings", ()))
 
 
-async def wait_for_answer(store: Records, process: int, after: int, timeout: float) -> Any:
-    """Return the detail that a process recorded for a reload: its `trouble`, "" for a success, and the `changes`."""
+async def wait_for_answers(store: Records, process: int, after: int, timeout: float) -> Sequence[Any]:
+    """Return the details that a process, or each of its workers, recorded for a reload.
+
+    A detail has its `trouble`, "" for a success, and the `changes`.
+    """
     deadline = time.monotonic() + timeout
+    answers: list[Any] = []
     while time.monotonic() < deadline:
-        for action in await store.list_actions("reload", 10):
-            if action.id > after and action.detail["process"] == process:
-                return action.detail
+        actions = await store.list_actions("reload", MAX_WORKERS)
+        new = {action.detail["process"]: action.detail for action in actions if action.id > after}
+        answers = [detail for detail in new.values() if process in (detail["process"], detail.get("parent"))]
+        if process in new or (answers and len(answers) >= answers[0]["workers"]):
+            return answers
         await asyncio.sleep(POLL_EVERY)
-    raise GatewayError(f"the gateway has not answered within {timeout:g} s; see its log")
+    some = f"only {len(answers)} of its {answers[0]['workers']} workers have" if answers else "it has not"
+    raise GatewayError(f"the gateway was asked to reload, but {some} answered within {timeout:g} s; see its log")
 
 
 # -- in the gateway

@@ -93,7 +93,7 @@ def describe_failure(error: BaseException) -> str:
     if isinstance(driver, StoreError):
         return str(driver)
     if isinstance(driver, sqlite3.Error) or (isinstance(error, NO_CONNECTION) and not getattr(driver, "sqlstate", "")):
-        return "; ".join(str(driver).split("\n"))
+        return "; ".join(line.strip() for line in str(driver).splitlines())
     diagnosis = getattr(driver, "diag", None)
     # PostgreSQL's DETAIL contains values, and so do its messages about data (class 22).
     if diagnosis is None or not diagnosis.sqlstate or diagnosis.sqlstate.startswith("22"):

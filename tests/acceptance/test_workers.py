@@ -76,6 +76,21 @@ def try_send(port: int, payload: dict[str, Any]) -> bool:
         return False
 
 
+def test_workers_reload_together(tmp_path: Path, postgres_url: str) -> None:
+    config = tmp_path / "gateway.yaml"
+    config.write_text(CONFIG.format(port=free_port(), url=postgres_url, key=KEY))
+    recorder.install(tmp_path / "path")
+    env = {"PYTHONPATH": f"{ROOT}:{tmp_path / 'path'}"}
+    gateway = Gateway(tmp_path, env, words=("--workers", "2"))
+    gateway.start()
+    wait_until(lambda: len(logged(gateway, "gateway.started")) == 2, 30, "two workers to start")
+    config.write_text(config.read_text() + "  printshop: {keys: [a-key-of-the-printshop]}\n")
+    words = ("reload", "--config", "gateway.yaml", "--pid", str(gateway.pid))
+    assert "account printshop comes" in run_cli(*words, cwd=tmp_path, env=env).stdout
+    assert len(logged(gateway, "config.reloaded")) == 2
+    assert gateway.terminate() == 0
+
+
 def test_workers_end_with_their_parent_process(tmp_path: Path, postgres_url: str) -> None:
     (tmp_path / "gateway.yaml").write_text(CONFIG.format(port=free_port(), url=postgres_url, key=KEY))
     recorder.install(tmp_path / "path")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -66,8 +68,30 @@ async def test_the_changes_are_told() -> None:
 
 
 async def test_no_answer_in_time_is_told() -> None:
-    with pytest.raises(GatewayError, match="has not answered within 0 s; see its log"):
+    with pytest.raises(GatewayError, match="it has not answered within 0 s; see its log"):
         await request(FakeStore(), timeout=0.0)
+
+
+def answer_of_worker(id: int, process: int, trouble: str = "") -> Action:
+    action = answer(id, process, trouble)
+    action.detail.update(parent=PROCESS, workers=2)  # type: ignore[attr-defined]
+    return action
+
+
+async def test_each_worker_must_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = answer_of_worker(2, 7), answer(3, 99, "of another gateway"), answer_of_worker(4, 8)
+    await request(FakeStore(*workers))
+    with pytest.raises(GatewayError, match=r"last configuration:\nno room$"):
+        await request(FakeStore(answer_of_worker(2, 7), answer_of_worker(3, 8, "no room")))
+    monkeypatch.setattr(reload, "time", SimpleNamespace(monotonic=itertools.count().__next__))
+    with pytest.raises(GatewayError, match="only 1 of its 2 workers have answered within 9 s"):
+        await request(FakeStore(answer_of_worker(2, 7)), timeout=9.0)
+
+
+async def test_one_worker_may_be_asked_alone() -> None:
+    action = answer(2, PROCESS)
+    action.detail.update(parent=1, workers=2)  # type: ignore[attr-defined]
+    await request(FakeStore(action))
 
 
 async def test_a_process_that_is_gone_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
