@@ -23,7 +23,7 @@ accounts:
 def ask(path: Path, text: bytes) -> bytes:
     """Return the answer to a request over a Unix socket."""
     with socket.socket(socket.AF_UNIX) as sender:
-        sender.settimeout(20)
+        sender.settimeout(60)
         sender.connect(str(path))
         sender.sendall(text)
         answer = b""
@@ -72,7 +72,7 @@ def test_workers_share_each_address(tmp_path: Path, postgres_url: str) -> None:
         gateway.wait_for_log('"gateway.started"', 2)
         for number in range(10):
             payload = example(n=number)
-            wait_until(lambda p=payload: post_over(tmp_path / "public.sock", p) == 200, 20, "an answer")
+            wait_until(lambda p=payload: post_over(tmp_path / "public.sock", p) == 200, 60, "an answer")
         assert fetch(f"http://[::1]:{port}/signals/bookshop", request(example(n=10))).code == 200
         for name in ("admin.sock", "admin.sock.1"):
             ready = ask(tmp_path / name, b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

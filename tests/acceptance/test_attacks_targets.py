@@ -107,6 +107,6 @@ def test_a_signal_is_delivered_by_the_status_alone(tmp_path: Path) -> None:
             lines = gateway.log.read_text().splitlines()
             return sum(f'"outcome":"{outcome}"' in line and '"route":"one"' in line for line in lines)
 
-        wait_until(lambda: attempts("delivered") == 5, 20, "all to be delivered")
+        wait_until(lambda: attempts("delivered") == 5, 60, "all to be delivered")
         assert attempts("retry") == 0
         assert gateway.terminate() == 0

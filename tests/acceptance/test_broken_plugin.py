@@ -56,7 +56,7 @@ def test_signals_are_taken_and_a_reload_mends_the_route(tmp_path: Path, how: str
     assert "accounts.bookshop.routes.desk.sink: " in checked.stderr
     with scene.running():
         assert scene.send(1).code == 200
-        wait_until(lambda: scene.rows("SELECT 1 FROM deliveries WHERE state = 'delivered'"), 15, "the well route")
+        wait_until(lambda: scene.rows("SELECT 1 FROM deliveries WHERE state = 'delivered'"), 60, "the well route")
         assert scene.ready()[0] == 200
         (failed,) = scene.logged("plugin.failed", plugin="desk")
         assert reason in failed["reason"]
@@ -67,7 +67,7 @@ def test_signals_are_taken_and_a_reload_mends_the_route(tmp_path: Path, how: str
         assert scene.metric("cloudsignal_route_state", route="desk") == 3
         write_plugin(tmp_path, WORKS)
         scene.cli("reload")
-        wait_until(lambda: scene.states() == {"delivered": 2}, 15, "the mended route")
+        wait_until(lambda: scene.states() == {"delivered": 2}, 60, "the mended route")
     assert (tmp_path / "desk.txt").read_text() == "1000\n"
     assert not scene.rows("SELECT attempts FROM deliveries WHERE route = 'desk' AND attempts != 1")
 
@@ -82,5 +82,5 @@ def test_types_that_the_mended_sink_does_not_take_are_filtered(tmp_path: Path) -
         assert scene.send(1).code == 200
         write_plugin(tmp_path, WORKS.replace("ITEM_SHIPPED", "ITEM_ERROR"))
         scene.cli("reload")
-        wait_until(lambda: scene.states() == {"filtered": 1}, 15, "the mended route")
+        wait_until(lambda: scene.states() == {"filtered": 1}, 60, "the mended route")
     assert not (tmp_path / "desk.txt").exists()

@@ -29,7 +29,7 @@ def logging_to(scene: Scene, port: int, writer: int) -> Iterator[subprocess.Pope
         command, cwd=scene.folder, env=environment(scene.env), stdout=writer, stderr=writer
     ) as process:
         try:
-            wait_until(lambda: is_up(scene), 30, "the gateway to answer")
+            wait_until(lambda: is_up(scene), 60, "the gateway to answer")
             yield process
         finally:
             process.kill()
@@ -71,7 +71,7 @@ def test_a_gateway_without_stdout_and_stderr_writes_its_log_nowhere(tmp_path: Pa
     scene.gateway.url = f"http://127.0.0.1:{port}"
     command = f"exec {sys.executable} -m gateway serve --config gateway.yaml >&- 2>&-"
     with subprocess.Popen(["sh", "-c", command], cwd=tmp_path, env=environment(scene.env)) as process:
-        wait_until(lambda: is_up(scene), 30, "the gateway to answer")
+        wait_until(lambda: is_up(scene), 60, "the gateway to answer")
         assert scene.send(1).code == 200
         scene.check_custody()
         process.send_signal(signal.SIGTERM)

@@ -39,8 +39,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with scene.running():
         for case in CASES:
             assert scene.send(1, name_of(*case)).code == 200
-        wait_until(lambda: not rows(scene, "erp", "pending"), 30, "every signal to be at the well sink")
-        wait_until(lambda: not scene.rows("SELECT 1 FROM deliveries WHERE lease IS NOT NULL"), 30, "the attempts")
+        wait_until(lambda: not rows(scene, "erp", "pending"), 60, "every signal to be at the well sink")
+        wait_until(lambda: not scene.rows("SELECT 1 FROM deliveries WHERE lease IS NOT NULL"), 60, "the attempts")
         yield scene
 
 
@@ -82,7 +82,7 @@ def test_a_sink_that_stops_the_loop_does_not_end_the_gateway(scene: Scene) -> No
 
 def test_a_sink_that_blocks_the_loop_is_named(scene: Scene) -> None:
     name = name_of("deliver", "block")
-    wait_until(lambda: scene.logged("sink.blocked", account=name), 5, "the line")
+    wait_until(lambda: scene.logged("sink.blocked", account=name), 60, "the line")
     logged = scene.logged("sink.blocked", account=name)[-1]
     assert (logged["route"], logged["sink"], logged["level"]) == ("rude", "rude", "error")
     assert logged["seconds"] >= 0.3
@@ -107,7 +107,7 @@ def stop_in_time(scene: Scene) -> None:
     """Stop a gateway after a delivery; the sinks get the grace time, 5 s after a cancellation, and 5 s to close."""
     with scene.running() as gateway:
         assert scene.send(1).code == 200
-        wait_until(lambda: rows(scene, "erp", "delivered"), 30, "the well route")
+        wait_until(lambda: rows(scene, "erp", "delivered"), 60, "the well route")
         began = time.monotonic()
         assert gateway.terminate() == 0
     assert time.monotonic() - began < 20

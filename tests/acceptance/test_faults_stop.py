@@ -31,16 +31,16 @@ def hanging(folder: Path, grace: str) -> Iterator[tuple[Scene, Stub]]:
 
 def wait_for_attempt(scene: Scene, target: Stub) -> None:
     scene.send(1)
-    wait_until(lambda: target.requests, 5, "the attempt")
+    wait_until(lambda: target.requests, 60, "the attempt")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_releases_running_deliveries_and_answers_senders_503(tmp_path: Path, number: signal.Signals) -> None:
-    with hanging(tmp_path, "1s") as (scene, target):
+    with hanging(tmp_path, "3s") as (scene, target):
         with scene.running() as gateway:
             wait_for_attempt(scene, target)
             os.kill(gateway.pid, number)
-            wait_until(lambda: scene.logged("gateway.stopping"), 5, "the stop")
+            wait_until(lambda: scene.logged("gateway.stopping"), 60, "the stop")
             assert scene.send(2).code == 503
             assert fetch(f"{gateway.url}/healthz").code == 503
             assert scene.ready() == (503, {"store": "", "gateway": "shutting down"})
@@ -72,9 +72,9 @@ def test_a_request_under_way_is_answered_when_the_gateway_stops(tmp_path: Path) 
         with closing(lock(scene.store)):
             sender = threading.Thread(target=lambda: answers.append(scene.send(1).code))
             sender.start()
-            wait_until(lambda: scene.ready()[0] == 503, 5, "the request to wait")
+            wait_until(lambda: scene.ready()[0] == 503, 60, "the request to wait")
             os.kill(gateway.pid, signal.SIGTERM)
-            wait_until(lambda: scene.logged("gateway.stopping"), 5, "the stop")
+            wait_until(lambda: scene.logged("gateway.stopping"), 60, "the stop")
         sender.join()
         assert answers == [200]
         assert gateway.wait() == 0
@@ -87,7 +87,7 @@ def test_a_second_signal_ends_it_at_once_and_loses_nothing(tmp_path: Path) -> No
         with scene.running() as gateway:
             wait_for_attempt(scene, target)
             os.kill(gateway.pid, signal.SIGTERM)
-            wait_until(lambda: scene.logged("gateway.stopping"), 5, "the stop")
+            wait_until(lambda: scene.logged("gateway.stopping"), 60, "the stop")
             assert gateway.terminate() == -signal.SIGTERM
         with scene.running():
             scene.wait_for_delivery()
@@ -105,12 +105,12 @@ def test_a_log_that_can_not_be_written_loses_only_its_lines(tmp_path: Path) -> N
         subprocess.Popen(command, cwd=tmp_path, stderr=full, env=buffered) as process,
     ):
         scene.gateway.url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: answers(f"{scene.gateway.url}/healthz"), 20, "the start")
+        wait_until(lambda: answers(f"{scene.gateway.url}/healthz"), 60, "the start")
         for number in range(20):
             assert scene.send(number).code == 200
         scene.check_custody()
         process.terminate()
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=60) == 0
 
 
 def answers(url: str) -> bool:

@@ -58,7 +58,7 @@ def test_a_store_locked_for_a_moment_is_waited_for(tmp_path: Path) -> None:
         assert scene.send(1).code == 200
         free.join()
         scene.check_custody()
-        assert not scene.logged("store.write_failed")
+    assert not scene.logged("store.write_failed")
 
 
 # -- a damaged tail of the write-ahead log
@@ -192,8 +192,8 @@ def test_a_store_is_checked_after_a_crash_and_only_then(tmp_path: Path) -> None:
     checks = []
     for end in ("terminate", "kill", "terminate", "terminate"):
         with scene.running() as gateway:
-            checks.append(len(scene.logged("store.check_ended", result="sound")))
             getattr(gateway, end)()
+        checks.append(len(scene.logged("store.check_ended", result="sound")))
     assert checks == [0, 0, 1, 1]
 
 
@@ -208,7 +208,8 @@ def test_a_port_that_is_taken(tmp_path: Path) -> None:
         first.send(1)
         first.check_custody()
     with second.running():  # the failed start has released everything
-        assert not second.logged("store.check_started")
+        pass
+    assert not second.logged("store.check_started")
 
 
 def test_a_store_that_another_gateway_uses(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_a_broken_writer_ends_the_process_with_an_error(tmp_path: Path) -> None:
         wait_for_attempt(scene, target)
         flag.touch()
         assert scene.send(2).code == 503
-        wait_until(lambda: scene.logged("gateway.stopping"), 5, "the stop")
+        wait_until(lambda: scene.logged("gateway.stopping"), 60, "the stop")
         assert scene.send(2).code == 503
         assert scene.ready() == (503, {"store": ENDED, "gateway": "shutting down"})
         assert scene.gateway.wait() == 1
@@ -58,7 +58,7 @@ def test_a_writer_that_breaks_during_a_stop_is_no_stop_in_order(tmp_path: Path) 
         scene.gateway.start()
         wait_for_attempt(scene, target)
         os.kill(scene.gateway.pid, signal.SIGTERM)
-        wait_until(lambda: scene.logged("gateway.stopping"), 5, "the stop")
+        wait_until(lambda: scene.logged("gateway.stopping"), 60, "the stop")
         flag.touch()  # the attempt is given back at the end of the grace time: a write
         assert scene.gateway.wait() == 1
         assert scene.logged("store.writer_ended", level="critical")

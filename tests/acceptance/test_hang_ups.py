@@ -36,7 +36,7 @@ def starting(gateway: Gateway) -> Iterator[int]:
     """Start a gateway, and give its process id as soon as it is safe from SIGHUP."""
     thread = threading.Thread(target=gateway.start)
     thread.start()
-    wait_until(lambda: gateway.running and blocks_hang_ups(gateway.pid), 10, "the process to block SIGHUP")
+    wait_until(lambda: gateway.running and blocks_hang_ups(gateway.pid), 60, "the process to block SIGHUP")
     yield gateway.pid
     thread.join()
 

@@ -70,7 +70,7 @@ def test_dead_letters_are_delivered_after_the_target_is_mended(tmp_path: Path) -
         with scene.running():
             for number in range(4):
                 scene.send(number, order=str(number // 2))
-            wait_until(lambda: scene.states()["dead"] == 4, 15, "the target to refuse all")
+            wait_until(lambda: scene.states()["dead"] == 4, 60, "the target to refuse all")
             (dead, *_) = [row for row in scene.cli_json("explain", "1") if row["route"] == "shop"]
             assert (dead["why"], dead["text"].endswith("answered 400")) == ("dead", True)
             assert "4 would be replayed" in scene.cli("replay", "--route", "shop", "--dead", "--dry-run")

@@ -130,7 +130,7 @@ async def test_an_outside_plugin_delivers_beside_broken_ones(python: str, tmp_pa
     body = request(sent)
     answer = await asyncio.to_thread(fetch, f"{gateway.url}/signals/bookshop", body)
     assert answer.code == 200
-    await asyncio.wait_for(desk.came.wait(), 20)
+    await asyncio.wait_for(desk.came.wait(), 60)
     assert list(desk.tickets.values()) == [f"ItemError of {sent['order_reference']}: Paper jam"]
     await asyncio.to_thread(gateway.wait_for_log, '"outcome":"delivered"', 2)
     assert await asyncio.to_thread(gateway.terminate) == 0

@@ -104,7 +104,7 @@ def test_an_idle_gateway_tells_it_too(tmp_path: Path) -> None:
         scene.send(1)
         scene.wait_for_delivery()
         remove_all(scene.store)
-        wait_until(lambda: scene.logged("store.file_lost"), 5, "the log to tell")
+        wait_until(lambda: scene.logged("store.file_lost"), 60, "the log to tell")
 
 
 @pytest.mark.parametrize("what", ["files", "folder"])
@@ -119,7 +119,7 @@ def test_what_is_put_back_is_gone_on_with(tmp_path: Path, what: str) -> None:
         for path in moved:
             path.with_name(f"away-{path.name}").rename(path)
         scene.resend(2)
-        wait_until(lambda: scene.logged("store.file_back"), 5, "the log to tell")
+        wait_until(lambda: scene.logged("store.file_back"), 60, "the log to tell")
         assert scene.ready()[0] == 200
         scene.check_custody()
 
@@ -131,7 +131,7 @@ def test_a_log_that_was_removed_loses_nothing_even_if_the_gateway_is_killed(tmp_
             scene.send(number)
         files_of(scene.store)[1].unlink()
         assert scene.send(6).code == 503
-        wait_until(lambda: scene.logged("store.log_saved"), 5, "the log to be saved")
+        wait_until(lambda: scene.logged("store.log_saved"), 60, "the log to be saved")
         gateway.kill()
     with scene.running():
         scene.resend(6)

@@ -35,7 +35,7 @@ class Waiting(Scene):
     def waiting(self) -> Iterator[Gateway]:
         """Run it until it waits, and stop it unless the test has ended it."""
         self._starting.start()
-        wait_until(lambda: self.gateway.log.exists() and self.logged("store.waiting"), 30, "the start to wait")
+        wait_until(lambda: self.gateway.log.exists() and self.logged("store.waiting"), 60, "the start to wait")
         self.gateway.url, self.gateway.admin_url = self.public, self.admin
         try:
             yield self.gateway
@@ -45,7 +45,7 @@ class Waiting(Scene):
             self._starting.join()
 
     def come_up(self) -> None:
-        wait_until(lambda: self.logged("gateway.started"), 30, "the start to go on")
+        wait_until(lambda: self.logged("gateway.started"), 60, "the start to go on")
         self._starting.join()
 
     def assert_waits(self, reason: str) -> None:

@@ -44,7 +44,7 @@ def test_workers_share_a_port_and_a_store(tmp_path: Path, postgres: Server, post
         tmp_path, {"PYTHONPATH": f"{ROOT}:{tmp_path / 'path'}", "TEST_LEASE": "2"}, words=("--workers", "3")
     )
     gateway.start()
-    wait_until(lambda: len(logged(gateway, "gateway.started")) == 3, 30, "three workers to start")
+    wait_until(lambda: len(logged(gateway, "gateway.started")) == 3, 60, "three workers to start")
     workers = children(gateway.pid)
     assert len(workers) == 3
 
@@ -52,17 +52,17 @@ def test_workers_share_a_port_and_a_store(tmp_path: Path, postgres: Server, post
         for number in numbers:
             payload = example(order=str(number % 5), item=str(number))
             # A killed worker takes its open requests with it, so senders retry.
-            wait_until(lambda p=payload: try_send(port, p), 20, "a signal to be accepted")
+            wait_until(lambda p=payload: try_send(port, p), 60, "a signal to be accepted")
 
     send(range(20))
     os.kill(workers[0], signal.SIGKILL)
     send(range(20, 40))
-    wait_until(lambda: len(logged(gateway, "gateway.started")) == 4, 30, "another worker in its place")
+    wait_until(lambda: len(logged(gateway, "gateway.started")) == 4, 60, "another worker in its place")
 
     def delivered() -> bool:
         return postgres.execute_at(postgres_url, "SELECT count(*) FROM deliveries WHERE state <> 'delivered'") == [(0,)]
 
-    wait_until(delivered, 45, "all to be delivered")
+    wait_until(delivered, 60, "all to be delivered")
     assert postgres.execute_at(postgres_url, "SELECT count(*) FROM signals") == [(40,)]
     assert len(logged(gateway, "worker.ended")) == 1
     assert gateway.terminate() == 0
@@ -96,7 +96,7 @@ def test_workers_end_with_their_parent_process(tmp_path: Path, postgres_url: str
     recorder.install(tmp_path / "path")
     gateway = Gateway(tmp_path, {"PYTHONPATH": f"{ROOT}:{tmp_path / 'path'}"}, words=("--workers", "2"))
     gateway.start()
-    wait_until(lambda: len(logged(gateway, "gateway.started")) == 2, 30, "two workers to start")
+    wait_until(lambda: len(logged(gateway, "gateway.started")) == 2, 60, "two workers to start")
     gateway.kill()  # waits until its stderr is closed, which means that its workers have ended
     assert len(logged(gateway, "gateway.stopped")) == 2
 

@@ -63,4 +63,4 @@ def read_all(sender: socket.socket) -> None:
 def idling(url: str, connections: int) -> Iterator[list[socket.socket]]:
     """Hold so many connections without a byte."""
     with ExitStack() as stack:
-        yield [stack.enter_context(socket.create_connection(address_of(url), timeout=5)) for _ in range(connections)]
+        yield [stack.enter_context(socket.create_connection(address_of(url), timeout=60)) for _ in range(connections)]

@@ -114,8 +114,9 @@ class CrashRun:
     async def _send(self) -> None:
         """Yield orders until there were enough kills; every order that was begun is sent to its end."""
         target = Target(f"http://127.0.0.1:{self._port}/signals/bookshop", SecretValue(KEY))
-        schedule = RetrySchedule(attempts=100_000, first=0.02, factor=1.3, cap=0.2)
-        sender = Sender([target], connections=16, rate=400, schedule=schedule, on_answer=self._note)
+        # A gateway starts for a second or more: trying more often would take the CPU time from it.
+        schedule = RetrySchedule(attempts=100_000, first=0.1, factor=1.5, cap=0.5)
+        sender = Sender([target], connections=16, rate=200, schedule=schedule, on_answer=self._note)
         await sender.run(self._events())
 
     def _events(self) -> Iterable[tuple[datetime, dict[str, str]]]:

@@ -143,7 +143,7 @@ class Gateway:
         if not started.done():
             started.set_result({})
 
-    def wait_for_log(self, text: str, count: int = 1, seconds: float = 30.0) -> None:
+    def wait_for_log(self, text: str, count: int = 1, seconds: float = 60.0) -> None:
         """Wait until so many lines of the log have this text."""
         with self._logged:
             found = self._logged.wait_for(lambda: self.log.read_text().count(text) >= count, seconds)

@@ -122,7 +122,7 @@ class Scene:
                 return number
         raise AssertionError(f"none of {most} answers was {code}")
 
-    def resend(self, number: int, within: float = 15.0) -> None:
+    def resend(self, number: int, within: float = 60.0) -> None:
         """Post a signal again, as senders do, until it is accepted."""
         wait_until(lambda: self.send(number).code == 200, within, f"signal {number} to be accepted")
 
@@ -146,22 +146,25 @@ class Scene:
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the sum of a metric's samples that have these labels."""
-        with urllib.request.urlopen(f"{self.gateway.admin_url}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.gateway.admin_url}/metrics", timeout=60) as answer:
             families = list(text_string_to_metric_families(answer.read().decode()))
         samples = [sample for family in families for sample in family.samples if sample.name == name]
         return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
     def logged(self, event: str, **fields: Any) -> list[dict[str, Any]]:
-        """Return the log's lines of an event that have these fields; wait 2 s for the first.
+        """Return the log's lines of an event that have these fields; while the gateway runs, wait for the first.
 
-        Race: a thread writes the log, and an answer may be here before its line.
+        Race: a thread writes the log, and an answer may be here before its line. Once the gateway has ended, its log is
+        complete, so a test that an event is missing asks then.
         """
-        deadline = time.monotonic() + 2
-        while not (found := self._logged(event, fields)) and time.monotonic() < deadline:
+        deadline = time.monotonic() + 60
+        while not (found := self.logged_so_far(event, **fields)) and self.gateway.running:
+            assert time.monotonic() < deadline, f"waited in vain for the log to tell {event} {fields}"
             time.sleep(0.05)
         return found
 
-    def _logged(self, event: str, fields: dict[str, Any]) -> list[dict[str, Any]]:
+    def logged_so_far(self, event: str, **fields: Any) -> list[dict[str, Any]]:
+        """Return such lines that are in the log now."""
         whole = self.gateway.log.read_text().rpartition("\n")[0]  # the last line may be on its way
         lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
         return [line for line in lines if line.get("event") == event and fields.items() <= line.items()]
@@ -182,7 +185,7 @@ class Scene:
         lines = path.read_text().splitlines() if path.exists() else []
         return Counter(json.loads(line)["id"] for line in lines)
 
-    def wait_for_delivery(self, within: float = 15.0) -> None:
+    def wait_for_delivery(self, within: float = 60.0) -> None:
         """Wait until nothing is pending."""
         wait_until(lambda: not self.states()["pending"], within, "all to be delivered")
 
@@ -192,7 +195,7 @@ class Scene:
         assert self.owed <= set(kept)
         assert set(kept.values()) == {1}
 
-    def check_custody(self, within: float = 15.0) -> None:
+    def check_custody(self, within: float = 60.0) -> None:
         """Check that each signal answered 200 is in the store once and delivered, and that none is dead."""
         self.wait_for_delivery(within)
         self.check_custody_of_signals()
@@ -231,7 +234,7 @@ def serving(*stubs: Stub) -> Iterator[None]:
     thread.start()
 
     def run(work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, loop).result(timeout=10)
+        asyncio.run_coroutine_threadsafe(work, loop).result(timeout=60)
 
     async def start() -> None:
         for stub in stubs:

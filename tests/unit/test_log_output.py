@@ -69,7 +69,6 @@ def test_lines_keep_their_order(pipe: Pipe) -> None:
     assert output.dropped == 0
 
 
-@pytest.mark.timeout(30)
 def test_a_reader_that_stalls_blocks_no_caller_and_is_told_what_was_dropped(pipe: Pipe) -> None:
     output = pipe.output(max_lines=10)
     fill(output)
@@ -85,7 +84,6 @@ def test_a_reader_that_stalls_blocks_no_caller_and_is_told_what_was_dropped(pipe
     assert output.drain(10)
 
 
-@pytest.mark.timeout(30)
 def test_waiting_lines_are_bounded_in_bytes(pipe: Pipe) -> None:
     output = pipe.output(max_bytes=2 << 20)
     fill(output)
@@ -122,7 +120,6 @@ def test_lines_lost_on_a_full_disk_are_told_when_there_is_room(pipe: Pipe) -> No
     os.close(full)
 
 
-@pytest.mark.timeout(30)
 def test_a_pipe_that_is_not_blocking_loses_nothing(pipe: Pipe) -> None:
     os.set_blocking(pipe.writer, False)
     output = pipe.output()

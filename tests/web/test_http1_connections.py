@@ -117,11 +117,15 @@ async def test_a_body_that_never_comes_is_cut(wire: Connect, gateway: Gateway, h
 
 
 @pytest.mark.parametrize("begun", [b"", b"\r\n", b"PO", b"POST /signals/bookshop HTTP/1.1\r\nHost: x\r\nX"])
-async def test_slow_heads_and_idle_connections_are_cut(wire: Connect, http_server: Server, begun: bytes) -> None:
+async def test_slow_heads_and_silent_connections_are_cut(wire: Connect, http_server: Server, begun: bytes) -> None:
     http_server.limits = Limits(idle_timeout=0.01)
     async with wire() as connection:
         await connection.write(begun)
         assert await connection.code() == 0
+
+
+async def test_a_connection_that_is_idle_after_an_answer_is_cut(wire: Connect, http_server: Server) -> None:
+    http_server.limits = Limits(idle_timeout=1.0)  # long enough for a busy machine to send the request
     async with wire() as connection:
         await connection.write(head(method="GET", path="/healthz"))
         assert await connection.code() == 200

@@ -28,7 +28,7 @@ async def is_closed(connection: Wire) -> bool:
         return True
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 async def test_a_case_is_answered_as_the_rfcs_want(wire: Connect, case: Case) -> None:
     async with wire() as connection:

@@ -10,7 +10,7 @@ from gateway import service
 from gateway.config import load_config
 from gateway.metrics import Observer
 
-pytestmark = pytest.mark.gen_test(timeout=40)
+pytestmark = pytest.mark.gen_test
 
 CONFIG = """
 server: {listen: 127.0.0.1:0}
@@ -56,7 +56,7 @@ async def test_a_reload_changes_the_limits_of_connections(tmp_path: Path) -> Non
         assert await is_answered(*place)
         await gateway.reload()
         reader, writer = await asyncio.open_connection(*place)
-        assert await asyncio.wait_for(reader.read(), 30) == b"", "the idle connection was not closed"
+        assert await asyncio.wait_for(reader.read(), 60) == b"", "the idle connection was not closed"
         writer.close()
         assert await is_answered(*place)
     finally:

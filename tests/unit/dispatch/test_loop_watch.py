@@ -18,7 +18,7 @@ from gateway.dispatch.loop_watch import LoopWatch, Tasks
 from gateway.metrics import Observer
 from tests.unit.dispatch.harness import make_route
 
-pytestmark = pytest.mark.gen_test(timeout=30)
+pytestmark = pytest.mark.gen_test
 
 BLOCK = 0.6
 """Seconds: far above the threshold, as this machine may be busy."""
@@ -52,24 +52,32 @@ def block(seconds: float = BLOCK) -> None:
     time.sleep(seconds)
 
 
-async def run_as_call(tasks: Tasks, work: Callable[[], None]) -> None:
+async def run_as_call(tasks: Tasks, blocks: Blocks, work: Callable[[], None]) -> None:
+    """Block the loop in a call of a sink, and wait until the watch has told it, which follows on the loop."""
+
     async def call() -> None:
         work()
 
+    told = len(blocks.seen)
     task = asyncio.create_task(call())
     tasks[task] = make_route()
     await task
-    await asyncio.sleep(0.2)  # the watch's answer follows on the loop
+    await until_seen(blocks, told + 1)
+
+
+async def until_seen(blocks: Blocks, count: int) -> None:
+    while len(blocks.seen) < count:
+        await asyncio.sleep(0.01)
 
 
 async def test_a_call_that_blocks_is_named_with_its_route_time_and_place() -> None:
     tasks: Tasks = {}
     with watching(tasks, {"tests": "scripted"}) as (watch, blocks, logs):
         await asyncio.sleep(0.2)
-        await run_as_call(tasks, block)
+        await run_as_call(tasks, blocks, block)
         ((account, route, sink, seconds),) = blocks.seen
         assert (account, route, sink) == ("shop", "erp", "scripted")
-        assert 0.3 < seconds < 5
+        assert seconds > 0.3
         assert max(blocks.lags) == seconds
         (line,) = [entry for entry in logs if entry["event"] == "sink.blocked"]
         assert "test_loop_watch.py:" in line["place"]
@@ -81,16 +89,16 @@ async def test_a_block_in_a_plugins_callback_is_named_by_its_sink() -> None:
     with watching({}, {"tests": "scripted"}) as (_, blocks, logs):
         await asyncio.sleep(0.2)
         asyncio.get_running_loop().call_soon(block)
-        await asyncio.sleep(0.2)
+        await until_seen(blocks, 1)
         assert [found[:3] for found in blocks.seen] == [("", "", "scripted")]
         assert [entry["sink"] for entry in logs if entry["event"] == "sink.blocked"] == ["scripted"]
 
 
 async def test_a_long_block_is_told_while_it_lasts_and_makes_the_gateway_unready() -> None:
     tasks: Tasks = {}
-    with watching(tasks, {}) as (watch, _, logs):
+    with watching(tasks, {}) as (watch, blocks, logs):
         await asyncio.sleep(0.2)
-        await run_as_call(tasks, lambda: block(2.0))
+        await run_as_call(tasks, blocks, lambda: block(2.0))
         lines = [entry for entry in logs if entry["event"] == "sink.blocked"]
         assert [line.get("still", False) for line in lines] == [True, False]
         assert lines[1]["seconds"] >= 1
@@ -102,7 +110,7 @@ async def test_a_route_is_told_once_a_minute() -> None:
     with watching(tasks, {}) as (_, blocks, logs):
         await asyncio.sleep(0.2)
         for _ in range(3):
-            await run_as_call(tasks, block)
+            await run_as_call(tasks, blocks, block)
         assert len(blocks.seen) == 3
         assert len([entry for entry in logs if entry["event"] == "sink.blocked"]) == 1
 

@@ -70,6 +70,6 @@ async def test_uses_are_saved_again_and_again() -> None:
     store: Any = FakeStore()
     told = asyncio.Event()
     task = asyncio.create_task(KeyUses(ingest(("shop", KEY, 1000.0)), store).watch(told.set, every=0))
-    await asyncio.wait_for(told.wait(), 10)
+    await asyncio.wait_for(told.wait(), 60)
     task.cancel()
     assert len(store.noted) == 1

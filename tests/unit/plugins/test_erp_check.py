@@ -5,7 +5,7 @@ import pytest
 from tests.support.stub import Fault
 from tests.unit.plugins import odoo_case, tryton_case
 
-pytestmark = pytest.mark.gen_test(timeout=30)
+pytestmark = pytest.mark.gen_test
 
 MISTAKES = {
     "Odoo 17, key": (odoo_case.Case, 17, {"api_key": "other"}, "(options login and api_key)"),

@@ -8,7 +8,7 @@ from tests.support.foreign_answers import BODIES, STATUSES, foreign_answer
 from tests.support.stub import Answer
 from tests.unit.plugins import odoo_case, tryton_case
 
-pytestmark = pytest.mark.gen_test(timeout=30)
+pytestmark = pytest.mark.gen_test
 
 SHIPPED = signal_types.ITEM_SHIPPED
 CASES = {

@@ -7,7 +7,7 @@ from gateway.sink import Permanent, RetryLater, Skip
 from tests.support.factory import AT
 from tests.unit.plugins import odoo_case, tryton_case
 
-pytestmark = pytest.mark.gen_test(timeout=30)
+pytestmark = pytest.mark.gen_test
 
 SHIPPED = signal_types.ITEM_SHIPPED
 TYPES = [SHIPPED, signal_types.ITEM_ERROR, signal_types.ITEM_CANCELED, signal_types.ORDER_CANCELED]

@@ -7,7 +7,7 @@ import pytest
 from gateway import signal_types
 from tests.unit.plugins import odoo_case, tryton_case
 
-pytestmark = pytest.mark.gen_test(timeout=30)
+pytestmark = pytest.mark.gen_test
 
 SHIPPED = signal_types.ITEM_SHIPPED
 PAGE_3, PAGE_4 = "https://t.example/p?nr=1,2&x=3", "https://t.example/p?nr=1,2&x=4"

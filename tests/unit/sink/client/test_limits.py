@@ -25,14 +25,15 @@ EARLY_HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
 class Plain(HttpSink):
     name = "plain"
     summary = "posts"
-    read_timeout = 0.3
 
 
 @asynccontextmanager
-async def answering(answer) -> AsyncIterator[tuple[Plain, RawTarget]]:
+async def answering(answer, silence: float = 60.0) -> AsyncIterator[tuple[Plain, RawTarget]]:
+    """Yield a sink that waits `silence` seconds for a target with such an answer."""
     target = RawTarget(answer if callable(answer) else lambda: once(answer))
     target.listen_locally()
     sink = Plain({}, Context("shop", "acme", "erp"))
+    sink.read_timeout = silence  # type: ignore[misc]
     try:
         yield sink, target
     finally:
@@ -56,29 +57,29 @@ def received(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 @pytest.mark.parametrize("name", [*ATTACKS, *BODIES])
 async def test_an_answer_that_can_not_be_read_ends_the_attempt(name: str, received: list[int]) -> None:
-    async with answering({**ATTACKS, **BODIES}[name]) as (sink, target):
+    async with answering({**ATTACKS, **BODIES}[name], 0.3) as (sink, target):
         if name == "dripping-body":  # this sink's only limit is that of the attempt, by the dispatcher
             with pytest.raises(TimeoutError):
                 await asyncio.wait_for(sink.request("POST", target.url), 0.5)
             return
         with pytest.raises(RetryLater) as raised:
-            await asyncio.wait_for(sink.request("POST", target.url, data=b"x"), 10)
+            await asyncio.wait_for(sink.request("POST", target.url, data=b"x"), 60)
         assert target.url not in str(raised.value)
     assert sum(received) <= TAKEN
 
 
 @pytest.mark.parametrize("name", ATTACKS)
 async def test_headers_without_end_are_no_answer(name: str, received: list[int]) -> None:
-    async with answering(ATTACKS[name]) as (sink, target):
+    async with answering(ATTACKS[name], 0.3) as (sink, target):
         with pytest.raises(RetryLater):
-            await asyncio.wait_for(sink.request_status("POST", target.url, data=b"x"), 10)
+            await asyncio.wait_for(sink.request_status("POST", target.url, data=b"x"), 60)
     assert sum(received) <= TAKEN
 
 
 @pytest.mark.parametrize("name", BODIES)
 async def test_a_status_counts_whatever_the_body_is(name: str, received: list[int]) -> None:
     async with answering(BODIES[name]) as (sink, target):
-        answer = await asyncio.wait_for(sink.request_status("POST", target.url, data=b"x"), 10)
+        answer = await asyncio.wait_for(sink.request_status("POST", target.url, data=b"x"), 60)
         assert (answer.status, answer.body) == (200, b"")
     assert sum(received) <= TAKEN
 
