@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 # Else the first IOLoop of a test has asyncio make a loop to fall back to, which nobody closes.
 asyncio.set_event_loop(None)
+
+# Ten thousand collected tests stay until the end. Garbage collection need not look at them again and again.
+gc.disable()
 
 # pytest-xdist sets it for its workers, and commands would lay out their tables for a terminal.
 os.environ.pop("COLUMNS", None)
@@ -31,6 +35,18 @@ REMARKS = pytest.StashKey[list[str]]()
 def pytest_configure(config: pytest.Config) -> None:
     # An xdist worker has no output of its own: what is in `workeroutput` goes to the process that prints.
     config.stash[REMARKS] = getattr(config, "workeroutput", {}).setdefault("remarks", [])
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_leak() -> Iterator[None]:
+    """Collect garbage after each file, so that a socket left open fails the file that left it, and no later one."""
+    yield
+    gc.collect()
 
 
 @pytest.hookimpl(optionalhook=True)
