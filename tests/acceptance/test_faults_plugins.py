@@ -74,7 +74,7 @@ def test_an_exit_in_a_task_of_a_plugin_does_not_end_the_gateway(scene: Scene) ->
 
 
 def test_a_sink_that_stops_the_loop_does_not_end_the_gateway(scene: Scene) -> None:
-    wait_until(lambda: scene.logged("loop.stopped"), 30, "the line")
+    wait_until(lambda: scene.logged("loop.stopped"), 60, "the line")
     (logged,) = scene.logged("loop.stopped", level="error")
     assert "loop.stop()" in logged["reason"]
     assert scene.send(3, name_of("deliver", "stop")).code == 200
