@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from gateway import exact_json
 from gateway.errors import InvalidSignal
-from gateway.model import Key
+from gateway.model import MASK, Key
 
 DECOYS = (Key(digest=bytes(32), label="decoy"),) * 4
 """Keys that are compared if an account has fewer, or does not exist. No known text has a digest of zeros.
@@ -103,7 +103,6 @@ def new_token(token: Callable[[int], str] = secrets.token_urlsafe) -> str:
 # -- a key in a request -----------------------------------------------------------------------------
 
 FIELD = "apikey"
-MASK = "***"
 MASKED_FROM = 8
 """Characters. A shorter key is not searched for in other values, because it would match ordinary text."""
 

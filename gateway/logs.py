@@ -19,8 +19,8 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 from gateway.log_output import LogOutput, descriptor_of
+from gateway.model import MASK
 
-MASK = "***"
 MIN_SECRET_LENGTH = 4
 """Characters. A shorter text is not masked: it is no secret, and too many log lines would contain it."""
 MAX_SEARCHED_SECRETS = 100

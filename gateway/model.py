@@ -12,6 +12,8 @@ from typing import Any, Literal
 
 from gateway import exact_json, signal_types
 
+MASK = "***"
+"""Replaces a secret wherever it would be shown, kept or logged."""
 EVERY = "*"
 """In a route's `signals`, every type, also unknown ones."""
 
@@ -22,7 +24,7 @@ Ordering = Literal["lane", "none"]
 
 
 class SecretValue:
-    """A secret that is not shown by accident: `repr`, `str` and format give `***`, only `reveal()` gives the text."""
+    """A secret that is not shown by accident: `repr`, `str` and format give MASK, only `reveal()` gives the text."""
 
     __slots__ = ("_text",)
 
@@ -33,7 +35,7 @@ class SecretValue:
         return self._text
 
     def __repr__(self) -> str:
-        return "***"
+        return MASK
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SecretValue) and hmac.compare_digest(self._text.encode(), other._text.encode())

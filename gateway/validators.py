@@ -15,6 +15,8 @@ import voluptuous as vol
 SECONDS_IN = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 """Seconds in each unit of a duration."""
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])")
+LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""Seconds since the epoch. Durations have no upper bound, and so the end of one may lie beyond what can be shown."""
 
 
 def parse_duration(text: str) -> float:
@@ -34,6 +36,11 @@ def parse_moment(text: str, now: float) -> float:
         return now - parse_duration(text)
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def show_moment(seconds: float) -> str:
+    """Return seconds since the epoch as people read them, in UTC, to the second. The year 9999 is the last."""
+    return f"{datetime.fromtimestamp(min(seconds, LATEST), UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def duration(value: object) -> float:

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -14,6 +13,7 @@ import click
 from gateway import exact_json
 from gateway.cli import output, table
 from gateway.logs import escape
+from gateway.validators import show_moment
 
 
 def print_json(rows: Iterable[Any]) -> None:
@@ -60,7 +60,7 @@ def count(number: int, noun: str) -> str:
 
 def moment(seconds: float | None) -> str:
     """Return a time as people read it, in UTC, to the second."""
-    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return "" if seconds is None else show_moment(seconds)
 
 
 def age(seconds: float) -> str:

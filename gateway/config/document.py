@@ -103,12 +103,12 @@ def read_document(
     except YAMLError as error:
         line = text.count("\n", 0, getattr(error, "position", 0)) + 1
         document.report((), "not YAML: a character that YAML does not allow", line)
-    except (RecursionError, TooLarge):
+    except (RecursionError, TooManyNodes):
         document.report((), "nested too deeply, or too large")
     return document
 
 
-class TooLarge(Exception):
+class TooManyNodes(Exception):
     """The document has more than MAX_NODES nodes."""
 
 
@@ -132,7 +132,7 @@ class Builder:
     def build(self, node: Node, place: Place) -> Any:
         self._count += 1
         if self._count > MAX_NODES:
-            raise TooLarge
+            raise TooManyNodes
         self.document.lines.setdefault(place, node.start_mark.line + 1)
         tag = str(node.tag)
         if isinstance(node, ScalarNode):

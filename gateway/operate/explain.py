@@ -8,7 +8,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from gateway import policy
 from gateway.config import Config
@@ -17,6 +16,7 @@ from gateway.operate.lookups import find_signal, read_deliveries
 from gateway.operate.routes import read_status
 from gateway.store.contract import Records
 from gateway.store.values import DeliveryRow, RouteState, SignalRow
+from gateway.validators import show_moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,4 +216,4 @@ def explain_status(route: Route, state: RouteState) -> tuple[str, str]:
 
 def moment(seconds: float | None) -> str:
     """Return a time for people, to the second. None, which only a damaged store gives, is "an unknown time"."""
-    return "an unknown time" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return "an unknown time" if seconds is None else f"{show_moment(seconds)} UTC"

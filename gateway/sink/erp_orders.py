@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import NoReturn, Protocol, TypeVar
 
 from gateway.errors import Permanent, RetryLater, Skip
 from gateway.model import Signal
 from gateway.signal_types import GATEWAY_ALERT
+from gateway.validators import show_moment
 
 
 class NamedOrder(Protocol):
@@ -21,9 +21,6 @@ class NamedOrder(Protocol):
     @property
     def state(self) -> str: ...
 
-
-LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
-"""Seconds since the epoch: the latest time that can be told."""
 
 T = TypeVar("T", bound=NamedOrder)
 
@@ -46,8 +43,7 @@ class OrderWait:
 
     def go_on(self, reason: str) -> NoReturn:
         """Raise RetryLater, and tell until when."""
-        at = datetime.fromtimestamp(min(self.until, LATEST), UTC)
-        raise RetryLater(f"{reason}; waited for until {at:%Y-%m-%d %H:%M} UTC", healthy=True)
+        raise RetryLater(f"{reason}; waited for until {show_moment(self.until)} UTC", healthy=True)
 
     def give_up(self, reason: str) -> NoReturn:
         """Raise the outcome at the end of the wait: Skip or Permanent."""

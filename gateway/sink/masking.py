@@ -7,7 +7,8 @@ import html.entities
 import re
 from collections.abc import Iterable
 
-MASK = "***"
+from gateway.model import MASK
+
 CREDENTIALS = re.compile(r"\b(basic|bearer)(\s+)(?=\S*[0-9=+/])[^\s\"'<>,;]{8,}", re.IGNORECASE)
 """Credentials of an Authorization header that a target sent back: coded, so that the secret is not found in them."""
 

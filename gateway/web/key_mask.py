@@ -8,8 +8,8 @@ import string
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import unquote, unquote_plus
 
-from gateway.keys import MASK, MASKED_FROM, hash_key
-from gateway.model import Account
+from gateway.keys import MASKED_FROM, hash_key
+from gateway.model import MASK, Account
 
 LONGEST = 512
 """Characters of a path that are looked at. Hashing all of a long one would let strangers use up the CPU."""

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Admin, Config, Log, Server, Tls, load_checked, load_config, load_enabled
+from gateway.config.schema import MAIN_SCHEMA, ROUTE_SCHEMA
 from gateway.errors import ConfigError
+from gateway.ingest import BAD_KEYS_PER_MINUTE
 from gateway.keys import hash_key
 from gateway.model import ALL, Retry, Route, SecretValue
 from gateway.signal_types import ALERTS
 from gateway.store.contract import Settings
+from gateway.web.limits import MAX_BODY, Limits
 from tests.unit.config.folder import Folder, Table
 
 ACCOUNT = "accounts: {shop: {keys: [a-key-of-the-shop]}}\n"
@@ -352,3 +355,16 @@ def test_enabled_plugins_of_a_file_that_can_not_be_read(folder: Folder, text: st
     folder.write({"gateway.yaml": text} if text else {})
     with pytest.raises(ConfigError, match=r"gateway\.yaml"):
         load_enabled(folder.path / "gateway.yaml", {})
+
+
+def test_the_settings_defaults_are_those_of_the_parts() -> None:
+    """Each default is stated as people write it, beside its meaning, and as the part that uses it needs it."""
+    settings = MAIN_SCHEMA({})
+    server, limits = settings["server"], Limits()
+    assert Retry(**ROUTE_SCHEMA({"sink": "csv"})["retry"]) == Retry()
+    assert server["max_body"] == MAX_BODY
+    assert server["max_connections"] == limits.max_connections
+    assert server["max_connections_per_address"] == limits.max_connections_per_address
+    assert server["idle_timeout"] == limits.idle_timeout
+    assert server["bad_keys_per_minute"] == BAD_KEYS_PER_MINUTE
+    assert settings["store"]["queue"] == Settings("sqlite:///gateway.db").queue

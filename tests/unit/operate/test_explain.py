@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.model import Account
+from gateway.model import Account, Retry
 from gateway.operate.explain import Explanation, Facts, explain_routes
 from gateway.store.values import DeliveryRow, RouteState, SignalRow
 from tests.support.accounts import make_account, make_route
@@ -184,3 +184,9 @@ def test_routes_come_in_the_configs_order_then_those_that_are_gone() -> None:
         ("zebra", "delivered"),
         ("lost", "filtered"),
     ]
+
+
+def test_an_end_beyond_all_calendars_is_told() -> None:
+    assert one(RETRY, retry=Retry(give_up_after=1e13)).text.endswith(
+        "given up at 9999-12-31 00:00:00 UTC at the latest"
+    )

@@ -156,7 +156,7 @@ async def test_on_unknown_is_the_end_of_the_wait(make, ends, wait, quotation):
             with pytest.raises(RetryLater) as caught:
                 await case.deliver(SHIPPED)
             assert caught.value.healthy
-            end = {"30m": "2026-11-20 10:41", "48h": "2026-11-22 10:11"}[wait]
+            end = {"30m": "2026-11-20 10:41:12", "48h": "2026-11-22 10:11:12"}[wait]
             assert str(caught.value).endswith(f"yet; waited for until {end} UTC")
         case.now = AT.timestamp() + case.sink.settings["unknown_order_retry_for"]
         for _ in range(2):
