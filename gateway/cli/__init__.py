@@ -16,6 +16,7 @@ import click
 from gateway import __version__
 from gateway.cli import (
     accounts,
+    actions,
     alerts,
     audit,
     backup,
@@ -99,6 +100,7 @@ GROUPS: Mapping[str, Sequence[click.Command]] = {
         routes.routes,
         alerts.alerts,
         accounts.accounts,
+        actions.actions,
         audit.audit,
         export.export,
     ),

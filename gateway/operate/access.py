@@ -11,7 +11,8 @@ from dataclasses import replace
 from gateway.config import Access, Config
 from gateway.errors import Forbidden, NotFound
 from gateway.store.contract import Records, Store
-from gateway.store.values import Actor, Filter, SignalRow
+from gateway.store.contract_alerts import Alerts
+from gateway.store.values import Actor, AlertFilter, Filter, SignalRow
 
 
 def accounts_seen(access: Access, config: Config) -> Sequence[str] | None:
@@ -33,6 +34,14 @@ def narrow(access: Access, config: Config, which: Filter) -> Filter:
     return replace(which, accounts=accounts_seen(access, config))
 
 
+def accounts_of(access: Access, config: Config, account: str | None) -> Sequence[str] | None:
+    """Return the accounts that a role sees, or only the named one, if it sees it. None means all."""
+    seen = accounts_seen(access, config)
+    if account is None:
+        return seen
+    return [account] if seen is None or account in seen else []
+
+
 def require_seen(access: Access, config: Config, account: str) -> None:
     """Raise NotFound for an account that a role does not see."""
     seen = accounts_seen(access, config)
@@ -46,6 +55,13 @@ async def find_seen_signal(store: Records, access: Access, config: Config, signa
     if not rows:
         raise NotFound()
     return rows[0]
+
+
+async def require_seen_alert(store: Alerts, access: Access, config: Config, alert: int) -> None:
+    """Raise NotFound if there is no such alert, or none that the role sees."""
+    which = AlertFilter(ids=[alert], accounts=accounts_seen(access, config))
+    if not await store.list_alerts(which, 1):
+        raise NotFound()
 
 
 def require_change(access: Access) -> None:

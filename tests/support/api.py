@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 
+from gateway.alerts import Condition
 from gateway.config import Config, load_config
 from gateway.model import Attempt, Dead, Done, Kind, lane_of
 from gateway.store import Store
-from gateway.store.values import Actor, ClaimRequest, Filter, Refused, Result, Target
+from gateway.store.values import Actor, ClaimRequest, Filter, Refused, Result, Target, Telling
 from gateway.web.admin.api.endpoint import Desk
 from tests.support.factory import make_signal
 
@@ -87,6 +88,16 @@ async def fill(store: Store) -> dict[str, int]:
         await person.set_paused(account, "alerts", True, now, f"{account} moves")
         await person.begin_replay(Filter(account=account), True, f"account:{account}", now)
     return dead
+
+
+async def fill_alerts(store: Store) -> dict[str, int]:
+    """Raise an alert of each account; return its id by account. The store gets a signal of each."""
+    found = {}
+    for account in ("bookshop", FOREIGN):
+        silent = Condition(account, f"{account} is silent", watch="quiet")
+        (alert,) = await store.raise_alerts([Telling(silent, [], [])], time.time())
+        found[account] = alert.id
+    return found
 
 
 class Client:

@@ -26,7 +26,7 @@ from gateway.web.admin.app import make_admin_app, make_admin_server
 from gateway.web.http1 import Server
 from gateway.web.public import PublicRoutes
 from tests.support.accounts import make_accounts
-from tests.support.api import Client, fill, make_desk, write_config
+from tests.support.api import Client, fill, fill_alerts, make_desk, write_config
 from tests.support.listener import NOW, Gateway
 from tests.support.wire import Connect, Wire
 
@@ -116,6 +116,13 @@ def api(base_url: str, http_client: AsyncHTTPClient, http_server: Any) -> Client
 def dead(io_loop: IOLoop, store: Store) -> dict[str, int]:
     """Fills the store; the id of the dead signal of each account."""
     found: dict[str, int] = io_loop.run_sync(lambda: fill(store))
+    return found
+
+
+@pytest.fixture
+def alerts(io_loop: IOLoop, store: Store) -> dict[str, int]:
+    """Raises an alert of each account; its id by account."""
+    found: dict[str, int] = io_loop.run_sync(lambda: fill_alerts(store))
     return found
 
 

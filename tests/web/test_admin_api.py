@@ -129,6 +129,15 @@ async def test_an_order_is_made_known_once(api: Client, store: Store) -> None:
     assert (action.actor, action.detail["reference"]) == ("oncall", "PO/1 ü")
 
 
+async def test_an_alert_is_acknowledged_by_the_token(api: Client, alerts: dict[str, int]) -> None:
+    response = await api.ask("POST", f"alerts/{alerts['bookshop']}/acknowledge", "tenant")
+    assert orjson.loads(response.body)["acknowledged_by"] == "acme"
+    assert [row["account"] for row in await api.get("alerts?state=raised")] == ["printshop"]
+    assert [row["state"] for row in await api.get("alerts?state=open&account=bookshop")] == ["acknowledged"]
+    assert [row["account"] for row in await follow(api, "alerts?limit=1")] == ["printshop", "bookshop"]
+    assert [row["action"] for row in await api.get("actions", "tenant")] == ["acknowledge"]
+
+
 async def test_an_unknown_route_of_ones_own_is_named(api: Client) -> None:
     response = await api.ask("POST", "accounts/bookshop/routes/epr/pause", "tenant")
     assert problem(response)["detail"] == "the account bookshop has no route 'epr'; did you mean 'erp'?"

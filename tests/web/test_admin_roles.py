@@ -31,6 +31,8 @@ ENDPOINTS: Mapping[tuple[str, str], Mapping[str, int]] = {
     ("GET", "deliveries"): READ,
     ("GET", "dead"): READ,
     ("GET", "quarantine"): READ,
+    ("GET", "alerts"): READ,
+    ("POST", "alerts/{id}/acknowledge"): CHANGE,
     ("GET", "actions"): READ,
     ("GET", "replays"): READ,
     ("POST", "replays"): dict.fromkeys(READ, 202),
@@ -39,6 +41,7 @@ ENDPOINTS: Mapping[tuple[str, str], Mapping[str, int]] = {
 }
 """The answer of each endpoint to each role, for things that the role sees."""
 ROLES = list(READ)
+Names = Mapping[str, Mapping[str, Any]]
 WITHOUT_FILTER = ["accounts", "replays"]
 """Lists that can't be narrowed to one account."""
 NARROW = ["tenant", "account"]
@@ -56,39 +59,46 @@ def seen(response: HTTPResponse) -> tuple[int, Mapping[str, str], bytes]:
     return response.code, headers, response.body
 
 
-def names_of(account: str, dead: Mapping[str, int]) -> dict[str, Any]:
-    """Return the names of an account's things."""
-    return {**NOWHERE, "account": account, "id": dead[account], "job": OF_REPLAYS[account]}
+@pytest.fixture
+def names(dead: dict[str, int], alerts: dict[str, int]) -> Names:
+    """The names of the things of each account. `{id}` is that of the noun that the path begins with."""
+    return {
+        account: {
+            **NOWHERE,
+            "account": account,
+            "ids": {"signals": dead[account], "replays": OF_REPLAYS[account], "alerts": alerts[account]},
+        }
+        for account in ("bookshop", FOREIGN)
+    }
 
 
 async def ask(
     api: Client, method: str, pattern: str, names: Mapping[str, Any], role: str | None, **options: Any
 ) -> HTTPResponse:
     """Send a request for a thing, with a small body where one is needed."""
-    job = {"id": names["job"]} if pattern.startswith("replays/") and "job" in names else {}
+    found = {**names, "id": names.get("ids", {}).get(pattern.partition("/")[0], names["id"])}
     body = {"account": names["account"], "dry_run": True} if (method, pattern) == ("POST", "replays") else None
-    return await api.ask(method, pattern.format(**{**names, **job}), role, body, **options)
+    return await api.ask(method, pattern.format(**found), role, body, **options)
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_a_role_may_do_this_with_its_own(api: Client, dead: dict[str, int], role: str) -> None:
-    own = names_of("bookshop", dead) | {"reference": f"PO-{role}"}
+async def test_a_role_may_do_this_with_its_own(api: Client, names: Names, role: str) -> None:
+    own = {**names["bookshop"], "reference": f"PO-{role}"}
     found = {(method, pattern): (await ask(api, method, pattern, own, role)).code for method, pattern in ENDPOINTS}
     assert found == {key: codes[role] for key, codes in ENDPOINTS.items()}
 
 
 @pytest.mark.parametrize("role", NARROW)
-async def test_a_foreign_thing_is_answered_as_one_that_is_nowhere(api: Client, dead: dict[str, int], role: str) -> None:
-    foreign = names_of(FOREIGN, dead)
+async def test_a_foreign_thing_is_answered_as_one_that_is_nowhere(api: Client, names: Names, role: str) -> None:
     for (method, pattern), codes in ENDPOINTS.items():
         if "{" in pattern:
-            answers = [await ask(api, method, pattern, names, role) for names in (foreign, NOWHERE)]
+            answers = [await ask(api, method, pattern, each, role) for each in (names[FOREIGN], NOWHERE)]
             assert seen(answers[0]) == seen(answers[1]), pattern
             assert answers[0].code == (403 if codes[role] == 403 else 404), pattern
 
 
 @pytest.mark.parametrize("role", ROLES)
-async def test_a_list_shows_nothing_foreign(api: Client, dead: dict[str, int], role: str) -> None:
+async def test_a_list_shows_nothing_foreign(api: Client, names: Names, role: str) -> None:
     for pattern in LISTS:
         response = await api.ask("GET", pattern, role)
         assert b"bookshop" in response.body, pattern
@@ -96,7 +106,7 @@ async def test_a_list_shows_nothing_foreign(api: Client, dead: dict[str, int], r
 
 
 @pytest.mark.parametrize("role", NARROW)
-async def test_a_filter_by_a_foreign_account_finds_nothing(api: Client, dead: dict[str, int], role: str) -> None:
+async def test_a_filter_by_a_foreign_account_finds_nothing(api: Client, names: Names, role: str) -> None:
     for pattern in LISTS:
         if pattern not in WITHOUT_FILTER:
             answers = [await api.ask("GET", f"{pattern}?account={name}", role) for name in (FOREIGN, "nosuchshop")]
@@ -104,11 +114,10 @@ async def test_a_filter_by_a_foreign_account_finds_nothing(api: Client, dead: di
             assert answers[0].body == b"[]", pattern
 
 
-async def test_without_a_token_every_endpoint_is_closed(api: Client, dead: dict[str, int]) -> None:
-    foreign = names_of(FOREIGN, dead)
+async def test_without_a_token_every_endpoint_is_closed(api: Client, names: Names) -> None:
     for number, (method, pattern) in enumerate(ENDPOINTS):
         # Each pair from an address of its own, because wrong tokens are limited.
         sender = {"X-Forwarded-For": f"192.0.2.{number}"}
-        answers = [await ask(api, method, pattern, names, None, headers=sender) for names in (foreign, NOWHERE)]
+        answers = [await ask(api, method, pattern, each, None, headers=sender) for each in (names[FOREIGN], NOWHERE)]
         assert seen(answers[0]) == seen(answers[1]), pattern
         assert answers[0].code == 401, pattern

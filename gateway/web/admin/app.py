@@ -7,7 +7,17 @@ from typing import Any
 from tornado import web
 
 from gateway.metrics import Observer
-from gateway.web.admin.api import accounts, actions, deliveries, known_orders, quarantine, replays, routes, signals
+from gateway.web.admin.api import (
+    accounts,
+    actions,
+    alerts,
+    deliveries,
+    known_orders,
+    quarantine,
+    replays,
+    routes,
+    signals,
+)
 from gateway.web.admin.api.endpoint import PREFIX, Desk, path
 from gateway.web.admin.api.handler import ApiHandler, DocumentHandler, NoEndpoint
 from gateway.web.admin.api.openapi import describe_api
@@ -31,6 +41,8 @@ API = (
     path("deliveries", get=deliveries.list_),
     path("dead", get=deliveries.list_dead),
     path("quarantine", get=quarantine.list_),
+    path("alerts", get=alerts.list_),
+    path("alerts/{id}/acknowledge", post=alerts.acknowledge),
     path("actions", get=actions.list_),
     path("replays", get=replays.list_, post=replays.begin),
     path("replays/{id}", get=replays.show, delete=replays.cancel),

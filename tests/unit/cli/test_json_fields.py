@@ -24,7 +24,7 @@ from tests.support.pages import ROOT, names, section
 
 PAGE = (ROOT / "config" / "README.md").read_text()
 HEADINGS = [line for line in PAGE.splitlines() if line.startswith("### ")]
-OPEN = {"payload", "errors", "codes", "accounts"}
+OPEN = {"detail", "payload", "errors", "codes", "accounts"}
 """Fields that hold the sender's own names, or the configuration's."""
 
 
@@ -175,6 +175,11 @@ def test_fields_of_pause_and_resume(busy: Folder, command: str) -> None:
 
 def test_fields_of_orders(busy: Folder) -> None:
     assert printed(busy, "orders", "add", "bookshop", "PO-1") == documented("orders add")
+
+
+def test_fields_of_actions(busy: Folder) -> None:
+    busy.run("pause", "bookshop", "export", "--why", "new disk")
+    assert printed(busy, "actions") == documented("actions")
 
 
 def test_fields_of_reload(busy: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

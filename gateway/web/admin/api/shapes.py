@@ -138,3 +138,22 @@ REPLAY = shape(
     deliveries=NUMBER,
     routes=[shape(account=TEXT, route=TEXT, deliveries=NUMBER)],
 )
+ALERT = shape(
+    id=NUMBER,
+    account=TEXT,
+    watch=or_none(TEXT),
+    cause=or_none(TEXT),
+    state=one_of("raised", "acknowledged", "cleared"),
+    severity=TEXT,
+    order=or_none(TEXT),
+    order_reference=or_none(TEXT),
+    item=or_none(TEXT),
+    item_reference=or_none(TEXT),
+    route=or_none(TEXT),
+    message=TEXT,
+    since=MOMENT,
+    raised_at=MOMENT,
+    cleared_at=or_none(MOMENT),
+    acknowledged_at=or_none(MOMENT),
+    acknowledged_by=or_none(TEXT),
+)
