@@ -20,7 +20,20 @@ from copy import copy
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gateway.signal_types import ORDER_CANCELED, STAGES, TABLE
+from gateway.signal_types import (
+    ITEM_CANCELED,
+    ITEM_DELIVERY_COMPLETED,
+    ITEM_DELIVERY_STARTED,
+    ITEM_PACKED,
+    ITEM_PRODUCE,
+    ITEM_PRODUCED,
+    ITEM_SHIPPED,
+    ITEM_VALIDATED,
+    ORDER_CANCELED,
+    ORDER_VALIDATED,
+    STAGES,
+    TABLE,
+)
 
 NEVER = -(10**18)
 """Microseconds that stand for a missing time, before any that a datetime can have."""
@@ -32,8 +45,27 @@ PROGRESS: Mapping[str, int] = {name: stage for name, stage in STAGES.items() if 
 """Types that are stages, with their numbers."""
 OF_ORDERS = frozenset(entry.name for entry in TABLE if entry.level == "order")
 DETAILED = frozenset(entry.name for entry in TABLE if {"tracking", "cause"} & {*entry.required, *entry.optional})
-"""Types whose payload matters to a state."""
+"""Types with a payload that matters to a state."""
 CANCELED = STAGES[ORDER_CANCELED]
+FINISHED = STAGES[ITEM_SHIPPED]
+"""The stage from which on nobody waits for an item: many printers tell nothing of the delivery."""
+PROBLEM = "problem"
+WORDS: Mapping[int, str] = {
+    0: "new",
+    STAGES[ORDER_VALIDATED]: "validated",
+    STAGES[ITEM_VALIDATED]: "validated",
+    STAGES[ITEM_PRODUCE]: "in-production",
+    STAGES[ITEM_PRODUCED]: "produced",
+    STAGES[ITEM_PACKED]: "packed",
+    STAGES[ITEM_SHIPPED]: "shipped",
+    STAGES[ITEM_DELIVERY_STARTED]: "out-for-delivery",
+    STAGES[ITEM_DELIVERY_COMPLETED]: "delivered",
+    STAGES[ITEM_CANCELED]: "canceled",
+    STAGES[ORDER_CANCELED]: "canceled",
+}
+"""Each stage as a state for people. An open problem comes before it, see `word_of`."""
+STATES = (*dict.fromkeys(WORDS.values()), PROBLEM)
+"""Every state of an order or an item."""
 MOST_NUMBERS = 100
 """Tracking numbers kept of an item, the first ones in alphabetical order: a sender must not make states grow."""
 
@@ -155,6 +187,18 @@ class OrderState:
 
 
 State = ItemState | OrderState
+
+
+def word_of(state: State) -> str:
+    """Return the state in a word, one of STATES. Stages of later versions are shown as the stage before."""
+    if state.problems:
+        return PROBLEM
+    return WORDS[max(stage for stage in WORDS if stage <= state.stage)]
+
+
+def stages_of(word: str) -> tuple[int, ...]:
+    """Return the stages that a word of WORDS stands for."""
+    return tuple(stage for stage, name in WORDS.items() if name == word)
 
 
 class Fold:

@@ -1,4 +1,4 @@
-"""Commands on orders: orders add, orders import."""
+"""Commands on orders: orders list, orders show, orders rebuild, orders add, orders import."""
 
 from __future__ import annotations
 
@@ -9,20 +9,124 @@ from pathlib import Path
 
 import click
 
-from gateway.cli import progress, render
-from gateway.cli.opening import read_config, run_on_store
-from gateway.cli.options import config_option, json_option
+from gateway.cli import progress, render, table
+from gateway.cli.opening import read_config, run_on_store, with_store
+from gateway.cli.options import TIMES, config_option, duration, json_option, limit_option, parse_time
 from gateway.config import Config
-from gateway.operate import views
+from gateway.operate import order_views, views
+from gateway.operate.explain import Explanation
 from gateway.operate.known_orders import Imported, import_orders
+from gateway.operate.lookups import Filter
 from gateway.operate.names import require_account
 from gateway.operate.order_files import read_orders
+from gateway.operate.orders import (
+    NEVER,
+    STATES,
+    ItemState,
+    OrderDetails,
+    OrderState,
+    Rebuilt,
+    list_orders,
+    make_order_filter,
+    rebuild_orders,
+    show_orders,
+    word_of,
+)
 from gateway.store import Store
 
 
 @click.group()
 def orders() -> None:
-    """Make orders known, which frees the signals held for them."""
+    """See the states of orders; make orders known, which frees the signals held for them."""
+
+
+@orders.command("list")
+@config_option
+@click.option("--account", help="Only this account's.")
+@click.option("--state", type=click.Choice(STATES), help="Only in this state.")
+@click.option(
+    "--stuck", metavar="TIME", callback=duration, help="Only if an item has waited at its stage so long, such as 48h."
+)
+@click.option("--since", type=parse_time, help=f"Only with a signal since this time: {TIMES}.")
+@limit_option
+@json_option
+def list_(
+    config_path: Path,
+    account: str | None,
+    state: str | None,
+    stuck: float | None,
+    since: float | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List orders with their states, the ones with the latest signals first.
+
+    An order is as far as its least advanced item. Its state is `problem` while an item has a print error or a failed
+    delivery that nothing followed.
+    """
+    accounts = None if account is None else [account]
+    stuck_before = None if stuck is None else time.time() - stuck
+    which = make_order_filter(accounts, state, since, stuck_before)
+    found = with_store(
+        config_path, lambda store: list_orders(store, which, limit), Filter(account=account), despite_errors=True
+    )
+    if as_json:
+        render.print_json(order_views.order_json(order) for order in found)
+    else:
+        render.print_table([order_line(order) for order in found], "No orders.")
+
+
+@orders.command()
+@click.argument("order")
+@click.option("--account", help="Only this account's.")
+@config_option
+@json_option
+def show(order: str, account: str | None, config_path: Path, as_json: bool) -> None:
+    """Show an ORDER: its items, and each of its signals with its result on each route.
+
+    ORDER is the vendor's order id, your order reference, an item's id or a tracking number.
+    """
+    config = read_config(config_path, despite_errors=True)
+    accounts = None if account is None else [account]
+    found = run_on_store(
+        config, lambda store: show_orders(store, config, order, time.time(), accounts), Filter(account=account)
+    )
+    if as_json:
+        render.print_json(map(order_views.order_details_json, found))
+        return
+    for number, details in enumerate(found):
+        click.echo("\n" if number else "", nl=False)
+        print_order(details)
+
+
+@orders.command()
+@config_option
+@json_option
+def rebuild(config_path: Path, as_json: bool) -> None:
+    """Make the states of all orders anew from their signals, beside a running gateway.
+
+    The result is the same as before, unless the store was damaged. Signals that were purged are not added again.
+    """
+    done = with_store(config_path, lambda store: run_rebuild(store, hidden=as_json))
+    if as_json:
+        render.print_json([order_views.rebuilt_json(done)])
+    else:
+        click.echo(f"{render.count(done.done, 'order')} made anew.")
+    if not done.finished:
+        click.echo("Interrupted; it can be run again.", err=True)
+        sys.exit(progress.INTERRUPTED)
+
+
+async def run_rebuild(store: Store, hidden: bool) -> Rebuilt:
+    """Make states anew under a progress bar, until done or interrupted."""
+    done = Rebuilt()
+    with progress.interruptible() as stop, progress.progress_bar("rebuilding", None, hidden) as bar:
+        async for done in rebuild_orders(store, time.time(), stop):
+            bar.show(done.done, done.total)
+    return done
+
+
+# -- known orders
 
 
 @orders.command()
@@ -80,3 +184,71 @@ async def run_import(store: Store, config: Config, account: str, names: Sequence
 def describe(done: Imported) -> str:
     held = "1 held delivery" if done.freed == 1 else f"{done.freed} held deliveries"
     return f"{render.count(done.done, 'order')} known to {done.account}, {done.new} of them new; {held} freed."
+
+
+# -- tables
+
+
+def order_line(order: OrderState) -> dict[str, object]:
+    row = order_views.order_json(order)
+    return {
+        "order": order.order,
+        "account": order.account,
+        "reference": order.reference,
+        "state": row["state"],
+        "since (UTC)": moment(order.since),
+        "items": ", ".join(f"{number} {word}" for word, number in row["stages"].items()),
+        "signals": order.signals,
+        "late": order.late,
+        "last signal (UTC)": moment(order.last_seen),
+    }
+
+
+def moment(micros: int) -> str:
+    """Return a state's time for people."""
+    return "" if micros == NEVER else render.moment(micros / 1e6)
+
+
+def print_order(details: OrderDetails) -> None:
+    reference = f" (your reference {details.state.reference})" if details.state and details.state.reference else ""
+    table.print_text(f"Order {details.order}{reference} of {details.account}")
+    if details.state is None:
+        click.echo("Its state follows: no signal of it was added yet.")
+    else:
+        render.print_table([order_line(details.state)], "")
+    click.echo("\nItems")
+    render.print_table([item_line(item) for item in details.items], "  none: no signal named an item")
+    for entry in details.timeline:
+        signal = entry.explained.row.signal
+        item = f" of item {signal.item}" if signal.item else ""
+        late = ", late" if signal.late else ""
+        at, received = (render.moment(when.timestamp()) for when in (signal.at, signal.received_at))
+        click.echo()
+        table.print_text(f"{at} {signal.type}{item} (signal {signal.id}, received {received}{late})")
+        render.print_table([route_line(route) for route in entry.explained.routes], "The account has no routes.")
+        for route, attempts in entry.attempts.items():
+            for attempt in attempts:
+                told = f"{attempt.kind.value}: {attempt.reason}"
+                table.print_text(f"  {route}, attempt {attempt.number} at {render.moment(attempt.started_at)}: {told}")
+
+
+def item_line(item: ItemState) -> dict[str, object]:
+    problem = item.problem if item.problems else None
+    parcels = [" ".join(filter(None, (n, p.option[1], p.url[1]))) for n, p in sorted(item.tracking.items())]
+    return {
+        "item": item.item,
+        "reference": item.reference,
+        "state": word_of(item),
+        "since (UTC)": moment(item.since),
+        "tracking": ", ".join(parcels),
+        "problem": problem and " ".join(filter(None, (problem.type, problem.cause, problem.message))),
+    }
+
+
+def route_line(route: Explanation) -> dict[str, object]:
+    return {
+        "route": route.route,
+        "state": route.delivery.state if route.delivery else route.why,
+        "why": route.text,
+        "try": route.advice,
+    }

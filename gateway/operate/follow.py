@@ -32,7 +32,7 @@ TRAFFIC_PACE = 2.0
 LONGEST_PAUSE = 5.0
 """Longest wait in seconds after a failure. The waits double from EVERY on."""
 LAST_ROUND = 2.0
-"""Seconds that a stop waits for the last signals to be added. What is left is added after the next start."""
+"""Seconds that a stop waits for the last signals to be added. The rest is added after the next start."""
 
 
 class Follower:

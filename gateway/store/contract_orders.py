@@ -1,9 +1,9 @@
-"""Promises of the store about order states, a part of gateway.store.contract: what is said there holds here too.
+"""Promises of the store about order states, a part of gateway.store.contract.
 
 A follower adds signals to the states after their commit, each signal once: the position is written with the states.
 So a state is a moment behind its signals, see gateway.operate.follow. How to read them:
 
-- Items that wait at a stage, such as for a watch: `list_waiting`. Its cost grows with what waits there.
+- Items that wait at a stage, such as for a watch: `list_waiting`. Its cost grows with their number.
 - The last signal of each account: `read_activity`. Its cost grows with the number of accounts.
 - An order with its items: `find_orders`, then `read_order`. Orders as a list: `list_orders`.
 - Numbers by hour: `count_signals_hourly`, `count_deliveries_hourly`.
@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from gateway.order_state import ItemState, Key, OrderState, State
-from gateway.store.values import Activity, Followed
+from gateway.store.values import Activity, Followed, OrderFilter
 
 
 class Orders(Protocol):
@@ -26,8 +26,8 @@ class Orders(Protocol):
     async def follow_orders(self, owner: str, now: float, lease_until: float, limit: int) -> Followed:
         """Add the next signals, at most `limit`, to the states of their orders, in one transaction.
 
-        Nothing is added while another owner follows; its lease ends by itself. Only signals are added of which none
-        with a lower id can still be committed.
+        Nothing is added while another owner follows; its lease ends by itself. Signals wait until
+        none with a lower id can still be committed.
         """
         ...
 
@@ -37,7 +37,7 @@ class Orders(Protocol):
         """Return items and orders of an account that have been at a stage since before that time.
 
         `stages` are a first stage (inclusive) and a last (exclusive). Items are ItemState, orders OrderState: a signal
-        type of orders is found on the latter, whose stage is that of its least advanced item. `times` of a state has
+        type of orders is found on the latter, and its stage is that of its least advanced item. `times` of a state has
         when each type happened first. A page begins behind the key `after`, in the order of stage, since and key.
         """
         ...
@@ -50,12 +50,31 @@ class Orders(Protocol):
         """Return an order and its items, at most `limit`; None if no signal of it was added yet."""
         ...
 
+    async def list_orders(
+        self, which: OrderFilter, limit: int, after: tuple[int, str, str] | None = None
+    ) -> Sequence[OrderState]:
+        """Return orders, the ones with the latest signals first.
+
+        A page begins behind `after`: `last_seen`, account and id of the last order of the page before.
+        """
+        ...
+
+    async def find_orders(self, text: str, accounts: Sequence[str] | None, limit: int) -> Sequence[tuple[str, str]]:
+        """Return the accounts and ids of orders with this id, reference, item or tracking number.
+
+        Orders whose signals were not added yet are found by id and reference only.
+        """
+        ...
+
+    async def count_orders(self) -> int:
+        """Return the number of orders that have a state."""
+        ...
+
     async def rebuild_orders(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:
         """Make the states of the next orders anew, and return their keys: id, then account. None are left if empty.
 
-        `after` is the last key of the page before, ("", "") for the first. The signals that a follower has added
-        already are added again to nothing, and replace what was there. Followers and readers go on meanwhile. Signals
-        that were purged can't be added again.
+        `after` is the last key of the page before, ("", "") for the first. Signals that a follower has not
+        added yet are left to it. Followers and readers go on meanwhile. Signals that were purged can't be added again.
         """
         ...
 

@@ -54,7 +54,7 @@ class Upkeep(Protocol):
         ...
 
     async def purge_orders(self, before: float, limit: int) -> int:
-        """Remove orders seen last before that time, of which no signal is left, at most `limit`; then old hours.
+        """Remove orders seen last before that time that have no signal left, at most `limit`; then old hours.
 
         Return the number of rows removed; 0 once there are no more.
         """

@@ -1,4 +1,4 @@
-"""Tables of order states and of what else a follower makes of the signals; see gateway.store.contract_orders."""
+"""Tables that a follower of the signals fills: order states and counts; see gateway.store.contract_orders."""
 
 from __future__ import annotations
 

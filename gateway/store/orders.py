@@ -11,10 +11,11 @@ from gateway.store.contract_orders import Orders
 from gateway.store.dialect import Dialect
 from gateway.store.operations import Step
 from gateway.store.readers import Readers
+from gateway.store.reads import order_listings as listings
 from gateway.store.reads import orders as reads
 from gateway.store.steps import order_upkeep as upkeep
 from gateway.store.steps import orders
-from gateway.store.values import Activity, Followed, Settled
+from gateway.store.values import Activity, Followed, OrderFilter, Settled
 from gateway.store.writer import Writer
 
 
@@ -68,6 +69,17 @@ class OrderMethods(Orders):
 
     async def read_order(self, account: str, order: str, limit: int) -> tuple[OrderState, Sequence[ItemState]] | None:
         return await self._readers.run(reads.read_order, account, order, limit)
+
+    async def list_orders(
+        self, which: OrderFilter, limit: int, after: tuple[int, str, str] | None = None
+    ) -> Sequence[OrderState]:
+        return await self._readers.run(listings.list_orders, which, limit, after)
+
+    async def find_orders(self, text: str, accounts: Sequence[str] | None, limit: int) -> Sequence[tuple[str, str]]:
+        return await self._readers.run(listings.find_orders, text, accounts, limit)
+
+    async def count_orders(self) -> int:
+        return await self._readers.run(listings.count_orders)
 
     async def rebuild_orders(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:
         while True:

@@ -354,6 +354,22 @@ class Followed:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """Selects orders; None selects any.
+
+    `accounts` are names. `stages` are numbers of gateway.signal_types; `problems` is True for orders with an open
+    problem, False for others. `since` is the time of receipt of the last signal (inclusive). `stuck_before` selects
+    orders that are not shipped or have an open problem, where an item has been at its stage since before that time.
+    """
+
+    accounts: Sequence[str] | None = None
+    stages: Sequence[int] | None = None
+    problems: bool | None = None
+    since: float | None = None
+    stuck_before: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Activity:
     """An account's signals: receipt of the first and of the last, and their number."""
 

@@ -140,12 +140,12 @@ def remove_orders(db: Database, orders: Iterable[OrderName]) -> None:
 
 
 def purge_states(db: Database, items: Sequence[PurgeStates]) -> list[int]:
-    """Purge old orders and hours; answer each with the number of rows of which there may be more."""
+    """Purge old orders and hours; answer each with the number of rows removed."""
     return [purge_some(db, item) for item in items]
 
 
 def purge_some(db: Database, item: PurgeStates) -> int:
-    """Purge some old orders, none of whose signals is left; then some old hours."""
+    """Purge some old orders that have no signal left; then some old hours."""
     before, table = micros(item.before), OrderStates
     signals = Signals.select(1).where(Signals.order_id == table.order_id, Signals.account == table.account)
     old = table.select(table.order_id, table.account).where(table.item == "", table.last_seen < before)

@@ -89,7 +89,7 @@ def run(db: Database, text: Mapping[str, str], rows: Iterable[list[Any]]) -> Non
 
 
 def prepare(db: Database, owner: str, now: float, until: float, upto: int, limit: int) -> SaveStates | None:
-    """Read the next signals, up to that id, and return what they change; None while another follows."""
+    """Read the next signals, up to that id, and return their changes; None while another follows."""
     began = time.thread_time()
     place = read_place(db)
     if place.owner not in ("", owner) and place.until > micros(now):

@@ -175,6 +175,19 @@ def test_fields_of_pause_and_resume(busy: Folder, command: str) -> None:
 
 def test_fields_of_orders(busy: Folder) -> None:
     assert printed(busy, "orders", "add", "bookshop", "PO-1") == documented("orders add")
+    assert printed(busy, "orders", "rebuild") == documented("orders rebuild")
+    assert printed(busy, "orders", "list") == documented("orders list")
+
+
+def test_fields_of_orders_show(busy: Folder) -> None:
+    busy.fill(lambda store: accept(store, numbered(3, tracking="T1")))
+    busy.run("orders", "rebuild")
+    of_attempts = {name.split("[].")[-1] for name in documented("show") if "failed_attempts[]" in name}
+    attempts = {f"timeline[].routes[].failed_attempts[].{name}" for name in of_attempts}
+    of_signals = {"signal", "type", "order", "order_reference"}
+    routes = {f"timeline[].routes[].{name}" for name in documented("explain") - of_signals}
+    own = documented("orders list") | documented("orders show")
+    assert printed(busy, "orders", "show", "PO-1") == own | routes | attempts
 
 
 def test_fields_of_actions(busy: Folder) -> None:
