@@ -205,7 +205,7 @@ def lane_of(signal: Signal, order: Ordering) -> str | None:
     """Return a delivery's lane on a route: the vendor's order id. None means that it waits for no other delivery.
 
     The order id is preferred to the reference because a reseller may reuse a reference for a second order. An alert
-    that is about no order has a lane of its own, so that nobody reads that it is over before they read of it.
+    about no order has a lane of its own, so that its end is never delivered before its beginning.
     """
     if order != "lane":
         return None

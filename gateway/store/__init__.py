@@ -40,7 +40,8 @@ def open_store(
     running one.
 
     `exclusive` is for the serving process, until `close`. Raises StoreInUse if another process serves from the store,
-    StoreMissing if there is none, StoreError if it can't be opened, GatewayError for an unknown URL or schema.
+    and StoreMissing if there is none. Raises StoreError if it can't be opened, and GatewayError for an unknown URL or
+    schema.
     """
     loop = loop or asyncio.get_running_loop()
     if is_sqlite(settings):

@@ -14,6 +14,8 @@ BAD_BEGINNING = re.compile(r"(What|Whether|How|Who|Whose|Where|The same)\b")
 RIDDLE = re.compile(r"\b(what|who|whose|those|of which)\b", re.IGNORECASE)
 MOST_RIDDLES = 0.3
 """Such words per 100 words of docstrings. Known projects with plain docstrings have less than 0.1."""
+MOST_WORDS = 25
+"""Words of a sentence in a docstring."""
 
 
 def docstrings(path: Path) -> Iterator[tuple[int, str]]:
@@ -39,6 +41,23 @@ def test_docstrings_begin_with_a_noun_or_a_verb(folder: str) -> None:
         if BAD_BEGINNING.match(text.strip())
     ]
     assert bad == []
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Yield the sentences of a docstring. A colon or a semicolon ends one, as it is a place to breathe."""
+    for paragraph in re.split(r"\n\s*\n", text):
+        yield from re.split(r"(?<=[.!?:;])\s+", " ".join(paragraph.split()))
+
+
+def test_a_sentence_has_few_words() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}:{line}: {sentence[:60]}…"
+        for path in files("gateway", "plugins")
+        for line, text in docstrings(path)
+        for sentence in sentences(text)
+        if len(sentence.split()) > MOST_WORDS
+    ]
+    assert long == []
 
 
 @pytest.mark.parametrize("folders", [("gateway", "plugins"), ("tests",)], ids=" and ".join)

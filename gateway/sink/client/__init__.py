@@ -1,7 +1,7 @@
 """The HTTP client of the sinks. It bounds everything that a target may send, as clients of a reseller choose targets.
 
-A general library parses and keeps each byte that arrives. This client reads from a connection only on request, so
-endless interim answers, headers, trailers or bodies end at a limit and delay no other account. One obvious path:
+A general library parses and keeps each byte that arrives. This client reads from a connection only on request.
+So endless interim answers, headers, trailers or bodies end at a limit, and delay no other account. One obvious path:
 Client -> dial (names, proxy, TLS) -> Connection -> head -> body.
 """
 

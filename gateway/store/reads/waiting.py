@@ -1,7 +1,7 @@
 """Finds the orders and items that watches ask for, in one statement for many accounts.
 
-Ten thousand accounts share the few watches of their tenants. The statements seek in the index of the states for each
-account, so the cost grows with the accounts and with what waits there, not with what is finished.
+Ten thousand accounts share the few watches of their tenants. For each account, the statements seek in the index of the
+states. So the cost grows with the accounts and with what waits there, not with what is finished.
 """
 
 from __future__ import annotations

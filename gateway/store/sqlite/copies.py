@@ -1,7 +1,7 @@
 """Makes whole copies of a store in SQLite: a backup beside a running gateway, and a restored store from a backup.
 
 A copy appears under its name once it is whole and on disk. It gets a mark of its own (see checkpoint), so that no log
-of the store that it was copied from is ever applied to it.
+of the original store is ever applied to it.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ Tell = Callable[[int, int], None]
 def backup_of(store: Path, target: Path, force: bool, tell: Tell) -> Iterator[Path]:
     """Copy a store, beside a running gateway, into an unfinished file. It gets its name `target` when the context ends.
 
-    Raises StoreMissing if there is no store, GatewayError if the target is there already and not `force`, StoreError if
-    one of them can't be read or written.
+    Raises StoreMissing if there is no store, and GatewayError if the target is there already and not `force`. Raises
+    StoreError if one of them can't be read or written.
     """
     require_target(store, target, force)
     with failing_as(f"can't write the backup {target}"), unfinished(target) as part:
@@ -54,8 +54,8 @@ def backup_of(store: Path, target: Path, force: bool, tell: Tell) -> Iterator[Pa
 def restored_from(backup: Path, store: Path, tell: Tell) -> Iterator[Path]:
     """Copy a backup into an unfinished file, which becomes the store when the context ends.
 
-    Raises StoreInUse if a gateway serves from the store, StoreMissing if there is no backup, StoreCorrupt if it is not
-    whole, StoreError if one of them can't be read or written.
+    Raises StoreInUse if a gateway serves from the store, and StoreMissing if there is no backup. Raises StoreCorrupt if
+    it is not whole, and StoreError if one of them can't be read or written.
     """
     if not backup.is_file():
         raise StoreMissing(f"there is no backup at {backup.absolute()}")

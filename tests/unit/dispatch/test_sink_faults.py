@@ -1,6 +1,7 @@
 """Unexpected exceptions of a sink: each fault is logged once, and the gateway's own failures end no silent loop."""
 
 import asyncio
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,7 @@ async def test_a_fault_is_logged_once_and_again_after_a_success(tmp_path: Path) 
         with capture_logs() as logs:
             for number in range(6):
                 await gateway.accept(order=str(number))
-                await until(lambda number=number: enough(sink.arrived, number + 1))
+                await until(functools.partial(enough, sink.arrived, number + 1))
                 await gateway.turn()
     failed = [entry for entry in logs if entry["event"] == "sink.failed"]
     assert [(entry["hook"], repr(entry["exc_info"])) for entry in failed] == [
@@ -167,6 +168,6 @@ def failing_claims(tmp_path: Path, failures: int) -> Any:
                     raise ZeroDivisionError
                 return await claim(*args)
 
-            self.store.claim = fail  # type: ignore[method-assign]
+            self.store.claim = fail  # type: ignore[method-assign, assignment]
 
     return dispatching(tmp_path, [(make_route(), make_sink())], tuning=Tuning(after_failure=0.0), harness=Failing)
