@@ -34,8 +34,8 @@ WAIT = 60.0
 def reload(config_path: Path, pid: int | None, wait: float, force: bool, as_json: bool) -> None:
     """Have the running gateway use the changed configuration. If anything in it is wrong, nothing changes.
 
-    Prints what comes, goes and changes. Without --force, a reload is refused if it would take away more than half of
-    the accounts, or if an include entry matches no file any more.
+    Prints what comes, goes and changes. Two reloads need --force: one that takes away more than half of the accounts,
+    and one in which an include entry matches no file any more.
     """
     config = read_config(config_path)
     answer = ask_gateway(config, find_process(config, pid), wait, force)
