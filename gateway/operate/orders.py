@@ -1,7 +1,7 @@
 """Orders for operators: a list with states, one order with its items and its timeline, and states made anew.
 
-The timeline has each signal of the order with its result on each route, in the words of gateway.operate.explain. It also
-has the failed attempts with the target's answers.
+The timeline has each signal of the order with its result on each route, in the words of gateway.operate.explain. It
+also has the failed attempts with the target's answers.
 """
 
 from __future__ import annotations
