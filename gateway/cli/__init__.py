@@ -34,6 +34,7 @@ from gateway.cli import (
     reload,
     replay,
     routes,
+    schema,
     serve,
     signals,
     simulate,
@@ -88,7 +89,7 @@ def main() -> None:
 
 
 GROUPS: Mapping[str, Sequence[click.Command]] = {
-    "Set up": (check.init, check.check, keys.keys, tokens.tokens, plugins.plugins),
+    "Set up": (check.init, check.check, keys.keys, tokens.tokens, plugins.plugins, schema.schema),
     "Run": (serve.serve, reload.reload, simulate.simulate),
     "Look": (
         signals.signals,

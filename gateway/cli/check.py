@@ -21,6 +21,7 @@ from gateway.operate import views
 from gateway.operate.check import RouteCheck, check_routes
 from gateway.operate.check_store import check_store
 from gateway.operate.reload import preview
+from gateway.operate.schemas import write_schemas
 from gateway.web.tls import make_tls_context
 
 
@@ -133,7 +134,7 @@ def print_checks(checks: Sequence[RouteCheck]) -> None:
 def init(directory: Path) -> None:
     """Write a starter configuration into DIRECTORY that runs as it is."""
     starter = write_starter(directory)
-    for path in starter.files:
+    for path in (*starter.files, *write_schemas(directory / "gateway.yaml")):
         click.echo(f"wrote {path}")
     click.echo(f"The starter account's key is {starter.key}; only its hash is in the config, so note it now.")
     click.echo(f"Next: cloudsignal serve --config {directory / 'gateway.yaml'}")

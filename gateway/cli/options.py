@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 import voluptuous as vol
+from click.core import ParameterSource
 
 from gateway import validators
 from gateway.operate.lookups import Filter
@@ -35,6 +36,14 @@ config_option = click.option(
     show_envvar=True,
     help="The main configuration file.",
 )
+
+
+def find_given_config(config_path: Path) -> Path | None:
+    """Return the path of a command that needs no configuration: None if none was named and there is none."""
+    given = click.get_current_context().get_parameter_source("config_path") is not ParameterSource.DEFAULT
+    return config_path if given or config_path.exists() else None
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 limit_option = click.option(
     "--limit", type=click.IntRange(1), default=50, show_default=True, help="Maximum number of rows."

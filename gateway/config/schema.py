@@ -5,7 +5,7 @@ The voluptuous schemas and the settings table of config/README.md are made of th
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -266,6 +266,11 @@ class KeyEntry:
     """An entry of `keys`: the text of a key, or a mapping with the text or its digest."""
 
     schema = vol.Schema(section(KEY))
+
+    def json_shape(self, convert: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Return the entry's form as JSON Schema."""
+        one = {"oneOf": [{"required": ["key"]}, {"required": ["sha256"]}]}
+        return {"anyOf": [convert(values.key_text), {**convert(self.schema), "type": "object", **one}]}
 
     def __call__(self, value: object) -> dict[str, Any]:
         if not isinstance(value, dict):

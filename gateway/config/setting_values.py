@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import voluptuous as vol
 
 from gateway import keys, model, order_state, protocol, signal_types
-from gateway.validators import SECONDS_IN, ListOf, duration, number
+from gateway.validators import NUMBER, ON_FILE, SECONDS_IN, ListOf, duration, number, shape_of, shaped
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 NAME_EXPECTED = "expected a name of a-z, 0-9, - and _ (it is part of URLs), at most 64 characters"
@@ -40,6 +40,7 @@ def numbers_in(text: str) -> list[int]:
     return [int(digits) for digits in re.findall(r"[0-9]{1,30}", text)]
 
 
+@shaped(type="string", pattern=r"\S")
 def text(value: object) -> str:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         raise vol.Invalid("expected text; put it in quotes")
@@ -48,12 +49,14 @@ def text(value: object) -> str:
     return value
 
 
+@shaped(type="string", pattern=r"\S", maxLength=64)
 def label(value: object) -> str:
     if len(text(value)) > 64 or not text(value).isprintable():
         raise vol.Invalid("expected text of at most 64 printable characters")
     return text(value)
 
 
+@shaped(type="string", pattern=f"^{NAME.pattern}$")
 def name(value: object) -> str:
     if not isinstance(value, str) or not NAME.fullmatch(value):
         raise vol.Invalid(NAME_EXPECTED)
@@ -63,6 +66,7 @@ def name(value: object) -> str:
 def whole(least: int, most: int) -> Callable[[object], int]:
     """A whole number within bounds."""
 
+    @shaped(type=["integer", "string"], minimum=least, maximum=most, pattern=r"^\d{1,15}$")
     def validate(value: object) -> int:
         if not re.fullmatch(r"\d{1,15}", str(value)) or not least <= int(str(value)) <= most:
             raise vol.Invalid(f"expected a whole number from {least} to {most}")
@@ -71,24 +75,28 @@ def whole(least: int, most: int) -> Callable[[object], int]:
     return validate
 
 
+@shaped(type=["number", "string"], exclusiveMinimum=0, pattern=NUMBER)
 def positive(value: object) -> float:
     if number(value) <= 0:
         raise vol.Invalid("expected a number above 0")
     return number(value)
 
 
+@shaped(type=["number", "string"], minimum=1, pattern=NUMBER)
 def at_least_one(value: object) -> float:
     if number(value) < 1:
         raise vol.Invalid("expected a number, at least 1")
     return number(value)
 
 
+@shaped(**{**shape_of(duration), "minimum": 1})
 def at_least_a_second(value: object) -> float:
     if duration(value) < 1:
         raise vol.Invalid("expected at least 1s")
     return duration(value)
 
 
+@shaped(**{**shape_of(duration), "minimum": protocol.REPEATED_FOR_DAYS * SECONDS_IN["d"]})
 def retention(value: object) -> float:
     """A duration at least as long as the sender's retries: duplicates of removed signals are not recognised."""
     days = protocol.REPEATED_FOR_DAYS
@@ -133,6 +141,7 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
+@shaped(type="string", pattern=rf"^(unix:.+|(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+):\d{{1,5}}|{ON_FILE})$")
 def address(value: object) -> Address:
     """An address, from 127.0.0.1:8080, [::1]:8080 or unix:/run/gateway.sock."""
     given = value if isinstance(value, str) else ""
@@ -144,6 +153,7 @@ def address(value: object) -> Address:
     return Address(match[1] or match[2], int(match[3]))
 
 
+@shaped(anyOf=[shape_of(address), {"type": "array", "items": shape_of(address), "minItems": 1}])
 def addresses(value: object) -> tuple[Address, ...]:
     """One address, or a list of different ones."""
     given = value if isinstance(value, (list, tuple)) else [address(value)]
@@ -153,6 +163,7 @@ def addresses(value: object) -> tuple[Address, ...]:
     return found
 
 
+@shaped(type="string", pattern=rf"^(https?://\S+|{ON_FILE})$")
 def public_url(value: object) -> str:
     """An http or https URL without user, query and fragment; a slash at its end is removed."""
     given = value if isinstance(value, str) else ""
@@ -162,6 +173,7 @@ def public_url(value: object) -> str:
     return given.rstrip("/")
 
 
+@shaped(type=["string", "integer"], minimum=600, maximum=777, pattern="^0?[67][0-7]{2}$")
 def socket_mode(value: object) -> int:
     """The mode of a file that its owner may read and write, from "0660" or 0660, which YAML reads as 660."""
     match = re.fullmatch(r"0?([67][0-7]{2})", str(value)) if isinstance(value, (str, int)) else None
@@ -178,6 +190,7 @@ def is_ipv6(value: str) -> bool:
     return True
 
 
+@shaped(type="string", pattern=rf"^([0-9A-Fa-f:.]+(/\d{{1,3}})?|{ON_FILE})$")
 def network(value: object) -> str:
     try:
         return str(ipaddress.ip_network(text(value), strict=False))
@@ -185,6 +198,7 @@ def network(value: object) -> str:
         raise vol.Invalid("expected an address or a network, such as 10.0.0.0/8") from None
 
 
+@shaped(type="string", pattern="^[A-Za-z][A-Za-z0-9-]{0,63}$")
 def header(value: object) -> str:
     """The name of a header, in lower case."""
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9-]{0,63}", text(value)):
@@ -192,6 +206,7 @@ def header(value: object) -> str:
     return text(value).lower()
 
 
+@shaped(enum=list(SIGNAL_TYPES))
 def signal_type(value: object) -> str:
     if value not in SIGNAL_TYPES:
         word = value if isinstance(value, str) else ""
@@ -201,11 +216,13 @@ def signal_type(value: object) -> str:
     return str(value)
 
 
+@shaped(enum=list(signal_types.TYPES))
 def vendor_type(value: object) -> str:
     """A type of the vendor's."""
     return known_type(value, tuple(signal_types.TYPES))
 
 
+@shaped(enum=list(order_state.PROGRESS))
 def stage_type(value: object) -> str:
     """A type of the vendor's that is a stage: a print error and a failed delivery bring nothing further."""
     return known_type(value, tuple(order_state.PROGRESS))
@@ -219,6 +236,7 @@ def known_type(value: object, known: Sequence[str]) -> str:
     return str(value)
 
 
+@shaped(anyOf=[{"const": "auto"}, shape_of(at_least_a_second)])
 def silence(value: object) -> float | None:
     """Seconds, at least 1; None for `auto`."""
     return None if value == "auto" else at_least_a_second(value)
@@ -227,12 +245,14 @@ def silence(value: object) -> float | None:
 # -- keys of an account
 
 
+@shaped(type="string", pattern=r"^[^\s`]+$")
 def key_text(value: object) -> str:
     if fault := keys.find_fault(text(value)):
         raise vol.Invalid(fault)
     return text(value)
 
 
+@shaped(type="string", pattern="^[0-9a-fA-F]{64}$")
 def sha256(value: object) -> bytes:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-fA-F]{64}", value):
         raise vol.Invalid("expected a SHA-256 digest: 64 hex digits, as `cloudsignal keys hash` prints them")
@@ -242,6 +262,7 @@ def sha256(value: object) -> bytes:
     return digest
 
 
+@shaped(type="string", pattern=r"^\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:?\d{2})$")
 def moment(value: object) -> datetime:
     """A time in UTC, from ISO 8601 with an offset."""
     try:
@@ -256,6 +277,7 @@ def moment(value: object) -> datetime:
 # -- collections
 
 
+@shaped(type=["object", "null"])
 def mapping(value: object) -> dict[str, Any]:
     """A mapping. None counts as an empty one, so that `admin:` alone is valid."""
     if value is None:

@@ -39,6 +39,14 @@ def write_starter(directory: Path, token: Callable[[int], str] = secrets.token_h
     return Starter(tuple(targets), key)
 
 
+def replace_file(path: Path, text: str) -> None:
+    """Write a file that is made by a command, also if it is there. Raises GatewayError if it can't be written."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise GatewayError(f"{path} can't be written: {error.strerror or type(error).__name__}") from error
+
+
 def write_new(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

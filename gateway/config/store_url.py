@@ -9,6 +9,8 @@ from urllib.parse import parse_qs, unquote
 
 import voluptuous as vol
 
+from gateway.validators import ON_FILE, shaped
+
 EXPECTED = "expected sqlite:///path/to.db or postgresql://user@host/database"
 ENCODE = "write special characters of a user or password as %XX (@ is %40, [ is %5B, / is %2F), or use store.password"
 
@@ -18,6 +20,7 @@ POSTGRES_URL = re.compile(
 HOST = re.compile(r"(?:\[([^\]]*)\]|[^:\[\]]*)(?::(\d{1,5}))?")
 
 
+@shaped(type="string", pattern=rf"^(sqlite:///[^?#]+|postgres(ql)?://\S+|{ON_FILE})$")
 def store_url(value: object) -> str:
     """URL of an SQLite file or a PostgreSQL database. Of several hosts, the one that accepts writes is used."""
     given = value if isinstance(value, str) else ""

@@ -23,7 +23,7 @@ from gateway.operate.in_force import Change
 from gateway.operate.known_orders import Imported
 from gateway.operate.lookups import SignalDetails
 from gateway.operate.pending import Tried
-from gateway.operate.plugins import PluginRow
+from gateway.operate.plugins import PluginPage, PluginRow
 from gateway.operate.purge import Removed
 from gateway.operate.quarantine import Inspected, Verdict
 from gateway.operate.replay import Replayed
@@ -301,6 +301,23 @@ def ledger_json(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 # -- installation and configuration
+
+
+def plugin_page_json(page: PluginPage) -> dict[str, Any]:
+    """Return the page of a plugin; `schema` of an option is JSON Schema."""
+    return {
+        "name": page.name,
+        "source": page.source,
+        "summary": page.summary,
+        "signals": list(page.signals),
+        "order": page.order,
+        "concurrency": page.concurrency,
+        "options": [
+            {"name": row.name, "default": row.default or None, "meaning": row.meaning, "schema": dict(row.form)}
+            for row in page.options
+        ],
+        "sample": page.sample,
+    }
 
 
 def plugin_json(row: PluginRow) -> dict[str, Any]:

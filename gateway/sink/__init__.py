@@ -26,7 +26,7 @@ from gateway.sink.text import (
     title_of,
 )
 from gateway.sink.tracking import has_tracking, merge_tracking
-from gateway.validators import ListOf, duration, flag, one_of
+from gateway.validators import ListOf, duration, flag, one_of, shaped
 
 __all__ = [
     "ALERTS",
@@ -88,6 +88,7 @@ __all__ = [
     "require_reference",
     "server_url",
     "severity_of",
+    "shaped",
     "signal_type",
     "signal_types",
     "title_of",

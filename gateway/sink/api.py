@@ -113,6 +113,10 @@ class Sink:
     """Order of deliveries: "lane" delivers each order's signals in sequence; "none" delivers all in parallel."""
     options: ClassVar[Mapping[Any, Any]] = {}
     """The voluptuous schema of the route's options; `options_of` makes it from a dataclass."""
+    sample: ClassVar[Mapping[str, str]] = {}
+    """Options of a sample route, each as it is written in YAML, for `cloudsignal plugins NAME`.
+
+    If there are none, it makes up the required ones."""
     file_options: ClassVar[Mapping[Any, Any]] = {}
     """For a sink with a `file_format`: the options that shape a file."""
     timeout: ClassVar[float] = 30.0

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 import voluptuous as vol
 
 from gateway.model import SecretValue
-from gateway.validators import flag
+from gateway.validators import ON_FILE, flag, shaped
 
 NOT_GIVEN: Any = vol.UNDEFINED
 _QUOTES = frozenset("\"'<>`\u201c\u201d\u2018\u2019")
@@ -70,6 +70,11 @@ class Url:
     def __init__(self, https: bool = False) -> None:
         self.schemes = ("https",) if https else ("http", "https")
 
+    def json_shape(self, convert: Any) -> dict[str, Any]:
+        """Return the form as JSON Schema. In the place of the URL, editors see the name in `!env NAME`."""
+        scheme = "https" if len(self.schemes) == 1 else "https?"
+        return {"type": "string", "pattern": rf"^({scheme}://[^\s<>`]+|{ON_FILE})$"}
+
     def __call__(self, value: object) -> str:
         try:
             parts = urlsplit(value if isinstance(value, str) else "")
@@ -86,6 +91,8 @@ class Url:
 class Secret:
     """Accepts a text that is masked everywhere: the sink gets a `SecretValue` and calls `reveal()` to send it."""
 
+    json_shape = {"type": "string", "minLength": 1}
+
     def __init__(self, validator: Callable[[Any], str] | None = None) -> None:
         self.validator = validator
 
@@ -97,6 +104,7 @@ class Secret:
         return SecretValue(self.validator(value) if self.validator else value)
 
 
+@shaped(type="string", pattern=rf"^(https?://[^\s/?#<>`]+/?|{ON_FILE})$", examples=["https://erp.example.com"])
 def server_url(value: object) -> str:
     """Accept the URL of a server without a path, which people copy by mistake from a page of the server."""
     url = Url()(value)
@@ -109,6 +117,7 @@ def server_url(value: object) -> str:
 def header_value(what: str) -> Callable[[object], str]:
     """Return a validator for text in a header, such as a key: one line of visible ASCII. `what` is "an API key"."""
 
+    @shaped(type="string", pattern=r"^\s*[!-~]+\s*$")
     def validate(value: object) -> str:
         text = value.strip() if isinstance(value, str) else ""
         if not re.fullmatch(r"[!-~]+", text):
@@ -121,6 +130,9 @@ def header_value(what: str) -> Callable[[object], str]:
 def field_names(model: str, examples: str) -> Callable[[object], tuple[str, ...]]:
     """Return a validator for the name of a field of an ERP's model, or a list of names."""
 
+    name = {"type": "string", "pattern": "^[a-z_][a-z0-9_]*$"}
+
+    @shaped(anyOf=[name, {"type": "array", "items": name, "minItems": 1}])
     def validate(value: object) -> tuple[str, ...]:
         names = [value] if isinstance(value, str) else value
         if not isinstance(names, (list, tuple)) or not names:

@@ -8,10 +8,12 @@ import voluptuous as vol
 
 from cloudsignal_apprise.services import is_known
 from cloudsignal_apprise.text import BODY, TITLE, template
-from gateway.sink import Secret, SecretValue, option
+from gateway.sink import Secret, SecretValue, option, shaped
 
 MAX_URLS = 20
 """URLs of a route. An attempt sends to one after the other, so more would not fit into its time."""
+
+SECRET = {"type": "string", "minLength": 1}
 
 
 def service_url(value: str) -> str:
@@ -21,6 +23,10 @@ def service_url(value: str) -> str:
     return value
 
 
+@shaped(
+    anyOf=[SECRET, {"type": "array", "items": SECRET, "minItems": 1, "maxItems": MAX_URLS}],
+    examples=["[!file secrets/mail-url]"],
+)
 def service_urls(value: object) -> tuple[SecretValue, ...]:
     """Check a URL, or a list of them."""
     entries = value if isinstance(value, (list, tuple)) else [value]

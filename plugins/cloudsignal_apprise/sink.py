@@ -40,6 +40,7 @@ class AppriseSink(Sink):
     order = "none"
     concurrency = 1
     timeout = 120.0
+    sample = {"urls": "[!file secrets/mail-url]"}
     options = options_of(Settings)
 
     def __init__(self, options: Mapping[str, Any], context: Context) -> None:

@@ -6,7 +6,7 @@ import re
 
 import voluptuous as vol
 
-from gateway.sink import Delivery, one_line
+from gateway.sink import Delivery, one_line, shaped
 
 NAMES = (
     "type",
@@ -48,6 +48,7 @@ Time: {time}
 """
 
 
+@shaped(type="string", pattern=r"\S")
 def template(value: object) -> str:
     """Check a template: text with no placeholders but the known ones."""
     if not isinstance(value, str) or not value.strip():

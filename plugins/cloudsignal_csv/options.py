@@ -13,13 +13,22 @@ import voluptuous as vol
 
 from cloudsignal_csv.file_names import FileNames, Rotation
 from cloudsignal_csv.rows import COLUMNS, DEFAULT_COLUMNS, ENCODINGS, Format
-from gateway.sink import Context, flag, one_of, option
+from gateway.sink import Context, flag, one_of, option, shaped
 
 DELIMITERS = {",": ",", ";": ";", "|": "|", "\t": "\t", "tab": "\t"}
 BYTES_IN = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
+END_OF_FILE = {"type": "string", "pattern": "^(never|daily|\\d{1,6} ?(KB|MB|GB))$"}
+TITLED_COLUMN = {
+    "type": "object",
+    "propertyNames": {"enum": list(COLUMNS)},
+    "additionalProperties": {"type": "string", "pattern": "\\S", "maxLength": 100},
+    "minProperties": 1,
+    "maxProperties": 1,
+}
 PLACEHOLDERS = re.compile(r"\{(account|tenant|route)\}")
 
 
+@shaped(type="string", pattern=r"\S", examples=["exports"])
 def directory_path(value: object) -> str:
     """Check a path. Each of `{account}`, `{tenant}` and `{route}` becomes a single name in it."""
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
@@ -27,6 +36,7 @@ def directory_path(value: object) -> str:
     return check_placeholders(value)
 
 
+@shaped(type="string", pattern=r"^[^/\\]*\S[^/\\]*$", maxLength=120)
 def file_name(value: object) -> str:
     """Check a file name, which may contain the same placeholders as the directory."""
     if not isinstance(value, str) or not value.isprintable() or not value.strip() or re.search(r"[/\\]", value):
@@ -42,6 +52,7 @@ def check_placeholders(value: str) -> str:
     return value
 
 
+@shaped(anyOf=[END_OF_FILE, {"type": "array", "items": END_OF_FILE, "minItems": 1, "maxItems": 2}])
 def rotation(value: object) -> Rotation:
     """Check `never`, `daily`, a size such as 10MB, or a list of `daily` and a size."""
     parts = [value] if isinstance(value, str) else value
@@ -62,12 +73,14 @@ def size_of(value: object) -> int:
     return size
 
 
+@shaped(enum=list(DELIMITERS))
 def delimiter_text(value: object) -> str:
     if not isinstance(value, str) or value not in DELIMITERS:
         raise vol.Invalid('expected one of ",", ";", "|" or tab')
     return DELIMITERS[value]
 
 
+@shaped(type="array", minItems=1, items={"anyOf": [{"enum": list(COLUMNS)}, TITLED_COLUMN]})
 def column_list(value: object) -> tuple[tuple[str, str], ...]:
     """Check a list of columns, each a name or `{name: title}`."""
     entries = value if isinstance(value, (list, tuple)) else ()
@@ -79,6 +92,7 @@ def column_list(value: object) -> tuple[tuple[str, str], ...]:
     return pairs
 
 
+@shaped(anyOf=[{"enum": list(COLUMNS)}, {"type": "array", "items": {"enum": list(COLUMNS)}}])
 def column_names(value: object) -> frozenset[str]:
     """Check a list of names of columns, which may be empty."""
     names = value if isinstance(value, (list, tuple)) else [value]
@@ -97,6 +111,7 @@ def column(entry: object) -> tuple[str, str]:
     return name, title
 
 
+@shaped(type="string", pattern=r"^[A-Za-z]", examples=["Europe/Berlin"])
 def time_zone(value: object) -> zoneinfo.ZoneInfo:
     try:
         return zoneinfo.ZoneInfo(value if isinstance(value, str) else "")

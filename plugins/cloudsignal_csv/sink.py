@@ -66,6 +66,7 @@ class CsvSink(Sink):
     summary = "one row per signal in CSV files, each exactly once"
     signals = ALL
     order = "lane"
+    sample = {"directory": "exports", "rotate": "daily"}
     options = options_of(Settings)
     file_options = options_of(FormatSettings)
     batch = 250

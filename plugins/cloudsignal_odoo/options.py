@@ -19,6 +19,7 @@ from gateway.sink import (
     option,
     proxy_option,
     server_url,
+    shaped,
     signal_types,
 )
 
@@ -29,6 +30,7 @@ NOTE_TYPES = tuple(type for type in signal_types.NAMES if type not in DEFAULT_TY
 """The types that get a note when the option `notes` names them."""
 
 
+@shaped(type="integer", minimum=1)
 def record_id(value: object) -> int:
     """Accept the id of an Odoo record."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -36,6 +38,7 @@ def record_id(value: object) -> int:
     return value
 
 
+@shaped(type="string", pattern=r"\S", examples=["bookshop"])
 def text(value: object) -> str:
     """Accept one line of text."""
     if not isinstance(value, str) or not value.isprintable() or not value.strip():

@@ -20,6 +20,7 @@ class OdooSink(HttpSink):
     summary = "notes, activities, tracking numbers and deliveries on Odoo's sales orders (17, 18, 19)"
     signals = DEFAULT_TYPES
     order = "lane"
+    sample = {"url": "https://bookshop.odoo.example", "database": "bookshop", "api_key": "!file secrets/odoo-key"}
     options = options_of(Settings)
     timeout = 600.0
     # Odoo ends a request after 120 s by default, so an answer within 150 s is the last word on it.

@@ -21,12 +21,16 @@ from gateway.sink import (
     option,
     proxy_option,
     severity_of,
+    shaped,
     signal_types,
 )
 
 GROUP_MENTIONS = ("here", "channel", "everyone")
 MENTIONED = ("error", "canceled", "other")
 """The severities that `mention` tells apart."""
+CHANNEL = {"type": "string", "pattern": r"^#?[\w.{}-]{1,100}$"}
+MENTION = {"type": "string", "pattern": "^<?(@|!subteam\\^|!)?(here|channel|everyone|[UWS][A-Z0-9]{5,20})>?$"}
+PEOPLE = {"anyOf": [MENTION, {"type": "array", "items": MENTION, "maxItems": 20}]}
 SLACK_HOSTS = ("hooks.slack.com", "hooks.slack-gov.com")
 PLACEHOLDERS = re.compile(r"\{(account|tenant)\}")
 
@@ -36,6 +40,7 @@ def severity(signal: Signal) -> str:
     return {"info": "other", "canceled": "canceled"}.get(severity_of(signal), "error")
 
 
+@shaped(type="string", pattern="^https?://\\S+$")
 def safe_url(value: object) -> str:
     """Check an https URL. Plain http is allowed to this machine only, for tests with a fake Slack."""
     url = Url()(value)
@@ -70,6 +75,7 @@ def bot_token(value: str) -> str:
     return value
 
 
+@shaped(**CHANNEL)
 def channel_name(value: object) -> str:
     """Check a channel's id, or a public channel's name with `{tenant}` and `{account}` for the route's names."""
     name = value.removeprefix("#") if isinstance(value, str) else ""
@@ -78,6 +84,7 @@ def channel_name(value: object) -> str:
     return name
 
 
+@shaped(type="object", propertyNames={"enum": list(signal_types.TYPES)}, additionalProperties=CHANNEL)
 def channel_by_type(value: object) -> dict[str, str]:
     """Check a mapping of signal types to channels."""
     if not isinstance(value, Mapping) or not all(isinstance(key, str) and key for key in value):
@@ -87,6 +94,9 @@ def channel_by_type(value: object) -> dict[str, str]:
     return {key: channel_name(name) for key, name in value.items()}
 
 
+@shaped(
+    anyOf=[PEOPLE, {"type": "object", "properties": dict.fromkeys(MENTIONED, PEOPLE), "additionalProperties": False}]
+)
 def mentions_by_severity(value: object) -> dict[str, tuple[str, ...]]:
     """Return the mentions by severity, in Slack's syntax. A single one or a list is for errors and cancellations."""
     if not isinstance(value, Mapping):
@@ -115,6 +125,7 @@ def mention(value: object) -> str:
     raise vol.Invalid("expected here, channel, everyone, a user's id (U…) or a user group's (S…)")
 
 
+@shaped(type="string", pattern="^https?://[^<>|&?#\\s]+$")
 def page_url(value: object) -> str:
     url = Url()(value)
     if re.search(r"[<>|&?#]", url):
@@ -122,6 +133,7 @@ def page_url(value: object) -> str:
     return url
 
 
+@shaped(type="integer", minimum=0, maximum=60)
 def digest_limit(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 60:
         raise vol.Invalid("expected a number of messages a minute from 1 to 60, or 0 for no digests")

@@ -49,6 +49,7 @@ class SlackSink(HttpSink):
     summary = "messages in Slack channels for errors and cancellations"
     signals = ALERTS
     order = "none"
+    sample = {"webhook_url": "!file secrets/slack-url", "mention": "[here]"}
     options = options_of(Settings)
     timeout = 120.0
     batch = 500

@@ -21,6 +21,7 @@ from gateway.sink import (
     option,
     proxy_option,
     server_url,
+    shaped,
     signal_types,
 )
 
@@ -31,6 +32,7 @@ NOTE_TYPES = tuple(type for type in signal_types.NAMES if type not in DEFAULT_TY
 """The types that get a note when the option `notes` names them."""
 
 
+@shaped(type="string", pattern=r"^\s*[A-Za-z0-9_.~-]+\s*$", examples=["bookshop"])
 def database(value: object) -> str:
     """Accept the name of a database, which becomes a segment of the URL's path."""
     if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_.~-]+", value.strip()):
@@ -38,6 +40,7 @@ def database(value: object) -> str:
     return value.strip()
 
 
+@shaped(type="string", pattern=r"^[^:]*\S[^:]*$")
 def login(value: object) -> str:
     """Accept a user's login. A colon would end it in HTTP Basic credentials."""
     if not isinstance(value, str) or not value.isprintable() or not value.strip() or ":" in value:

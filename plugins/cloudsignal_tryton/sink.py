@@ -21,6 +21,11 @@ class TrytonSink(HttpSink):
     summary = "notes, tracking numbers and shipments of Tryton's sales (7.0, 8.0)"
     signals = DEFAULT_TYPES
     order = "lane"
+    sample = {
+        "url": "https://tryton.example.com",
+        "database": "bookshop",
+        "application_key": "!file secrets/tryton-key",
+    }
     options = options_of(Settings)
     timeout = 600.0
     # Longer than usual proxies wait, so that their answer about an unfinished request still arrives.

@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 import voluptuous as vol
 
 from cloudsignal_webhook.addresses import Network
-from gateway.sink import Secret, SecretValue, Url, option, proxy_option
+from gateway.sink import Secret, SecretValue, Url, option, proxy_option, shaped
 
 PREFIX = "whsec_"
 MAX_SECRETS = 5
 """Secrets at once; a rotation needs two."""
+SECRET = {"type": "string", "minLength": 1}
 EVERYWHERE: tuple[Network, ...] = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 
 
@@ -43,6 +44,10 @@ def decode(secret: str) -> bytes:
     return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
 
 
+@shaped(
+    anyOf=[SECRET, {"type": "array", "items": SECRET, "minItems": 1, "maxItems": MAX_SECRETS}],
+    examples=["[!file secrets/signing]"],
+)
 def signing_secrets(value: object) -> tuple[SecretValue, ...]:
     """Check a secret, or a list of secrets during a rotation."""
     entries = value if isinstance(value, (list, tuple)) else [value]
@@ -51,6 +56,7 @@ def signing_secrets(value: object) -> tuple[SecretValue, ...]:
     return tuple(map(Secret(signing_secret), entries))
 
 
+@shaped(anyOf=[{"type": "boolean"}, {"type": "array", "items": {"type": "string", "pattern": "^[0-9A-Fa-f:./]+$"}}])
 def private_networks(value: object) -> tuple[Network, ...]:
     """Return the networks that are allowed in addition to the internet: all for true, none for false."""
     if isinstance(value, bool):

@@ -30,6 +30,7 @@ class WebhookSink(HttpSink):
     summary = "signals forwarded to a URL, signed as Standard Webhooks"
     signals = ALL
     order = "lane"
+    sample = {"url": "!file secrets/hook-url", "secrets": "[!file secrets/hook-secret]"}
     options = options_of(Settings)
     read_timeout = 20.0
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import voluptuous as vol
+from gateway.operate.plugins import list_options
 
 PLUGINS = Path(__file__).parents[2] / "plugins"
 
@@ -19,19 +19,8 @@ def read_page(name: str) -> str:
 def option_table(options: Mapping[Any, Any]) -> str:
     """Return the table of a sink's options as its README must have it, from a schema of `options_of`."""
     lines = ["| option | default | |", "|---|---|---|"]
-    for marker in options:
-        cells = [f"`{marker}`", describe_default(marker), marker.description]
+    for row in list_options(options):
+        default = row.default if row.default in ("", "required") else f"`{row.default}`"
+        cells = [f"`{row.name}`", default, row.meaning]
         lines.append("|" + "|".join(f" {cell} " if cell else " " for cell in cells) + "|")
     return "\n".join(lines)
-
-
-def describe_default(marker: vol.Marker) -> str:
-    """Return the table's second column for an option."""
-    if isinstance(marker, vol.Required):
-        return "required"
-    if isinstance(marker.default, vol.Undefined):
-        return ""
-    default = marker.default()
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
-    return f"`[{', '.join(default)}]`" if isinstance(default, (list, tuple)) else f"`{default}`"

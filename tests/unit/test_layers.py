@@ -27,6 +27,7 @@ RANKS = [
         "logs",
         "metrics",
         "store",
+        "json_schema",
     },
     {"config", "ingest", "dispatch", "simulate"},
     {"operate"},

@@ -24,7 +24,7 @@ from tests.support.pages import ROOT, names, section
 
 PAGE = (ROOT / "config" / "README.md").read_text()
 HEADINGS = [line for line in PAGE.splitlines() if line.startswith("### ")]
-OPEN = {"detail", "payload", "errors", "codes", "accounts"}
+OPEN = {"schema", "detail", "payload", "errors", "codes", "accounts"}
 """Fields that hold the sender's own names, or the configuration's."""
 
 
@@ -138,6 +138,11 @@ def test_fields_of_check(busy: Folder) -> None:
     assert good | printed(busy, "check", code=1) == documented("check")
 
 
+def test_fields_of_a_plugins_page(folder: Folder) -> None:
+    table = section(PAGE, "### A plugin's page: `cloudsignal plugins NAME` with `--json`")
+    assert printed(folder, "plugins", "csv") == set(names(table, "field"))
+
+
 def test_fields_of_accounts_list(busy: Folder) -> None:
     assert printed(busy, "accounts", "list") == documented("accounts list")
     assert printed(busy, "accounts", "add", "new", "--dry-run") == documented("accounts add")
@@ -204,7 +209,7 @@ def test_fields_of_reload(busy: Folder, monkeypatch: pytest.MonkeyPatch) -> None
     assert printed(busy, "reload") == documented("reload")
 
 
-TELLS_PEOPLE_ONLY = {"serve", "init", "export", "accounts keep"}
+TELLS_PEOPLE_ONLY = {"schema", "serve", "init", "export", "accounts keep"}
 """Commands that print no data: they write files, or one sentence."""
 
 

@@ -3,9 +3,13 @@
 import json
 
 import pytest
+import voluptuous as vol
 from click.testing import CliRunner
 
 from gateway.cli import main
+from gateway.operate.plugins import write_sample
+from gateway.sink import Secret, Sink, server_url
+from gateway.sink.registry import installed_plugins
 from tests.support.folder import CONFIG, Folder
 
 
@@ -48,3 +52,52 @@ def test_a_broken_plugin_is_named_whatever_the_config(folder: Folder, monkeypatc
     assert "outside_missing" in rows["broken"]["about"]
     assert rows["csv"]["state"] == "enabled"
     assert "broken could not be loaded" in folder.run("check", code=1).output
+
+
+# -- the page of a plugin
+
+SECRETS = {
+    "odoo-key": "a-key",
+    "tryton-key": "a-key",
+    "slack-url": "https://hooks.slack.com/services/T/B/x",
+    "hook-url": "https://example.com/hook",
+    "hook-secret": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+    "mail-url": "json://example.com",
+}
+
+
+def test_a_page_has_the_options_with_meaning_and_default(folder: Folder) -> None:
+    output = folder.run("plugins", "csv").output
+    assert output.startswith("csv: one row per signal in CSV files")
+    assert "  gzip (false)\n      Compress finished files. Needs `rotate`.\n" in output
+    assert "  delimiter (,)\n      The text between values: `,` `;` `|` or `tab`.\n" in output
+    assert output.endswith("  csv:\n    sink: csv\n    options:\n      directory: exports\n      rotate: daily\n")
+
+
+@pytest.mark.parametrize("name", [name for name, entry in installed_plugins().items() if "cloudsignal_" in entry.value])
+def test_the_sample_route_of_a_page_can_be_used(folder: Folder, name: str) -> None:
+    page = json.loads(folder.run("plugins", name, "--json").output)
+    assert all(option["meaning"] for option in page["options"])
+    route = page["sample"].replace("\n", "\n      ")
+    text = CONFIG.replace("[csv]", f"[csv, {name}]") + f"      {route}\n"
+    (folder.path / "gateway.yaml").write_text(text)
+    (folder.path / "secrets").mkdir()
+    for file, secret in SECRETS.items():
+        (folder.path / "secrets" / file).write_text(secret)
+    assert f"route {name} -> {name}" in folder.run("check").output
+
+
+def test_a_sample_is_made_up_of_required_options() -> None:
+    class Desk(Sink):
+        name = "desk"
+        options = {vol.Required("api_key"): Secret(), vol.Required("url"): server_url, vol.Optional("x"): str, "y": str}
+
+    assert write_sample(Desk).splitlines()[2:] == [
+        "  options:",
+        "    api_key: !file secrets/api-key",
+        "    url: https://erp.example.com",
+    ]
+
+
+def test_a_plugin_that_is_not_there_has_no_page(folder: Folder) -> None:
+    assert "did you mean 'odoo'?" in folder.run("plugins", "odo", code=1).output
