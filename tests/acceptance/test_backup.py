@@ -6,9 +6,9 @@ import os
 import shutil
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -24,9 +24,9 @@ def scene(tmp_path: Path) -> Scene:
     return Scene(tmp_path, QUIET)
 
 
-def rest_of(folder: Path) -> list[str]:
-    """Return the names of unfinished copies and of companions of copies."""
-    return [path.name for path in folder.iterdir() if ".part" in path.name or path.name.startswith("copy.db-")]
+def rest_of(folder: Path, copy: str = "copy.db") -> list[str]:
+    """Return the names of unfinished copies and of companions of the copy."""
+    return [path.name for path in folder.iterdir() if ".part" in path.name or path.name.startswith(f"{copy}-")]
 
 
 def test_a_backup_under_load_is_whole_and_can_be_restored(scene: Scene) -> None:
@@ -107,37 +107,46 @@ def damage(path: Path) -> None:
         file.write(b"\x07" * 4096 * 4)
 
 
-def plain_copy(scene: Scene) -> None:
-    shutil.copy(scene.store, scene.folder / "copy.db")
+def make_damaged(scene: Scene, path: Path) -> None:
+    scene.cli("backup", path.name)
+    damage(path)
 
 
-WRONG: dict[str, tuple[Any, str]] = {
-    "missing": (lambda scene: None, "there is no backup at"),
-    "a plain copy of a store in use": (plain_copy, "made without its -wal"),
-    "damaged": (lambda scene: (scene.cli("backup", "copy.db"), damage(scene.folder / "copy.db")), "malformed"),
-    "empty": (lambda scene: (scene.folder / "copy.db").touch(), "no store"),
-    "another file": (lambda scene: (scene.folder / "copy.db").write_bytes(b"x" * 5000), "file is not a database"),
-    "another database": (lambda scene: make_other(scene.folder / "copy.db"), "no store"),
-    "a folder": (lambda scene: (scene.folder / "copy.db").mkdir(), "there is no backup at"),
-}
-
-
-def make_other(path: Path) -> None:
+def make_other(scene: Scene, path: Path) -> None:
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE other (n)")
 
 
-@pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_backup_changes_nothing(scene: Scene, wrong: str) -> None:
-    make, says = WRONG[wrong]
+WRONG: dict[str, tuple[Callable[[Scene, Path], object], str]] = {
+    "missing": (lambda scene, path: None, "there is no backup at"),
+    "plain-copy-of-a-store-in-use": (lambda scene, path: shutil.copy(scene.store, path), "made without its -wal"),
+    "damaged": (make_damaged, "malformed"),
+    "empty": (lambda scene, path: path.touch(), "no store"),
+    "another-file": (lambda scene, path: path.write_bytes(b"x" * 5000), "file is not a database"),
+    "another-database": (make_other, "no store"),
+    "a-folder": (lambda scene, path: path.mkdir(), "there is no backup at"),
+}
+
+
+@pytest.fixture(scope="module")
+def with_wrong_backups(tmp_path_factory: pytest.TempPathFactory) -> Scene:
+    """Return a scene that has run, with each wrong backup in its folder."""
+    scene = Scene(tmp_path_factory.mktemp("wrong"), QUIET)
     with scene.running():
         scene.send(1)
-        make(scene)
+        for name, (make, _) in WRONG.items():
+            make(scene, scene.folder / name)
+    return scene
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_backup_changes_nothing(with_wrong_backups: Scene, wrong: str) -> None:
+    scene = with_wrong_backups
     before = scene.store.read_bytes()
-    assert says in scene.cli("restore", "copy.db", code=1)
+    assert WRONG[wrong][1] in scene.cli("restore", wrong, code=1)
     assert scene.store.read_bytes() == before
     assert list(scene.folder.glob("*.replaced*")) == []
-    assert rest_of(scene.folder) == []
+    assert rest_of(scene.folder, wrong) == []
 
 
 @pytest.mark.parametrize("state", ["none", "emptied", "log only", "crashed", "garbage"])

@@ -20,13 +20,13 @@ from tests.support.stub import Fault, Stub
 
 
 @contextmanager
-def hanging(folder: Path, grace: str) -> Iterator[tuple[Scene, Stub]]:
-    """Run a gateway with a route to a target that hangs at its first request and works afterwards."""
+def hanging(folder: Path, grace: str, sink: str = "patient") -> Iterator[tuple[Scene, Stub]]:
+    """Make a gateway with a route to a target that hangs at its first request and works afterwards."""
     target = Stub()
     target.faults.append(Fault.HANG)
     with serving(target):
-        scene = Scene(folder, {"bookshop": {"erp": f'sink: post, options: {{url: "{target.url}"}}'}}, grace=grace)
-        yield scene, target
+        routes = {"bookshop": {"erp": f'sink: {sink}, options: {{url: "{target.url}"}}'}}
+        yield Scene(folder, routes, grace=grace, plugins=sink), target
 
 
 def wait_for_attempt(scene: Scene, target: Stub) -> None:
@@ -36,7 +36,7 @@ def wait_for_attempt(scene: Scene, target: Stub) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_releases_running_deliveries_and_answers_senders_503(tmp_path: Path, number: signal.Signals) -> None:
-    with hanging(tmp_path, "3s") as (scene, target):
+    with hanging(tmp_path, "4s") as (scene, target):
         with scene.running() as gateway:
             wait_for_attempt(scene, target)
             os.kill(gateway.pid, number)
@@ -57,7 +57,7 @@ def test_a_stop_releases_running_deliveries_and_answers_senders_503(tmp_path: Pa
 
 
 def test_an_attempt_that_ends_within_the_grace_time_is_recorded(tmp_path: Path) -> None:
-    with hanging(tmp_path, "5s") as (scene, target), scene.running() as gateway:
+    with hanging(tmp_path, "60s", "post") as (scene, target), scene.running() as gateway:
         wait_for_attempt(scene, target)
         os.kill(gateway.pid, signal.SIGTERM)
         # The sink times out after 2 s, which counts as a failure.

@@ -28,6 +28,15 @@ class PostSink(HttpSink):
             raise Permanent(f"answered {answer.status}")
 
 
+class PatientSink(PostSink):
+    """Waits for an answer for longer than a test takes."""
+
+    name = "patient"
+    timeout = 600.0
+    read_timeout = 600.0
+
+
 def install(folder: Path) -> None:
-    """Make the sink known to a process that has `folder` on its path."""
+    """Make the sinks known to a process that has `folder` on its path."""
     install_sink(folder, "post", "tests.support.post:PostSink")
+    install_sink(folder, "patient", "tests.support.post:PatientSink")
