@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any
 
-from gateway import exact_json, signal_types
+from gateway import signal_types
 from gateway.errors import SinkError
 from gateway.logs import MIN_SECRET_LENGTH, spellings
-from gateway.model import Delivery, Kind, Outcome, SecretValue
+from gateway.model import Kind, Outcome, SecretValue
 from gateway.sink import Check, Sink
 from gateway.testing import samples
 from gateway.testing.event_loop import FastForwardLoop
 from gateway.testing.hooks import SUCCESSES, as_text, next_attempt
 from gateway.testing.lookup_contract import LookupContract, try_to_ask
+from gateway.testing.odd_signals import ODD_SIGNALS
 from gateway.testing.options_contract import OptionsContract
+from gateway.testing.repeat_contract import RepeatContract
 from gateway.testing.rig import Rig
 from gateway.testing.target import DoesNotApply, Target
 from gateway.testing.verdict import expect
@@ -24,48 +26,13 @@ from gateway.testing.verdict import expect
 REQUESTED_WAIT = 37
 """Wait that a busy target asks for (s); unlike any default wait, so that a match proves that the sink read it."""
 
-LAST_DATETIME = "9999-12-31T23:59:59.999999+00:00"
-ODD_NAME = "<!channel> =1+1 ' \" \\ {} %s ../ \U0001f4a5 \u202e"
-ODD_TEXT = f"{ODD_NAME}\x00\r\n\t"
-LONG = ODD_TEXT + "x" * 4000
-ODD_SIGNALS: tuple[Mapping[str, Any], ...] = (
-    {"type": "ItemInvented"},
-    {"type": "=X", "order": 7, "datetime": "never", "item": {}, "cause": ["a"], "message": {"a": None}, "url": True},
-    {"type": "ItemInvented", "order": None, "order_reference": None, "item": None, "item_reference": None},
-    {"type": signal_types.ITEM_ERROR, "order_reference": ODD_NAME, "cause": LONG, "delay": ODD_TEXT},
-    {
-        "type": signal_types.ITEM_SHIPPED,
-        "item_reference": ODD_NAME,
-        "tracking": ODD_TEXT,
-        "shipping_option": ODD_TEXT,
-        "url": ODD_TEXT,
-    },
-    {
-        "type": signal_types.ITEM_CANCELED,
-        "order": ODD_NAME,
-        "cause": ODD_TEXT,
-        "message": LONG,
-        "datetime": LAST_DATETIME,
-    },
-    {"type": signal_types.ORDER_CANCELED, "order_reference": "x" * 255, "cause": "190", "message": "\ud7ff\ufffe"},
-    {"type": signal_types.ITEM_SHIPPED, "tracking": "", "shipping_option": " "},
-    {"type": signal_types.ITEM_ERROR, "delay": 24.0, "weight": exact_json.Number("1e400"), "parcels": [1, {"n": 0.5}]},
-    {
-        "type": "ItemInvented",
-        "tracking": exact_json.Number("9400111899223197428490"),
-        "delay": exact_json.Number("1.10"),
-    },
-    *({"type": known.name, **dict.fromkeys(known.required)} for known in signal_types.TABLE),
-)
-"""Fields of unusual signals that the gateway accepts."""
-
 LONGEST_BLOCK = 0.1
 """Seconds without an await from which a sink is said to block the event loop; the gateway names it then, too."""
 
 SetState = Callable[[Target], Awaitable[None]]
 
 
-class SinkContract(OptionsContract, LookupContract):
+class SinkContract(OptionsContract, LookupContract, RepeatContract):
     """The tests of any sink. Subclass it as `Test…` with `sink` and `make_target`; pytest collects the tests."""
 
     # -- delivering
@@ -248,59 +215,6 @@ class SinkContract(OptionsContract, LookupContract):
                 await rig.deliver(self.deliveries()[0])
             await rig.close()
             return await loop.take_longest_block()
-
-    # -- the same delivery again
-
-    def test_a_repeated_delivery_acts_once(self) -> None:
-        self.run(lambda: self.twice(keep=True, restart=False))
-
-    def test_it_acts_once_over_a_restart(self) -> None:
-        self.run(lambda: self.twice(keep=True, restart=True))
-
-    def test_it_acts_once_if_a_crash_loses_the_result(self) -> None:
-        self.run(lambda: self.twice(keep=False, restart=True))
-
-    async def twice(self, keep: bool, restart: bool) -> None:
-        for delivery in self.deliveries():
-            once = await self.deliver_once(delivery)
-            async with self.rig() as rig:
-                (outcome,) = await rig.attempt([delivery])
-                expect(outcome.kind in SUCCESSES, f"{delivery.signal.type} was not delivered: {as_text(outcome)}")
-                if keep:
-                    rig.commit()
-                if restart:
-                    await rig.restart()
-                await self.expect_delivered(rig, next_attempt(delivery))
-                self.expect_same(rig.target.effects(), once, f"when {delivery.signal.type} comes twice,")
-
-    def test_an_attempt_may_be_cancelled_at_any_await(self) -> None:
-        self.run(lambda: self.cancelled_everywhere(restart=False))
-
-    def test_the_process_may_end_at_any_await(self) -> None:
-        self.run(lambda: self.cancelled_everywhere(restart=True))
-
-    async def cancelled_everywhere(self, restart: bool) -> None:
-        """Cancel attempts at each await in turn, both when it begins and when it ends; then deliver again."""
-        for delivery in self.deliveries():
-            once = await self.deliver_once(delivery)
-            for late in (False, True):
-                at = 1
-                while await self.cancelled_at(delivery, at, late, restart, once):
-                    at += 1
-
-    async def cancelled_at(self, delivery: Delivery, at: int, late: bool, restart: bool, once: Sequence[Any]) -> bool:
-        async with self.rig() as rig:
-            if not await rig.interrupt(delivery, at, late):
-                return False
-            if restart:
-                await rig.restart()
-            else:
-                rig.commit()
-            await self.expect_delivered(rig, next_attempt(delivery))
-            when = "when it had ended" if late else "when it had begun"
-            moment = f"after {delivery.signal.type} was cancelled at its await {at}, {when}, and delivered again,"
-            self.expect_same(rig.target.effects(), once, moment)
-        return True
 
     # -- check
 
