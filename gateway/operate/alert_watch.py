@@ -33,6 +33,9 @@ LEASE_KEY = ("", "alerts")
 BATCH = 100
 """Alerts raised or cleared in one transaction, for which other writes wait."""
 
+PURGE_EVERY = 3600.0
+"""Seconds from the end of a purge of old alerts to the next."""
+
 T = TypeVar("T")
 
 
@@ -54,6 +57,7 @@ class AlertWatch:
         self._redact = redact
         self._watching = Watching(store, now())
         self._id = uuid.uuid4().hex
+        self._purge_at = 0.0
 
     async def watch(self) -> None:
         """Run one round after the other without end. An error ends a round, never the gateway."""
@@ -86,7 +90,8 @@ class AlertWatch:
             await self._raise([make_telling(config, condition) for condition in conditions], now)
         for alerts in batches(plan.over):
             await self._clear(alerts, [make_telling(config, alert.condition) for alert in alerts], now)
-        await self._store.purge_alerts(now - config.retention, BATCH)
+        if now >= self._purge_at and not await self._store.purge_alerts(now - config.retention, BATCH):
+            self._purge_at = now + PURGE_EVERY
 
     async def _read_facts(self, config: Config) -> Facts:
         folder = path_of(config.store).parent if is_sqlite(config.store) else None

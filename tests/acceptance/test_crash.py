@@ -38,6 +38,10 @@ def test_nothing_is_lost_by_kills(
         assert stock.csv_wrong == []
         assert stock.audit[0] == 0, stock.audit[1]
         assert stock.csv_files > 3
+        assert stock.alerts
+        assert {*stock.alerts.values()} == {1}
+        raised, cleared = ({alert for alert, told in stock.alerts if told == state} for state in ("raised", "cleared"))
+        assert raised == cleared
         for route, counts in stock.ledger.items():
             ended = {name: counts[name] for name in ("delivered", "pending", "dead", "filtered")}
             assert counts["accepted"] == sum(ended.values()), (route, counts)

@@ -19,9 +19,10 @@ import orjson
 
 from cloudsignal_csv.rows import Format
 from gateway.model import SecretValue, Signal, identity_of
+from gateway.signal_types import GATEWAY_ALERT
 from gateway.simulate import Answer, RetrySchedule, Sender, Target, disturb, simulate_orders
 from gateway.store import open_store
-from gateway.store.contract import Settings
+from gateway.store.contract import Settings, Store
 from gateway.store.values import Filter
 from tests.support import recorder
 from tests.support.faults import points_on
@@ -34,6 +35,8 @@ server: {{listen: 127.0.0.1:{port}}}
 store: {{url: "{store}"}}
 plugins: [csv, recorder]
 tenant: acme
+watches:
+  not-shipped: {{after: ItemProduced, expect: ItemShipped, within: 1s}}
 accounts:
   bookshop:
     keys: [{key}]
@@ -41,14 +44,18 @@ accounts:
       export: {{sink: csv, options: {{directory: exports}}}}
       rotated: {{sink: csv, options: {{directory: "{{account}}", rotate: 4KB, gzip: true}}}}
       erp: {{sink: recorder, options: {{file: erp.jsonl}}}}
-      alerts: {{sink: recorder, signals: [ItemError, ItemCanceled], order: none, options: {{file: alerts.jsonl}}}}
+      alerts:
+        sink: recorder
+        signals: [ItemError, ItemCanceled, GatewayAlert]
+        order: none
+        options: {{file: alerts.jsonl}}
 """
 
 
 @dataclass(slots=True)
 class Stock:
     """Findings after a run. `doubled` counts repeated arrivals per route; `audit` is the exit code and the output of
-    `cloudsignal audit`."""
+    `cloudsignal audit`. `alerts` counts the signals that tell of each alert's state."""
 
     answered: int = 0
     kills: Counter[str] = field(default_factory=Counter)
@@ -60,13 +67,15 @@ class Stock:
     csv_wrong: list[str] = field(default_factory=list)
     ledger: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
     audit: tuple[int, str] = (-1, "")
+    alerts: Counter[tuple[int, str]] = field(default_factory=Counter)
 
     def __str__(self) -> str:
         kills = ", ".join(f"{point} {count}" for point, count in sorted(self.kills.items()))
         return (
             f"{self.answered} signals answered 200 or 204; {self.kills.total()} kills ({kills}); "
-            f"{len(self.lost)} lost, {len(self.disordered)} out of order, {self.csv_rows} rows in "
-            f"{self.csv_files} files, {len(self.csv_wrong)} of them wrong; came again: {self.doubled}"
+            f"{len(self.alerts) // 2} alerts; {len(self.lost)} lost, {len(self.disordered)} out of order, "
+            f"{self.csv_rows} rows in {self.csv_files} files, {len(self.csv_wrong)} of them wrong; "
+            f"came again: {self.doubled}"
         )
 
 
@@ -86,7 +95,7 @@ class CrashRun:
         self._port = free_port()
         recorder.install(folder / "path")
         (folder / "gateway.yaml").write_text(CONFIG.format(port=self._port, key=KEY, store=self.store))
-        environ = {"PYTHONPATH": f"{Path.cwd()}:{folder / 'path'}", "TEST_LEASE": "3"}
+        environ = {"PYTHONPATH": f"{Path.cwd()}:{folder / 'path'}", "TEST_LEASE": "3", "TEST_ALERT_ROUNDS": "0.2"}
         self._environ = environ
         self._gateway = Gateway(folder, environ)
 
@@ -120,7 +129,7 @@ class CrashRun:
         await sender.run(self._events())
 
     def _events(self) -> Iterable[tuple[datetime, dict[str, str]]]:
-        start = datetime(2026, 11, 24, tzinfo=UTC)
+        start = datetime(2020, 11, 24, tzinfo=UTC)  # so long ago that each item is late once it is produced
         for day in range(1_000_000):
             lives = simulate_orders(self._rng, start + timedelta(days=day), timedelta(days=1), 5, prefix=f"D{day}-")
             yield from disturb(lives, self._rng, shuffle=0.02, duplicates=0.05)
@@ -153,14 +162,14 @@ class CrashRun:
             await self._progress.wait()
 
     async def _drain(self) -> None:
-        """Wait until nothing is pending, as long as it gets less: after hundreds of kills it may be much."""
+        """Wait until nothing is left to do, as long as something changes: after hundreds of kills it may be much."""
         store = open_store(Settings(self.store))
         try:
-            least, deadline = None, 0.0
-            while pending := sum(backlog.pending for backlog in (await store.read_backlog()).values()):
-                if least is None or pending < least:
-                    least, deadline = pending, time.monotonic() + 60
-                assert time.monotonic() < deadline, "deliveries are still pending"
+            last, deadline = (0, 0, 0.0), 0.0
+            while any(left := await count_left(store)):
+                if left != last:
+                    last, deadline = left, time.monotonic() + 60
+                assert time.monotonic() < deadline, f"still left: {left}"
                 with suppress(TimeoutError):
                     await asyncio.wait_for(asyncio.Event().wait(), 0.1)
         finally:
@@ -178,7 +187,13 @@ class CrashRun:
             await store.close()
         signals = {row.signal.identity: row.signal for row in rows}
         self.stock.lost += [f"{identity}: not stored" for identity in self._answered if identity not in signals]
-        alerts = {identity for identity, signal in signals.items() if signal.type in ("ItemError", "ItemCanceled")}
+        self.stock.alerts.update(
+            (signal.payload["alert"], signal.payload["state"])
+            for signal in signals.values()
+            if signal.type == GATEWAY_ALERT
+        )
+        told = ("ItemError", "ItemCanceled", GATEWAY_ALERT)
+        alerts = {identity for identity, signal in signals.items() if signal.type in told}
         self._check_recorded("erp", set(signals))
         self._check_recorded("alerts", alerts)
         self._check_csv("export", (self.folder / "exports").glob("*.csv"), signals)
@@ -210,3 +225,10 @@ class CrashRun:
         self.stock.csv_rows += counts.total()
         self.stock.csv_wrong += [f"{key}: {count} times at {route}" for key, count in counts.items() if count > 1]
         self.stock.lost += [f"{key}: not at {route}" for key in set(signals) - set(counts)]
+
+
+async def count_left(store: Store) -> tuple[int, int, float]:
+    """Return the numbers of pending deliveries and open alerts, and the first signal that is in no order state."""
+    pending = sum(backlog.pending for backlog in (await store.read_backlog()).values())
+    watched = sum(bool(alert.condition.watch) for alert in (await store.read_open_alerts()).values())
+    return pending, watched, await store.oldest_unfollowed() or 0.0

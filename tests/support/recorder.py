@@ -12,6 +12,7 @@ import voluptuous as vol
 
 from gateway import service
 from gateway.dispatch import Tuning
+from gateway.operate import alert_watch
 from gateway.sink import Delivery, Sink
 from tests.support.installed import install_sink
 
@@ -19,6 +20,11 @@ if seconds := os.environ.get("TEST_LEASE"):
     # Deliveries of a killed gateway wait for the end of their leases; a test would wait for half a minute.
     tuning = functools.partial(Tuning, shared_lease=float(seconds), heartbeat=float(seconds) / 3)
     service.Tuning = tuning  # type: ignore[misc,assignment]
+
+if seconds := os.environ.get("TEST_ALERT_ROUNDS"):
+    # A gateway that is killed again and again would hardly live until its first round.
+    alert_watch.FIRST_ROUND_AFTER = alert_watch.ROUND_EVERY = float(seconds)
+    alert_watch.LEASE = 2 * float(seconds)
 
 
 class RecorderSink(Sink):

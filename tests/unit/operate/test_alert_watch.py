@@ -154,7 +154,7 @@ async def test_cleared_alerts_are_purged_after_the_retention(tmp_path: Path) -> 
         await desk.round()
         await desk.round(desk.config.retention)
         assert len(await list_alerts(desk.store, AlertFilter(), 10)) == 1
-        await desk.round(1)
+        await desk.round(alert_watch.PURGE_EVERY)
         assert await list_alerts(desk.store, AlertFilter(), 10) == []
 
 
