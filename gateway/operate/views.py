@@ -79,6 +79,7 @@ def action_json(row: Action) -> dict[str, Any]:
 def replay_job_json(job: ReplayJob) -> dict[str, Any]:
     """Return a replay that runs as a job, with its filter and its progress; `done` and `total` count ids of signals."""
     asked = {name: value for name, value in dataclasses.asdict(job.which).items() if value not in (None, False)}
+    asked |= {name: iso(asked[name]) for name in ("since", "until") if name in asked}
     return {
         "id": job.id,
         "state": job.state,

@@ -76,6 +76,12 @@ async def test_signals_are_replayed_by_id(api: Client, store: Store, dead: dict[
     assert [(await api.get(f"replays/{job['id']}"))["deliveries"] for job in (left_alone, again)] == [1, 2]
 
 
+async def test_a_replay_by_time_is_kept_with_its_filter(api: Client, store: Store, dead: dict[str, int]) -> None:
+    job = await begin(api, since="2020-01-01T00:00:00Z", dry_run=True)
+    assert (await work(api, store, job["id"]))["deliveries"] == 4
+    assert job["filter"] == {"since": "2020-01-01T00:00:00+00:00"}
+
+
 async def test_a_foreign_signal_is_not_replayed(api: Client, store: Store, dead: dict[str, int]) -> None:
     job = await begin(api, "account", signals=[dead["printshop"]])
     assert (await work(api, store, job["id"]))["deliveries"] == 0
