@@ -35,6 +35,7 @@ __all__ = [
     "place_of",
     "read_order",
     "rebuild_orders",
+    "search_orders",
     "show_orders",
     "word_of",
 ]
@@ -123,6 +124,13 @@ async def show_orders(
         hint = "" if accounts and account is None else await hint_of_quarantine(store, text, account)
         raise GatewayError(f"there is no order, item or tracking number {text}{hint}")
     return [await read_order(store, config, account, order, now) for account, order in found]
+
+
+async def search_orders(store: Orders, text: str, accounts: Sequence[str] | None) -> list[OrderState]:
+    """Return the states of orders with this id, reference, item or tracking number."""
+    keys = await store.find_orders(text, accounts, ORDERS_FOUND)
+    found = [await store.read_order(account, order, 1) for account, order in keys]
+    return [known[0] for known in found if known]
 
 
 async def read_order(store: Store, config: Config, account: str, order: str, now: float) -> OrderDetails:

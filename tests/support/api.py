@@ -14,6 +14,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from gateway.alerts import Condition
 from gateway.config import Config, load_config
 from gateway.model import Attempt, Dead, Done, Kind, lane_of
+from gateway.operate.orders import catch_up
 from gateway.store import Store
 from gateway.store.values import Actor, ClaimRequest, Filter, Refused, Result, Target, Telling
 from gateway.web.admin.api.endpoint import Desk
@@ -87,6 +88,7 @@ async def fill(store: Store) -> dict[str, int]:
         person = store.acting_as(Actor(f"{account}-person", "192.0.2.9"))
         await person.set_paused(account, "alerts", True, now, f"{account} moves")
         await person.begin_replay(Filter(account=account), True, f"account:{account}", now)
+    await catch_up(store, now)  # the states of the orders
     return dead
 
 

@@ -41,7 +41,7 @@ async def follow(api: Client, path: str) -> list[Any]:
 
 @pytest.mark.parametrize(
     ("path", "key"),
-    [("signals", "id"), ("quarantine", "id"), ("actions", "id"), ("accounts", "account")],
+    [("signals", "id"), ("quarantine", "id"), ("actions", "id"), ("accounts", "account"), ("orders", "order")],
 )
 async def test_pages_of_one_row_are_the_whole_list(api: Client, dead: dict[str, int], path: str, key: str) -> None:
     whole = await api.get(path)
@@ -94,6 +94,30 @@ async def test_a_signal_is_shown_and_explained(api: Client, dead: dict[str, int]
     assert [attempt["reason"] for attempt in found["deliveries"][0]["failed_attempts"]] == ["no such order"]
     explained = await api.get(f"signals/{dead['bookshop']}/explain")
     assert [(each["route"], each["why"]) for each in explained] == [("erp", "dead"), ("alerts", "filtered")]
+
+
+@pytest.mark.parametrize(
+    ("query", "orders"),
+    [
+        ("account=bookshop", {"bookshop-0", "bookshop-1", "bookshop-2"}),
+        ("account=bookshop&state=shipped", {"bookshop-0", "bookshop-1", "bookshop-2"}),
+        ("state=problem", set()),
+        ("stuck=2d&account=bookshop", set()),
+        ("q=PO-printshop-1", {"printshop-1"}),
+        ("q=printshop-1&account=bookshop", set()),
+        ("since=2100-01-01", set()),
+    ],
+)
+async def test_orders_are_filtered_and_found(api: Client, dead: dict[str, int], query: str, orders: set[str]) -> None:
+    assert {row["order"] for row in await api.get(f"orders?{query}")} == orders
+
+
+async def test_an_order_has_items_and_a_timeline(api: Client, dead: dict[str, int]) -> None:
+    found = await api.get("orders/bookshop/bookshop-1")
+    assert (found["state"], len(found["items"])) == ("shipped", 1)
+    (entry,) = found["timeline"]
+    assert [(route["route"], route["why"]) for route in entry["routes"]] == [("erp", "dead"), ("alerts", "filtered")]
+    assert (await api.ask("GET", "orders/bookshop/PO-bookshop-1")).code == 404
 
 
 async def test_who_has_the_answer_already_is_told_so(api: Client, dead: dict[str, int]) -> None:

@@ -13,7 +13,7 @@ from tests.support.api import FOREIGN, Client
 
 pytestmark = pytest.mark.gen_test
 
-NOWHERE = {"account": "nosuchshop", "id": "999999", "route": "erp", "reference": "PO-1"}
+NOWHERE = {"account": "nosuchshop", "id": "999999", "route": "erp", "reference": "PO-1", "order": "1"}
 OF_REPLAYS = {"bookshop": 1, FOREIGN: 2}
 """Ids of replays by account."""
 READ = {"operator": 200, "tenant": 200, "account": 200}
@@ -28,6 +28,8 @@ ENDPOINTS: Mapping[tuple[str, str], Mapping[str, int]] = {
     ("GET", "signals"): READ,
     ("GET", "signals/{id}"): READ,
     ("GET", "signals/{id}/explain"): READ,
+    ("GET", "orders"): READ,
+    ("GET", "orders/{account}/{order}"): READ,
     ("GET", "deliveries"): READ,
     ("GET", "dead"): READ,
     ("GET", "quarantine"): READ,
@@ -66,6 +68,7 @@ def names(dead: dict[str, int], alerts: dict[str, int]) -> Names:
         account: {
             **NOWHERE,
             "account": account,
+            "order": f"{account}-1",
             "ids": {"signals": dead[account], "replays": OF_REPLAYS[account], "alerts": alerts[account]},
         }
         for account in ("bookshop", FOREIGN)

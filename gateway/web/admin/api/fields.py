@@ -148,7 +148,7 @@ def make_filter(given: Mapping[str, Any], **fields: Any) -> Filter:
     """Return the filter that a query or a body asks for. `after` is a cursor, and no part of it."""
     names = ("account", "route", "type", "order", "state")
     found = {name: given[name] for name in names if name in given}
-    times = {name: float(given[name]) for name in ("since", "until") if name in given}
+    times: dict[str, Any] = {name: float(given[name]) for name in ("since", "until") if name in given}
     return Filter(**found, **times, **fields)
 
 

@@ -157,3 +157,40 @@ ALERT = shape(
     acknowledged_at=or_none(MOMENT),
     acknowledged_by=or_none(TEXT),
 )
+STATE = {
+    "state": or_none(TEXT),
+    "stage": or_none(TEXT),
+    "since": or_none(MOMENT),
+    "problems": NUMBER,
+    "first_seen": or_none(MOMENT),
+    "last_seen": or_none(MOMENT),
+    "signals": NUMBER,
+    "late": NUMBER,
+    "times": OBJECT,
+}
+"""Fields that orders and items have both."""
+PROBLEM = shape(
+    type=TEXT, at=or_none(MOMENT), open=FLAG, cause=or_none(TEXT), message=or_none(TEXT), delay=or_none(TEXT)
+)
+ITEM = shape(
+    item=TEXT,
+    item_reference=TEXT,
+    **STATE,
+    tracking=[shape(number=TEXT, shipping_option=or_none(TEXT), url=or_none(TEXT))],
+    problem=or_none(PROBLEM),
+)
+TIMELINE = shape(
+    signal=NUMBER,
+    type=TEXT,
+    item=or_none(TEXT),
+    occurred_at=or_none(MOMENT),
+    received_at=MOMENT,
+    late=FLAG,
+    routes=[OBJECT],
+)
+ORDER = shape(account=TEXT, order=TEXT, order_reference=TEXT, **STATE, stages=OBJECT)
+ORDER_DETAILS = {
+    **{vol.Optional(str(name.schema)): value for name, value in ORDER.items()},
+    **shape(account=TEXT, order=TEXT, state=or_none(TEXT), items=[ITEM], timeline=[TIMELINE]),
+}
+"""Until the first signal of an order is added to its state, only these last fields are there."""
