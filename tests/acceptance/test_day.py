@@ -40,7 +40,7 @@ accounts:
 """
 
 
-@pytest.mark.gen_test(timeout=120)
+@pytest.mark.gen_test
 async def test_a_day_of_orders_survives_a_kill(tmp_path: Path) -> None:
     events = list(simulate_orders(random.Random(5), datetime(2026, 11, 24, tzinfo=UTC), timedelta(days=1), 20))
     sent = {identity_of("bookshop", payload): payload for _, payload in events}

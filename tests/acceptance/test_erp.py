@@ -103,7 +103,7 @@ class Shop:
         assert all(each["held"] for each in await self.deliveries("pending"))
 
 
-@pytest.mark.gen_test(timeout=120)
+@pytest.mark.gen_test
 async def test_signals_wait_while_a_proxy_shows_its_maintenance_page(tmp_path: Path) -> None:
     async with Shop(tmp_path, "notes: []") as shop:
         orders = [shop.order(f"PO-{number}") for number in range(6)]
@@ -124,7 +124,7 @@ async def test_signals_wait_while_a_proxy_shows_its_maintenance_page(tmp_path: P
         assert [shop.notes(each) for each in orders] == [(1, 1)] * 6
 
 
-@pytest.mark.gen_test(timeout=120)
+@pytest.mark.gen_test
 async def test_a_twin_a_quotation_and_an_order_of_another_shop(tmp_path: Path) -> None:
     async with Shop(tmp_path, "unknown_order_retry_for: 12s, on_unknown: skip") as shop:
         dead, alive = shop.order("PO-1", alive=False), shop.order("PO-1")
@@ -145,7 +145,7 @@ async def test_a_twin_a_quotation_and_an_order_of_another_shop(tmp_path: Path) -
         assert field == shop.tryton.tryton.shipments(alive[1])[0]["shipping_reference"] == ", ".join(pages)
 
 
-@pytest.mark.gen_test(timeout=120)
+@pytest.mark.gen_test
 async def test_a_held_signal_is_delivered_once_an_erp_has_its_order(tmp_path: Path) -> None:
     async with Shop(tmp_path, "notes: []", orders="hold") as shop:
         orders = shop.order("PO-1")

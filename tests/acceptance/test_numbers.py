@@ -32,7 +32,7 @@ NUMBERS = ["9400111899223197428490", "9400111899223197428491", "1e400", "24.10",
 REFUSED = "0.1000000000000000055"
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_digits_are_kept_from_the_sender_to_the_target(tmp_path: Path) -> None:
     receiver = FakeReceiver()
     receiver.start()

@@ -119,7 +119,7 @@ def test_only_routes_of_broken_plugins_are_errors(python: str, tmp_path: Path) -
         assert words in line
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_an_outside_plugin_delivers_beside_broken_ones(python: str, tmp_path: Path) -> None:
     desk = Desk()
     configure(tmp_path, desk.start())

@@ -40,7 +40,7 @@ accounts:
     ],
     ids=["guarded", "plain", "of https only", "switched off", "NO_PROXY"],
 )
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_a_signal_goes_through_the_proxy_that_the_environment_names(
     tmp_path: Path, env: str, allowed: str, proxy: str, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -81,7 +81,7 @@ def bodies(key: str) -> list[bytes]:
     ]
 
 
-@pytest.mark.gen_test(timeout=120)
+@pytest.mark.gen_test
 async def test_no_secret_is_anywhere(tmp_path: Path) -> None:
     slack, odoo = Echo(), FakeOdoo(key="another-key")
     slack.start()

@@ -6,7 +6,7 @@ from gateway import signal_types
 from gateway.sink import Misconfigured, Permanent, RetryLater, Skip
 from tests.acceptance.tryton_case import SHIPPED, Case, delivery_of, new_reference
 
-pytestmark = pytest.mark.gen_test(timeout=60)
+pytestmark = pytest.mark.gen_test
 
 
 @pytest.fixture

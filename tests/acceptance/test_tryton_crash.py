@@ -10,7 +10,7 @@ from gateway.sink import Permanent
 from tests.acceptance.tryton_case import SHIPPED, Case, as_accepted, delivery_of, new_reference
 from tests.support.factory import AT
 
-pytestmark = pytest.mark.gen_test(timeout=170)
+pytestmark = pytest.mark.gen_test
 
 SCENARIOS = {
     "note": (signal_types.ITEM_ERROR, {}, ["BOOK"]),

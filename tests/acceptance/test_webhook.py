@@ -28,7 +28,7 @@ accounts:
 """
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_a_signal_is_forwarded_and_verified(tmp_path: Path) -> None:
     receiver = FakeReceiver()
     receiver.start()

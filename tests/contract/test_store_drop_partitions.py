@@ -204,7 +204,7 @@ async def test_of_gateways_that_clean_up_at_once_one_drops_a_partition(shared: B
             assert await check(store) == {}
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_the_ledger_is_balanced_at_any_moment_while_partitions_are_dropped(shared: Backend) -> None:
     """Gateways accept into old partitions, deliver, retry and replay while partitions are dropped and one audits."""
     busy = True

@@ -410,7 +410,7 @@ async def test_deliveries_give_way_to_a_request_in_flight(tmp_path: Path) -> Non
         await gateway.settle("delivered")
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_ten_thousand_lanes_do_not_take_a_task_each(tmp_path: Path) -> None:
     most = 0
 

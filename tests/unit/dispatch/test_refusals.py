@@ -19,7 +19,7 @@ from gateway.store.values import Filter
 from tests.support.factory import make_delivery
 from tests.unit.dispatch.harness import START, Harness, dispatching, make_route, make_sink, until
 
-pytestmark = pytest.mark.gen_test(timeout=60)  # they play hours of a route, with thousands of turns of a real store
+pytestmark = pytest.mark.gen_test
 
 MINUTE = 60.0
 
