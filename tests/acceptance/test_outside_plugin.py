@@ -68,7 +68,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> str:
     # The packages of this interpreter, with the gateway and pip, replace an installation from the network.
     (site / "installed.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
     pip = [str(found), "-m", "pip", "install", "--quiet", "--no-index", "--no-deps", "--no-build-isolation"]
-    subprocess.run([*pip, str(folder / "desk"), str(folder / "broken")], check=True, capture_output=True, timeout=120)
+    subprocess.run([*pip, str(folder / "desk"), str(folder / "broken")], check=True, capture_output=True, timeout=170)
     return str(found)
 
 
