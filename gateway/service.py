@@ -15,14 +15,12 @@ from typing import Any
 
 import structlog
 
-from gateway import __version__, policy
+from gateway import __version__
 from gateway.clock import Clock, watch_clock
 from gateway.config import (
     Config,
     changed_routes,
     enabled_routes,
-    find_ended_accounts,
-    find_key_ends,
     load_config,
     needs_restart,
     review,
@@ -41,11 +39,13 @@ from gateway.operate.follow import Follower
 from gateway.operate.housekeeping import keep_house, make_partitions
 from gateway.operate.in_force import Change
 from gateway.operate.key_uses import KeyUses
+from gateway.operate.recovery import Recovered, open_and_recover
 from gateway.operate.reload import Reloads
 from gateway.operate.replay_jobs import ReplayRunner
+from gateway.operate.warnings import Warnings
 from gateway.sink.api import Shared
 from gateway.sink.registry import make_stand_in
-from gateway.store import describe_store, open_store, passes_by_itself
+from gateway.store import describe_store
 from gateway.store.absent import AbsentStore
 from gateway.store.contract import Store
 from gateway.web.admin.api.endpoint import Desk
@@ -102,7 +102,7 @@ class Service:
         self._loop_watch = LoopWatch(self._sink_tasks, self._plugin_packages, self.observer)
         self._stopping = False
         self._waiting: AbsentStore | None = None
-        self._told: set[Problem] = set()
+        self._warnings = Warnings(lambda: self.config, self._date, self.observer)
         self._desk = Desk(self._api_store, lambda: self.config, self._now, self._wake_replays)
 
     async def start(self, asked_to_stop: asyncio.Event | None = None) -> bool:
@@ -115,7 +115,7 @@ class Service:
             if opened is None:
                 log.info("gateway.stopped")
                 return False
-            self.store, (released, reset) = opened
+            self.store = opened.store
             stack.push_async_callback(self.store.close)
             self.store.on_failure(self.observer.store_failed)
             self.store.on_commit(self.observer.committed)
@@ -170,12 +170,12 @@ class Service:
             config=str(self.config.path.absolute()),
             store=describe_store(self.config.store),
         )
-        if released or reset:
-            log.warning("gateway.recovered", released=released, reset=reset)
-        self._report_plugins()
+        if opened.released or opened.reset:
+            log.warning("gateway.recovered", released=opened.released, reset=opened.reset)
+        self._warnings.tell_of_plugins()
         # One client's ended keys must not keep the gateway from the others, so here they are no error.
-        self._warn(self.config.warnings)
-        self._warn_of_key_ends()
+        self._warnings.tell(self.config.warnings)
+        self._warnings.tell_of_key_ends()
         return True
 
     async def serve(self, asked_to_stop: asyncio.Event) -> None:
@@ -196,7 +196,7 @@ class Service:
                 watch_clock(self._now, self.observer.clock_ahead),
                 *([watch_dropped(self._log_output, self.observer.log_lines_dropped)] if self._log_output else []),
                 keep_house(self.store, lambda: self.config.retention, self._earliest_now),
-                self._key_uses.watch(self._warn_of_key_ends),
+                self._key_uses.watch(self._warnings.tell_of_key_ends),
                 self._replays.run(),
                 self._alert_watch.watch(),
                 self._follower.follow(),
@@ -226,7 +226,7 @@ class Service:
             told = list(map(str, changes))
             log.info("config.reloaded", accounts=len(config.accounts), routes=len(config.routes), changes=told)
             await self._reloads.note(config, changes, self._now())
-            self._warn(warnings)
+            self._warnings.tell(warnings)
         except GatewayError as error:
             trouble = str(error)
             log.error("config.refused", problems=trouble.splitlines())
@@ -242,32 +242,10 @@ class Service:
         except StoreError as error:
             log.warning("config.reload_not_noted", reason=str(error))
 
-    def _warn(self, warnings: Iterable[Problem]) -> None:
-        for warning in warnings:
-            self._told.add(warning)
-            log.warning("config.warning", **dataclasses.asdict(warning))
-
-    def _warn_of_key_ends(self) -> None:
-        """Tell of keys that have ended or end soon, and of accounts that have no other, of each once."""
-        for problem in find_ended_accounts(self.config.key_places, self._date()):
-            if problem not in self._told:
-                self._told.add(problem)
-                log.error("config.keys_ended", **dataclasses.asdict(problem))
-        ends = list(find_key_ends(self.config.key_places, self._date()))
-        self.observer.keys_ending(len(ends))
-        self._warn([warning for warning in ends if warning not in self._told])
-
     def _plugin_packages(self) -> Mapping[str, str]:
         """Return the top-level packages of the plugins' code, with the names of their sinks."""
         sinks = {plugin.sink.__module__: name for name, plugin in self.config.loaded.items() if plugin.sink}
         return {module.partition(".")[0]: name for module, name in sinks.items()}
-
-    def _report_plugins(self) -> None:
-        """Log each plugin that can't be loaded. Its routes are misconfigured; signals are taken."""
-        broken = [route for route in self.config.routes.values() if route.broken]
-        for name, reason in {route.sink: route.broken for route in broken}.items():
-            routes = sum(route.sink == name for route in broken)
-            log.error("plugin.failed", plugin=name, routes=routes, reason=reason)
 
     def _places(self) -> Mapping[str, str | list[str]]:
         """Return the URLs at which this machine reaches the listeners, and the addresses that the settings name."""
@@ -296,7 +274,7 @@ class Service:
         self.listeners.apply(config, self.ingest)
         gone, new = changed_routes(old, config)
         await self.dispatcher.change(gone, self._make_runners(new), config.server.grace)
-        self._report_plugins()
+        self._warnings.tell_of_plugins()
 
     async def stop(self) -> None:
         """Refuse signals (503), let attempts end within the grace time or give them back, close everything.
@@ -345,16 +323,14 @@ class Service:
             return f"the store could not write within {READY_WITHIN:g} s"
         return ""
 
-    async def _open_store(
-        self, stack: AsyncExitStack, asked_to_stop: asyncio.Event
-    ) -> tuple[Store, tuple[int, int]] | None:
+    async def _open_store(self, stack: AsyncExitStack, asked_to_stop: asyncio.Event) -> Recovered | None:
         """Open the store, as soon as it can be reached, and recover it; return None if asked to stop meanwhile.
 
         Meanwhile senders are answered 503, and /readyz tells the reason.
         """
         while not asked_to_stop.is_set():
             try:
-                return await self._try_store()
+                return await open_and_recover(self.config, self._now())
             except StoreUnreachable as error:
                 self._wait_for_store(str(error), stack)
             with contextlib.suppress(TimeoutError):
@@ -371,26 +347,6 @@ class Service:
             self.listeners.open(self.ingest, self.ready, stack, self._desk)
         self._waiting.reason = reason
         log.warning("store.waiting", reason=reason, **self._places())
-
-    async def _try_store(self) -> tuple[Store, tuple[int, int]]:
-        """Open and recover the store once. Raises StoreUnreachable if this may succeed later."""
-        loop = asyncio.get_running_loop()
-        store = await asyncio.to_thread(open_store, self.config.store, exclusive=True, loop=loop)
-        try:
-            return store, await self._recover(store)
-        except StoreError as error:
-            await store.close()
-            if error.__cause__ and passes_by_itself(error.__cause__):
-                raise StoreUnreachable(str(error)) from error
-            raise
-
-    async def _recover(self, store: Store) -> tuple[int, int]:
-        """Release an earlier run's leases, and reset due times that its clock set too far ahead. Return both counts."""
-        now = self._now()
-        longest = max((route.retry.cap for route in self.config.routes.values()), default=0.0)
-        released = 0 if store.shared else await store.release_leases(now)
-        reset = await store.reset_due_times(now, now + max(longest, policy.MISCONFIGURED_PROBE))
-        return released, reset
 
     def _earliest_now(self) -> float:
         """Return the earlier of both clocks' times, so that a clock set ahead removes nothing too early."""
