@@ -41,9 +41,7 @@ def carry_out(prepared: AccountEdit, dry_run: bool, yes: bool, then_reload: bool
         click.echo(render.show(line) if line else "")
     if not dry_run:
         confirm(f"Write this to {prepared.edit.path}?", yes)
-        now = time.time()
-        if on_store(prepared.config, lambda store: write(store, prepared, now)) is None:
-            account_edits.write(prepared)
+        account_edits.write(prepared)
     if as_json:
         render.print_json([views.account_edit_json(prepared, not dry_run)])
     elif dry_run:
@@ -51,13 +49,16 @@ def carry_out(prepared: AccountEdit, dry_run: bool, yes: bool, then_reload: bool
     else:
         print_result(prepared)
     if not dry_run:
+        record(prepared)
         offer_reload(prepared.config, then_reload, as_json)
 
 
-async def write(store: Store, prepared: AccountEdit, now: float) -> bool:
-    account_edits.write(prepared)
-    await account_edits.record(store, prepared, now)
-    return True
+def record(prepared: AccountEdit) -> None:
+    """Record the action. That comes after a new key was shown: the file has only its digest."""
+    try:
+        on_store(prepared.config, lambda store: account_edits.record(store, prepared, time.time()))
+    except GatewayError as error:
+        click.echo(f"the action was not recorded: {error}", err=True)
 
 
 T = TypeVar("T")

@@ -19,11 +19,13 @@ from gateway.cli.hang_ups import handle_hang_ups
 from gateway.cli.options import config_option
 from gateway.cli.workers import serve_with_workers
 from gateway.config import Config, load_config
+from gateway.errors import StoreError
 from gateway.log_output import LineStream, LogOutput, descriptor_of
 from gateway.logs import Redactor, set_up_logs
 from gateway.operate.accounts import Awaited, find_awaited
 from gateway.operate.reload import MAX_WORKERS
 from gateway.service import Service
+from gateway.store import Store
 from gateway.web.descriptors import raise_descriptor_limit
 
 log = structlog.get_logger()
@@ -79,13 +81,10 @@ async def run_service(
             return
         set_modules_aside()
         reloading = asyncio.create_task(reload_when_asked(service, asked_to_reload))
-        awaited = await find_awaited(service.store, config)
         if config.log.format == "console":
             click.echo(greeting(service))
-            click.echo("".join(f"{line}\n" for line in tell_awaited(awaited)), nl=False)
-        elif awaited:
-            names = [each.account for each in awaited[:MAX_AWAITED]]
-            log.info("accounts.awaited", accounts=names, total=len(awaited))
+        if not worker:  # one of several workers is enough
+            await announce_awaited(service.store, config)
         await service.serve(asked_to_stop)
     finally:
         if reloading:
@@ -150,6 +149,19 @@ def greeting(service: Service) -> str:
         path = f"{url}, path " if url.startswith("unix:") else url
         lines.append(f"Metrics and readiness: {path}/metrics, {path}/readyz")
     return "\n".join(lines)
+
+
+async def announce_awaited(store: Store, config: Config) -> None:
+    """Tell of accounts that never had a signal: print what to enter at the vendor's, or log their names."""
+    try:
+        awaited = await find_awaited(store, config)
+    except StoreError:  # the gateway itself says so, and waits for the store
+        return
+    if config.log.format == "console":
+        click.echo("".join(f"{line}\n" for line in tell_awaited(awaited)), nl=False)
+    elif awaited:
+        names = [each.account for each in awaited[:MAX_AWAITED]]
+        log.info("accounts.awaited", accounts=names, total=len(awaited))
 
 
 def tell_awaited(awaited: Sequence[Awaited]) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+import voluptuous as vol
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
 from gateway.config.setting_values import moment
@@ -76,17 +77,28 @@ def rotate_keys(text: str, name: str, key: str, end: str, now: datetime) -> str:
     wanted_keys: list[Any] = []
     for entry in edits.entries(keys):
         known = content(entry.value)
-        expires = known.get("expires", (None, None))[1] if isinstance(known, dict) else None
-        if expires is not None and moment(expires) <= now:
+        expires = end_of_key(known)
+        if expires is not None and expires <= now:
             edits.remove(keys, entry)
             continue
-        if expires is None or moment(expires) > moment(end):
+        if expires is None or expires > moment(end):
             set_end(edits, keys, entry, end)
             known = with_end(known, end)
         wanted_keys.append(known)
     edits.append(keys, [f"- {key}"], key)
     wanted_keys.append(content(Edits(key).root))
     return edits.result(lambda wanted: wanted["accounts"][name].update(keys=wanted_keys))
+
+
+def end_of_key(known: Any) -> datetime | None:
+    """Return the end that a key's entry gives, if any. Raises NotEditable if it is no time, such as `!env NAME`."""
+    if not isinstance(known, dict) or "expires" not in known:
+        return None
+    try:
+        tag, text = known["expires"]
+        return moment("" if tag.startswith("!") else text)
+    except (TypeError, ValueError, vol.Invalid):
+        raise NotEditable("the end of a key is not written as a time") from None
 
 
 def rotate_only_key(edits: Edits, only: ScalarNode, name: str, key: str, end: str) -> str:

@@ -11,7 +11,9 @@ import pytest
 
 from gateway.cli import editing
 from gateway.config import load_config
+from gateway.errors import StoreError
 from gateway.keys import hash_key
+from gateway.operate import account_edits
 from gateway.operate.in_force import parts_of
 from gateway.operate.reload import Reloaded
 from tests.contract.store_case import NOW, accept, numbered
@@ -184,3 +186,15 @@ def test_a_person_is_asked_at_a_terminal(folder: Folder, tenants: Path, monkeypa
     monkeypatch.setattr(click, "confirm", lambda question, **options: asked.append(question))
     folder.run("accounts", "add", "posters", "--tenant", "acme")
     assert asked == ["Write this to tenants/acme.yaml?", "Reload the running gateway (process 4711) now?"]
+
+
+def test_a_new_key_is_shown_also_if_the_store_fails(
+    folder: Folder, tenants: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*given: object) -> None:
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(account_edits, "record", fail)
+    result = folder.run("accounts", "add", "posters", "--tenant", "acme", "--yes")
+    assert "Webhook API key: " in result.stdout
+    assert "the action was not recorded: the disk is full" in result.stderr

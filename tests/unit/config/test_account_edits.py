@@ -131,7 +131,9 @@ def test_keys_in_brackets_get_an_end_unless_they_end_before() -> None:
     assert f"{{sha256: '11', expires: {END}}}, {KEY}]" in rotate(later, "maps")
 
 
-@pytest.mark.parametrize("keys", ["{}", "", "[!env A, &y {key: b}, *y]"])
+@pytest.mark.parametrize(
+    "keys", ["{}", "", "[!env A, &y {key: b}, *y]", "[{key: a, expires: !env END}]", "[{key: a, expires: }]"]
+)
 def test_keys_that_can_not_be_edited_are_refused(keys: str) -> None:
     with pytest.raises(NotEditable):
         rotate(f"x: &x text\naccounts:\n  a:\n    keys: {keys}\n", "a")
