@@ -123,7 +123,7 @@ def test_a_reader_that_comes_back_gets_every_line_that_waited(tmp_path: Path) ->
         thread.start()
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
-        thread.join(30)
+        thread.join(60)
     os.close(reader)
     lines = b"".join(read).decode().splitlines()
     assert sum('"signal.accepted"' in line for line in lines) == 300

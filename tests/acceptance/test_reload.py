@@ -350,6 +350,7 @@ def test_a_forced_reload_passes_once_and_tells_what_stays_pending(tmp_path: Path
             assert "include tenants/*.yaml changes: tenants/north.yaml goes\n" in said
             assert "reloaded: 1 account, 1 route\n" in said
             assert "no file matches tenants/*.yaml" in said
+            wait_until(lambda: len(scene.logged("config.account_left")) == len(MANY), 60, "a line for each")
             assert {line["account"]: line["pending"] for line in scene.logged("config.account_left")} == {
                 **{name: {} for name in MANY},
                 "client2": {"erp": 1},

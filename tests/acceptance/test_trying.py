@@ -36,10 +36,10 @@ def test_a_probe_tries_a_resting_route_now(tmp_path: Path, database: str, reques
         for number in (1, 2, 3):
             assert scene.send(number, order=str(number)).code == 200
         wait_until(lambda: len(scene.logged("delivery.attempted")) >= 2, 60, "two refusals, which make the route rest")
-        said = scene.cli("probe", "bookshop", "erp", "--wait", "20", code=1)
+        said = scene.cli("probe", "bookshop", "erp", "--wait", "60", code=1)
         assert "was tried, and failed: answered 404" in said
         (tmp_path / "mended").touch()
-        assert "is delivered" in scene.cli("probe", "bookshop", "erp", "--wait", "20")
+        assert "is delivered" in scene.cli("probe", "bookshop", "erp", "--wait", "60")
         wait_until(lambda: set(states(scene).values()) == {"delivered"}, 60, "all to be delivered")
 
 
@@ -52,7 +52,7 @@ def test_a_retry_tries_one_delivery_now_also_on_a_resting_route(
             assert scene.send(number, order=str(number)).code == 200
         wait_until(lambda: len(scene.logged("delivery.attempted")) >= 2, 60, "two refusals, which make the route rest")
         (tmp_path / "mended").touch()
-        assert "signal 3 is delivered" in scene.cli("retry", "3", "--wait", "20")
+        assert "signal 3 is delivered" in scene.cli("retry", "3", "--wait", "60")
         wait_until(lambda: set(states(scene).values()) == {"delivered"}, 60, "all to be delivered")
         attempted = [line["signal"] for line in scene.logged("delivery.attempted", outcome="delivered")]
         assert attempted[0] == 3
@@ -66,7 +66,7 @@ def test_a_delivery_that_waits_for_an_hour_is_tried_now_or_skipped(
         for number in (1, 2, 3):
             assert scene.send(number).code == 200
         wait_until(lambda: scene.logged("delivery.attempted"), 60, "the first attempt")
-        assert "was tried, and failed: answered 503" in scene.cli("retry", "1", "--wait", "20", code=1)
+        assert "was tried, and failed: answered 503" in scene.cli("retry", "1", "--wait", "60", code=1)
         assert "waits behind signal 1" in scene.cli("retry", "2", code=1)
         (tmp_path / "mended").touch()
         assert "is skipped" in scene.cli("skip", "1", "--route", "erp", "--why", "made by hand")

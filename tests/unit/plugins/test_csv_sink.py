@@ -208,7 +208,7 @@ class BlockedFsync:
 
         def fsync(fd):
             self.reached.set()
-            assert self.go_on.wait(10)
+            assert self.go_on.wait(60)
             real(fd)
 
         monkeypatch.setattr(os, "fsync", fsync)
