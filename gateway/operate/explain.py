@@ -14,6 +14,7 @@ from gateway.config import Config
 from gateway.model import Account, Route
 from gateway.operate.lookups import find_signal, read_deliveries
 from gateway.operate.routes import read_status
+from gateway.signal_types import GATEWAY_ALERT
 from gateway.store.contract import Records
 from gateway.store.values import DeliveryRow, RouteState, SignalRow
 from gateway.validators import show_moment
@@ -126,6 +127,8 @@ def explain_absence(name: str, route: Route | None, row: SignalRow) -> tuple[str
     """Explain why the signal was given no delivery on a route: a word and a sentence."""
     kind = row.signal.type
     asks = route is not None and route.wants(kind)
+    if name in row.unrouted and kind == GATEWAY_ALERT and row.signal.text("route") == name:
+        return "filtered", "an alert about a route does not go to that route"
     if name in row.unrouted:
         since = "; it does now, for later signals" if asks else ""
         return "filtered", f"the route did not ask for {kind} when the signal came{since}"

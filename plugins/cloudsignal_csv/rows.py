@@ -55,9 +55,11 @@ COLUMNS: Mapping[str, Getter] = {
     "cause_in_words": lambda signal, zone: signal.cause,
     "payload": lambda signal, zone: dump_json(signal.payload, sort_keys=True).decode(),
     "incomplete": lambda signal, zone: " ".join(signal.missing),
+    "watch": field("watch"),
+    "state": field("state"),
 }
 """The getter of each column. `signal` is the gateway's own number; `payload` is the sent JSON without the key.
-`incomplete` names the required parameters that the sender left empty."""
+`incomplete` names the required parameters that the sender left empty. `watch` and `state` are of alerts."""
 
 DEFAULT_COLUMNS = tuple(COLUMNS)[:16]
 """The columns of a route that names none."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from gateway.alerts import Condition, make_alert_signal
 from gateway.model import Account, Retry
 from gateway.operate.explain import Explanation, Facts, explain_routes
 from gateway.store.values import DeliveryRow, RouteState, SignalRow
@@ -170,6 +171,15 @@ def test_a_delivery_on_a_disabled_or_removed_route_is_explained() -> None:
 def test_a_missing_delivery_is_explained(route: dict[str, Any], unrouted: tuple[str, ...], why: str, text: str) -> None:
     found = one(None, unrouted=unrouted, **route)
     assert (found.why, found.text) == (why, text)
+
+
+def test_an_alert_about_a_route_says_that_it_does_not_go_there() -> None:
+    sick = Condition("bookshop", "Route erp has dead letters", cause="dead-letters", route="erp")
+    alert = make_alert_signal(1, sick, "raised", NOW)
+    facts = Facts(SignalRow(alert, 0, ("erp", "alerts")), {}, {}, {})
+    found = {explanation.route: explanation.text for explanation in explain_routes(facts, make_account(), NOW)}
+    assert found["erp"] == "an alert about a route does not go to that route"
+    assert found["alerts"].startswith("the route did not ask for GatewayAlert")
 
 
 def test_routes_come_in_the_configs_order_then_those_that_are_gone() -> None:

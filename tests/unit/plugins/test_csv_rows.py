@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from cloudsignal_csv.rows import COLUMNS, DEFAULT_COLUMNS, ENCODINGS, Format, escape_formula, to_text
 from gateway import signal_types
+from gateway.testing import samples
 from tests.support.factory import make_payload, make_signal
 
 FORMULAS = [
@@ -129,7 +130,18 @@ def test_more_columns_than_the_usual():
     found = row(make_signal(signal_types.ITEM_CANCELED), columns=named("cause_in_words", "payload"))
     assert found["cause_in_words"] == "wrong cover spine width (CancelCoverSpine)"
     assert json.loads(found["payload"]) == make_payload(signal_types.ITEM_CANCELED)
-    assert set(COLUMNS) == {*DEFAULT_COLUMNS, *found, "incomplete"}
+    assert set(COLUMNS) == {*DEFAULT_COLUMNS, *found, "incomplete", "watch", "state"}
+
+
+def test_an_alert_has_its_watch_and_its_state():
+    alert = samples.make_signal(signal_types.GATEWAY_ALERT, state="cleared")
+    found = row(alert, columns=named("watch", "state", "message", "occurred_at"))
+    assert found == {
+        "watch": "not-shipped",
+        "state": "cleared",
+        "message": "Cleared: No ItemShipped for 72 h",
+        "occurred_at": "",
+    }
 
 
 @pytest.mark.parametrize(
