@@ -41,7 +41,8 @@ def edit_tenant(config: Config, tenant: str, change: Callable[[str], str]) -> Ed
     for path, text in read_texts(config):
         if tenant_of(text, is_main=path == config.path) == tenant:
             return make_edit(path, text, change)
-    raise GatewayError(f"there is no tenant {tenant!r}{did_you_mean(tenant, list(config.tenants))}")
+    hint = f"a new one is a file with the line `tenant: {tenant}`, which `include` finds"
+    raise GatewayError(f"there is no tenant {tenant!r}{did_you_mean(tenant, list(config.tenants))}; {hint}")
 
 
 def edit_account(config: Config, account: str, change: Callable[[str], str]) -> Edit:

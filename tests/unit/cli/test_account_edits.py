@@ -198,3 +198,12 @@ def test_a_new_key_is_shown_also_if_the_store_fails(
     result = folder.run("accounts", "add", "posters", "--tenant", "acme", "--yes")
     assert "Webhook API key: " in result.stdout
     assert "the action was not recorded: the disk is full" in result.stderr
+
+
+def test_a_new_tenant_begins_with_one_line(folder: Folder, tenants: Path) -> None:
+    assert (
+        "a file with the line `tenant: north`" in folder.run("accounts", "add", "a", "--tenant", "north", code=1).stderr
+    )
+    (tenants / "north.yaml").write_text("tenant: north\n")
+    folder.run("accounts", "add", "a", "--tenant", "north", "--yes")
+    assert (tenants / "north.yaml").read_text().startswith("tenant: north\naccounts:\n  a:\n    keys:\n")
