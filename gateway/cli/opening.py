@@ -38,7 +38,7 @@ def read_config(config_path: Path, despite_errors: bool = False) -> Config:
         click.echo(f"error: {problem}", err=True)
     if config.problems:
         more = len(config.problems) - MAX_PROBLEMS
-        click.echo(f"{f'and {more} more' if more > 0 else 'so'}: what has errors is left out here", err=True)
+        click.echo(f"{f'and {more} more; ' if more > 0 else ''}what has errors is left out here", err=True)
     return config
 
 

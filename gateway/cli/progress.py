@@ -17,7 +17,7 @@ INTERRUPTED = 130
 
 
 class Bar:
-    """A progress bar on stderr. A total of None is an unknown one."""
+    """A progress bar on stderr, from the first step on. A total of None is an unknown one."""
 
     def __init__(self, progress: Progress, label: str, total: int | None) -> None:
         self._progress = progress
@@ -27,19 +27,25 @@ class Bar:
         """Show that `done` of `total` steps are done. Nothing to do is shown as done."""
         if total == 0:
             done = total = 1
+        self._progress.start()
         self._progress.update(self._task, completed=done, total=total)
 
     def advance(self) -> None:
         """Show that one more step is done."""
+        self._progress.start()
         self._progress.advance(self._task)
 
 
 @contextlib.contextmanager
 def progress_bar(label: str, total: int | None, hidden: bool = False) -> Iterator[Bar]:
-    """Show a bar while the context lasts, unless `hidden`."""
+    """Show a bar while the context lasts, unless `hidden`. Work that fails before its first step shows none."""
     columns = (TextColumn(label), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), disable=hidden) as progress:
+    progress = Progress(*columns, console=Console(stderr=True), disable=hidden)
+    try:
         yield Bar(progress, label, total)
+    finally:
+        if progress.live.is_started:
+            progress.stop()
 
 
 @contextlib.contextmanager

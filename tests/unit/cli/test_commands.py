@@ -42,3 +42,11 @@ def commands(group: click.Group, prefix: tuple[str, ...] = ()) -> list[tuple[str
 @pytest.mark.parametrize("words", commands(main), ids=" ".join)
 def test_every_command_has_help(folder: Folder, words: tuple[str, ...]) -> None:
     assert "Usage:" in folder.run(*words, "--help").output
+
+
+def test_work_that_fails_at_once_shows_no_progress(folder: Folder) -> None:
+    (folder.path / "copy.db").touch()
+    said = folder.run("backup", "copy.db", code=1).stderr
+    assert said.startswith("copy.db is there already")
+    (folder.path / "copy.db").unlink()
+    assert "copying" in folder.run("backup", "copy.db").stderr

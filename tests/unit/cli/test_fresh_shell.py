@@ -128,7 +128,7 @@ def test_an_invalid_tenant_file_is_told_and_the_rest_is_shown(bare: Folder, tena
 def test_many_errors_are_told_in_short(bare: Folder) -> None:
     (bare.path / "gateway.yaml").write_text(SECRETS + "".join(f"  shop{n}: {{keyz: 1}}\n" for n in range(30)))
     assert bare.run("signals").stderr.count("error: ") == 5
-    assert "more: what has errors is left out here" in bare.run("signals").stderr
+    assert "more; what has errors is left out here" in bare.run("signals").stderr
 
 
 @pytest.mark.parametrize(
