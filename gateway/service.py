@@ -34,6 +34,7 @@ from gateway.logs import Redactor
 from gateway.metrics import PrometheusObserver, guard
 from gateway.model import Route, RouteKey
 from gateway.operate.alert_watch import AlertWatch
+from gateway.operate.feed import Feed
 from gateway.operate.figures import StoreLooks
 from gateway.operate.follow import Follower
 from gateway.operate.housekeeping import keep_house, make_partitions
@@ -73,6 +74,7 @@ class Service:
     _reloads: Reloads
     _throttle: Throttle
     _replays: ReplayRunner
+    _feed: Feed
 
     def __init__(
         self,
@@ -103,7 +105,7 @@ class Service:
         self._stopping = False
         self._waiting: AbsentStore | None = None
         self._warnings = Warnings(lambda: self.config, self._date, self.observer)
-        self._desk = Desk(self._api_store, lambda: self.config, self._now, self._wake_replays)
+        self._desk = Desk(self._api_store, lambda: self.config, self._now, self._wake_replays, self._api_feed)
 
     async def start(self, asked_to_stop: asyncio.Event | None = None) -> bool:
         """Open the store, release the leases of an earlier run, listen, deliver. A failure undoes all of it.
@@ -124,6 +126,7 @@ class Service:
             await make_partitions(self.store, self._earliest_now(), self.config.retention)
             in_flight = InFlightRequests()
             self._throttle = Throttle(in_flight, self._tuning)
+            self._feed = Feed(self.store)
             runners = self._make_runners(enabled_routes(self.config))
             self.dispatcher = Dispatcher(runners, self.store, self._now, self._throttle, self._tuning)
             self._lookups = Lookups(
@@ -198,6 +201,7 @@ class Service:
                 keep_house(self.store, lambda: self.config.retention, self._earliest_now),
                 self._key_uses.watch(self._warnings.tell_of_key_ends),
                 self._replays.run(),
+                self._feed.run(),
                 self._alert_watch.watch(),
                 self._follower.follow(),
             )
@@ -304,6 +308,11 @@ class Service:
             "gateway": "shutting down" if self._stopping else self._loop_watch.trouble(),
         }
 
+    def _api_feed(self) -> Feed:
+        """Return the events of the store. Raises StoreUnreachable while it is waited for."""
+        self._api_store()
+        return self._feed
+
     def _wake_replays(self) -> None:
         self._replays.wake()
 
@@ -375,4 +384,5 @@ class Service:
             throttle=self._throttle,
             tuning=self._tuning,
             tasks=self._sink_tasks,
+            on_results=self._feed.tell_results,
         )

@@ -56,6 +56,7 @@ class Runner:
         shared: Shared | None = None,
         tuning: Tuning = DEFAULT_TUNING,
         tasks: Tasks | None = None,
+        on_results: Callable[[Sequence[Result]], None] = lambda results: None,
     ) -> None:
         self.route = route
         self.sink_class = sink_class
@@ -64,6 +65,7 @@ class Runner:
         self._now = now
         self._rng = rng
         self._observer = observer
+        self._on_results = on_results
         self._redact = redact
         self._throttle = throttle
         self._shared = shared or Shared()
@@ -245,6 +247,7 @@ class Runner:
                 wait = min(wait * 2, self._tuning.longest_record_wait)
         if changes:
             state.confirm(changes[self.key])
+        self._on_results(results)
         if taken < len(results):
             self._log.warning("delivery.lease_lost", results=len(results) - taken)
 

@@ -10,7 +10,7 @@ from typing import Any
 from gateway.alerts import Alert
 from gateway.config import Config
 from gateway.errors import Problem
-from gateway.model import Attempt
+from gateway.model import Attempt, Dead, Done, Signal
 from gateway.operate.account_edits import AccountEdit
 from gateway.operate.accounts import AccountRow, Removal
 from gateway.operate.audit import Findings, Ledger
@@ -28,7 +28,7 @@ from gateway.operate.purge import Removed
 from gateway.operate.quarantine import Inspected, Verdict
 from gateway.operate.replay import Replayed
 from gateway.operate.routes import RouteRow
-from gateway.store.values import STATES, Action, DeliveryRow, QuarantineRow, ReplayJob, SignalRow, Violation
+from gateway.store.values import STATES, Action, DeliveryRow, QuarantineRow, ReplayJob, Result, SignalRow, Violation
 
 
 def iso(seconds: float | None) -> str | None:
@@ -169,6 +169,38 @@ def attempt_json(attempt: Attempt) -> dict[str, Any]:
         "seconds": round(attempt.duration, 3),
         "outcome": attempt.kind.value,
         "reason": attempt.reason,
+    }
+
+
+def told_signal_json(signal: Signal) -> dict[str, Any]:
+    """Return a new signal as an event tells it."""
+    return {
+        "id": signal.id,
+        "account": signal.account,
+        "type": signal.type,
+        "order": signal.order,
+        "order_reference": signal.order_reference,
+        "item": signal.item,
+        "received_at": signal.received_at.isoformat(),
+        "payload": signal.payload,
+    }
+
+
+def result_json(result: Result) -> dict[str, Any]:
+    """Return the result of an attempt as an event tells it: delivered, filtered, dead or retry."""
+    signal, decision = result.delivery.signal, result.decision
+    outcome = decision.state if isinstance(decision, Done) else "dead" if isinstance(decision, Dead) else "retry"
+    return {
+        "signal": signal.id,
+        "account": signal.account,
+        "route": result.delivery.route,
+        "type": signal.type,
+        "order": signal.order,
+        "order_reference": signal.order_reference,
+        "outcome": outcome,
+        "reason": decision.reason,
+        "attempt": result.delivery.attempt,
+        "at": iso(result.ended_at),
     }
 
 

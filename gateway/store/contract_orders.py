@@ -31,6 +31,10 @@ class Orders(Protocol):
         """
         ...
 
+    async def read_followed(self) -> int:
+        """Return the id of the last signal that was added. No signal with a lower id can still be committed."""
+        ...
+
     async def list_waiting(
         self, account: str, stages: tuple[int, int], before: float, limit: int, after: Key | None = None
     ) -> Sequence[State]:

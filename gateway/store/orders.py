@@ -47,6 +47,9 @@ class OrderMethods(Orders):
     _readers: Readers
     _horizon: Horizon
 
+    async def read_followed(self) -> int:
+        return await self._readers.run(reads.read_followed)
+
     async def follow_orders(self, owner: str, now: float, lease_until: float, limit: int) -> Followed:
         upto = self._horizon.move(await self._readers.run(self._dialect.read_settled))
         item = await self._readers.run(orders.prepare, owner, now, lease_until, upto, limit)

@@ -14,6 +14,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from gateway.alerts import Condition
 from gateway.config import Config, load_config
 from gateway.model import Attempt, Dead, Done, Kind, lane_of
+from gateway.operate.feed import Feed
 from gateway.operate.orders import catch_up
 from gateway.store import Store
 from gateway.store.values import Actor, ClaimRequest, Filter, Refused, Result, Target, Telling
@@ -140,6 +141,7 @@ class Client:
         return orjson.loads(response.body)
 
 
-def make_desk(store: Store, config: Config) -> Desk:
+def make_desk(store: Store, config: Config, feed: Feed | None = None) -> Desk:
     """Return the parts that the API works with."""
-    return Desk(lambda: store, lambda: config, time.time)
+    found = feed or Feed(store)
+    return Desk(lambda: store, lambda: config, time.time, lambda: None, lambda: found)

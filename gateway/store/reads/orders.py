@@ -232,3 +232,8 @@ def make_state(row: Sequence[Any]) -> State:
     parcels = detail.get("tracking", {})
     state.tracking = {number: Parcel(tuple(option), tuple(url)) for number, (option, url) in parcels.items()}
     return state
+
+
+def read_followed(db: Database) -> int:
+    """Return the id up to which all signals are there, and added to the states."""
+    return read_place(db).position

@@ -18,6 +18,7 @@ from gateway.web.admin.api import (
     replays,
     routes,
     signals,
+    stream,
 )
 from gateway.web.admin.api.endpoint import PREFIX, Desk, path
 from gateway.web.admin.api.handler import ApiHandler, DocumentHandler, NoEndpoint
@@ -47,6 +48,7 @@ API = (
     path("alerts", get=alerts.list_),
     path("alerts/{id}/acknowledge", post=alerts.acknowledge),
     path("actions", get=actions.list_),
+    path("stream", get=stream.follow),
     path("replays", get=replays.list_, post=replays.begin),
     path("replays/{id}", get=replays.show, delete=replays.cancel),
 )

@@ -39,6 +39,16 @@ class Authenticator:
 
     def authenticate(self, request: HTTPServerRequest) -> Caller:
         """Return the caller. Raises Unauthorized; TooManyRequests after too many wrong tokens from its address."""
+        caller = self.find(request)
+        if isinstance(caller, Caller):
+            return caller
+        address, limit = caller, self._config().server.bad_keys_per_minute
+        if wait := self._wrong_tokens.take(block_of(address), limit / 60, limit, self._now()):
+            raise TooManyRequests("Too many wrong tokens.", retry_after=wait)
+        raise Unauthorized("Wrong or missing token.")
+
+    def find(self, request: HTTPServerRequest) -> Caller | str:
+        """Return the caller, or the address of a request without a right token."""
         config = self._config()
         server, admin = config.server, config.admin or Admin(())
         peer = peer_of(request)
@@ -47,12 +57,7 @@ class Authenticator:
         access = find_token(admin, request.headers.get_list("Authorization"))
         if access is None and admin.proxy_auth:
             access = find_user(admin.proxy_auth, peer, request)
-        if access is not None:
-            return Caller(access, address)
-        limit = server.bad_keys_per_minute
-        if wait := self._wrong_tokens.take(block_of(address), limit / 60, limit, self._now()):
-            raise TooManyRequests("Too many wrong tokens.", retry_after=wait)
-        raise Unauthorized("Wrong or missing token.")
+        return Caller(access, address) if access else address
 
 
 def find_token(admin: Admin, given: list[str]) -> Access | None:

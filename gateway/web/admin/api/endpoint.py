@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import voluptuous as vol
 
 from gateway.config import Access, Config
+from gateway.operate.feed import Feed
 from gateway.store import Store
 from gateway.web.admin.api.fields import PAGE
 
@@ -20,12 +21,13 @@ PREFIX = "/api/v1/"
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The parts of a gateway that the API works with. `store` raises StoreError while there is none."""
+    """The parts of a gateway that the API works with. `store` and `feed` raise StoreError while there is no store."""
 
     store: Callable[[], Store]
     config: Callable[[], Config]
     now: Callable[[], float]
-    wake_replays: Callable[[], None] = lambda: None
+    wake_replays: Callable[[], None]
+    feed: Callable[[], Feed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ class Call:
     names: Mapping[str, Any]
     query: Mapping[str, Any]
     body: Mapping[str, Any]
-    wake_replays: Callable[[], None]
+    last_event_id: str
+    desk: Desk
 
     @property
     def limit(self) -> int:
@@ -50,7 +53,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of an endpoint: its JSON, None for no body; its status and headers."""
+    """An answer of an endpoint: its JSON, or texts to send as they come; its status and headers."""
 
     content: Any
     code: int = 200
@@ -70,6 +73,7 @@ class Endpoint:
     answers: Mapping[int, Any]
     paged: bool
     one_of: Sequence[str] = ()
+    media: str = "application/json"
 
     @property
     def summary(self) -> str:
@@ -84,6 +88,7 @@ def endpoint(
     body: Mapping[Any, Any] | None = None,
     paged: bool = False,
     one_of: Sequence[str] = (),
+    media: str = "application/json",
 ) -> Callable[[Callable[[Call], Awaitable[Reply]]], Endpoint]:
     """Make a function an endpoint. `answers` is the shape of its answer, or shapes by status.
 
@@ -93,7 +98,7 @@ def endpoint(
     shapes = by_status or {200: [answers] if paged else answers}
 
     def declare(run: Callable[[Call], Awaitable[Reply]]) -> Endpoint:
-        return Endpoint(run, {**(PAGE if paged else {}), **(query or {})}, body, shapes, paged, one_of)
+        return Endpoint(run, {**(PAGE if paged else {}), **(query or {})}, body, shapes, paged, one_of, media)
 
     return declare
 

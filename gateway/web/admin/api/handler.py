@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import orjson
 import structlog
 import voluptuous as vol
-from tornado import web
+from tornado import iostream, web
 from tornado.escape import parse_qs_bytes
 
 from gateway import errors, exact_json
 from gateway.operate.access import act_as
-from gateway.web.admin.api.endpoint import Call, Desk, Endpoint, Path, Reply
+from gateway.web.admin.api.endpoint import Call, Desk, Path, Reply
 from gateway.web.admin.api.fields import NAME
 from gateway.web.admin.api.fields import PATH as NAMES
 from gateway.web.admin.auth import Authenticator, Caller
@@ -33,6 +35,7 @@ class ApiHandler(Handler):
         self.path_of_list = path
         self.desk = desk
         self.authenticator = authenticator
+        self._streaming: asyncio.Task[None] | None = None
 
     async def answer(self, **names: str) -> None:
         """Answer a request with any method."""
@@ -52,7 +55,10 @@ class ApiHandler(Handler):
         if endpoint.one_of and not any(name in body for name in endpoint.one_of):
             raise errors.InvalidQuery({"body": f"expected at least one of {', '.join(endpoint.one_of)}"})
         reply = await endpoint.run(self.make_call(caller, found, query, body))
-        self.send_reply(endpoint, reply)
+        if isinstance(reply.content, AsyncGenerator):
+            await self.send_stream(reply, caller)
+        else:
+            self.send_reply(reply)
         if method in CHANGES:
             log.info("api.changed", method=method, path=self.request.path, name=caller.access.name, code=reply.code)
 
@@ -64,9 +70,10 @@ class ApiHandler(Handler):
         """Return the call of an endpoint."""
         store = act_as(self.desk.store(), caller.access, caller.address)
         now, config = self.desk.now(), self.desk.config()
-        return Call(caller.access, store, config, now, self.request.path, names, query, body, self.desk.wake_replays)
+        last = self.request.headers.get("Last-Event-ID", "")
+        return Call(caller.access, store, config, now, self.request.path, names, query, body, last, self.desk)
 
-    def send_reply(self, endpoint: Endpoint, reply: Reply) -> None:
+    def send_reply(self, reply: Reply) -> None:
         """Send a reply. Tornado adds an ETag, and answers 304 to a caller that has the same."""
         self.set_status(reply.code)
         self.set_header("Cache-Control", "private, no-cache")
@@ -78,6 +85,31 @@ class ApiHandler(Handler):
         else:
             self.set_header("Content-Type", "application/json")
             self.finish(exact_json.dumps(reply.content))
+
+    async def send_stream(self, reply: Reply, caller: Caller) -> None:
+        """Send texts as they come, until the caller has gone, or its rights have changed by a reload."""
+        self.set_header("Cache-Control", "no-store")
+        for name, value in reply.headers.items():
+            self.set_header(name, value)
+        if self.request.method != "HEAD":
+            self._streaming = asyncio.ensure_future(self.write_texts(reply.content, caller))
+            with contextlib.suppress(asyncio.CancelledError, iostream.StreamClosedError):
+                await self._streaming
+        self.finish()
+
+    async def write_texts(self, texts: AsyncGenerator[str, None], caller: Caller) -> None:
+        """Write each text at once."""
+        async with contextlib.aclosing(texts):
+            async for text in texts:
+                if self.authenticator.find(self.request) != caller:
+                    return
+                self.write(text)
+                await self.flush()
+
+    def on_connection_close(self) -> None:
+        """End a stream when its caller has gone."""
+        if self._streaming:
+            self._streaming.cancel()
 
     def refuse_other_sites(self) -> None:
         """Raise Forbidden for a request that a browser sends for a page of another site."""

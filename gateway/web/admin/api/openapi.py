@@ -108,8 +108,8 @@ def describe_parameter(key: Any, check: Any) -> dict[str, Any]:
 def describe_answer(code: int, shape: Any, endpoint: Endpoint) -> dict[str, Any]:
     """Return a response."""
     found: dict[str, Any] = {"description": HTTPStatus(code).phrase}
-    if shape is not None:
-        found["content"] = {"application/json": {"schema": to_schema(shape)}}
+    schema = {"type": "string"} if shape is None else to_schema(shape)
+    found["content"] = {endpoint.media: {"schema": schema}}
     if endpoint.paged:
         found["headers"] = {"Link": LINK}
     return found

@@ -32,7 +32,7 @@ async def begin(call: Call) -> Reply:
     which = make_filter(call.body, ids=call.body.get("signals"))
     given = call.body["again"], call.body["dry_run"]
     job = await begin_replay(call.store, call.access, call.config, which, *given, call.now)
-    call.wake_replays()
+    call.desk.wake_replays()
     return Reply(views.replay_job_json(job), 202, {"Location": f"{call.path}/{job.id}"})
 
 
