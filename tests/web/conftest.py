@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -46,9 +47,22 @@ def io_loop(loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> Iterator[I
     loop.close(all_fds=True)
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the file of a store without signals. Copying it takes less than half the CPU time of making it."""
+    path = tmp_path_factory.mktemp("store") / "gateway.db"
+
+    async def make() -> None:
+        await open_store(Settings(f"sqlite:///{path}")).close()
+
+    asyncio.run(make())
+    return path
+
+
 @pytest.fixture
-def store(io_loop: IOLoop, tmp_path: Path) -> Iterator[Store]:
-    store = open_store(Settings(f"sqlite:///{tmp_path}/gateway.db"), loop=io_loop.asyncio_loop)
+def store(io_loop: IOLoop, tmp_path: Path, empty_store: Path) -> Iterator[Store]:
+    path = shutil.copy(empty_store, tmp_path / "gateway.db")
+    store = open_store(Settings(f"sqlite:///{path}"), loop=io_loop.asyncio_loop)
     yield store
     io_loop.run_sync(store.close)
 
