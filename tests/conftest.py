@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 # Else the first IOLoop of a test has asyncio make a loop to fall back to, which nobody closes.
 asyncio.set_event_loop(None)
 
-# Ten thousand collected tests stay until the end. Garbage collection need not look at them again and again.
-gc.disable()
-
 # pytest-xdist sets it for its workers, and commands would lay out their tables for a terminal.
 os.environ.pop("COLUMNS", None)
 
@@ -37,9 +34,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[REMARKS] = getattr(config, "workeroutput", {}).setdefault("remarks", [])
 
 
-def pytest_collection_finish() -> None:
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Set collected tests aside: ten thousand stay until the end, and garbage collection need not look at them."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="module", autouse=True)
