@@ -52,6 +52,7 @@ class Dispatcher:
         self._heartbeat = Heartbeat(store, self.runners, self._retired, self.admission.mark_due, now, tuning)
         self._loop: asyncio.Task[None] | None = None
         self._polled_at = LONG_AGO
+        self._poll_after = tuning.poll_interval
 
     def start(self) -> None:
         """Begin to dispatch due deliveries, also those that an earlier run left."""
@@ -173,17 +174,23 @@ class Dispatcher:
     async def _poll(self) -> None:
         now = self._now()
         # Below 0, the clock was set back.
-        if 0 <= now - self._polled_at < self._tuning.poll_interval:
+        if 0 <= now - self._polled_at < self._poll_after:
             return
         await self._follow(await self._store.read_route_states())
         due = await self._store.read_next_due(self.runners)
         self._polled_at = now
+        # With 20,000 routes a poll takes half a second, and longer on a busy computer. Nothing is claimed meanwhile.
+        rest = min(self._tuning.poll_rest * (self._now() - now), self._tuning.longest_poll_rest)
+        self._poll_after = max(self._tuning.poll_interval, rest)
         for key, at in due.items():
             self._expect(self.runners[key].state, at, now)
 
     async def _follow(self, states: Mapping[RouteKey, RouteState]) -> None:
         for key, runner in self.runners.items():
-            runner.state.follow(states.get(key) or RouteState(*key))
+            state = states.get(key)
+            if state is None and runner.state.is_unmarked and not runner.route.broken:
+                continue
+            runner.state.follow(state or RouteState(*key))
             if runner.route.broken:
                 await runner.state.save_breaker(self._store)
 
@@ -261,7 +268,7 @@ class Dispatcher:
     async def _wait_for_work(self) -> None:
         """Wait for the next timer, poll or turn, or until woken."""
         now = self._now()
-        until = self._polled_at + self._tuning.poll_interval
+        until = self._polled_at + self._poll_after
         if self._timers:
             until = min(until, self._timers[0][0])
         seconds = max(0.0, until - now)

@@ -96,6 +96,11 @@ class LiveRouteState:
         """True once the state that the store keeps of the route is known."""
         return self._stored is not None
 
+    @property
+    def is_unmarked(self) -> bool:
+        """True if it is known that the store keeps no state of the route, as of most."""
+        return self.followed and not self.paused
+
     # -- slots
 
     def slots(self, now: float) -> int:

@@ -86,9 +86,10 @@ def make_next_due(rows: Iterable[Sequence[Any]], full: Container[RouteKey] = ())
     """Return when each route can next be claimed from; of a route in `full`, only live deliveries count."""
     times: defaultdict[RouteKey, list[int]] = defaultdict(list)
     for account, route, replayed, *found in rows:
-        if not (replayed and (account, route) in full):
-            times[account, route] += [at for at in found if at is not None]
-    return {route: min(known) / 1e6 for route, known in times.items() if known}
+        known = [at for at in found if at is not None]
+        if known and not (replayed and (account, route) in full):
+            times[account, route] += known
+    return {route: min(known) / 1e6 for route, known in times.items()}
 
 
 # -- on a reader's thread

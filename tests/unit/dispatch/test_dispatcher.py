@@ -514,3 +514,23 @@ async def test_a_batch_is_not_cut_to_the_rest_of_a_claims_budget(tmp_path: Path)
             gateway.dispatcher.start()
             await until(all_taken)
     assert sizes == [60] * 3
+
+
+async def test_a_look_at_the_store_that_takes_long_is_followed_by_a_long_rest(tmp_path: Path) -> None:
+    """Else a gateway with very many routes would only look, and deliver nothing."""
+    async with dispatching(tmp_path, [(make_route(), make_sink())], start=False) as gateway:
+        looks = []
+        real = gateway.store.read_next_due
+
+        async def look_slowly(routes: Any) -> Any:
+            looks.append(gateway.clock.at)
+            gateway.clock.at += 3
+            return await real(routes)
+
+        gateway.store.read_next_due = look_slowly  # type: ignore[method-assign]
+        dispatcher = gateway.dispatcher
+        await dispatcher._poll()
+        for _ in range(40):
+            gateway.clock.at += 1
+            await dispatcher._poll()
+        assert [at - looks[0] for at in looks] == [0, 15, 30, 45]
