@@ -14,7 +14,7 @@ from gateway.errors import GatewayError
 from gateway.model import Account
 from gateway.operate.in_force import is_reused, mark_key
 from gateway.operate.names import require_known
-from gateway.operate.routes import SICK, RouteRow, list_routes
+from gateway.operate.routes import SICK, RouteRow, read_routes
 from gateway.operate.traffic import yield_to_traffic
 from gateway.store import serving_process
 from gateway.store.contract import Store
@@ -92,23 +92,23 @@ async def read_accounts(store: Store, config: Config, wanted: Callable[[str], bo
     """Return the wanted accounts: configured ones, then those that left."""
     uses = await store.read_key_uses()
     routes: dict[str, list[RouteRow]] = {}
-    for route in await list_routes(store, config):
+    for route in await read_routes(store, config, wanted):
         routes.setdefault(route.key[0], []).append(route)
     in_force = [part for part in await store.read_in_force() if part.kind == "account"]
     marks = {(part.name, label): mark for part in in_force for mark, label in part.detail["keys"].items()}
     rows = [
         AccountRow(name, account.tenant, config.endpoint(name), list_keys(account, marks, uses), None)
         for name, account in config.accounts.items()
+        if wanted(name)
     ]
     rows += [
         AccountRow(part.name, part.detail["tenant"], None, (), None, left_at=part.left_at)
         for part in in_force
-        if part.name not in config.accounts
+        if part.name not in config.accounts and wanted(part.name)
     ]
     return [
         replace(row, last_signal=await find_last_signal(store, row.account), routes=tuple(routes.get(row.account, ())))
         for row in rows
-        if wanted(row.account)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway import policy
@@ -75,6 +76,12 @@ async def list_routes(
 
     With `failing`, return only routes that need attention: they deliver nothing, or have dead letters.
     """
+    rows = await read_routes(store, config, lambda name: account in (None, name))
+    return [row for row in rows if row.severity < HEALTHY] if failing else rows
+
+
+async def read_routes(store: Records, config: Config, wanted: Callable[[str], bool]) -> list[RouteRow]:
+    """Return the routes of the wanted accounts, in the order of `list_routes`."""
     states, backlog, dead = await store.read_route_states(), await store.read_backlog(), await store.count_dead()
     known = config.routes
     rows = [
@@ -82,10 +89,9 @@ async def list_routes(
             key, known.get(key), states.get(key) or RouteState(*key), backlog.get(key, NO_BACKLOG), dead.get(key, 0)
         )
         for key in dict.fromkeys([*known, *sorted({*states, *backlog, *dead})])
-        if account in (None, key[0])
+        if wanted(key[0])
     ]
-    listed = [row for row in rows if row.severity < HEALTHY] if failing else rows
-    return sorted(listed, key=lambda row: row.severity)
+    return sorted(rows, key=lambda row: row.severity)
 
 
 async def read_route(store: Records, config: Config, key: RouteKey) -> RouteRow:
