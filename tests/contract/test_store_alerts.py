@@ -162,6 +162,8 @@ async def test_alerts_are_listed_by_account_state_and_page(backend: Backend) -> 
         assert await listed(accounts=["other"]) == [third]
         assert await listed(accounts=[]) == []
         assert await listed(ids=[first, third]) == [third, first]
+        assert await listed(ids=[10**30], before=10**30) == []
+        assert await listed(before=10**30) == [third, second, first]
         found = {state: await listed(state=state) for state in ("open", "raised", "acknowledged", "cleared")}
         assert found == {"open": [second, first], "raised": [first], "acknowledged": [second], "cleared": [third]}
 

@@ -11,7 +11,7 @@ from peewee import Database
 from gateway.alerts import CLEARED, RAISED, Alert, AlertKey, Condition, make_alert_signal
 from gateway.model import Signal, lane_of
 from gateway.store.operations import Accept, Answers
-from gateway.store.rows import clean, micros, seconds
+from gateway.store.rows import LARGEST_ID, clean, micros, seconds
 from gateway.store.steps.actions import record_action
 from gateway.store.tables import Alerts
 from gateway.store.values import Actor, AlertFilter, Target, Telling
@@ -177,11 +177,11 @@ def terms_of(which: AlertFilter) -> list[Any]:
     """Return the filter's conditions."""
     terms: list[Any] = []
     if which.ids is not None:
-        terms.append(Alerts.id.in_(list(which.ids)))
+        terms.append(Alerts.id.in_([found for found in which.ids if abs(found) <= LARGEST_ID]))
     if which.accounts is not None:
         terms.append(Alerts.account.in_(list(which.accounts)))
     if which.before is not None:
-        terms.append(Alerts.id < which.before)
+        terms.append(Alerts.id < min(which.before, LARGEST_ID))
     if which.state is not None:
         terms.append(Alerts.cleared_at.is_null(which.state != "cleared"))
     if which.state in ("raised", "acknowledged"):
