@@ -19,62 +19,54 @@ from gateway.sink.registry import Plugin
 
 MAIN_FILE, TENANT_FILE = "gateway.schema.json", "tenant.schema.json"
 """Names of the schemas' files, beside the main file."""
-SWITCHED_OFF = {"type": "object", "required": ["enabled"], "maxProperties": 1}
-"""An account's entry that is there to switch off the tenant's."""
+COMMENT = "Made by `cloudsignal schema --write`. Make it again after a change of `plugins` or of the gateway's version."
+NAMED = {path: path.partition(".<")[2][:-1] for path in SECTIONS if path.endswith(">")}
+"""Sections of entries that have names of their own, with the kind of entry: "routes.<route>" has routes."""
 
 
 def file_schemas(installed: Iterable[str], plugins: Mapping[str, Plugin]) -> Mapping[str, Mapping[str, Any]]:
     """Return the schemas by file name. `plugins` are those whose options are known."""
-    main, tenant = convert(MAIN_SCHEMA), convert(TENANT_SCHEMA)
-    main["properties"]["plugins"] = only_installed(main["properties"]["plugins"], sorted(installed))
-    tenant["required"] = ["tenant"]
-    definitions = {"account": convert(ACCOUNT_SCHEMA), **entries()}
-    definitions["route"] = with_options(definitions["route"], sorted(installed), plugins)
-    for owner, entry in ((main, "{}"), (tenant, "{}"), (definitions["account"], "account-{}")):
-        nest(owner, definitions, entry)
+    names = sorted(installed)
+    main, tenant, account = convert(MAIN_SCHEMA), convert(TENANT_SCHEMA), convert(ACCOUNT_SCHEMA)
+    main["properties"]["plugins"] = only_installed(main["properties"]["plugins"], names)
+    tenant.update(type="object", required=["tenant"])
+    definitions = {"account": account}
+    for path, kind in NAMED.items():
+        if kind != "account":
+            definitions[kind] = convert(vol.Schema(section(SECTIONS[path])))
+            definitions[f"account-{kind}"] = unless_switched_off(kind)
+    definitions["route"] = with_options(definitions["route"], names, plugins)
+    nest(main, "{}")
+    nest(tenant, "{}")
+    nest(account, "account-{}")
     return {
         name: {"$schema": DRAFT, "title": title, "$comment": COMMENT, **schema, "definitions": definitions}
         for name, title, schema in (
             (MAIN_FILE, "CloudSignal Gateway: the main file", main),
-            (TENANT_FILE, "CloudSignal Gateway: a tenant's file", {**tenant, "type": "object"}),
+            (TENANT_FILE, "CloudSignal Gateway: a tenant's file", tenant),
         )
     }
-
-
-COMMENT = "Made by `cloudsignal schema --write`. Make it again after a change of `plugins` or of the gateway's version."
 
 
 def dump_schema(schema: Mapping[str, Any]) -> str:
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
-def entries() -> dict[str, dict[str, Any]]:
-    """Return the schema of each kind of entry with a name of its own, such as a route, and its form in an account."""
-    kinds = [path.partition(".<")[2].removesuffix(">") for path in SECTIONS if path.endswith(">")]
-    found = {}
-    for path, kind in zip((path for path in SECTIONS if path.endswith(">")), kinds, strict=True):
-        if kind != "account":
-            found[kind] = convert(vol.Schema(section(SECTIONS[path])))
-            found[f"account-{kind}"] = {
-                "if": SWITCHED_OFF,
-                "then": {"properties": {"enabled": {"const": False}}},
-                "else": {"$ref": f"#/definitions/{kind}"},
-            }
-    return found
+def unless_switched_off(kind: str) -> dict[str, Any]:
+    """Return the schema of an account's entry, which may be there only to switch off the tenant's."""
+    return {
+        "if": {"type": "object", "required": ["enabled"], "maxProperties": 1},
+        "then": {"properties": {"enabled": {"const": False}}},
+        "else": {"$ref": f"#/definitions/{kind}"},
+    }
 
 
-def nest(owner: dict[str, Any], definitions: Mapping[str, Any], entry: str) -> None:
-    """Put the schema of named entries into an owner's properties, such as routes into `routes`."""
-    for path in SECTIONS:
-        name, _, kind = path.rpartition(".")
-        kind = kind.strip("<>")
-        if path.endswith(">") and name in owner["properties"]:
-            known = entry.format(kind) if entry.format(kind) in definitions else kind
-            owner["properties"][name] = {
-                **owner["properties"][name],
-                "propertyNames": {"pattern": f"^{NAME.pattern}$"},
-                "additionalProperties": {"$ref": f"#/definitions/{known}"},
-            }
+def nest(owner: Mapping[str, Any], entry: str) -> None:
+    """Put the definitions of named entries into an owner's properties, such as that of a route into `routes`."""
+    for path, kind in NAMED.items():
+        if found := owner["properties"].get(path.partition(".")[0]):
+            found["propertyNames"] = {"pattern": f"^{NAME.pattern}$"}
+            found["additionalProperties"] = {"$ref": f"#/definitions/{entry.format(kind)}"}
 
 
 def only_installed(plugins: Mapping[str, Any], installed: Sequence[str]) -> dict[str, Any]:
