@@ -7,7 +7,8 @@ parser's nodes. `Edits` collects the splices of one text, and proves that their 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +16,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode, SequenceNode
 
-Place = tuple[str | int, ...]
 ALIAS = re.compile(r"[\s:,\[{-]*(\*[^\s,\]}]+)")
 """An alias, after the key or the entry before it."""
+SIGN = re.compile(r"\s*[:-]")
+"""The sign of a value that was left out, after the key or the entry before it."""
 
 
 class NotEditable(Exception):
@@ -37,7 +39,9 @@ class Entry:
 def compose(text: str) -> Node | None:
     """Return the root node of a YAML text, None for an empty one. Raises NotEditable."""
     try:
-        root: Node | None = YAML(typ="safe", pure=True).compose(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # ruamel warns of an anchor that is defined twice, which YAML allows
+            root: Node | None = YAML(typ="safe", pure=True).compose(text)
     except (YAMLError, RecursionError) as error:
         raise NotEditable("the file is not YAML") from error
     return root
@@ -69,16 +73,12 @@ class Edits:
         self.line_break = "\r\n" if "\r\n" in text else "\n"
         self._splices: list[tuple[int, int, str]] = []
 
-    def find(self, place: Place) -> Node | None:
-        """Return the node at a place, None if there is none."""
+    def find(self, place: Sequence[str]) -> Node | None:
+        """Return the node at a place in nested mappings, None if there is none."""
         node = self.root
         for step in place:
-            found = [entry for entry in self.entries(node) if entry.key is None or entry.key.value == step]
-            if isinstance(step, int):
-                found = found[step : step + 1]
-            if not found:
-                return None
-            node = found[0].value
+            found = (entry.value for entry in self.entries(node) if entry.key is not None and entry.key.value == step)
+            node = next(found, None)
         return node
 
     def entries(self, node: Node | None) -> Iterator[Entry]:
@@ -91,7 +91,8 @@ class Edits:
             start, end = (key or value).start_mark.index, 0
             before = int(key.end_mark.index) if key else last
             if is_empty(value):  # its marks are behind the comments that follow
-                end = self.text.index(":" if key else "-", before) + 1
+                sign = SIGN.match(self.text, before)
+                end = sign.end() if sign else before
                 start = start if key else end
             elif value.start_mark.index >= before:
                 end = self.end_of(value)
@@ -117,7 +118,10 @@ class Edits:
             text, at = text + self.text[at:start] + new, end
         text += self.text[at:]
         wanted = content(self.root)
-        change(wanted)
+        try:
+            change(wanted)
+        except (KeyError, TypeError, AttributeError):
+            raise NotEditable("what is to be edited is not there, or of another form") from None
         if content(compose(text)) != wanted:
             raise NotEditable("the edit would change something else, too")
         return text
@@ -177,7 +181,9 @@ class Edits:
         start = self.line_start(entry.start)
         if entry.key is not None:
             return entry.start - start
-        return self.text.rindex("-", 0, entry.start) - start
+        if (dash := self.text.rfind("-", start, entry.start)) < 0:
+            raise NotEditable("an entry's dash is not in its line")
+        return dash - start
 
     def line_start(self, at: int) -> int:
         return self.text.rfind("\n", 0, max(at, 0)) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from datetime import UTC, datetime
 
@@ -163,3 +164,17 @@ def test_other_accounts_keep_every_byte(forms: list[str], line_break: str, tail:
         ]
     after = add_account(text, "north", KEY)
     assert [line for line in changed(text, after) if line.startswith("-")] == []
+
+
+PIECES = [
+    *("accounts:", "a:", "keys:", "- ", "-", "{a, b: 1}", "[x, ]", "!env K"),
+    *("&n v", "*n", "# c", "|", "'q'", "\n", "\n  ", "\n    "),
+]
+"""Pieces of YAML; most ways to join them give no YAML, or an unusual form."""
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=14).map(" ".join))
+def test_any_text_is_edited_or_refused(text: str) -> None:
+    for edit in (lambda: add_account(text, "north", KEY), lambda: remove_account(text, "a"), lambda: rotate(text, "a")):
+        with contextlib.suppress(NotEditable):
+            assert content(Edits(edit()).root) is not None
