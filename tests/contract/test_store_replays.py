@@ -131,6 +131,14 @@ async def test_jobs_are_listed_by_scope_newest_first(backend: Backend) -> None:
         assert await store.list_replays(Filter(), [], 9) == []
 
 
+async def test_an_account_that_is_forgotten_leaves_no_job(backend: Backend) -> None:
+    async with backend.open() as store:
+        for account in (ACCOUNT, "other"):
+            await store.begin_replay(Filter(account=account), True, "operator", NOW)
+        assert (await store.forget(ACCOUNT, 10, NOW)).done
+        assert [job.which.account for job in await store.list_replays(Filter(), None, 9)] == ["other"]
+
+
 async def test_old_actions_and_ended_jobs_are_purged(backend: Backend) -> None:
     async with backend.open() as store:
         await store.begin_replay(Filter(), True, "operator", NOW - 100)

@@ -128,6 +128,19 @@ async def test_who_has_the_answer_already_is_told_so(api: Client, dead: dict[str
     assert (await api.ask("HEAD", path)).code == 200
 
 
+async def test_answers_have_the_fields_that_the_document_names(
+    api: Client, dead: dict[str, int], alerts: dict[str, int]
+) -> None:
+    document = await api.get("openapi.json")
+    names = {"account": "bookshop", "id": 1, "order": "bookshop-1"}
+    for pattern, methods in document["paths"].items():
+        if "get" in methods and pattern != "/stream":
+            schema = methods["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+            found = await api.get(pattern[1:].format(**names))
+            row, schema = (found[0], schema["items"]) if schema["type"] == "array" else (found, schema)
+            assert set(row) == set(schema["properties"]), pattern
+
+
 # -- changes
 
 
