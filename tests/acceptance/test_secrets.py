@@ -81,7 +81,8 @@ def bodies(key: str) -> list[bytes]:
     ]
 
 
-@pytest.mark.gen_test
+@pytest.mark.timeout(600)  # it runs each command
+@pytest.mark.gen_test(timeout=590)
 async def test_no_secret_is_anywhere(tmp_path: Path) -> None:
     slack, odoo = Echo(), FakeOdoo(key="another-key")
     slack.start()

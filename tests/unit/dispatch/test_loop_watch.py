@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.dispatch.loop_watch import LoopWatch, Tasks
+from gateway.dispatch.loop_watch import THRESHOLD, LoopWatch, Tasks
 from gateway.metrics import Observer
 from tests.unit.dispatch.harness import make_route
 
@@ -77,7 +77,7 @@ async def test_a_call_that_blocks_is_named_with_its_route_time_and_place() -> No
         await run_as_call(tasks, blocks, block)
         ((account, route, sink, seconds),) = blocks.seen
         assert (account, route, sink) == ("shop", "erp", "scripted")
-        assert seconds > 0.3
+        assert seconds >= THRESHOLD  # less than the block if the watch itself had to wait for the CPU
         assert max(blocks.lags) == seconds
         (line,) = [entry for entry in logs if entry["event"] == "sink.blocked"]
         assert "test_loop_watch.py:" in line["place"]
