@@ -53,6 +53,7 @@ class Dispatcher:
         self._loop: asyncio.Task[None] | None = None
         self._polled_at = LONG_AGO
         self._poll_after = tuning.poll_interval
+        self._poll_now = True
 
     def start(self) -> None:
         """Begin to dispatch due deliveries, also those that an earlier run left."""
@@ -77,7 +78,7 @@ class Dispatcher:
         for account, name in routes:
             self.wake(account, [name])
         if not routes:
-            self._polled_at = LONG_AGO
+            self._poll_now = True
             self._woken.set()
 
     def _wait_for_ownership(self, runner: Runner) -> None:
@@ -168,16 +169,21 @@ class Dispatcher:
             self.runners[runner.key] = runner
             self._wait_for_ownership(runner)
             runner.open_at_start()
-            self._polled_at = LONG_AGO  # its pause, its breaker and its backlog are in the store
+            self._poll_now = True  # its pause, its breaker and its backlog are in the store
         self._additions.clear()
 
     async def _poll(self) -> None:
         now = self._now()
         # Below 0, the clock was set back.
-        if 0 <= now - self._polled_at < self._poll_after:
+        if not self._poll_now and 0 <= now - self._polled_at < self._poll_after:
             return
-        await self._follow(await self._store.read_route_states())
-        due = await self._store.read_next_due(self.runners)
+        self._poll_now = False  # before the look: a notification during it asks for another one
+        try:
+            await self._follow(await self._store.read_route_states())
+            due = await self._store.read_next_due(self.runners)
+        except StoreError:
+            self._poll_now = True
+            raise
         self._polled_at = now
         # With 20,000 routes a poll takes half a second, and longer on a busy computer. Nothing is claimed meanwhile.
         rest = min(self._tuning.poll_rest * (self._now() - now), self._tuning.longest_poll_rest)

@@ -534,3 +534,20 @@ async def test_a_look_at_the_store_that_takes_long_is_followed_by_a_long_rest(tm
             gateway.clock.at += 1
             await dispatcher._poll()
         assert [at - looks[0] for at in looks] == [0, 15, 30, 45]
+
+
+async def test_a_notification_during_a_look_asks_for_another_look(tmp_path: Path) -> None:
+    async with dispatching(tmp_path, [(make_route(), make_sink())], start=False) as gateway:
+        looks = []
+        real = gateway.store.read_next_due
+
+        async def be_told(routes: Any) -> Any:
+            looks.append(gateway.clock.at)
+            if len(looks) == 1:
+                gateway.dispatcher.on_notification([])
+            return await real(routes)
+
+        gateway.store.read_next_due = be_told  # type: ignore[method-assign]
+        for _ in range(3):
+            await gateway.dispatcher._poll()
+        assert len(looks) == 2
