@@ -37,6 +37,7 @@ from gateway.operate.alert_watch import AlertWatch
 from gateway.operate.feed import Feed
 from gateway.operate.figures import StoreLooks
 from gateway.operate.follow import Follower
+from gateway.operate.hourly_counts import HourlyCounts
 from gateway.operate.housekeeping import keep_house, make_partitions
 from gateway.operate.in_force import Change
 from gateway.operate.key_uses import KeyUses
@@ -68,6 +69,7 @@ class Service:
     dispatcher: Dispatcher
     ingest: Ingest
     _follower: Follower
+    _hourly_counts: HourlyCounts
     _key_uses: KeyUses
     _lookups: Lookups
     _alert_watch: AlertWatch
@@ -152,6 +154,7 @@ class Service:
             self._alert_watch = AlertWatch(
                 self.store, lambda: self.config, self._now, self.dispatcher.wake, self._redact
             )
+            self._hourly_counts = HourlyCounts(self.observer, self.store, self._now)
             self._follower = Follower(self.store, self._throttle.traffic, self._now)
             self.store.on_notification(self.dispatcher.on_notification)
             if self.listeners.urls:  # the store had to be waited for
@@ -204,6 +207,7 @@ class Service:
                 self._feed.run(),
                 self._alert_watch.watch(),
                 self._follower.follow(),
+                self._hourly_counts.watch(),
             )
         )
         either: set[asyncio.Future[Any]] = {stop_request, background}
@@ -295,6 +299,7 @@ class Service:
         await self._lookups.stop()
         await self.dispatcher.stop(self.config.server.grace)
         await self._follower.finish()
+        await self._hourly_counts.save()
         await self._stack.aclose()
         log.info("gateway.stopped")
         # Race: the writer may end while SIGTERM stops the gateway, and `serve` has returned already.

@@ -6,7 +6,7 @@ So a state is a moment behind its signals, see gateway.operate.follow. How to re
 - Items that wait at a stage, such as for a watch: `list_waiting`. Its cost grows with their number.
 - The last signal of each account: `read_activity`. Its cost grows with the number of accounts.
 - An order with its items: `find_orders`, then `read_order`. Orders as a list: `list_orders`.
-- Numbers by hour: `count_signals_hourly`, `count_deliveries_hourly`.
+- Numbers by hour: `read_hourly_signals`, `read_hourly_deliveries`. They read no signals.
 
 States have times in microseconds, NEVER for a missing one; see gateway.order_state.
 """
@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from gateway.order_state import ItemState, Key, OrderState, State
-from gateway.store.values import Activity, Followed, OrderFilter
+from gateway.store.values import Activity, Followed, HourlyDeliveries, HourlySignals, OrderFilter
 
 
 class Orders(Protocol):
@@ -72,6 +72,28 @@ class Orders(Protocol):
 
     async def count_orders(self) -> int:
         """Return the number of orders that have a state."""
+        ...
+
+    async def add_hourly_counts(
+        self, answers: Mapping[tuple[str, str], int], outcomes: Mapping[tuple[str, str, str], int], now: float
+    ) -> None:
+        """Add numbers to the hour of `now`: of answers by account and code, of attempts by account, route, outcome."""
+        ...
+
+    async def read_hourly_signals(
+        self, accounts: Sequence[str] | None, since: float, until: float
+    ) -> Sequence[HourlySignals]:
+        """Return numbers of signals of the hours that begin from `since` (inclusive) to `until` (exclusive).
+
+        Accepted signals are counted by type, with the answer `accepted`. All requests are counted by the code of their
+        answer, with an empty type. Rows are in the order of hour and account.
+        """
+        ...
+
+    async def read_hourly_deliveries(
+        self, accounts: Sequence[str] | None, since: float, until: float
+    ) -> Sequence[HourlyDeliveries]:
+        """Return numbers of attempts by route and outcome, of hours as above."""
         ...
 
     async def rebuild_orders(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:

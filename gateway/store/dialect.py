@@ -19,6 +19,7 @@ from gateway.store.steps import (
     accounts,
     actions,
     alerts,
+    hours,
     known_orders,
     leases,
     order_upkeep,
@@ -219,6 +220,7 @@ def order_of_steps(dialect: Dialect) -> tuple[Step, ...]:
         order_upkeep.replace_states,
         order_upkeep.replace_counts,
         order_upkeep.purge_states,
+        hours.add_hours,
         accounts.forget,
         dialect.lease,
     )

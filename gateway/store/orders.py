@@ -13,9 +13,9 @@ from gateway.store.operations import Step
 from gateway.store.readers import Readers
 from gateway.store.reads import order_listings as listings
 from gateway.store.reads import orders as reads
+from gateway.store.steps import hours, orders
 from gateway.store.steps import order_upkeep as upkeep
-from gateway.store.steps import orders
-from gateway.store.values import Activity, Followed, OrderFilter, Settled
+from gateway.store.values import Activity, Followed, HourlyDeliveries, HourlySignals, OrderFilter, Settled
 from gateway.store.writer import Writer
 
 
@@ -83,6 +83,21 @@ class OrderMethods(Orders):
 
     async def count_orders(self) -> int:
         return await self._readers.run(listings.count_orders)
+
+    async def add_hourly_counts(
+        self, answers: Mapping[tuple[str, str], int], outcomes: Mapping[tuple[str, str, str], int], now: float
+    ) -> None:
+        await self._write(hours.add_hours, hours.AddHours(answers, outcomes, now))
+
+    async def read_hourly_signals(
+        self, accounts: Sequence[str] | None, since: float, until: float
+    ) -> Sequence[HourlySignals]:
+        return await self._readers.run(hours.read_signals, accounts, since, until)
+
+    async def read_hourly_deliveries(
+        self, accounts: Sequence[str] | None, since: float, until: float
+    ) -> Sequence[HourlyDeliveries]:
+        return await self._readers.run(hours.read_deliveries, accounts, since, until)
 
     async def rebuild_orders(self, after: tuple[str, str], limit: int) -> Sequence[tuple[str, str]]:
         while True:

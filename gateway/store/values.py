@@ -369,6 +369,26 @@ class OrderFilter:
     stuck_before: float | None = None
 
 
+class HourlySignals(NamedTuple):
+    """Number of an account's signals of one type, or requests with one answer. `hour` is its beginning in seconds."""
+
+    hour: float
+    account: str
+    type: str
+    answer: str
+    number: int
+
+
+class HourlyDeliveries(NamedTuple):
+    """Number of a route's attempts with one outcome. `hour` is its beginning in seconds."""
+
+    hour: float
+    account: str
+    route: str
+    outcome: str
+    number: int
+
+
 @dataclass(frozen=True, slots=True)
 class Activity:
     """An account's signals: receipt of the first and of the last, and their number."""

@@ -35,6 +35,7 @@ def test_nothing_is_lost_by_kills(
         assert stock.answered > kills
         assert stock.lost == []
         assert stock.disordered == []
+        assert stock.wrong_states == []
         assert stock.csv_wrong == []
         assert stock.audit[0] == 0, stock.audit[1]
         assert stock.csv_files > 3

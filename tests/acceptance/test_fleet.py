@@ -20,6 +20,7 @@ def check(stock: Stock, remark: Callable[[str], None]) -> None:
     remark(f"fleet: {stock}")
     assert stock.lost == []
     assert stock.disordered == []
+    assert stock.wrong_states == []
     for route, counts in stock.ledger.items():
         ended = {name: counts[name] for name in ("delivered", "pending", "dead", "filtered")}
         assert counts["accepted"] == sum(ended.values()), (route, counts)

@@ -177,3 +177,24 @@ async def test_a_position_waits_for_signals_that_are_not_yet_committed() -> None
     assert horizon.move(Settled(15, frozenset({"c"}))) == 9
     assert horizon.move(Settled(20, frozenset({"d"}))) == 15
     assert horizon.move(Settled(21, frozenset())) == 21
+
+
+async def test_answers_and_outcomes_are_counted_by_hour(backend: Backend) -> None:
+    now = AT.timestamp()
+    async with backend.open() as store:
+        await accept(store, signal(types.ITEM_PRODUCE, 1))
+        await follow(store)
+        for later in (0, 1800, 3600):
+            await store.add_hourly_counts(
+                {(ACCOUNT, "200"): 2, ("other", "401"): 1}, {(ACCOUNT, "erp", "delivered"): 3}, now + later
+            )
+        assert await store.read_hourly_signals(None, now, now + 3600) == [
+            (now, ACCOUNT, "", "200", 4),
+            (now, ACCOUNT, types.ITEM_PRODUCE, "accepted", 1),
+            (now, "other", "", "401", 2),
+        ]
+        assert await store.read_hourly_signals(["other"], now + 1, now + 7200) == [(now + 3600, "other", "", "401", 1)]
+        assert await store.read_hourly_deliveries([ACCOUNT], now, now + 7200) == [
+            (now, ACCOUNT, "erp", "delivered", 6),
+            (now + 3600, ACCOUNT, "erp", "delivered", 3),
+        ]

@@ -27,6 +27,7 @@ from gateway.store.values import Filter
 from tests.support import recorder
 from tests.support.faults import points_on
 from tests.support.ledger import read_ledger
+from tests.support.order_check import find_wrong_states
 from tests.support.payloads import KEY
 from tests.support.process import Gateway, free_port, run_cli
 
@@ -61,6 +62,7 @@ class Stock:
     kills: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
+    wrong_states: list[str] = field(default_factory=list)
     doubled: dict[str, int] = field(default_factory=dict)
     csv_rows: int = 0
     csv_files: int = 0
@@ -183,6 +185,7 @@ class CrashRun:
         try:
             rows = await store.list_signals(Filter(), 10_000_000)
             self.stock.ledger = await read_ledger(store)
+            self.stock.wrong_states = await find_wrong_states(store, [row.signal for row in rows])
         finally:
             await store.close()
         signals = {row.signal.identity: row.signal for row in rows}

@@ -24,6 +24,7 @@ from gateway.store.contract import Settings
 from gateway.store.values import Filter
 from tests.support import recorder
 from tests.support.ledger import read_ledger
+from tests.support.order_check import find_wrong_states
 from tests.support.payloads import KEY
 from tests.support.pooler import Pooler
 from tests.support.postgres import Server
@@ -55,6 +56,7 @@ class Stock:
     codes: Mapping[str, int] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     disordered: list[str] = field(default_factory=list)
+    wrong_states: list[str] = field(default_factory=list)
     again: int = 0
     late: int = 0
     ledger: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
@@ -168,6 +170,7 @@ class Fleet:
         try:
             signals = {row.signal.identity: row.signal for row in await store.list_signals(Filter(), 10_000_000)}
             self.stock.ledger = await read_ledger(store)
+            self.stock.wrong_states = await find_wrong_states(store, signals.values())
         finally:
             await store.close()
         self.stock.answered = len(self._answered)
