@@ -102,7 +102,12 @@ def test_commands_start_without_the_clients_of_sinks() -> None:
 
 
 def test_a_real_process_is_looked_at() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()", "serve"], stdin=subprocess.PIPE) as other:
+    # nohup and some services begin the tests with SIGHUP ignored
+    code = "import signal; signal.signal(signal.SIGHUP, signal.SIG_DFL); print('ready', flush=True); input()"
+    command = [sys.executable, "-c", code, "serve"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"ready\n"
         try:
             with pytest.raises(GatewayError, match=f"process {other.pid} is python.*, and no gateway"):
                 processes.find_process(POSTGRES, other.pid)
