@@ -11,8 +11,8 @@ def main() -> None:
         # SIGHUP kills a process without a handler, and importing the command line takes half a second. A blocked
         # signal waits until `serve` has its handler.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
-    # Collections find nothing while modules are imported, and none need look at the modules later. This takes a third
-    # off the CPU time of a short command: 0.60 s instead of 0.95 s on a busy machine.
+    # Collections find nothing while modules are imported, and none need look at the modules later. A short
+    # command takes a quarter less CPU time: `keys new` 0.72 s instead of 1.00 s, on a busy machine.
     gc.disable()
     from gateway.cli import main as run
 

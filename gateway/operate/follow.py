@@ -1,7 +1,7 @@
 """Follows the signals: adds them to order states and counts, after their commit, within two seconds.
 
 Of several gateways one follows; another takes over when its lease ends. Senders come first: in a rush the follower gets
-a fiftieth of a core, which is some thousand signals a second, and the rest follows after the rush.
+a fiftieth of a core, which is some hundred signals a second, and the rest follows after the rush.
 """
 
 from __future__ import annotations
