@@ -30,7 +30,7 @@ ALL_LOOKUPS: RouteKey = ("", "order lookups")
 
 
 @dataclass(slots=True)
-class Questions:
+class AccountQuestions:
     """An account's questions. `fresh` are asked first; then all orders held since `since`, page by page."""
 
     fresh: dict[str, None] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Lookups:
         self._now = now
         self._observer = observer
         self._tuning = tuning
-        self._questions: dict[str, Questions] = {}
+        self._questions: dict[str, AccountQuestions] = {}
         self._rests: dict[str, Rest] = {}
         self._at_once = asyncio.Semaphore(tuning.lookups_at_once)
         self._whole_at = 0.0
@@ -81,7 +81,7 @@ class Lookups:
     def ask_soon(self, account: str, reference: str) -> None:
         """Ask for the order of a signal that was just held."""
         if reference and self._can_ask(account):
-            questions = self._questions.setdefault(account, Questions())
+            questions = self._questions.setdefault(account, AccountQuestions())
             if len(questions.fresh) < MAX_FRESH:
                 questions.fresh[reference] = None
             self._work_on(account, questions)
@@ -108,7 +108,7 @@ class Lookups:
         since = 0.0 if whole else now - self._tuning.lookup_recent
         for account in await self._store.list_held_accounts(since):
             if self._can_ask(account):
-                questions = self._questions.setdefault(account, Questions())
+                questions = self._questions.setdefault(account, AccountQuestions())
                 if questions.since is None:
                     questions.since = since
                 self._work_on(account, questions)
@@ -142,11 +142,11 @@ class Lookups:
             if runner is not None and runner.sink_class.looks_up_orders():
                 yield runner
 
-    def _work_on(self, account: str, questions: Questions) -> None:
+    def _work_on(self, account: str, questions: AccountQuestions) -> None:
         if questions.task is None:
             questions.task = asyncio.create_task(self._work(account, questions))
 
-    async def _work(self, account: str, questions: Questions) -> None:
+    async def _work(self, account: str, questions: AccountQuestions) -> None:
         """Ask an account's questions one after the other, until there are none or its target can't be asked."""
         try:
             while (reference := await self._next(account, questions)) is not None:
@@ -161,7 +161,7 @@ class Lookups:
         finally:  # no await since `_next` found none: whatever is asked later finds no questions and begins anew
             del self._questions[account]
 
-    async def _next(self, account: str, questions: Questions) -> str | None:
+    async def _next(self, account: str, questions: AccountQuestions) -> str | None:
         """Return the next order to ask for, None at the end."""
         if not questions.fresh and not questions.page and questions.since is not None:
             found = await self._store.list_held_orders(account, questions.since, questions.after, PAGE)
