@@ -6,28 +6,50 @@ its value is made once. prometheus_client has an object with a lock for each, an
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+V = TypeVar("V")
 
 Labels = tuple[Any, ...]
 """Values of a metric's labels, in the order of their names."""
 
 
-class Series:
-    """A counter or a gauge. The event loop changes it; another thread may read its text meanwhile.
+class Family(Generic[V]):
+    """A metric's series by their labels. The event loop changes them; another thread may read their text meanwhile."""
 
-    `first` has the series that it begins with.
-    """
-
-    def __init__(
-        self, kind: str, name: str, help: str, labels: Sequence[str], first: Mapping[Labels, float] | None = None
-    ) -> None:
+    def __init__(self, kind: str, name: str, help: str, labels: Sequence[str]) -> None:
         self.kind = kind
         self.name = name
         self.labels = labels
         self._head = f"# HELP {name} {escape_help(help)}\n# TYPE {name} {kind}\n"
-        self._values: dict[Labels, float] = dict(first or {})
-        self._before: dict[Labels, str] = {}
+        self._values: dict[Labels, V] = {}
+        self._spelt: dict[Labels, str] = {}
+
+    def text(self) -> str:
+        """Return the metric with all its series."""
+        # Race: the event loop adds series meanwhile. list() copies them within one step of the interpreter.
+        return self._head + "".join([self._line(*each) for each in list(self._values.items())])
+
+    def _line(self, labels: Labels, value: V) -> str:
+        """Return the text of one series."""
+        raise NotImplementedError
+
+    def _spell(self, labels: Labels) -> str:
+        spelt = self._spelt.get(labels)
+        if spelt is None:
+            spelt = self._spelt[labels] = spell(self.labels, labels)
+        return spelt
+
+
+class Series(Family[float]):
+    """A counter or a gauge. `first` has the series that it begins with."""
+
+    def __init__(
+        self, kind: str, name: str, help: str, labels: Sequence[str], first: Mapping[Labels, float] | None = None
+    ) -> None:
+        super().__init__(kind, name, help, labels)
+        self._values.update(first or {})
 
     def add(self, labels: Labels, by: float = 1.0) -> None:
         """Add to a series."""
@@ -40,53 +62,31 @@ class Series:
     def replace(self, values: Mapping[Labels, float]) -> None:
         """Replace all series."""
         self._values = dict(values)
-        self._before = {labels: text for labels, text in self._before.items() if labels in values}
+        self._spelt = {labels: text for labels, text in self._spelt.items() if labels in values}
 
     def remove(self, labels: Labels) -> None:
         """Remove a series, if it is there."""
         self._values.pop(labels, None)
-        self._before.pop(labels, None)
+        self._spelt.pop(labels, None)
 
-    def text(self) -> str:
-        """Return the metric with all its series."""
-        # Race: the event loop adds series meanwhile. list() copies them within one step of the interpreter.
-        return self._head + "".join(self._lines(list(self._values.items())))
-
-    def _lines(self, series: Sequence[tuple[Labels, float]]) -> Iterator[str]:
-        for labels, value in series:
-            before = self._before.get(labels)
-            if before is None:
-                before = self._before[labels] = f"{self.name}{spell(self.labels, labels)} "
-            yield f"{before}{float(value)!r}\n"
+    def _line(self, labels: Labels, value: float) -> str:
+        return f"{self.name}{self._spell(labels)} {float(value)!r}\n"
 
 
-class Summary:
+class Summary(Family[tuple[int, float]]):
     """The number and the sum of measured values, such as seconds: two series for each set of labels."""
 
-    kind = "summary"
-
     def __init__(self, name: str, help: str, labels: Sequence[str]) -> None:
-        self.name = name
-        self.labels = labels
-        self._head = f"# HELP {name} {escape_help(help)}\n# TYPE {name} summary\n"
-        self._values: dict[Labels, tuple[int, float]] = {}
-        self._before: dict[Labels, str] = {}
+        super().__init__("summary", name, help, labels)
 
     def observe(self, labels: Labels, value: float) -> None:
         """Count a value."""
         number, total = self._values.get(labels, (0, 0.0))
         self._values[labels] = number + 1, total + value
 
-    def text(self) -> str:
-        """Return the metric with all its series."""
-        return self._head + "".join(self._lines(list(self._values.items())))
-
-    def _lines(self, series: Sequence[tuple[Labels, tuple[int, float]]]) -> Iterator[str]:
-        for labels, (number, total) in series:
-            spelt = self._before.get(labels)
-            if spelt is None:
-                spelt = self._before[labels] = spell(self.labels, labels)
-            yield f"{self.name}_count{spelt} {number}.0\n{self.name}_sum{spelt} {total!r}\n"
+    def _line(self, labels: Labels, value: tuple[int, float]) -> str:
+        spelt, (number, total) = self._spell(labels), value
+        return f"{self.name}_count{spelt} {number}.0\n{self.name}_sum{spelt} {total!r}\n"
 
 
 def spell(names: Sequence[str], values: Sequence[object]) -> str:
